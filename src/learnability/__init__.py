@@ -1,0 +1,28 @@
+"""A laboratory for provable neural-network learning.
+
+Nothing heavy is imported here: the attributes below load their module when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from learnability.api import run, run_many, verify
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "run", "run_many", "verify"]
+
+_LAZY = {"run": "learnability.api", "run_many": "learnability.api", "verify": "learnability.api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

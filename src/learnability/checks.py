@@ -1,0 +1,108 @@
+"""Checks at the door: one clear message naming the parameter, the constraint and what came.
+
+Every public function checks its arguments with these before any work starts; the compiled kernels behind the
+door check nothing. All failures are ``ValueError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Rational, Real
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
+    """An integer (``bool`` is none) within the given closed range."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} must be an integer, got {value!r}")
+    return int(_in_range(name, value, at_least=at_least, at_most=at_most))
+
+
+def real(
+    name: str,
+    value: object,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+) -> float:
+    """A finite real number within the given range."""
+    if isinstance(value, bool) or not isinstance(value, Real | Rational):
+        raise ValueError(f"{name} must be a real number, got {value!r}")
+    if not np.isfinite(float(value)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    if above is not None and not value > above:
+        raise ValueError(f"{name} must be > {above}, got {value!r}")
+    return float(_in_range(name, value, at_least=at_least, at_most=at_most))
+
+
+def _in_range(name: str, value: Real, *, at_least: float | None, at_most: float | None) -> Real:
+    if at_least is not None and value < at_least:  # type: ignore[operator]
+        raise ValueError(f"{name} must be >= {at_least}, got {value!r}")
+    if at_most is not None and value > at_most:  # type: ignore[operator]
+        raise ValueError(f"{name} must be <= {at_most}, got {value!r}")
+    return value
+
+
+def choice(name: str, value: object, allowed: Sequence[str]) -> str:
+    """One of a few words."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return str(value)
+
+
+def matrix(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatArray:
+    """A finite two-dimensional float64 array with at least one row and one column."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}") from None
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"{name} must have shape (rows >= 1, columns >= 1), got shape {array.shape}")
+    if columns is not None and array.shape[1] != columns:
+        raise ValueError(f"{name} must have {columns} columns, got shape {array.shape}")
+    _finite(name, array)
+    return array
+
+
+def vector(name: str, value: ArrayLike, *, length: int | None = None) -> FloatArray:
+    """A finite one-dimensional float64 array."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}") from None
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
+    if length is not None and len(array) != length:
+        raise ValueError(f"{name} must have length {length}, got {len(array)}")
+    _finite(name, array)
+    return array
+
+
+def labels(name: str, value: ArrayLike, *, length: int | None = None) -> FloatArray:
+    """A vector of labels in {-1, +1}."""
+    array = vector(name, value, length=length)
+    wrong = array[(array != 1.0) & (array != -1.0)]
+    if wrong.size:
+        raise ValueError(f"{name} must hold labels -1 and +1 only, got {wrong[0]:g}")
+    return array
+
+
+def binary(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatArray:
+    """A matrix with entries in {0, 1}."""
+    array = matrix(name, value, columns=columns)
+    wrong = array[(array != 0.0) & (array != 1.0)]
+    if wrong.size:
+        raise ValueError(f"{name} must have entries 0 and 1 only, got {wrong[0]:g}")
+    return array
+
+
+def _finite(name: str, array: FloatArray) -> None:
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size:
+        where = ", ".join(map(str, bad[0]))
+        raise ValueError(f"{name} must be finite, got {array[tuple(bad[0])]} at index ({where})")

@@ -1,0 +1,1 @@
+"""Parameters, initialisations, forward passes and hand-built weights."""

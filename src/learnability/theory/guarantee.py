@@ -1,0 +1,147 @@
+"""What a theorem promises, whether it applies here, and what was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Guarantee", "Hypothesis", "Kind", "Verdict"]
+
+
+class Kind(StrEnum):
+    """What sort of statement a guarantee is."""
+
+    UPPER_BOUND = "upper_bound"
+    """A proved bound from above: measured <= bound."""
+    LOWER_BOUND = "lower_bound"
+    """A proved bound from below: measured >= bound."""
+    EXACT = "exact"
+    """An equality: measured = bound, to within the tolerance."""
+    THRESHOLD = "threshold"
+    """An empirical claim against a stated number; ``direction`` says from which side."""
+    TREND = "trend"
+    """An empirical claim about how a quantity moves; ``direction`` says from which side of ``bound``."""
+
+
+class Verdict(StrEnum):
+    """What the measurement says of the guarantee."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    OUTSIDE = "outside_hypotheses"
+    NOT_MEASURED = "not_measured"
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One condition of a statement and whether it is met here; ``detail`` shows the values compared."""
+
+    name: str
+    holds: bool
+    detail: str = ""
+
+
+_SIDE = {Kind.UPPER_BOUND: "at_most", Kind.LOWER_BOUND: "at_least", Kind.EXACT: "equal"}
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """One statement beside its measurement.
+
+    Parameters
+    ----------
+    id : str
+        Stable name, ``study/statement`` with optional case, for instance ``"symmetry/lemma3[parity,n=30]"``.
+    source : str
+        Paper and place, for instance ``"Nachum & Yehudayoff, Theorem 2"``.
+    kind : Kind
+        What sort of statement it is.
+    bound : float or None
+        The number promised (or the threshold stated).
+    measured : float or None
+        The number observed; ``None`` if nothing was measured, or if it was not finite (then ``note`` says so).
+    hypotheses : tuple of Hypothesis
+        Conditions of the statement. If one fails, the verdict is ``outside_hypotheses`` whatever was measured:
+        shown, never counted as a confirmation.
+    note : str
+        Anything the reader must know: that a bound is vacuous, which constant was used, over how many cases.
+    direction : {"at_most", "at_least", "equal"}
+        On which side of ``bound`` the measured value must lie. Implied by the proved kinds; for ``threshold`` and
+        ``trend`` it must be given.
+    tolerance : float
+        Absolute room for rounding (or the stated tolerance of an equality), >= 0.
+    """
+
+    id: str
+    source: str
+    kind: Kind
+    bound: float | None
+    measured: float | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
+    note: str = ""
+    direction: str = field(default="")
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        implied = _SIDE.get(self.kind)
+        if implied is not None and self.direction not in ("", implied):
+            raise ValueError(f"direction of a {self.kind} must be {implied!r}, got {self.direction!r}")
+        direction = implied or self.direction
+        if direction not in ("at_most", "at_least", "equal"):
+            raise ValueError(
+                f"direction of a {self.kind} must be 'at_most', 'at_least' or 'equal', got {self.direction!r}"
+            )
+        object.__setattr__(self, "direction", direction)
+        for name in ("bound", "measured"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            value = float(value)
+            if math.isfinite(value):
+                object.__setattr__(self, name, value)
+            else:  # never silently compared or written: JSON has no inf and no nan
+                object.__setattr__(self, name, None)
+                object.__setattr__(self, "note", "; ".join(filter(None, [self.note, f"{name} was {value}"])))
+
+    @property
+    def slack(self) -> float | None:
+        """By how much the statement holds (negative: by how much it fails), in the units of ``bound``."""
+        if self.bound is None or self.measured is None:
+            return None
+        if self.direction == "at_most":
+            return self.bound - self.measured
+        if self.direction == "at_least":
+            return self.measured - self.bound
+        return -abs(self.measured - self.bound)
+
+    @property
+    def verdict(self) -> Verdict:
+        """``outside_hypotheses`` before anything else, then ``not_measured``, then the comparison."""
+        if not all(h.holds for h in self.hypotheses):
+            return Verdict.OUTSIDE
+        slack = self.slack
+        if slack is None:
+            return Verdict.NOT_MEASURED
+        return Verdict.HOLDS if slack >= -self.tolerance else Verdict.VIOLATED
+
+    def measure(self, value: float, note: str = "") -> Guarantee:
+        """The same guarantee with a measured value (and, if given, a further note)."""
+        return replace(self, measured=float(value), note="; ".join(filter(None, [self.note, note])))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON, with the keys of the command line's contract."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "kind": str(self.kind),
+            "hypotheses": [{"name": h.name, "holds": bool(h.holds), "detail": h.detail} for h in self.hypotheses],
+            "bound": self.bound,
+            "measured": self.measured,
+            "slack": self.slack,
+            "verdict": str(self.verdict),
+            "note": self.note,
+            "direction": self.direction,
+            "tolerance": self.tolerance,
+        }

@@ -1,0 +1,1 @@
+"""Engines that move parameters: the readable reference, and the fast ones that must equal it."""
