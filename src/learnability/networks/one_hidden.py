@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["OneHidden"]
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = ["ACTIVATIONS", "RANDOM_KINDS", "OneHidden", "activate", "forward", "hidden", "random_init"]
+
+ACTIVATIONS = ("relu", "sigmoid")
+"""``relu`` is max(0, z); ``sigmoid`` is 1 / (1 + exp(-5 z)), the paper's sigma(5 z): so that the hidden
+weights of the symmetry constructions are the same integers for both.
+"""
+
+RANDOM_KINDS = ("normal", "he", "xavier", "lecun", "pytorch")
 
 
 class OneHidden(NamedTuple):
@@ -20,3 +31,105 @@ class OneHidden(NamedTuple):
     """Output weights, (L,)."""
     b: Any
     """Output bias, a scalar."""
+
+
+def activate(z: FloatArray, activation: str) -> FloatArray:
+    """The activation of every entry of ``z``: ``relu`` or ``sigmoid`` (see :data:`ACTIVATIONS`)."""
+    if checks.choice("activation", activation, ACTIVATIONS) == "relu":
+        return np.maximum(z, 0.0)
+    return 0.5 * (1.0 + np.tanh(2.5 * z))  # the logistic function of 5z, without overflow
+
+
+def hidden(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatArray:
+    """The embedding v_x = act(W x + B) of every input.
+
+    Parameters
+    ----------
+    params : OneHidden
+        ``W`` (L, n) and ``B`` (L,) are used.
+    X : array (m, n)
+        Inputs, any finite real numbers.
+    activation : {"relu", "sigmoid"}
+
+    Returns
+    -------
+    array (m, L)
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, ``X`` is not finite or the activation is unknown.
+    """
+    W = checks.matrix("W", params.W)
+    B = checks.vector("B", params.B, length=len(W))
+    X = checks.matrix("X", X, columns=W.shape[1])
+    return activate(X @ W.T + B, activation)
+
+
+def forward(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatArray:
+    """The outputs M . act(W x + B) + b, shape (m,), of the inputs ``X`` (m, n); errors as :func:`hidden`."""
+    V = hidden(params, X, activation)
+    M = checks.vector("M", params.M, length=V.shape[1])
+    return V @ M + checks.real("b", params.b)
+
+
+def random_init(rng: np.random.Generator, n: int, L: int, kind: str) -> OneHidden:
+    """A random initialisation of both layers.
+
+    The paper compares with "random initialization" and does not say which. With fan-in n of the hidden layer
+    and L of the output, fan-out L and 1, every entry independent:
+
+    ========== ==================================== ============= ==================================
+    kind       weights                              biases        in the hidden / output layer
+    ========== ==================================== ============= ==================================
+    normal     N(0, 1)                              N(0, 1)       the same in both
+    he         N(0, 2 / fan_in)                     0             2/n, 2/L
+    xavier     N(0, 2 / (fan_in + fan_out))         0             2/(n+L), 2/(L+1)
+    lecun      N(0, 1 / fan_in)                     0             1/n, 1/L
+    pytorch    U(-c, c), c = 1 / sqrt(fan_in)       as weights    c = 1/sqrt(n), 1/sqrt(L)
+    ========== ==================================== ============= ==================================
+
+    (The numbers after N are variances; He and Glorot in their normal, untruncated form. ``pytorch`` is what
+    ``torch.nn.Linear`` does by default.)
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n : int
+        Inputs, >= 1.
+    L : int
+        Hidden neurons, >= 1.
+    kind : str
+        A row of the table.
+
+    Raises
+    ------
+    ValueError
+        If n or L is below 1 or the kind is unknown.
+    """
+    n = checks.integer("n", n, at_least=1)
+    L = checks.integer("L", L, at_least=1)
+    kind = checks.choice("kind", kind, RANDOM_KINDS)
+    if kind == "normal":
+        return OneHidden(
+            W=rng.standard_normal((L, n)),
+            B=rng.standard_normal(L),
+            M=rng.standard_normal(L),
+            b=float(rng.standard_normal()),
+        )
+    if kind == "pytorch":
+        c, d = n**-0.5, L**-0.5
+        return OneHidden(
+            W=rng.uniform(-c, c, (L, n)),
+            B=rng.uniform(-c, c, L),
+            M=rng.uniform(-d, d, L),
+            b=float(rng.uniform(-d, d)),
+        )
+    variances = {"he": (2 / n, 2 / L), "xavier": (2 / (n + L), 2 / (L + 1)), "lecun": (1 / n, 1 / L)}
+    first, second = variances[kind]
+    return OneHidden(
+        W=np.sqrt(first) * rng.standard_normal((L, n)),
+        B=np.zeros(L),
+        M=np.sqrt(second) * rng.standard_normal(L),
+        b=0.0,
+    )
