@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Guarantee", "Hypothesis", "Kind", "Verdict"]
+__all__ = ["Guarantee", "Hypothesis", "Kind", "Verdict", "statement_id"]
+
+
+def statement_id(statement: str, *case: str) -> str:
+    """``study/statement`` with the non-empty parts of the case in brackets, for :attr:`Guarantee.id`."""
+    inside = ",".join(filter(None, case))
+    return f"{statement}[{inside}]" if inside else statement
 
 
 class Kind(StrEnum):
@@ -61,15 +67,16 @@ class Guarantee:
     bound : float or None
         The number promised (or the threshold stated).
     measured : float or None
-        The number observed; ``None`` if nothing was measured, or if it was not finite (then ``note`` says so).
+        The number observed; ``None`` if nothing was measured, or if it was not finite (then ``note`` says
+        so).
     hypotheses : tuple of Hypothesis
-        Conditions of the statement. If one fails, the verdict is ``outside_hypotheses`` whatever was measured:
-        shown, never counted as a confirmation.
+        Conditions of the statement. If one fails, the verdict is ``outside_hypotheses`` whatever was
+        measured: shown, never counted as a confirmation.
     note : str
         Anything the reader must know: that a bound is vacuous, which constant was used, over how many cases.
     direction : {"at_most", "at_least", "equal"}
-        On which side of ``bound`` the measured value must lie. Implied by the proved kinds; for ``threshold`` and
-        ``trend`` it must be given.
+        On which side of ``bound`` the measured value must lie. Implied by the proved kinds; for ``threshold``
+        and ``trend`` it must be given.
     tolerance : float
         Absolute room for rounding (or the stated tolerance of an equality), >= 0.
     """
@@ -136,7 +143,9 @@ class Guarantee:
             "id": self.id,
             "source": self.source,
             "kind": str(self.kind),
-            "hypotheses": [{"name": h.name, "holds": bool(h.holds), "detail": h.detail} for h in self.hypotheses],
+            "hypotheses": [
+                {"name": h.name, "holds": bool(h.holds), "detail": h.detail} for h in self.hypotheses
+            ],
             "bound": self.bound,
             "measured": self.measured,
             "slack": self.slack,
