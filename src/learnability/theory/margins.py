@@ -116,45 +116,50 @@ def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardM
         return HardMargin(0.0, 0.0, np.zeros(d), np.full(m, 1.0 / m))
     signed = signed / scale
     if d <= m:
-        margin, upper, w, multipliers = _solve(signed, tolerance)
+        w, multipliers = _solve(signed, tolerance)
     else:  # the optimum lies in the span of the points
         basis, triangle = np.linalg.qr(signed.T)
-        margin, upper, w, multipliers = _solve(triangle.T, tolerance)
+        w, multipliers = _solve(triangle.T, tolerance)
         w = basis @ w
-    return HardMargin(margin * scale, upper * scale, w / scale, multipliers)
+    margin = _achieved(signed, w)
+    upper = max(_distance(signed, multipliers), margin)  # equal at best: no negative gap from rounding
+    w = w / (signed @ w).min() / scale if margin > 0 else np.zeros(d)
+    return HardMargin(margin * scale, upper * scale, w, multipliers)
 
 
-def _solve(signed: FloatArray, tolerance: float) -> tuple[float, float, FloatArray, FloatArray]:
-    """The four fields of :class:`HardMargin` for points of norm at most 1 that carry their sign."""
+def _solve(signed: FloatArray, tolerance: float) -> tuple[FloatArray, FloatArray]:
+    """Best w and convex multipliers found for points of norm at most 1 that carry their sign."""
     from scipy.optimize import nnls
 
     m, d = signed.shape
     margin, w = 0.0, np.zeros(d)
     multipliers = np.full(m, 1.0 / m)
-    upper = float(np.linalg.norm(signed.T @ multipliers))
-    candidates = []
-    if m <= d:  # often every point supports (parity does): then one linear system is the whole answer
-        candidates.append(_on_support(signed, np.arange(m)))
+    s = upper = _distance(signed, multipliers)
     target = np.append(np.zeros(d), 1.0)
-    s = upper
+    # Often every point supports (parity does): then one linear system is the whole answer.
+    candidates = [_on_support(signed, np.arange(m))] if m <= d else []
     for _ in range(MAX_SOLVES):
         for v, weights in candidates:
             achieved = _achieved(signed, v)
             if achieved > margin:
-                margin, w = achieved, v / (signed @ v).min()
+                margin, w = achieved, v
             if weights.sum() > 0:
                 convex = weights / weights.sum()
-                distance = float(np.linalg.norm(signed.T @ convex))
-                if distance < upper:
-                    upper, multipliers = distance, convex
-        upper = max(upper, margin)  # equal in exact arithmetic: no negative gap from rounding
+                if _distance(signed, convex) < upper:
+                    upper, multipliers = _distance(signed, convex), convex
         if upper - margin <= tolerance * upper or upper <= VANISHED:
             break
-        system = np.vstack([signed.T, np.full(m, s)])
-        u, _ = nnls(system, target, maxiter=200 * (m + 1))
+        u, _ = nnls(np.vstack([signed.T, np.full(m, s)]), target, maxiter=200 * (m + 1))
+        if not u.any():
+            break
         candidates = [(signed.T @ u, u), _on_support(signed, np.flatnonzero(u))]
         s = margin if margin > 0.0 else s / 100
-    return margin, upper, w, multipliers
+    return w, multipliers
+
+
+def _distance(signed: FloatArray, convex: FloatArray) -> float:
+    """How far a convex combination of the points lies from the origin."""
+    return float(np.linalg.norm(signed.T @ convex))
 
 
 def _on_support(signed: FloatArray, support: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,148 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learnability.networks.symmetry import embedding, symmetry_init
+from learnability.problems.symmetry import all_symmetric, parity
+from learnability.theory.margins import hard_margin, lift, margin_of
+
+
+def certified(V, y):
+    """The result of hard_margin with both certificates recomputed from scratch."""
+    V, y = np.asarray(V, float), np.asarray(y, float)
+    result = hard_margin(V, y)
+    assert (result.multipliers >= 0).all()
+    assert result.multipliers.sum() == pytest.approx(1)
+    assert np.linalg.norm((result.multipliers * y) @ V) == pytest.approx(result.upper, rel=1e-9, abs=1e-13)
+    assert result.gap >= 0
+    if result.separable:
+        assert margin_of(result.w, V, y) == pytest.approx(result.margin, rel=1e-9)
+        assert (y * (V @ result.w)).min() == pytest.approx(1, rel=1e-9)
+        assert result.gap <= 1e-9 * result.upper
+    else:
+        assert result.margin == 0.0
+        assert not result.w.any()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("n", "integer", "half_integer", "quarter"),
+    [
+        (2, 0.21997, 0.40336, 0.30925),
+        (6, 0.10868, 0.16157, 0.13851),
+        (12, 0.07440, 0.10788, 0.09280),
+        (30, 0.04619, 0.06603, 0.05697),
+        (60, 0.03247, 0.04617, 0.03990),
+    ],
+)
+def test_parity_margins_of_the_initial_embeddings(n, integer, half_integer, quarter):
+    for kind, expected in [("integer", integer), ("half_integer", half_integer), ("quarter", quarter)]:
+        result = certified(lift(embedding(symmetry_init(n, kind))), parity(n).labels)
+        assert result.margin == pytest.approx(expected, abs=6e-6)
+
+
+def test_the_constant_neuron_changes_the_margin_as_stated():
+    V = lift(embedding(symmetry_init(2, const_neuron=True)))
+    assert hard_margin(V, parity(2).labels).margin == pytest.approx(0.40954, abs=6e-6)
+
+
+def test_large_parity_embedding_is_certified():
+    V = lift(embedding(symmetry_init(240, "half_integer")))
+    result = certified(V, parity(240).labels)
+    assert result.margin * math.sqrt(240) == pytest.approx(0.3546, abs=1e-4)
+
+
+def test_margins_of_all_functions_agree_with_a_quadratic_programme():
+    from scipy.optimize import minimize
+
+    V = lift(embedding(symmetry_init(3, "integer")))[:, [0, 1, 2, 3, 6]]  # without the dead coordinates
+    for f in all_symmetric(3):
+        signed = np.asarray(f.labels)[:, None] * V
+        start = np.linalg.solve(V[:, :4], f.labels)
+        solved = minimize(
+            lambda w: w @ w,
+            np.append(start, 0.0),
+            jac=lambda w: 2 * w,
+            constraints={"type": "ineq", "fun": lambda w, s=signed: s @ w - 1, "jac": lambda w, s=signed: s},
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 500},
+        )
+        assert certified(V, f.labels).margin == pytest.approx(1 / math.sqrt(solved.fun), rel=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 6))
+def test_no_direction_beats_the_margin(seed, m, d):
+    rng = np.random.default_rng(seed)
+    V = rng.standard_normal((m, d))
+    y = rng.choice([-1.0, 1.0], m)
+    result = certified(V, y)
+    directions = rng.standard_normal((200, d))
+    tried = (y[:, None] * (V @ directions.T)).min(axis=0) / np.linalg.norm(directions, axis=1)
+    assert tried.max() <= result.upper * (1 + 1e-9) + 1e-12
+    if not result.separable:
+        assert result.upper <= 1e-12 * np.linalg.norm(V, axis=1).max()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 25), st.integers(2, 5), st.floats(1e-5, 10.0))
+def test_a_planted_gap_is_found_and_scales_with_the_points(seed, m, d, gap):
+    rng = np.random.default_rng(seed)
+    w = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    V = rng.standard_normal((m, d))
+    y = rng.choice([-1.0, 1.0], m)
+    y[:2] = 1.0, -1.0
+    V[:, 0] = gap * y * rng.uniform(1, 2, m)  # every point at least at the planted distance ...
+    V[:2] = 0.0
+    V[:2, 0] = gap, -gap  # ... and two that face each other, so that no direction does better
+    result = certified(V @ w, y)
+    assert result.margin == pytest.approx(gap, rel=1e-8)
+    assert hard_margin(1000 * V @ w, y).margin == pytest.approx(1000 * gap, rel=1e-8)
+
+
+@pytest.mark.parametrize("gap", [1.0, 1e-3, 1e-6, 1e-9, 1e-12])
+def test_separability_is_decided_down_to_tiny_margins(gap):
+    V = np.array([[gap, 1.0], [-gap, 1.0], [gap, -3.0]])
+    assert certified(V, [1, -1, 1]).margin == pytest.approx(gap, rel=1e-6)
+
+
+def test_points_that_no_hyperplane_separates():
+    assert not certified([[1.0, 0.0], [1.0, 0.0]], [1, -1]).separable
+    assert not certified([[0.0, 0.0], [1.0, 0.0]], [1, 1]).separable  # the origin is on every hyperplane
+    xor = lift([[0, 0], [0, 1], [1, 0], [1, 1]])
+    result = certified(xor, [1, -1, -1, 1])
+    assert not result.separable
+    np.testing.assert_allclose(result.multipliers, 0.25, atol=1e-12)
+    rng = np.random.default_rng(0)
+    assert not certified(rng.standard_normal((300, 5)), rng.choice([-1.0, 1.0], 300)).separable
+
+
+def test_an_affine_margin_is_that_of_the_lifted_points():
+    result = hard_margin(lift([[3.0], [5.0]]), [-1, 1])
+    # w = (1, -4): products 1 and 1; |w| = sqrt(17)
+    assert result.margin == pytest.approx(1 / math.sqrt(17))
+    np.testing.assert_allclose(result.w, [1, -4])
+
+
+def test_margin_of():
+    assert margin_of([2.0, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, -1]) == 1.0
+    assert margin_of([2.0, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, 1]) == -3.0
+    assert margin_of([0.0, 0.0], [[1.0, 5.0]], [1]) == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hard_margin([[1.0]], [0]), "y must hold labels"),
+        (lambda: hard_margin([[1.0], [2.0]], [1]), "y must have length 2"),
+        (lambda: hard_margin([[float("nan")]], [1]), "V must be finite"),
+        (lambda: hard_margin(np.empty((0, 3)), []), "V must have shape"),
+        (lambda: hard_margin([[1.0]], [1], tolerance=0), "tolerance must be > 0"),
+        (lambda: lift([1.0, 2.0]), "V must have shape"),
+        (lambda: margin_of([1.0], [[1.0, 2.0]], [1]), "w must have length 2"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
