@@ -19,7 +19,9 @@ def integer(name: str, value: object, *, at_least: int | None = None, at_most: i
     """An integer (``bool`` is none) within the given closed range."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{name} must be an integer, got {value!r}")
-    return int(_in_range(name, value, at_least=at_least, at_most=at_most))
+    number = int(value)
+    _in_range(name, number, at_least=at_least, at_most=at_most)
+    return number
 
 
 def real(
@@ -33,19 +35,20 @@ def real(
     """A finite real number within the given range."""
     if isinstance(value, bool) or not isinstance(value, Real | Rational):
         raise ValueError(f"{name} must be a real number, got {value!r}")
-    if not np.isfinite(float(value)):
+    number = float(value)
+    if not np.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value!r}")
-    if above is not None and not value > above:
+    if above is not None and not number > above:
         raise ValueError(f"{name} must be > {above}, got {value!r}")
-    return float(_in_range(name, value, at_least=at_least, at_most=at_most))
+    _in_range(name, number, at_least=at_least, at_most=at_most)
+    return number
 
 
-def _in_range(name: str, value: Real, *, at_least: float | None, at_most: float | None) -> Real:
-    if at_least is not None and value < at_least:  # type: ignore[operator]
+def _in_range(name: str, value: float, *, at_least: float | None, at_most: float | None) -> None:
+    if at_least is not None and value < at_least:
         raise ValueError(f"{name} must be >= {at_least}, got {value!r}")
-    if at_most is not None and value > at_most:  # type: ignore[operator]
+    if at_most is not None and value > at_most:
         raise ValueError(f"{name} must be <= {at_most}, got {value!r}")
-    return value
 
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:

@@ -29,4 +29,4 @@ def generator(seed: int, *names: str | int | float) -> np.random.Generator:
         PCG64 seeded with the first 256 bits of SHA-256 over ``repr((seed, names))``.
     """
     digest = hashlib.sha256(repr((int(seed), names)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(np.frombuffer(digest, dtype=np.uint32)))  # type: ignore[arg-type]
+    return np.random.Generator(np.random.PCG64(np.frombuffer(digest, dtype=np.uint32)))

@@ -1,0 +1,257 @@
+"""Running experiments and checks from Python. The command line is a thin layer over this module.
+
+Nothing here prints: progress goes to a callback, and what a caller must know comes as a warning.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import shlex
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from learnability import checks, experiments, report, runner, verification
+from learnability.results import Store
+from learnability.runner import Progress, Result
+
+if TYPE_CHECKING:
+    import os
+
+    from learnability.theory import Guarantee
+
+__all__ = ["Progress", "Result", "Verification", "run", "run_many", "select", "verify", "verify_all"]
+
+T = TypeVar("T")
+
+
+def select(patterns: Sequence[str], known: Mapping[str, T], what: str) -> dict[str, T]:
+    """The known things that ids, globs or whole studies name, in the order of ``known``.
+
+    Raises
+    ------
+    ValueError
+        If a pattern matches nothing; the message suggests the nearest id.
+    """
+    if not patterns:
+        raise ValueError(f"at least one {what} must be named, for instance 'symmetry'")
+    wanted: set[str] = set()
+    for pattern in patterns:
+        prefix = pattern.rstrip("/") + "/"
+        matches = {name for name in known if fnmatch.fnmatchcase(name, pattern) or name.startswith(prefix)}
+        if not matches:
+            raise ValueError(f"unknown {what} {pattern!r}{_suggestion(pattern, known)}")
+        wanted |= matches
+    return {name: thing for name, thing in known.items() if name in wanted}
+
+
+def _suggestion(pattern: str, known: Iterable[str]) -> str:
+    names = list(known)
+    candidates = [*names, *dict.fromkeys(name.partition("/")[0] for name in names)]
+    near = difflib.get_close_matches(pattern, candidates, n=1, cutoff=0.5)
+    near = near or [name for name in names if pattern and pattern in name][:1]
+    near = (
+        near
+        or [name for name in names if difflib.get_close_matches(pattern, [name.partition("/")[2]], 1, 0.6)][
+            :1
+        ]
+    )
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names) or 'none'}"
+
+
+def run(
+    name: str,
+    *,
+    scale: str = "laptop",
+    seeds: int | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Run one experiment, or whatever of it is not finished yet.
+
+    Parameters
+    ----------
+    name : str
+        Its id, for instance ``"symmetry/fig5"``.
+    scale : {"smoke", "laptop", "paper"}
+        Seconds, minutes on two cores, or the published parameters.
+    seeds : int, optional
+        How many seeds, >= 1; by default as many as the experiment says.
+    workers : int
+        How many processes, >= 1. With more than one, a script must make the call under
+        ``if __name__ == "__main__":``, because every worker imports the script.
+    scheduler : str, optional
+        Address of a Dask scheduler, used instead of ``workers``.
+    out : path, optional
+        Folder for shards, table, figure and verdicts; finished tasks found there are not run again. By
+        default nothing is kept on disk.
+    on_progress : callable, optional
+        Called with a :class:`Progress` at the start and after each task.
+
+    Returns
+    -------
+    Result
+        Table, figure, verdicts, counts. Failures are listed there and warned of (:class:`FailureWarning`).
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong: unknown name (the nearest is suggested) or scale, ``seeds`` or ``workers`` <
+        1, no scheduler at the address, ``out`` not writable. Nothing has been run then.
+    """
+    chosen = select([name], experiments.discover(), "experiment")
+    if len(chosen) != 1:
+        raise ValueError(f"name must name one experiment, got {name!r} for {len(chosen)}: use run_many")
+    (result,) = run_many(
+        [name],
+        scale=scale,
+        seeds=seeds,
+        workers=workers,
+        scheduler=scheduler,
+        out=out,
+        on_progress=on_progress,
+    )
+    return result
+
+
+def run_many(
+    patterns: Sequence[str],
+    *,
+    scale: str = "laptop",
+    seeds: int | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Result]:
+    """Run every experiment that the patterns name, in one sweep.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        Ids (``"symmetry/fig5"``), globs (``"symmetry/fig*"``) or whole studies (``"symmetry"``).
+    scale, seeds, workers, scheduler, out, on_progress
+        As for :func:`run`.
+
+    Returns
+    -------
+    list of Result
+        In the order of ``learnability list``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`run`.
+    """
+    if isinstance(patterns, str):
+        patterns = [patterns]
+    chosen = select(patterns, experiments.discover(), "experiment")
+    checks.choice("scale", scale, experiments.SCALES)
+    checks.integer("workers", workers, at_least=1)
+    if seeds is not None:
+        checks.integer("seeds", seeds, at_least=1)
+    sweeping = runner.iterate(
+        list(chosen.values()),
+        scale=scale,
+        seeds=seeds,
+        workers=workers,
+        scheduler=scheduler,
+        out=out,
+        on_progress=on_progress,
+    )
+    with closing(sweeping) as results:  # closed at once by Ctrl-C too: no worker outlives the call
+        done = {result.id: result for result in results}
+    return [done[name] for name in chosen]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Statements that were checked, and the checks that could not be finished, one line each."""
+
+    guarantees: list[Guarantee]
+    failures: list[str]
+
+
+def verify(
+    patterns: Sequence[str] = ("*",),
+    *,
+    scale: str = "laptop",
+    out: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Guarantee]:
+    """Check theorems numerically.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        Statements (``"symmetry/lemma3"``), globs (``"symmetry/lemma*"``) or whole studies; all by default.
+    scale : {"smoke", "laptop"}
+        Seconds, or minutes on two cores.
+    out : path, optional
+        Folder to keep the verdicts in, for ``learnability report``.
+    on_progress : callable, optional
+        Called with a :class:`Progress` before each check and at the end.
+
+    Returns
+    -------
+    list of Guarantee
+        Hypotheses, bound, measured value and verdict of every statement and case.
+
+    Raises
+    ------
+    ValueError
+        If a pattern matches nothing, the scale is unknown, or ``out`` is not writable. Nothing has been
+        checked then.
+    RuntimeError
+        If a check could not be finished.
+    """
+    done = verify_all(patterns, scale=scale, out=out, on_progress=on_progress)
+    if done.failures:
+        raise RuntimeError("; ".join(done.failures))
+    return done.guarantees
+
+
+def verify_all(
+    patterns: Sequence[str] = ("*",),
+    *,
+    scale: str = "laptop",
+    out: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Verification:
+    """Like :func:`verify`, but a check that raises is listed in ``failures`` and stops no other."""
+    if isinstance(patterns, str):
+        patterns = [patterns]
+    chosen = select(patterns, verification.discover(), "statement")
+    checks.choice("scale", scale, ("smoke", "laptop"))
+    store = None if out is None else Store(out)
+    from threadpoolctl import threadpool_limits
+
+    start = time.perf_counter()
+    guarantees: list[Guarantee] = []
+    failures: list[str] = []
+    for done, (name, check) in enumerate([*chosen.items(), ("", None)]):
+        if on_progress is not None:
+            on_progress(Progress(name, done, len(chosen), done, len(chosen)))
+        if check is not None:
+            with threadpool_limits(limits=1):
+                guarantees += runner.attempt(name, partial(check.run, scale), failures) or []
+    if store is not None:
+        names = " ".join(shlex.quote(pattern) for pattern in patterns)
+        folder = store.root / "verify"
+        manifest = {
+            "id": "verify",
+            "title": "Theorems and lemmas, checked numerically",
+            "source": "; ".join(dict.fromkeys(check.source for check in chosen.values())),
+            "scale": scale,
+            "failures": failures,
+            "seconds": time.perf_counter() - start,
+        }
+        command = f"learnability verify {names} --scale {scale}"
+        report.write_verdicts(folder, guarantees, {**manifest, **runner.occasion(command)})
+    return Verification(guarantees, failures)

@@ -1,0 +1,358 @@
+"""The command line: ``learnability list | run | verify | report``.
+
+A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints tables or JSON on
+stdout, and turns outcomes into exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 the request
+was wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import learnability
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from learnability.api import Progress, Result
+    from learnability.theory import Guarantee
+
+__all__ = ["app", "main"]
+
+# Nothing but typer is imported above: `learnability --help` must answer at once.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train networks exactly as the theorems describe, and put each guarantee beside what was measured.",
+)
+
+
+class Scale(StrEnum):
+    """How much of an experiment is run."""
+
+    SMOKE = "smoke"
+    LAPTOP = "laptop"
+    PAPER = "paper"
+
+
+class CheckScale(StrEnum):
+    """How much of a check is run."""
+
+    SMOKE = "smoke"
+    LAPTOP = "laptop"
+
+
+DEFAULT_OUT = Path("learnability-results")
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
+]
+Out = Annotated[
+    Path, typer.Option("--out", help="Folder for results; finished tasks found there are not run again.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"learnability {learnability.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the experiments, with their size and time at each scale."""
+    from learnability.experiments import SCALES, discover
+
+    found = list(discover().values())
+    sizes = {
+        experiment.id: {
+            scale: {
+                "tasks": len(experiment.settings[scale]) * experiment.seeds[scale],
+                "seconds": experiment.seconds[scale],
+                "seeds": experiment.seeds[scale],
+            }
+            for scale in SCALES
+        }
+        for experiment in found
+    }
+    if as_json:
+        entries = [{"id": e.id, "title": e.title, "source": e.source, "scales": sizes[e.id]} for e in found]
+        _print_json({"experiments": entries})
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("experiment", no_wrap=True)
+    table.add_column("title", overflow="fold")
+    for scale in SCALES:
+        table.add_column(f"{scale}: tasks, time", no_wrap=True, justify="right")
+    for experiment in found:
+        cells = [f"{size['tasks']}, {_duration(size['seconds'])}" for size in sizes[experiment.id].values()]
+        table.add_row(experiment.id, experiment.title, *cells)
+    _stdout().print(table)
+
+
+@app.command()
+def run(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Ids, globs or whole studies: symmetry/fig5, 'symmetry/fig*', symmetry."),
+    ],
+    scale: Annotated[
+        Scale, typer.Option(help="Seconds, minutes on two cores, or the published parameters.")
+    ] = Scale.LAPTOP,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds for each cell.  [default: the experiment's]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes, one numerical thread each.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to use instead.")] = None,
+    out: Out = DEFAULT_OUT,
+    as_json: Json = False,
+) -> None:
+    """Run experiments, or whatever of them is not finished: figures, tables and verdicts."""
+    from learnability import api
+
+    start = time.perf_counter()
+    try:
+        with _warnings_on_stderr(), _progress("tasks") as advance:
+            done = api.run_many(
+                names,
+                scale=str(scale),
+                seeds=seeds,
+                workers=workers,
+                scheduler=scheduler,
+                out=out,
+                on_progress=advance,
+            )
+    except KeyboardInterrupt:
+        _complain(f"interrupted: finished tasks are kept in {out}; the same command does the rest")
+        raise typer.Exit(130) from None
+    seconds = time.perf_counter() - start
+    if as_json:
+        _print_json({"experiments": [result.to_json() for result in done], "seconds": seconds})
+    else:
+        for result in done:
+            _show(result)
+        if len(done) > 1:
+            _summary(
+                [g for result in done for g in result.guarantees],
+                sum(result.tasks["failed"] for result in done),
+                seconds,
+            )
+    if any(result.failures for result in done) or _violated(g for result in done for g in result.guarantees):
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Statements, globs or whole studies; all by default.")
+    ] = None,
+    scale: Annotated[CheckScale, typer.Option(help="Seconds, or minutes on two cores.")] = CheckScale.LAPTOP,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the verdicts in, for the report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check lemmas and theorems numerically: bound, measured value, slack, verdict."""
+    from learnability import api
+
+    start = time.perf_counter()
+    patterns = names or ["*"]
+    try:
+        with _warnings_on_stderr(), _progress("statements") as advance:
+            done = api.verify_all(patterns, scale=str(scale), out=out, on_progress=advance)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        raise typer.Exit(130) from None
+    seconds = time.perf_counter() - start
+    if as_json:
+        guarantees = [g.to_json() for g in done.guarantees]
+        _print_json({"guarantees": guarantees, "failures": done.failures, "seconds": seconds})
+    else:
+        from learnability.report import verdict_table
+
+        _stdout().print(verdict_table(done.guarantees))
+        _summary(done.guarantees, len(done.failures), seconds)
+    if done.failures or _violated(done.guarantees):
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
+    """Write report.html and report.md over everything in the output folder; nothing is run again."""
+    from learnability.report import counts, read_sections, write_report
+
+    sections = read_sections(out)
+    page, markdown = write_report(out, sections)
+    summary = counts(g["verdict"] for section in sections for g in section.guarantees)
+    if as_json:
+        entries = [{**s.manifest, "guarantees": list(s.guarantees)} for s in sections]
+        _print_json({"report": str(page), "markdown": str(markdown), "experiments": entries})
+    else:
+        _stdout().print(
+            f"{len(sections)} results: {summary}\n{page}\n{markdown}", soft_wrap=True, highlight=False
+        )
+    if any(section.failed for section in sections):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point. Every error is one line on stderr, unless ``LEARNABILITY_DEBUG`` is set."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        code = 130
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        if os.environ.get("LEARNABILITY_DEBUG"):
+            raise
+        code = _explain(error)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Say in one line what is wrong, and return the exit code."""
+    # Typer's and Click's errors, whichever of the two defines them, know their own message; that of a call
+    # without arguments is the help.
+    if hasattr(error, "format_message"):
+        message = str(error.format_message())
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(message)
+        else:
+            _complain(message)
+        return 2
+    # Past the door, errors of experiments and checks are caught where they arise: what is left of ValueError
+    # is the door's own.
+    if isinstance(error, ValueError):
+        _complain(str(error))
+        return 2
+    _complain(f"{type(error).__name__}: {error} (LEARNABILITY_DEBUG=1 shows the traceback)")
+    return 1
+
+
+def _show(result: Result) -> None:
+    from learnability.report import verdict_table
+
+    console = _stdout()
+    tasks = ", ".join(f"{count} {what}" for what, count in result.tasks.items() if count or what == "run")
+    seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
+    console.print(
+        f"{result.id} ({result.scale}, {seeds}; tasks: {tasks}; {_duration(result.seconds)})", style="bold"
+    )
+    if result.guarantees:
+        console.print(verdict_table(result.guarantees))
+    for path in result.files:
+        console.print(str(path), soft_wrap=True)
+    console.print()
+
+
+def _summary(guarantees: list[Guarantee], failed: int, seconds: float) -> None:
+    from learnability.report import counts
+
+    line = counts(str(g.verdict) for g in guarantees) + (f", {failed} failed" if failed else "")
+    _stdout().print(f"{line}; {_duration(seconds)}")
+
+
+def _violated(guarantees: Iterable[Guarantee]) -> bool:
+    return any(guarantee.verdict == "violated" for guarantee in guarantees)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _stdout() -> Console:
+    """A console as wide as the terminal; in a pipe wide enough for every id and verdict."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(width=wide, highlight=False, markup=False)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def _complain(message: str) -> None:
+    print(f"learnability: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    """Show this package's warnings as one line each, without file, line number and source."""
+    from learnability.results import DamagedShardWarning
+    from learnability.runner import FailureWarning
+
+    with warnings.catch_warnings():
+        for category in (FailureWarning, DamagedShardWarning):
+            warnings.simplefilter("always", category)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+            if issubclass(category, FailureWarning | DamagedShardWarning):
+                _complain(f"{'failed: ' if issubclass(category, FailureWarning) else ''}{message}")
+            else:
+                usual(message, category, *rest, **options)
+
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[Progress], None]]:
+    """A progress bar with an estimate of the time left, on stderr; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.fields[count]}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[label]}"),
+    )
+    with Bar(
+        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False
+    ) as bar:
+        task = bar.add_task("", total=None, count="", label="")
+
+        def advance(progress: Progress) -> None:
+            count = f"{progress.done}/{progress.total} {what}"
+            bar.update(
+                task,
+                total=progress.work_total,
+                completed=progress.work_done,
+                count=count,
+                label=progress.label,
+            )
+
+        yield advance

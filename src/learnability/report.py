@@ -1,0 +1,205 @@
+"""What a reader sees: figures on disk, the verdict table, and one page over everything that was run.
+
+Figures are PNG and PDF without dates or versions in them, so that equal results give equal files.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import learnability
+from learnability.results import write_atomically, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+    from learnability.theory import Guarantee
+
+__all__ = [
+    "Section",
+    "counts",
+    "read_sections",
+    "save_figure",
+    "verdict_markdown",
+    "verdict_table",
+    "write_report",
+    "write_verdicts",
+]
+
+# Without these the files would differ from run to run.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
+_SIDE = {"at_most": "<=", "at_least": ">=", "equal": "="}
+_COLOUR = {"holds": "green", "violated": "bold red", "outside_hypotheses": "yellow", "not_measured": "dim"}
+
+
+def save_figure(figure: Figure, folder: Path) -> list[Path]:
+    """Save as ``figure.png`` and ``figure.pdf``; returns both paths."""
+    paths = []
+    for kind, metadata in _METADATA.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata=metadata)
+        path = folder / f"figure.{kind}"
+        write_atomically(path, buffer.getvalue())
+        paths.append(path)
+    return paths
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or a dash."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _cells(guarantee: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
+    """Id, verdict, measured, bound with its side, slack and note of a guarantee in its JSON form."""
+    failed = [h["name"] for h in guarantee["hypotheses"] if not h["holds"]]
+    note = "; ".join(filter(None, [f"fails: {', '.join(failed)}" if failed else "", guarantee["note"]]))
+    bound = f"{_SIDE[guarantee['direction']]} {number(guarantee['bound'])}"
+    measured, slack = number(guarantee["measured"]), number(guarantee["slack"])
+    return guarantee["id"], guarantee["verdict"], measured, bound, slack, note
+
+
+_HEADINGS = ("id", "verdict", "measured", "bound", "slack", "note")
+
+
+def verdict_table(guarantees: Iterable[Guarantee]) -> Table:
+    """The verdicts for a terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in _HEADINGS:
+        numeric = heading in ("measured", "bound", "slack")
+        # Ids and notes may wrap where the terminal is narrow; numbers and verdicts never do.
+        table.add_column(
+            heading,
+            no_wrap=numeric or heading == "verdict",
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=16 if heading in ("id", "note") else None,
+        )
+    for guarantee in guarantees:
+        identity, verdict, *rest = _cells(guarantee.to_json())
+        table.add_row(identity, Text(verdict, style=_COLOUR[verdict]), *rest)
+    return table
+
+
+def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
+    """The verdicts, in their JSON form, as a Markdown table."""
+    rows = [_HEADINGS, ("---", "---", "---:", "---:", "---:", "---"), *map(_cells, guarantees)]
+    return (
+        "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows) + "\n"
+    )
+
+
+def write_verdicts(folder: Path, guarantees: Iterable[Guarantee], manifest: Mapping[str, Any]) -> None:
+    """Write ``verdicts.json``, ``verdicts.md`` and ``manifest.json``: a section without its figure."""
+    plain = [guarantee.to_json() for guarantee in guarantees]
+    write_json(folder / "verdicts.json", {"guarantees": plain})
+    write_atomically(folder / "verdicts.md", verdict_markdown(plain).encode())
+    write_json(folder / "manifest.json", manifest)
+
+
+def counts(verdicts: Iterable[str]) -> str:
+    """How many of each verdict, in words."""
+    words = list(verdicts)
+    present = [(words.count(verdict), verdict.replace("_", " ")) for verdict in _COLOUR if verdict in words]
+    return ", ".join(f"{count} {verdict}" for count, verdict in present) or "no claims"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment at one scale, or the verified statements, as found on disk."""
+
+    manifest: Mapping[str, Any]
+    guarantees: Sequence[Mapping[str, Any]]
+    figures: Sequence[Path]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a claim is violated or a task failed."""
+        return bool(self.manifest["failures"]) or any(g["verdict"] == "violated" for g in self.guarantees)
+
+
+def read_sections(out: Path) -> list[Section]:
+    """Everything under an output folder that has a manifest, in the order of its path.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing, or a file is not readable.
+    """
+    sections = []
+    for path in sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")]):
+        if path.relative_to(out).parts[0] == "tasks":
+            continue
+        try:
+            manifest = json.loads(path.read_bytes())
+            guarantees = json.loads((path.parent / "verdicts.json").read_bytes())["guarantees"]
+            manifest["failures"], manifest["command"], manifest["title"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path.parent} is not readable ({error}): run that experiment again") from None
+        figures = [figure for kind in _METADATA if (figure := path.parent / f"figure.{kind}").exists()]
+        sections.append(Section(manifest, guarantees, figures))
+    if not sections:
+        raise ValueError(
+            f"out must be a folder with results of `learnability run`, there are none in {str(out)!r}"
+        )
+    return sections
+
+
+def write_report(out: Path, sections: Sequence[Section]) -> tuple[Path, Path]:
+    """Write ``report.html``, one file with every figure in it, and ``report.md``; returns both paths."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    def embedded(section: Section) -> str | None:
+        png = next((path for path in section.figures if path.suffix == ".png"), None)
+        return None if png is None else base64.b64encode(png.read_bytes()).decode()
+
+    environment = Environment(
+        loader=PackageLoader("learnability"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("report.html").render(
+        version=learnability.__version__,
+        headings=_HEADINGS,
+        summary=counts(g["verdict"] for s in sections for g in s.guarantees),
+        sections=[
+            {
+                "manifest": s.manifest,
+                "summary": counts(g["verdict"] for g in s.guarantees),
+                "rows": [_cells(g) for g in s.guarantees],
+                "png": embedded(s),
+            }
+            for s in sections
+        ],
+    )  # fmt: skip
+    parts = [f"# Learnability: {counts(g['verdict'] for s in sections for g in s.guarantees)}\n"]
+    for s in sections:
+        parts.append(f"## {s.manifest['id']} ({s.manifest['scale']})\n\n{s.manifest['title']}\n")
+        parts.append(f"`{s.manifest['command']}`, {s.manifest['date']}\n")
+        parts += [
+            f"![{s.manifest['id']}]({p.relative_to(out).as_posix()})\n"
+            for p in s.figures
+            if p.suffix == ".png"
+        ]
+        parts += [f"- failed: {failure}\n" for failure in s.manifest["failures"]]
+        if s.guarantees:
+            parts.append(verdict_markdown(s.guarantees))
+    page, markdown = out / "report.html", out / "report.md"
+    write_atomically(page, html.encode())
+    write_atomically(markdown, "\n".join(parts).encode())
+    return page, markdown

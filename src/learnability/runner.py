@@ -1,0 +1,273 @@
+"""One sweep over several experiments: what is missing is executed, and each experiment's figure and claims
+follow.
+
+Nothing here prints: progress goes to a callback, and what a caller must know comes as a warning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import tempfile
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from learnability import plotting, report, sweep
+from learnability.experiments import Experiment
+from learnability.results import Store, versions, write_table
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from learnability.theory import Guarantee
+
+__all__ = ["FailureWarning", "Progress", "Result", "attempt", "iterate", "occasion"]
+
+T = TypeVar("T")
+
+
+class FailureWarning(UserWarning):
+    """A task failed, or a figure or its claims could not be made from what there is."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    ``work_done`` and ``work_total`` are in expected seconds of computing, so that they make a fair estimate
+    of the time left where some tasks take long and others none.
+    """
+
+    label: str
+    done: int
+    total: int
+    work_done: float
+    work_total: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One experiment that was run.
+
+    Parameters
+    ----------
+    id, scale : str
+        What was run.
+    seeds : int
+        How many seeds.
+    table : DataFrame
+        Every row of every finished task: the setting's columns, ``seed``, and what was measured.
+    figure : matplotlib Figure or None
+        ``None`` if it could not be drawn.
+    guarantees : list of Guarantee
+        The figure's claims with their verdicts.
+    tasks : dict
+        How many tasks were ``"run"``, ``"cached"`` (finished before) and ``"failed"``.
+    failures : list of str
+        What failed, one line each; empty if all is well.
+    seconds : float
+        Computing time of the finished tasks, whenever they ran.
+    files : list of Path
+        The figure's files; empty where nothing was kept.
+    table_file : Path or None
+        The table as Parquet.
+    """
+
+    id: str
+    scale: str
+    seeds: int
+    table: pd.DataFrame
+    figure: Figure | None
+    guarantees: list[Guarantee]
+    tasks: dict[str, int]
+    failures: list[str]
+    seconds: float
+    files: list[Path] = field(default_factory=list)
+    table_file: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON, with the keys of the command line's contract."""
+        return {
+            "id": self.id,
+            "scale": self.scale,
+            "seeds": self.seeds,
+            "tasks": self.tasks,
+            "table": None if self.table_file is None else str(self.table_file),
+            "figures": [str(path) for path in self.files],
+            "guarantees": [guarantee.to_json() for guarantee in self.guarantees],
+            "failures": self.failures,
+            "compute_seconds": self.seconds,
+        }
+
+
+def iterate(
+    chosen: Sequence[Experiment],
+    *,
+    scale: str,
+    seeds: int | None,
+    workers: int,
+    scheduler: str | None,
+    out: str | os.PathLike[str] | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> Generator[Result]:
+    """Run experiments in one sweep, and yield each as soon as its last task is done.
+
+    All experiments share one pool of workers. Stopping early (Ctrl-C, or closing the iterator) loses only the
+    tasks that are running: finished ones are in ``out``. Arguments as for :func:`learnability.run`.
+    """
+    planned = [(experiment, sweep.tasks(experiment, scale, seeds)) for experiment in chosen]
+    with ExitStack() as stack:
+        kept = out is not None
+        store = Store(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory()))
+        runs = [_Run(experiment, scale, tasks, store, kept) for experiment, tasks in planned]
+        owner = {run.experiment.id: run for run in runs}
+        meter = _Meter(runs, on_progress)
+        for run in runs:
+            if not run.pending:
+                yield run.result()
+        # Experiments with long tasks first: no worker is left alone with one at the end.
+        order = sorted(runs, key=lambda run: -run.weight) if workers > 1 or scheduler else runs
+        pending = [task for run in order for task in run.pending.values()]
+        finished = stack.enter_context(closing(sweep.execute(pending, workers=workers, scheduler=scheduler)))
+        for done in finished:
+            run = owner[done.task.experiment]
+            run.take(done)
+            meter.advance(run)
+            if not run.pending:
+                yield run.result()
+
+
+class _Run:
+    """One experiment while it is being run."""
+
+    def __init__(
+        self, experiment: Experiment, scale: str, tasks: list[sweep.Task], store: Store, kept: bool
+    ) -> None:
+        self.experiment, self.scale, self.tasks, self.store, self.kept = experiment, scale, tasks, store, kept
+        self.seeds = 1 + max(task.seed for task in tasks)
+        self.seconds = {}
+        for task in tasks:
+            taken = store.seconds(experiment.id, task.key)
+            if taken is not None:
+                self.seconds[task.key] = taken
+        self.cached = len(self.seconds)
+        self.pending = {task.key: task for task in tasks if task.key not in self.seconds}
+        self.errors: dict[str, str] = {}
+        usual = len(experiment.settings[scale]) * experiment.seeds[scale]
+        self.weight = max(experiment.seconds[scale] / usual, 1e-3)  # expected seconds of a task
+
+    def take(self, done: sweep.Finished) -> None:
+        task = self.pending.pop(done.task.key)
+        if done.rows is not None:
+            try:
+                self.store.write(task.experiment, task.key, done.rows, done.seconds, task.record)
+            except (
+                ValueError
+            ) as error:  # the rows make no table; a full disk is an OSError and stops the sweep
+                self.errors[task.key] = f"{task}: {error}"
+            else:
+                self.seconds[task.key] = done.seconds
+        else:
+            self.errors[task.key] = f"{task}: {done.error}"
+        if task.key in self.errors:
+            warnings.warn(self.errors[task.key], FailureWarning, stacklevel=3)
+
+    def result(self) -> Result:
+        finished = [task.key for task in self.tasks if task.key in self.seconds]
+        name = self.experiment.id
+        failures = [self.errors[task.key] for task in self.tasks if task.key in self.errors]
+        table = self.store.read(self.experiment.id, finished)
+        figure, guarantees = None, []
+        if finished:
+            with plotting.style():
+                figure = attempt(f"{name}: figure", lambda: self.experiment.figure(table), failures)
+            guarantees = (
+                attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
+            )
+        result = Result(
+            id=self.experiment.id,
+            scale=self.scale,
+            seeds=self.seeds,
+            table=table,
+            figure=figure,
+            guarantees=guarantees,
+            tasks={"run": len(finished) - self.cached, "cached": self.cached, "failed": len(self.errors)},
+            failures=failures,
+            seconds=sum(self.seconds.values()),
+        )
+        if self.kept:
+            result = _keep(result, self.experiment, self.store)
+        return result
+
+
+def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | None:
+    """The function's value, or ``None`` and a line in ``failures``: shards outlive a faulty figure."""
+    try:
+        return function()
+    except Exception as error:
+        if sweep.debugging():
+            raise
+        failures.append(f"{what}: {sweep.one_line(error)}")
+        warnings.warn(failures[-1], FailureWarning, stacklevel=3)
+        return None
+
+
+def _keep(result: Result, experiment: Experiment, store: Store) -> Result:
+    """Write figure, table, verdicts and manifest."""
+    folder = store.folder(result.id, result.scale)
+    if result.figure is not None:
+        with plotting.style():
+            files = report.save_figure(result.figure, folder)
+    else:  # an older figure would not show this result
+        files = []
+        for old in folder.glob("figure.*"):
+            old.unlink()
+    table_file = folder / "table.parquet"
+    write_table(table_file, result.table)
+    manifest = {
+        "id": result.id,
+        "title": experiment.title,
+        "source": experiment.source,
+        "revision": experiment.revision,
+        "scale": result.scale,
+        "seeds": result.seeds,
+        "tasks": result.tasks,
+        "failures": result.failures,
+        "seconds": result.seconds,
+    }
+    command = f"learnability run {result.id} --scale {result.scale} --seeds {result.seeds}"
+    report.write_verdicts(folder, result.guarantees, {**manifest, **occasion(command)})
+    return dataclasses.replace(result, files=files, table_file=table_file)
+
+
+def occasion(command: str) -> dict[str, Any]:
+    """What a manifest says of how and when."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"command": command, "date": now, "versions": versions()}
+
+
+class _Meter:
+    """Turns finished tasks into calls of ``on_progress``."""
+
+    def __init__(self, runs: list[_Run], callback: Callable[[Progress], None] | None) -> None:
+        self.callback = callback
+        self.total = sum(len(run.pending) for run in runs)
+        self.work_total = sum(len(run.pending) * run.weight for run in runs)
+        self.done, self.work_done = 0, 0.0
+        self._tell("")
+
+    def advance(self, run: _Run) -> None:
+        self.done += 1
+        self.work_done += run.weight
+        self._tell(run.experiment.id)
+
+    def _tell(self, label: str) -> None:
+        if self.callback is not None:
+            self.callback(Progress(label, self.done, self.total, self.work_done, self.work_total))

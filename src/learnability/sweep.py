@@ -1,0 +1,292 @@
+"""Enumerate the tasks of an experiment and execute them: in this process, on this machine, or on a Dask
+cluster.
+
+A task is (experiment, revision, setting, seed) and its key is a hash of exactly that. The scale is no part of
+it, so a cell that two scales share is computed once. However tasks are executed, the rows are the same, and
+they come back to the caller, who alone writes files: a remote cluster needs no shared disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import learnability
+from learnability import checks
+from learnability.experiments import SCALES, Experiment, Row, Setting
+
+__all__ = ["Finished", "Task", "debugging", "execute", "one_line", "tasks"]
+
+CONNECT_SECONDS = 5
+"""How long a scheduler may take to answer."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell of a figure with one seed.
+
+    Parameters
+    ----------
+    experiment : str
+        The experiment's id.
+    revision : int
+        The experiment's revision.
+    setting : mapping of plain values
+        The cell.
+    seed : int
+        >= 0.
+    run : callable (setting, seed) -> list of Row
+        What computes it. No part of the key: the revision stands for it.
+    """
+
+    experiment: str
+    revision: int
+    setting: Setting
+    seed: int
+    run: Callable[[Setting, int], list[Row]] = field(compare=False, repr=False)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the key is a hash of."""
+        return {
+            "experiment": self.experiment,
+            "revision": self.revision,
+            "setting": dict(self.setting),
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the record as canonical JSON (keys sorted, no spaces, ASCII), in hexadecimal."""
+        canonical = json.dumps(self.record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        cell = ", ".join(f"{name}={value}" for name, value in self.setting.items())
+        return (
+            f"{self.experiment} [{cell}] seed {self.seed}" if cell else f"{self.experiment} seed {self.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task that has ended: ``rows``, or the ``error`` that stopped it, and how long it took."""
+
+    task: Task
+    rows: list[Row] | None
+    error: str | None
+    seconds: float
+
+
+def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[Task]:
+    """Every task of an experiment at a scale: settings in their order, and for each the seeds 0, 1, ...
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to run.
+    scale : {"smoke", "laptop", "paper"}
+        Which settings.
+    seeds : int, optional
+        How many seeds, >= 1. The experiment says how many if this is not given.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or a setting holds something else than plain finite values, a column
+        named ``seed``, or comes twice.
+    """
+    checks.choice("scale", scale, SCALES)
+    count = experiment.seeds[scale] if seeds is None else checks.integer("seeds", seeds, at_least=1)
+    found = []
+    for cell in experiment.settings[scale]:
+        if "seed" in cell:
+            raise ValueError(f"{experiment.id}: a setting must not name a seed, got {dict(cell)!r}")
+        setting = {name: _plain(f"{experiment.id}: setting {name}", value) for name, value in cell.items()}
+        found += [
+            Task(experiment.id, experiment.revision, setting, seed, experiment.run) for seed in range(count)
+        ]
+    try:
+        distinct = len({task.key for task in found})
+    except ValueError:  # JSON knows no NaN
+        raise ValueError(f"{experiment.id}: settings must hold finite numbers") from None
+    if distinct != len(found):
+        raise ValueError(f"{experiment.id}: settings must differ from each other at scale {scale!r}")
+    return found
+
+
+def execute(
+    pending: Sequence[Task], *, workers: int = 1, scheduler: str | None = None
+) -> Generator[Finished]:
+    """Execute tasks and yield each as it ends. One that fails is reported as such and stops no other.
+
+    Parameters
+    ----------
+    pending : sequence of Task
+        What to do; started in this order.
+    workers : int
+        1 works in this process; more start that many worker processes, each with one numerical thread.
+    scheduler : str, optional
+        Address of a running Dask scheduler, for instance ``"tcp://10.0.0.5:8786"``; its workers are used, and
+        ``workers`` is not. They need this version of Learnability.
+
+    Yields
+    ------
+    Finished
+        In order of completion.
+
+    Raises
+    ------
+    ValueError
+        If ``workers`` < 1, or no scheduler answers at the address within a few seconds.
+    RuntimeError
+        If the worker processes do not start.
+
+    Notes
+    -----
+    Close the iterator (``contextlib.closing``) to stop early: running tasks are then abandoned.
+    """
+    workers = checks.integer("workers", workers, at_least=1)
+    if not pending:
+        return
+    if scheduler is None and workers == 1:
+        for task in pending:
+            yield Finished(task, *_perform(task.run, task.setting, task.seed, learnability.__version__))
+        return
+    with ExitStack() as stack:
+        if scheduler is None:
+            client = stack.enter_context(_local_client(stack, min(workers, len(pending))))
+        else:
+            client = stack.enter_context(_remote_client(scheduler))
+        yield from _execute_on(client, pending)
+
+
+def _execute_on(client: Any, pending: Sequence[Task]) -> Generator[Finished]:
+    from distributed import as_completed
+
+    version = learnability.__version__
+    waiting = {
+        client.submit(_perform, task.run, dict(task.setting), task.seed, version, pure=False): task
+        for task in pending
+    }
+    for future in as_completed(list(waiting)):
+        task = waiting.pop(future)
+        if future.status == "finished":
+            rows, error, seconds = future.result()
+        elif debugging():
+            future.result()  # raises
+        else:  # not the task's own exception, which _perform reports: the worker died, or lacks this package
+            rows, error, seconds = None, one_line(future.exception()), 0.0
+        yield Finished(task, rows, error, seconds)
+        future.release()
+
+
+def _perform(
+    run: Callable[[Setting, int], list[Row]], setting: Setting, seed: int, version: str
+) -> tuple[list[Row] | None, str | None, float]:
+    """Run one task, wherever this is: its rows or its error, and the seconds it took."""
+    from threadpoolctl import threadpool_limits
+
+    start = time.perf_counter()
+    try:
+        if version != learnability.__version__:
+            raise RuntimeError(
+                f"the worker has learnability {learnability.__version__}, the caller {version}"
+            )
+        with threadpool_limits(limits=1):
+            rows = run(setting, seed)
+        return _complete(rows, setting, seed), None, time.perf_counter() - start
+    except Exception as error:
+        if debugging():
+            raise
+        return None, one_line(error), time.perf_counter() - start
+
+
+def _complete(rows: list[Row], setting: Setting, seed: int) -> list[Row]:
+    """Rows of plain values with the setting's columns and the seed in front."""
+    if not rows:
+        raise ValueError("run must return at least one row, got none")
+    identity = {**setting, "seed": seed}
+    clash = identity.keys() & {name for row in rows for name in row}
+    if clash:
+        raise ValueError(f"rows must not repeat the setting or the seed, got the columns {sorted(clash)}")
+    return [
+        {**identity, **{name: _plain(f"column {name!r}", value) for name, value in row.items()}}
+        for row in rows
+    ]
+
+
+def _plain(what: str, value: Any) -> bool | int | float | str:
+    """A bool, int, float or str, from NumPy's scalars too."""
+    if type(value) in (bool, int, float, str):
+        return value  # type: ignore[no-any-return]
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        value = value.item()
+    for kind in (bool, int, float, str):  # subclasses such as enums become what they are
+        if isinstance(value, kind):
+            return kind(value)
+    raise ValueError(f"{what} must be a bool, int, float or str, got {type(value).__name__}")
+
+
+def debugging() -> bool:
+    """Whether errors keep their traceback: the environment variable ``LEARNABILITY_DEBUG`` is set."""
+    return bool(os.environ.get("LEARNABILITY_DEBUG"))
+
+
+def one_line(error: BaseException) -> str:
+    """The error's type, message and where it arose."""
+    message = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {message}{where}"
+
+
+def _local_client(stack: ExitStack, workers: int) -> Any:
+    """A client of a cluster on this machine: one process a worker, one numerical thread each."""
+    from distributed import Client, LocalCluster
+
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+    )
+    try:
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=None,  # a share of the memory each would stop large tasks that fit
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},  # any free port
+            silence_logs=logging.CRITICAL,
+            env=threads,
+        )
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"the {workers} worker processes did not start ({error}). In a script, calls with workers > 1 "
+            'must stand under `if __name__ == "__main__":`, because every worker imports the script.'
+        ) from error
+    stack.enter_context(cluster)
+    return Client(cluster)
+
+
+def _remote_client(address: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"scheduler must be the address of a running Dask scheduler, got {address!r}: {reason}"
+        ) from None
