@@ -1,0 +1,116 @@
+"""What a training run leaves behind: plain columns at recorded epochs, the final network, and an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnability import checks
+from learnability.networks.one_hidden import OneHidden
+from learnability.training.deviation import Deviation
+
+__all__ = ["COLUMNS", "Outcome", "Trajectory", "log_spaced"]
+
+COLUMNS = (
+    "epoch",
+    "updates",
+    "empirical_error",
+    "true_error",
+    "hinge_loss",
+    "margin",
+    "movement",
+    "norm",
+)
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    CONVERGED = "converged"
+    """A whole epoch made no update: nothing can change any more."""
+    BUDGET_REACHED = "budget_reached"
+    """The last epoch asked for was run, and it still made updates."""
+    DIVERGED = "diverged"
+    """An output or a weight stopped being finite; what was recorded before that stands."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Record of one run.
+
+    Parameters
+    ----------
+    columns : dict of str to (r,) arrays
+        One entry per recorded epoch: ``epoch`` (0 is the start), ``updates`` (so far), ``empirical_error`` and
+        ``true_error`` (0-1, output 0 counts as an error; ``true_error`` is NaN without a test sample),
+        ``hinge_loss`` (mean of max(0, beta - y f(x)) over the sample), ``margin`` (smallest y f(x) over the
+        sample divided by the norm of (M, b); NaN while that norm is 0), ``movement`` (largest distance between an
+        embedded point, act(W x + B), and its start, over the first 4,096 examples), ``norm`` (of (M, b)).
+    outcome : Outcome
+        How the run ended.
+    params : OneHidden
+        The final network in plain float64.
+    deviation : Deviation or None
+        Where the run kept deviations apart (see :mod:`learnability.training.deviation`): the exact final state,
+        which resolves what ``params`` rounds away.
+    epochs : int
+        Epochs run, the last one (without updates) included where it converged.
+    updates : int
+        Examples that changed the network.
+    ties : int
+        Decisions in which y f(x) met beta exactly at leading order and the next order decided (0 for runs without
+        exact arithmetic).
+    unresolved : int
+        Decisions that tied at the next order too, or that hung on a neuron standing exactly at its kink after
+        moving: only a further order could settle them, so 0 here certifies that every decision is the one of exact
+        arithmetic.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    outcome: Outcome
+    params: OneHidden
+    deviation: Deviation | None
+    epochs: int
+    updates: int
+    ties: int = 0
+    unresolved: int = 0
+
+    def rows(self) -> list[dict[str, float]]:
+        """The columns as one plain mapping per recorded epoch."""
+        return [{name: self.columns[name][i].item() for name in self.columns} for i in range(len(self))]
+
+    def __len__(self) -> int:
+        return len(self.columns["epoch"])
+
+    def final(self, name: str) -> float:
+        """The last recorded value of a column."""
+        return float(self.columns[name][-1])
+
+
+def log_spaced(epochs: int, points: int = 60) -> NDArray[np.int64]:
+    """Epochs to record at: 0, 1 and about ``points`` more, evenly spaced in the logarithm, ending at ``epochs``.
+
+    Parameters
+    ----------
+    epochs : int
+        Last epoch, >= 0.
+    points : int
+        How many points are aimed at, >= 1 (fewer come out where they would repeat).
+    """
+    epochs = checks.integer("epochs", epochs, at_least=0)
+    points = checks.integer("points", points, at_least=1)
+    grid = np.geomspace(1, max(epochs, 1), points).round().astype(np.int64)
+    return np.unique(np.concatenate([[0], grid[grid <= epochs], [epochs]]))
+
+
+def record_epochs(record: Sequence[int] | NDArray[np.int64] | None, epochs: int) -> NDArray[np.int64]:
+    """The epochs a run stops at to record, the last one always among them."""
+    if record is None:
+        return log_spaced(epochs)
+    wanted = np.unique([checks.integer("record", int(e), at_least=0, at_most=epochs) for e in record])
+    return np.unique(np.concatenate([wanted, [epochs]])).astype(np.int64)
