@@ -17,6 +17,7 @@ from learnability import checks
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = [
+    "LEMMA3_LIMITS",
     "lemma1",
     "lemma2",
     "lemma3",
@@ -36,6 +37,22 @@ ON_A = 1 / (1 + math.exp(-2.5)) - 1 / (1 + math.exp(2.5))
 
 OFF_A = 2 * math.exp(-2.5) / (1 - math.exp(-5))
 """0.16529, the geometric series that bounds Lemma 1's sum off A."""
+
+LEMMA3_LIMITS = {
+    "integer": 1 / 4,
+    "half_integer": math.sqrt(2) / 4,
+    "quarter": math.sqrt(6) / 8,
+    "sigmoid": 0.5
+    * sum((-1) ** j * (math.tanh(2.5 * (j + 0.5)) - math.tanh(2.5 * (j - 0.5))) / 2 for j in range(-9, 10)),
+}
+"""What margin * sqrt(n) of parity tends to: the response of the hidden layer to the frequency pi.
+
+Far from the ends the embedding is a convolution in k. Second differences of ReLU(k - c) are 1 at k = c for an
+integer c, (1/2, 1/2) for a half-integer and (3/4, 1/4) for a quarter; at frequency pi their responses are 1,
+0 and +-1/2, a second difference's is 4, and margin^2 n is the sum of the squared responses of the neurons per
+unit of k over 4^2: 1/16, 2/16 (both orientations), (1 + 1/4 + 1/4)/16. For the sigmoids, whose first
+differences are Lemma 1's Delta and a first difference's response 2, it is (sum_j (-1)^j Delta_0(j) / 2)^2.
+"""
 
 
 def lemma1(
@@ -286,9 +303,7 @@ def theorem1(
         delta,
         frequency,
         note=note,
-        hypotheses=(
-            Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}"),
-        ),
+        hypotheses=(Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}"),),
     )
 
 
@@ -348,9 +363,7 @@ def missing_mass(
     """
     p = checks.vector("probabilities", probabilities)
     if (p < 0).any() or abs(p.sum() - 1) > 1e-9:
-        raise ValueError(
-            f"probabilities must be >= 0 with sum 1, got minimum {p.min():g} and sum {p.sum():.12g}"
-        )
+        raise ValueError(f"probabilities must be >= 0 with sum 1, got minimum {p.min():g} and sum {p.sum():.12g}")
     m = checks.integer("m", m, at_least=1)
     standard_error = checks.real("standard_error", standard_error, at_least=0.0)
     return Guarantee(
