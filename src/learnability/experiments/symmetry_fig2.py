@@ -1,0 +1,83 @@
+"""Figure 2: training both layers with h = n^-6 is training the last layer, and both learn from n examples.
+
+The paper shows one run per panel; here several seeds, each with its own target and sample. ``laptop`` is the paper's
+setting with fewer seeds than ``paper``; ``smoke`` is n = 10. "4n+3 neurons" is read as the half-integer
+initialisation (4n+2 ReLUs and the output bias): the figure's text does not define it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from learnability.experiments import Experiment
+from learnability.experiments.curves import (
+    PAPER,
+    claim,
+    compression,
+    draw,
+    ends,
+    half_width,
+    run,
+    setting,
+)
+from learnability.theory import Guarantee
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_LAYERS = ("both", "output")
+_FULL = tuple(
+    setting(panel=panel, curve=layers, n=n, m=n, layers=layers, epochs=epochs)
+    for panel, n, epochs in (("a", 30, 60_000), ("b", 60, 250_000))
+    for layers in _LAYERS
+)
+_SMOKE = tuple(setting(panel="a", curve=layers, n=10, m=10, layers=layers, epochs=3_000) for layers in _LAYERS)
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """Error against epoch, both settings."""
+    sizes = table.groupby("panel")["n"].first()
+    titles = {panel: f"({panel}) n = {n}, sample n, h = n⁻⁶, β = n³h" for panel, n in sizes.items()}
+    return draw(table, titles, {"both": "layers 1+2", "output": "layer 2 only"})
+
+
+def claims(table: pd.DataFrame) -> list[Guarantee]:
+    """Section 5.1: performance in both cases is similar, and the errors vanish."""
+    found = []
+    for panel, inside in table.groupby("panel"):
+        where = f"Figure 2({panel})"
+        both, output = ends(inside, layers="both"), ends(inside, layers="output")
+        for name, runs in (("both", both), ("output", output)):
+            zero = runs["empirical_error"] == 0
+            found.append(
+                claim(
+                    f"fig2{panel}/zero-empirical-error[{name}]", where, 0.5, float(zero.mean()), "at_least",
+                    f"share of runs at empirical error 0 at the end of the paper's axis (the paper shows one run); "
+                    f"mean final error {runs['empirical_error'].mean():.4f}",
+                )  # fmt: skip
+            )
+        difference = (both["true_error"] - output["true_error"]).dropna()
+        room = max(half_width(both["true_error"]), half_width(output["true_error"]))
+        found.append(
+            claim(
+                f"fig2{panel}/settings-agree", where, room, float(abs(difference.mean())), "at_most",
+                "|mean paired difference of the final true errors| against the wider half-width of their 95 % "
+                f"confidence intervals; largest single difference {difference.abs().max():.4f}",
+            )  # fmt: skip
+        )
+        found.append(compression(f"fig2{panel}/compression", where, ends(inside, layers="both")))
+    return found
+
+
+EXPERIMENT = Experiment(
+    title="Both layers with a small step against the last layer only",
+    source=f"{PAPER}, Figure 2",
+    revision=1,
+    settings={"smoke": _SMOKE, "laptop": _FULL, "paper": _FULL},
+    seeds={"smoke": 2, "laptop": 5, "paper": 20},
+    seconds={"smoke": 2, "laptop": 70, "paper": 280},
+    run=run,
+    figure=figure,
+    claims=claims,
+)
