@@ -55,10 +55,7 @@ def _suggestion(pattern: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(pattern, candidates, n=1, cutoff=0.5)
     near = near or [name for name in names if pattern and pattern in name][:1]
     near = (
-        near
-        or [name for name in names if difflib.get_close_matches(pattern, [name.partition("/")[2]], 1, 0.6)][
-            :1
-        ]
+        near or [name for name in names if difflib.get_close_matches(pattern, [name.partition("/")[2]], 1, 0.6)][:1]
     )
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names) or 'none'}"
 

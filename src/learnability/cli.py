@@ -57,12 +57,8 @@ class CheckScale(StrEnum):
 
 
 DEFAULT_OUT = Path("learnability-results")
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
-]
-Out = Annotated[
-    Path, typer.Option("--out", help="Folder for results; finished tasks found there are not run again.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for results; finished tasks found there are not run again.")]
 
 
 def _version(wanted: bool) -> None:
@@ -210,9 +206,7 @@ def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
         entries = [{**s.manifest, "guarantees": list(s.guarantees)} for s in sections]
         _print_json({"report": str(page), "markdown": str(markdown), "experiments": entries})
     else:
-        _stdout().print(
-            f"{len(sections)} results: {summary}\n{page}\n{markdown}", soft_wrap=True, highlight=False
-        )
+        _stdout().print(f"{len(sections)} results: {summary}\n{page}\n{markdown}", soft_wrap=True, highlight=False)
     if any(section.failed for section in sections):
         raise typer.Exit(1)
 
@@ -260,9 +254,7 @@ def _show(result: Result) -> None:
     console = _stdout()
     tasks = ", ".join(f"{count} {what}" for what, count in result.tasks.items() if count or what == "run")
     seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
-    console.print(
-        f"{result.id} ({result.scale}, {seeds}; tasks: {tasks}; {_duration(result.seconds)})", style="bold"
-    )
+    console.print(f"{result.id} ({result.scale}, {seeds}; tasks: {tasks}; {_duration(result.seconds)})", style="bold")
     if result.guarantees:
         console.print(verdict_table(result.guarantees))
     for path in result.files:

@@ -161,6 +161,6 @@ def band(
             mean.index.to_numpy(), low.to_numpy(), high.to_numpy(),
             color=drawn.get_color(), alpha=0.2, linewidth=0, zorder=drawn.get_zorder() - 0.1,
         )  # fmt: skip
-    return pd.DataFrame(
-        {"x": mean.index, "mean": mean, "low": low, "high": high, "seeds": seeds}
-    ).reset_index(drop=True)
+    return pd.DataFrame({"x": mean.index, "mean": mean, "low": low, "high": high, "seeds": seeds}).reset_index(
+        drop=True
+    )

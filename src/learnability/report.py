@@ -97,9 +97,7 @@ def verdict_table(guarantees: Iterable[Guarantee]) -> Table:
 def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
     """The verdicts, in their JSON form, as a Markdown table."""
     rows = [_HEADINGS, ("---", "---", "---:", "---:", "---:", "---"), *map(_cells, guarantees)]
-    return (
-        "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows) + "\n"
-    )
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows) + "\n"
 
 
 def write_verdicts(folder: Path, guarantees: Iterable[Guarantee], manifest: Mapping[str, Any]) -> None:
@@ -152,9 +150,7 @@ def read_sections(out: Path) -> list[Section]:
         figures = [figure for kind in _METADATA if (figure := path.parent / f"figure.{kind}").exists()]
         sections.append(Section(manifest, guarantees, figures))
     if not sections:
-        raise ValueError(
-            f"out must be a folder with results of `learnability run`, there are none in {str(out)!r}"
-        )
+        raise ValueError(f"out must be a folder with results of `learnability run`, there are none in {str(out)!r}")
     return sections
 
 
@@ -192,9 +188,7 @@ def write_report(out: Path, sections: Sequence[Section]) -> tuple[Path, Path]:
         parts.append(f"## {s.manifest['id']} ({s.manifest['scale']})\n\n{s.manifest['title']}\n")
         parts.append(f"`{s.manifest['command']}`, {s.manifest['date']}\n")
         parts += [
-            f"![{s.manifest['id']}]({p.relative_to(out).as_posix()})\n"
-            for p in s.figures
-            if p.suffix == ".png"
+            f"![{s.manifest['id']}]({p.relative_to(out).as_posix()})\n" for p in s.figures if p.suffix == ".png"
         ]
         parts += [f"- failed: {failure}\n" for failure in s.manifest["failures"]]
         if s.guarantees:

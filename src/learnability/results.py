@@ -106,9 +106,7 @@ def tidy(rows: Sequence[Row]) -> pd.DataFrame:
         complete = len(present) == len(values)
         kinds = {float if type(value) in (int, float) else type(value) for value in present}
         if len(kinds) > 1:
-            raise ValueError(
-                f"column {name!r} must hold one kind of value, got {sorted(k.__name__ for k in kinds)}"
-            )
+            raise ValueError(f"column {name!r} must hold one kind of value, got {sorted(k.__name__ for k in kinds)}")
         if kinds == {str}:
             columns[name] = pd.array(values, dtype="string")
         elif complete and kinds == {bool}:
@@ -154,9 +152,7 @@ class Store:
         """Where an experiment's figure, table, verdicts and manifest are."""
         return self.root / experiment / scale
 
-    def write(
-        self, experiment: str, key: str, rows: Sequence[Row], seconds: float, task: Mapping[str, Any]
-    ) -> None:
+    def write(self, experiment: str, key: str, rows: Sequence[Row], seconds: float, task: Mapping[str, Any]) -> None:
         """Store a finished task: the shard, then the sidecar that vouches for it.
 
         Parameters

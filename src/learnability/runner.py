@@ -147,9 +147,7 @@ def iterate(
 class _Run:
     """One experiment while it is being run."""
 
-    def __init__(
-        self, experiment: Experiment, scale: str, tasks: list[sweep.Task], store: Store, kept: bool
-    ) -> None:
+    def __init__(self, experiment: Experiment, scale: str, tasks: list[sweep.Task], store: Store, kept: bool) -> None:
         self.experiment, self.scale, self.tasks, self.store, self.kept = experiment, scale, tasks, store, kept
         self.seeds = 1 + max(task.seed for task in tasks)
         self.seconds = {}
@@ -168,9 +166,7 @@ class _Run:
         if done.rows is not None:
             try:
                 self.store.write(task.experiment, task.key, done.rows, done.seconds, task.record)
-            except (
-                ValueError
-            ) as error:  # the rows make no table; a full disk is an OSError and stops the sweep
+            except ValueError as error:  # the rows make no table; a full disk is an OSError and stops the sweep
                 self.errors[task.key] = f"{task}: {error}"
             else:
                 self.seconds[task.key] = done.seconds
@@ -188,9 +184,7 @@ class _Run:
         if finished:
             with plotting.style():
                 figure = attempt(f"{name}: figure", lambda: self.experiment.figure(table), failures)
-            guarantees = (
-                attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
-            )
+            guarantees = attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
         result = Result(
             id=self.experiment.id,
             scale=self.scale,

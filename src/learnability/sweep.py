@@ -12,12 +12,15 @@ import hashlib
 import json
 import logging
 import os
+import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +76,7 @@ class Task:
 
     def __str__(self) -> str:
         cell = ", ".join(f"{name}={value}" for name, value in self.setting.items())
-        return (
-            f"{self.experiment} [{cell}] seed {self.seed}" if cell else f"{self.experiment} seed {self.seed}"
-        )
+        return f"{self.experiment} [{cell}] seed {self.seed}" if cell else f"{self.experiment} seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,7 @@ def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[
         if "seed" in cell:
             raise ValueError(f"{experiment.id}: a setting must not name a seed, got {dict(cell)!r}")
         setting = {name: _plain(f"{experiment.id}: setting {name}", value) for name, value in cell.items()}
-        found += [
-            Task(experiment.id, experiment.revision, setting, seed, experiment.run) for seed in range(count)
-        ]
+        found += [Task(experiment.id, experiment.revision, setting, seed, experiment.run) for seed in range(count)]
     try:
         distinct = len({task.key for task in found})
     except ValueError:  # JSON knows no NaN
@@ -125,9 +124,7 @@ def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[
     return found
 
 
-def execute(
-    pending: Sequence[Task], *, workers: int = 1, scheduler: str | None = None
-) -> Generator[Finished]:
+def execute(pending: Sequence[Task], *, workers: int = 1, scheduler: str | None = None) -> Generator[Finished]:
     """Execute tasks and yield each as it ends. One that fails is reported as such and stops no other.
 
     Parameters
@@ -161,12 +158,13 @@ def execute(
         return
     if scheduler is None and workers == 1:
         for task in pending:
-            yield Finished(task, *_perform(task.run, task.setting, task.seed, learnability.__version__))
+            yield Finished(task, *_perform(task.run, task.setting, task.seed))
         return
     with ExitStack() as stack:
         if scheduler is None:
             client = stack.enter_context(_local_client(stack, min(workers, len(pending))))
         else:
+            stack.enter_context(_quiet())
             client = stack.enter_context(_remote_client(scheduler))
         yield from _execute_on(client, pending)
 
@@ -174,35 +172,29 @@ def execute(
 def _execute_on(client: Any, pending: Sequence[Task]) -> Generator[Finished]:
     from distributed import as_completed
 
-    version = learnability.__version__
-    waiting = {
-        client.submit(_perform, task.run, dict(task.setting), task.seed, version, pure=False): task
-        for task in pending
-    }
+    waiting = {client.submit(_perform, task.run, dict(task.setting), task.seed, pure=False): task for task in pending}
     for future in as_completed(list(waiting)):
         task = waiting.pop(future)
         if future.status == "finished":
             rows, error, seconds = future.result()
+        elif future.status != "error":
+            raise ConnectionError("the Dask scheduler went away: finished tasks are kept, run again for the rest")
         elif debugging():
             future.result()  # raises
-        else:  # not the task's own exception, which _perform reports: the worker died, or lacks this package
+        else:  # not the task's own exception, which _perform reports: the worker died, or lacks the package
             rows, error, seconds = None, one_line(future.exception()), 0.0
         yield Finished(task, rows, error, seconds)
         future.release()
 
 
 def _perform(
-    run: Callable[[Setting, int], list[Row]], setting: Setting, seed: int, version: str
+    run: Callable[[Setting, int], list[Row]], setting: Setting, seed: int
 ) -> tuple[list[Row] | None, str | None, float]:
     """Run one task, wherever this is: its rows or its error, and the seconds it took."""
     from threadpoolctl import threadpool_limits
 
     start = time.perf_counter()
     try:
-        if version != learnability.__version__:
-            raise RuntimeError(
-                f"the worker has learnability {learnability.__version__}, the caller {version}"
-            )
         with threadpool_limits(limits=1):
             rows = run(setting, seed)
         return _complete(rows, setting, seed), None, time.perf_counter() - start
@@ -220,10 +212,7 @@ def _complete(rows: list[Row], setting: Setting, seed: int) -> list[Row]:
     clash = identity.keys() & {name for row in rows for name in row}
     if clash:
         raise ValueError(f"rows must not repeat the setting or the seed, got the columns {sorted(clash)}")
-    return [
-        {**identity, **{name: _plain(f"column {name!r}", value) for name, value in row.items()}}
-        for row in rows
-    ]
+    return [{**identity, **{name: _plain(f"column {name!r}", value) for name, value in row.items()}} for row in rows]
 
 
 def _plain(what: str, value: Any) -> bool | int | float | str:
@@ -257,20 +246,19 @@ def _local_client(stack: ExitStack, workers: int) -> Any:
     """A client of a cluster on this machine: one process a worker, one numerical thread each."""
     from distributed import Client, LocalCluster
 
-    threads = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-    )
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     try:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,  # a share of the memory each would stop large tasks that fit
-            dashboard_address=None,
-            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},  # any free port
-            silence_logs=logging.CRITICAL,
-            env=threads,
-        )
+        with _inherited_deafness():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,  # a share of the memory each would stop large tasks that fit
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},  # any free port
+                silence_logs=logging.CRITICAL,
+                env=threads,
+            )
     except RuntimeError as error:
         raise RuntimeError(
             f"the {workers} worker processes did not start ({error}). In a script, calls with workers > 1 "
@@ -280,13 +268,51 @@ def _local_client(stack: ExitStack, workers: int) -> Any:
     return Client(cluster)
 
 
+@contextmanager
+def _inherited_deafness() -> Iterator[None]:
+    """Processes started in this context ignore Ctrl-C: only the caller hears it, and stops them quietly."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's client from logging a traceback where the scheduler goes away: we raise one clear error."""
+    import distributed.client  # noqa: F401 - its import sets the level
+
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _remote_client(address: str) -> Any:
     from distributed import Client
 
+    wrong = f"scheduler must be the address of a running Dask scheduler, got {address!r}"
     try:
-        return Client(address, timeout=CONNECT_SECONDS)
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
-            f"scheduler must be the address of a running Dask scheduler, got {address!r}: {reason}"
-        ) from None
+        raise ValueError(f"{wrong}: {' '.join(str(error).split()) or type(error).__name__}") from None
+    try:
+        # Without the package a worker does not fail a task, it dies of it, again and again.
+        question = (metadata.version, "learnability")
+        answers = {"the scheduler": client.run_on_scheduler(*question), **client.run(*question, on_error="return")}
+    except metadata.PackageNotFoundError as error:
+        answers = {"the scheduler": error}
+    strangers = {place: answer for place, answer in answers.items() if answer != learnability.__version__}
+    if strangers:
+        client.close()
+        place, answer = next(iter(strangers.items()))
+        found = "none" if isinstance(answer, BaseException) else answer
+        raise ValueError(f"{wrong}: {place} needs learnability {learnability.__version__}, it has {found}")
+    return client

@@ -1,0 +1,150 @@
+"""A small experiment with known rows, for the tests of sweep, results, report and command line.
+
+A module of its own, so that worker processes can import what they run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from learnability import experiments, plotting, verification
+from learnability.experiments import Experiment, Row, Setting
+from learnability.seeding import generator
+from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.verification import Check
+
+
+def walk(setting: Setting, seed: int) -> list[Row]:
+    """A random walk of ``n`` steps; slow, failing or deadly where the setting says so."""
+    if setting.get("fails"):
+        raise RuntimeError("this cell\nfails")
+    time.sleep(float(setting.get("sleep", 0.0)))
+    position = generator(seed, "walk", int(setting["n"])).normal(size=int(setting["n"])).cumsum()
+    return [
+        {"step": k, "position": value, "side": "left" if value < 0 else "right", "far": abs(value) > 1}
+        for k, value in enumerate(position)
+    ]
+
+
+def draw(table: pd.DataFrame) -> Any:
+    figure, (ax,) = plotting.panels()
+    for n, part in table.groupby("n"):
+        plotting.band(ax, part, "step", "position", label=f"n = {n}")
+    ax.legend()
+    return figure
+
+
+def judge(table: pd.DataFrame) -> list[Guarantee]:
+    furthest = float(table["position"].abs().max())
+    return [
+        Guarantee("toy/walk[finite]", "Nobody, Figure 1", Kind.THRESHOLD, 1e3, furthest, direction="at_most"),
+        Guarantee("toy/walk[moves]", "Nobody, Figure 1", Kind.THRESHOLD, 0.0, furthest, direction="at_least"),
+    ]
+
+
+def violated(table: pd.DataFrame) -> list[Guarantee]:
+    return [Guarantee("toy/false[all]", "Nobody", Kind.THRESHOLD, -1.0, 0.5, direction="at_most", note="a | b")]
+
+
+def needs_every_cell(table: pd.DataFrame) -> Any:
+    raise KeyError(f"only {len(table)} rows")
+
+
+def cells(*settings: Setting) -> Mapping[str, tuple[Setting, ...]]:
+    return {"smoke": settings[:2], "laptop": settings, "paper": settings}
+
+
+COUNTS = {"smoke": 2, "laptop": 3, "paper": 3}
+SECONDS = {"smoke": 0.1, "laptop": 0.1, "paper": 0.1}
+
+
+def experiment(identity: str, *settings: Setting, **changes: Any) -> Experiment:
+    fields: dict[str, Any] = {
+        "title": f"Title of {identity}",
+        "source": "Nobody, Figure 1",
+        "revision": 1,
+        "settings": cells(*settings),
+        "seeds": COUNTS,
+        "seconds": SECONDS,
+        "run": walk,
+        "figure": draw,
+        "claims": judge,
+        "id": identity,
+    }
+    return Experiment(**{**fields, **changes})
+
+
+SMALL = ({"n": 3}, {"n": 5}, {"n": 8})
+
+TOYS = {
+    toy.id: toy
+    for toy in (
+        experiment("other/fig1", *SMALL),
+        experiment("toy/failing", {"n": 3}, {"n": 4, "fails": True}),
+        experiment("toy/false", *SMALL, claims=violated),
+        experiment(
+            "toy/partial", {"n": 3}, {"n": 4, "fails": True}, figure=needs_every_cell, claims=needs_every_cell
+        ),
+        experiment("toy/slow", *({"n": n, "sleep": 0.4} for n in range(1, 9)), seeds=dict.fromkeys(COUNTS, 1)),
+        experiment("toy/walk", *SMALL),
+    )
+}
+
+
+def bounded(scale: str) -> list[Guarantee]:
+    n = {"smoke": 2, "laptop": 3}[scale]
+    met = Hypothesis("n small", True, f"n = {n}")
+    return [Guarantee(f"toy/lemma1[n={n}]", "Nobody, Lemma 1", Kind.UPPER_BOUND, 1.0, 0.25, (met,))]
+
+
+def unmet(scale: str) -> list[Guarantee]:
+    return [
+        Guarantee("toy/lemma2", "Nobody, Lemma 2", Kind.UPPER_BOUND, 1.0, 9.0, (Hypothesis("n large", False),)),
+        Guarantee("toy/lemma2[open]", "Nobody, Lemma 2", Kind.LOWER_BOUND, float("inf")),
+    ]
+
+
+def wrong(scale: str) -> list[Guarantee]:
+    return [Guarantee("toy/theorem1", "Nobody, Theorem 1", Kind.EXACT, 1.0, 2.0)]
+
+
+def crashes(scale: str) -> list[Guarantee]:
+    raise ZeroDivisionError("in the middle")
+
+
+CHECKS = {
+    "toy/lemma1": Check("lemma1", "Nobody, Lemma 1", bounded),
+    "toy/lemma2": Check("lemma2", "Nobody, Lemma 2", unmet),
+    "toy/theorem1": Check("theorem1", "Nobody, Theorem 1", wrong),
+    "toy/unfinished": Check("unfinished", "Nobody", crashes),
+}
+
+
+def main() -> None:
+    """The command line with the toys in place of the real experiments, for tests in a process of its own."""
+    from learnability import cli
+
+    experiments.discover = lambda: TOYS  # type: ignore[assignment]
+    verification.discover = lambda: CHECKS  # type: ignore[assignment]
+    cli.main()
+
+
+def environment() -> dict[str, str]:
+    """An environment in which ``python -m toys`` finds this module, and nothing depends on the terminal."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("LEARNABILITY_DEBUG", "COLUMNS")}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parent), "PYTHONUNBUFFERED": "1"}
+
+
+if __name__ == "__main__":
+    # The module's own name, so that a function shipped to a worker is importable there.
+    import toys
+
+    toys.main()
+    sys.exit()
