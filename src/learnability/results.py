@@ -93,12 +93,17 @@ def tidy(rows: Sequence[Row]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If a column mixes text, numbers and truth values, or an integer does not fit into 64 bits.
+        If a column mixes text, numbers and truth values, an integer does not fit into 64 bits, or two columns differ
+        by case alone.
     """
     import numpy as np
     import pandas as pd
 
     names = list(dict.fromkeys(name for row in rows for name in row))
+    folded: dict[str, str] = {}
+    for name in names:  # DuckDB would rename the second silently
+        if folded.setdefault(name.lower(), name) != name:
+            raise ValueError(f"columns must differ by more than case, got {folded[name.lower()]!r} and {name!r}")
     columns: dict[str, Any] = {}
     for name in names:
         values = [row.get(name) for row in rows]

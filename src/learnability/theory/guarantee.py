@@ -121,7 +121,7 @@ class Guarantee:
             return self.bound - self.measured
         if self.direction == "at_least":
             return self.measured - self.bound
-        return -abs(self.measured - self.bound)
+        return 0.0 - abs(self.measured - self.bound)  # no negative zero
 
     @property
     def verdict(self) -> Verdict:
