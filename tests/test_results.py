@@ -39,7 +39,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 def tables(draw):
     kinds = draw(st.dictionaries(NAMES, st.sampled_from(sorted(VALUES)), min_size=1, max_size=4))
     # DuckDB's column names do not differ by case alone.
-    kinds = {name: kind for name, kind in {name.lower(): (name, kind) for name, kind in kinds.items()}.values()}
+    kinds = dict({name.lower(): (name, kind) for name, kind in kinds.items()}.values())
     return draw(st.lists(st.fixed_dictionaries({n: VALUES[k] for n, k in kinds.items()}), min_size=1, max_size=5))
 
 
@@ -62,7 +62,11 @@ def test_types_are_primitive_and_missing_values_are_nan_or_missing_text():
 
 
 def test_infinities_become_nan():
-    assert results.tidy([{"x": float("inf")}, {"x": 1.0}, {"x": float("-inf")}])["x"].isna().tolist() == [True, False, True]
+    assert results.tidy([{"x": float("inf")}, {"x": 1.0}, {"x": float("-inf")}])["x"].isna().tolist() == [
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def verdict_table(guarantees: Iterable[Guarantee]) -> Table:
         )
     for guarantee in guarantees:
         identity, verdict, *rest = _cells(guarantee.to_json())
-        table.add_row(identity, Text(verdict, style=_COLOUR[verdict]), *rest)
+        # As Text, because Rich would read the brackets of an id as markup.
+        table.add_row(Text(identity), Text(verdict, style=_COLOUR[verdict]), *map(Text, rest))
     return table
 
 
@@ -111,8 +112,9 @@ def write_verdicts(folder: Path, guarantees: Iterable[Guarantee], manifest: Mapp
 def counts(verdicts: Iterable[str]) -> str:
     """How many of each verdict, in words."""
     words = list(verdicts)
-    present = [(words.count(verdict), verdict.replace("_", " ")) for verdict in _COLOUR if verdict in words]
-    return ", ".join(f"{count} {verdict}" for count, verdict in present) or "no claims"
+    present = {verdict: words.count(verdict) for verdict in _COLOUR if verdict in words}
+    plural = {"holds": "hold", "outside_hypotheses": "outside hypotheses", "not_measured": "not measured"}
+    return ", ".join(f"{count} {plural.get(verdict, verdict)}" for verdict, count in present.items()) or "no claims"
 
 
 @dataclass(frozen=True)

@@ -246,9 +246,8 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table as Parquet, atomically. A table without columns is not written."""
-    if len(frame.columns):
-        write_atomically(path, _parquet(frame))
+    """Write a table with at least one column as Parquet, atomically."""
+    write_atomically(path, _parquet(frame))
 
 
 def _escape(path: Path) -> str:

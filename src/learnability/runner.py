@@ -216,15 +216,17 @@ def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | No
 def _keep(result: Result, experiment: Experiment, store: Store) -> Result:
     """Write figure, table, verdicts and manifest."""
     folder = store.folder(result.id, result.scale)
-    if result.figure is not None:
+    for old in [*folder.glob("figure.*"), *folder.glob("table.*")]:  # whatever cannot be made now would be stale
+        old.unlink(missing_ok=True)
+    files: list[Path] = []
+    if (figure := result.figure) is not None:
         with plotting.style():
-            files = report.save_figure(result.figure, folder)
-    else:  # an older figure would not show this result
-        files = []
-        for old in folder.glob("figure.*"):
-            old.unlink()
-    table_file = folder / "table.parquet"
-    write_table(table_file, result.table)
+            drawn = attempt(f"{result.id}: figure", lambda: report.save_figure(figure, folder), result.failures)
+        files = drawn or []
+    table_file = None
+    if len(result.table):
+        table_file = folder / "table.parquet"
+        write_table(table_file, result.table)
     manifest = {
         "id": result.id,
         "title": experiment.title,

@@ -104,17 +104,19 @@ def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[
     Raises
     ------
     ValueError
-        If an argument is out of range, or a setting holds something else than plain finite values, a column
-        named ``seed``, or comes twice.
+        If an argument is out of range, there is no setting, or a setting holds something else than plain finite
+        values, a column named ``seed``, or comes twice.
     """
     checks.choice("scale", scale, SCALES)
     count = experiment.seeds[scale] if seeds is None else checks.integer("seeds", seeds, at_least=1)
-    found = []
+    found: list[Task] = []
     for cell in experiment.settings[scale]:
         if "seed" in cell:
             raise ValueError(f"{experiment.id}: a setting must not name a seed, got {dict(cell)!r}")
         setting = {name: _plain(f"{experiment.id}: setting {name}", value) for name, value in cell.items()}
         found += [Task(experiment.id, experiment.revision, setting, seed, experiment.run) for seed in range(count)]
+    if not found:
+        raise ValueError(f"{experiment.id} must have at least one setting at scale {scale!r}, got none")
     try:
         distinct = len({task.key for task in found})
     except ValueError:  # JSON knows no NaN

@@ -1,0 +1,138 @@
+"""Figures, verdict tables and the page over everything, from what is on disk."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+
+import matplotlib as mpl
+import pytest
+from rich.console import Console
+
+import learnability
+import toys
+from learnability import report
+from learnability.theory import Guarantee, Hypothesis, Kind
+
+LONG = "symmetry/theorem1[half_integer,exactly_in,n=30,concentrated]"
+GUARANTEES = [
+    Guarantee(LONG, "Nobody", Kind.UPPER_BOUND, 0.123456, 0.1, note="over 1000 | cases"),
+    Guarantee("symmetry/lemma2", "Nobody", Kind.LOWER_BOUND, 2.0, 1.0, (Hypothesis("n large", False, "n = 2"),)),
+    Guarantee("symmetry/lemma3", "Nobody", Kind.EXACT, 1.0, 2e-9),
+    Guarantee("symmetry/lemma4", "Nobody", Kind.UPPER_BOUND, None),
+]
+
+
+def rendered(width):
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(report.verdict_table(GUARANTEES))
+    return stream.getvalue()
+
+
+def test_verdict_table_in_a_pipe_has_one_line_a_guarantee_and_no_colour():
+    text = rendered(160)
+    assert "\x1b" not in text
+    lines = text.splitlines()
+    assert lines[0].split() == ["id", "verdict", "measured", "bound", "slack", "note"]
+    assert lines[2].split()[:6] == [LONG, "holds", "0.1", "<=", "0.1235", "0.02346"]
+    assert "fails: n large" in lines[3]
+    assert "outside_hypotheses" in lines[3]
+    assert lines[4].split()[:6] == ["symmetry/lemma3", "violated", "2e-09", "=", "1", "-1"]
+    assert lines[5].split()[:6] == ["symmetry/lemma4", "not_measured", "-", "<=", "-", "-"]
+
+
+def test_verdict_table_is_readable_at_100_columns():
+    text = rendered(100)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "outside_hypotheses" in text
+    assert "0.02346" in text
+    # The id may wrap, but no character of it is lost.
+    column = "".join(line[: text.index("verdict")].strip() for line in text.splitlines()[2:])
+    assert column.startswith(LONG)
+
+
+def test_counts():
+    assert report.counts(g.verdict for g in GUARANTEES) == "1 hold, 1 violated, 1 outside hypotheses, 1 not measured"
+    assert report.counts([]) == "no claims"
+
+
+def test_markdown_escapes_what_would_break_the_table():
+    lines = report.verdict_markdown(g.to_json() for g in GUARANTEES).splitlines()
+    assert len(lines) == 2 + len(GUARANTEES)
+    assert r"over 1000 \| cases" in lines[2]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {7}
+
+
+def test_figures_are_png_and_pdf_and_equal_for_equal_tables(tmp_path, toy_laboratory):
+    before = dict(mpl.rcParams)
+    figures = [learnability.run("toy/walk", scale="smoke", out=tmp_path / name).files for name in ("a", "b")]
+    assert [path.name for path in figures[0]] == ["figure.png", "figure.pdf"]
+    assert figures[0][0].read_bytes().startswith(b"\x89PNG")
+    assert figures[0][1].read_bytes().startswith(b"%PDF")
+    assert [path.read_bytes() for path in figures[0]] == [path.read_bytes() for path in figures[1]]
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.fixture
+def everything(tmp_path, toy_laboratory):
+    """An output folder with two experiments, one of them violated and one partial, and verified statements."""
+    out = tmp_path / "out"
+    with pytest.warns(UserWarning, match="this cell fails"):
+        learnability.run_many(["toy/walk", "toy/false", "toy/failing"], scale="smoke", out=out)
+    learnability.verify(["toy/lemma*"], scale="smoke", out=out)
+    return out
+
+
+def test_report_is_one_page_from_what_is_on_disk(everything, monkeypatch):
+    monkeypatch.setattr(toys, "walk", None)  # nothing is run again
+    page, markdown = report.write_report(everything, report.read_sections(everything))
+    html, text = page.read_text(), markdown.read_text()
+    for name in ("toy/walk", "toy/false", "toy/failing", "verify"):
+        assert f"{name} (smoke)" in html
+        assert f"## {name} (smoke)" in text
+    png = (everything / "toy/walk/smoke/figure.png").read_bytes()
+    assert base64.b64encode(png).decode() in html
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", html), "the page must need no other file"
+    assert "![toy/walk](toy/walk/smoke/figure.png)" in text
+    assert "a | b" in html
+    assert r"a \| b" in text
+    for page_text in (html, text):
+        assert "toy/failing [n=4, fails=True] seed 0: RuntimeError: this cell fails" in page_text
+        assert "learnability run toy/walk --scale smoke --seeds 2" in page_text
+        assert "outside_hypotheses" in page_text
+    assert "5 hold, 1 violated, 1 outside hypotheses, 1 not measured" in html
+
+
+def test_report_escapes_html(everything):
+    path = everything / "toy/walk/smoke/manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "title": "<script>alert(1)</script> n < 3"}))
+    page, _ = report.write_report(everything, report.read_sections(everything))
+    assert "<script>" not in page.read_text()
+    assert "n &lt; 3" in page.read_text()
+
+
+def test_sections_say_whether_something_failed(everything):
+    sections = {section.manifest["id"]: section for section in report.read_sections(everything)}
+    assert {name: section.failed for name, section in sections.items()} == {
+        "toy/failing": True,
+        "toy/false": True,
+        "toy/walk": False,
+        "verify": False,
+    }
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=f"out must be a folder with results .* none in '{tmp_path}'"):
+        report.read_sections(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "verdicts.json"])
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_an_unreadable_result_is_named(everything, name, content):
+    folder = everything / "toy/walk/smoke"
+    (folder / name).write_text(content)
+    with pytest.raises(ValueError, match=f"{folder} is not readable .*run that experiment again"):
+        report.read_sections(everything)
