@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import toys
 
+import toys
 from learnability import experiments, verification
 
 

@@ -10,14 +10,16 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
+import toys
 from learnability import sweep
 from learnability.sweep import Task
 
-PLAIN = st.one_of(st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False), st.text())
+PLAIN = st.one_of(
+    st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False), st.text()
+)
 
 
 def task(setting, *, seed=0, revision=1, experiment="toy/walk", run=toys.walk):
@@ -186,7 +188,9 @@ def test_closing_early_stops_the_workers():
     with closing(sweep.execute(sweep.tasks(toys.TOYS["toy/slow"], "laptop"), workers=2)) as sweeping:
         assert next(sweeping).rows
         assert psutil.Process().children(recursive=True)
-    assert not [child for child in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+    assert not [
+        child for child in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(child.cmdline())
+    ]
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])

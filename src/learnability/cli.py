@@ -206,7 +206,11 @@ def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
         entries = [{**s.manifest, "guarantees": list(s.guarantees)} for s in sections]
         _print_json({"report": str(page), "markdown": str(markdown), "experiments": entries})
     else:
-        _stdout().print(f"{len(sections)} results: {summary}\n{page}\n{markdown}", soft_wrap=True, highlight=False)
+        _stdout().print(
+            f"{len(sections)} {'result' if len(sections) == 1 else 'results'}: {summary}\n{page}\n{markdown}",
+            soft_wrap=True,
+            highlight=False,
+        )
     if any(section.failed for section in sections):
         raise typer.Exit(1)
 
@@ -214,7 +218,7 @@ def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
 def main() -> None:
     """Entry point. Every error is one line on stderr, unless ``LEARNABILITY_DEBUG`` is set."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False) or 0
     except KeyboardInterrupt:
         _complain("interrupted")
         code = 130
