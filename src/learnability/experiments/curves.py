@@ -153,6 +153,15 @@ def epochs_to_zero(table: pd.DataFrame, **where: Any) -> pd.Series:
     return rows.groupby("seed")[["epoch", "empirical_error"]].apply(first)
 
 
+def fitted(id: str, where: str, runs: pd.DataFrame) -> Guarantee:
+    """That the typical run ends at empirical error 0: the paper shows one run a panel, so half of ours must."""
+    return claim(
+        id, where, 0.5, float((runs["empirical_error"] == 0).mean()), "at_least",
+        "share of runs at empirical error 0 at the end of the paper's axis (the paper shows one run); mean final "
+        f"empirical error {runs['empirical_error'].mean():.4f}, true error {runs['true_error'].mean():.4f}",
+    )  # fmt: skip
+
+
 def half_width(values: Any, level: float = 0.95) -> float:
     """Half-width of Student's confidence interval for the mean; 0 for one value."""
     from scipy.stats import t
@@ -196,7 +205,7 @@ def draw(
     curves: dict[str, str],
     *,
     columns: int = 2,
-    ymax: float | None = None,
+    ymax: float = 0.6,
     errors: tuple[str, ...] = ("empirical_error", "true_error"),
 ) -> Figure:
     """One panel per ``panel``: mean empirical (dashed) and true error (solid) over seeds with confidence bands.
@@ -216,6 +225,7 @@ def draw(
     names = {"empirical_error": "empirical", "true_error": "true"}
     for ax, panel in zip(axes, shown):
         inside = pick(table, panel=panel)
+        inside = inside[inside["epoch"] > 0]  # at the start the output is 0, which counts as an error everywhere
         for index, (curve, legend) in enumerate(curves.items()):
             one = pick(inside, curve=curve)
             if one.empty:
@@ -228,7 +238,11 @@ def draw(
                     label=f"{legend}: {names[error]}",
                 )  # fmt: skip
         ax.set(
-            title=titles[panel], xlabel="epoch", ylabel="error (0-1)", ylim=(0, ymax), xlim=(0, inside["epochs"].max())
+            title=titles[panel],
+            xlabel="epoch",
+            ylabel="error (0-1)",
+            ylim=(0, ymax),
+            xlim=(0, inside["epochs"].max()),
         )
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
     for ax in axes[len(shown) :]:

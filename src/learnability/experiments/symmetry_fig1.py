@@ -34,9 +34,7 @@ def run(s: Setting, seed: int) -> list[Row]:
     # constant hidden rows: the hidden layer sees the sum of the input only
     z = weight[:, None] * network.W[:, 0] + network.B
     output = activate(z, "sigmoid" if name == "sigmoid" else "relu") @ network.M + network.b
-    return [
-        {"weight": float(k), "output": float(o), "label": _label(k)} for k, o in zip(weight, output, strict=True)
-    ]
+    return [{"weight": float(k), "output": float(o), "label": _label(k)} for k, o in zip(weight, output, strict=True)]
 
 
 def _label(weight: float) -> float:
@@ -78,7 +76,10 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     for name, rows in whole.groupby("representation"):
         found.append(
             Guarantee(
-                id=f"symmetry/fig1/sign[{name}]", source=f"{PAPER}, Figure 1", kind=Kind.EXACT, bound=0.0,
+                id=f"symmetry/fig1/sign[{name}]",
+                source=f"{PAPER}, Figure 1",
+                kind=Kind.EXACT,
+                bound=0.0,
                 measured=float((rows["label"] * rows["output"] <= 0).sum()),
                 note=f"weights 0..{int(rows['weight'].max())} at which the network's sign is not the target's",
             )  # fmt: skip

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from learnability import checks
 from learnability.networks.one_hidden import OneHidden
 
-__all__ = ["Deviation", "Outputs"]
+__all__ = ["Deviation", "Outputs", "Points"]
 
 Array = NDArray[np.float64]
 _BLOCK = 2048  # inputs evaluated at a time: bounds the memory of one evaluation
@@ -34,6 +34,20 @@ class Outputs(NamedTuple):
     """f(x) / u, (m,): the exact part plus the rest; its sign is right also where the exact part is 0."""
     movement: Array
     """Euclidean distance of ReLU(W x + B) from ReLU(W_0 x + B_0), (m,), without cancellation."""
+
+
+class Points:
+    """Inputs (m, n), grouped by Hamming weight where they are binary."""
+
+    def __init__(self, X: Array) -> None:
+        self.X = X
+        self.groups: list[tuple[int, Array, NDArray[np.intp]]] = []
+        """(weight, its inputs, their rows in X); empty where the inputs are not binary."""
+        if ((X == 0) | (X == 1)).all():
+            weights = X.sum(axis=1).astype(np.int64)
+            order = np.argsort(weights, kind="stable")
+            cuts = np.flatnonzero(np.diff(weights[order])) + 1
+            self.groups = [(int(weights[rows[0]]), X[rows], rows) for rows in np.split(order, cuts)]
 
 
 @dataclass(frozen=True)
@@ -110,22 +124,21 @@ class Deviation:
         flips = ((z0 != 0) & (u2 * reach >= np.abs(z0))).any(axis=1)
         return values, np.where(flips, np.inf, u2 * rest * (1 + 1e-9))
 
-    def outputs(self, X: Array) -> Array:
-        """f(x) / u at inputs X (m, n), in O(n) an input where the start sees the Hamming weight only.
+    def outputs(self, points: Array | Points) -> Array:
+        """f(x) / u at inputs (m, n), in O(n) an input where the start sees the Hamming weight only.
 
         At a weight where no neuron with z0 != 0 can have changed sign, the neurons that are on are known and the
-        rest of the output is linear in x, but for the few neurons at z0 = 0.
+        rest of the output is linear in x, but for the few neurons at z0 = 0. Pass :class:`Points` for inputs that
+        are evaluated often.
         """
-        if not self.symmetric_start or not ((X == 0) | (X == 1)).all():
-            return self.evaluate(X).values
+        points = points if isinstance(points, Points) else Points(points)
+        if not points.groups or not self.symmetric_start:
+            return self.evaluate(points.X).values
         u2 = self.unit * self.unit
         mu = self.mu0 + u2 * self.mu1
         exact, rest = self.outputs_by_weight()
-        weights = X.sum(axis=1).astype(np.int64)
-        values = np.empty(len(X))
-        for k in np.unique(weights):
-            rows = np.flatnonzero(weights == k)
-            x = X[rows]
+        values = np.empty(len(points.X))
+        for k, x, rows in points.groups:
             if np.isinf(rest[k]):
                 values[rows] = self.evaluate(x).values
                 continue
@@ -136,9 +149,9 @@ class Deviation:
             values[rows] = exact[k] + u2 * (linear + kinked)
         return values
 
-    def error(self, X: Array, y: Array) -> float:
+    def error(self, points: Array | Points, y: Array) -> float:
         """0-1 error at labelled inputs; output 0 is an error."""
-        return float(np.mean(y * self.outputs(X) <= 0))
+        return float(np.mean(y * self.outputs(points) <= 0))
 
     @property
     def symmetric_start(self) -> bool:

@@ -23,16 +23,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from numbers import Rational
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import ThreadpoolController
 
 from learnability import checks
-from learnability.networks.one_hidden import OneHidden, forward, hidden
+from learnability.networks.one_hidden import OneHidden, activate, hidden
 from learnability.training import kernels
-from learnability.training.deviation import Deviation
+from learnability.training.deviation import Deviation, Points
 from learnability.training.orders import example_orders
 from learnability.training.trajectory import COLUMNS, Outcome, Trajectory, record_epochs
 
@@ -43,7 +45,7 @@ Array = NDArray[np.float64]
 _ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
 _GRAM_POINTS = 2_900  # largest Gram matrix: 64 MiB
 _CACHE_BYTES = 2**26
-_TRACKED = 4096  # examples whose embedding is compared with its start
+_TRACKED = 512  # examples whose embedding is compared with its start
 _OUTCOMES = {
     kernels.BUDGET: Outcome.BUDGET_REACHED,
     kernels.CONVERGED: Outcome.CONVERGED,
@@ -114,7 +116,7 @@ def train(
         For arguments outside what is said above, naming the argument; before any work starts.
     """
     params = _check_params(params)
-    L, n = params.W.shape
+    n = params.W.shape[1]
     X = checks.matrix("X", X, columns=n)
     m = len(X)
     y = checks.labels("y", y, length=m)
@@ -128,13 +130,26 @@ def train(
     activation = checks.choice("activation", activation, ("relu", "sigmoid"))
     form = checks.choice("form", form, FORMS)
     stops = record_epochs(record, epochs)
-    sample_test = None
+    sample_test: _Test = None
     if test is not None:
         X_test = checks.matrix("test[0]", test[0], columns=n)
-        sample_test = X_test, checks.labels("test[1]", test[1], length=len(X_test))
+        sample_test = Points(X_test), checks.labels("test[1]", test[1], length=len(X_test))
 
     problem = _Problem(params, X, y, h, beta, min(batch, m), batch, layers, activation)
-    engine = _choose(problem, form)
+    # The matrix products here are small: on several threads they would wait for each other most of the time.
+    with _blas().limit(limits=1, user_api="blas"):
+        return _run(problem, _choose(problem, form), sample_test, stops, rng)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _run(
+    problem: _Problem, engine: _Engine, test: _Test, stops: NDArray[np.int64], rng: np.random.Generator
+) -> Trajectory:
+    m = len(problem.y)
     rows: list[dict[str, float]] = []
     epoch = updates = 0
     status = kernels.BUDGET
@@ -146,7 +161,7 @@ def train(
             updates += made
         if status == kernels.DIVERGED:
             break
-        rows.append({"epoch": epoch, "updates": updates, **engine.measure(sample_test)})
+        rows.append({"epoch": epoch, "updates": updates, **engine.measure(test)})
         if status == kernels.CONVERGED:
             break
     columns: dict[str, NDArray[Any]] = {
@@ -156,6 +171,9 @@ def train(
     network, deviation = engine.final()
     ties, unresolved = engine.ties
     return Trajectory(columns, _OUTCOMES[status], network, deviation, epoch, updates, ties, unresolved)
+
+
+_Test = tuple[Points, Array] | None
 
 
 class _Problem:
@@ -218,7 +236,7 @@ class _Engine(Protocol):
     @property
     def ties(self) -> tuple[int, int]: ...
     def run(self, order: NDArray[np.int32]) -> tuple[int, int, int]: ...
-    def measure(self, test: tuple[Array, Array] | None) -> dict[str, float]: ...
+    def measure(self, test: _Test) -> dict[str, float]: ...
     def final(self) -> tuple[OneHidden, Deviation | None]: ...
 
 
@@ -262,7 +280,7 @@ class _Frozen:
             self.gram, self.cls, p.y, self.out, self.count, order, p.threshold, p.batch
         )
 
-    def measure(self, test: tuple[Array, Array] | None) -> dict[str, float]:
+    def measure(self, test: _Test) -> dict[str, float]:
         p = self.problem
         network, deviation = self.final()
         if test is None:
@@ -270,7 +288,7 @@ class _Frozen:
         elif deviation is not None:
             error = deviation.error(*test)
         else:
-            error = _error(network, *test, p.activation)
+            error = _error(network, test[0].X, test[1], p.activation)
         norm = deviation.norm if deviation else float(np.hypot(np.linalg.norm(network.M), network.b)) / p.unit
         return p.summary(self.out[self.cls], p.unit, norm, 0.0, error)
 
@@ -301,6 +319,7 @@ class _Apart:
         self.Omega = np.zeros((X.shape[1] + 1, self.z0.shape[1]))
         self.mu0, self.mu1 = np.zeros_like(self.Omega[0]), np.zeros_like(self.Omega[0])
         self.count = np.zeros(1)
+        self.points = Points(X)
         self.rows = problem.sparse_rows()
         self.entry_max = np.maximum(np.abs(X).max(axis=0), 1.0)
         self.reach = 1.0 + np.abs(X) @ self.entry_max
@@ -313,12 +332,13 @@ class _Apart:
         p = self.problem
         return kernels.deviation(  # type: ignore[no-any-return]
             self.Omega, self.mu0, self.mu1, self.count, self.P, self.z0, self.z0_max, self.z0_min,
-            self.gram, self.cls, p.y, *self.rows, self.reach, self.entry_max, order, p.threshold, p.unit * p.unit, self.rounding, p.batch, self.state,
+            self.gram, self.cls, p.y, *self.rows, self.reach, self.entry_max,
+            order, p.threshold, p.unit * p.unit, self.rounding, p.batch, self.state,
         )  # fmt: skip
 
-    def measure(self, test: tuple[Array, Array] | None) -> dict[str, float]:
+    def measure(self, test: _Test) -> dict[str, float]:
         _, deviation = self.final()
-        values = deviation.outputs(self.problem.X)
+        values = deviation.outputs(self.points)
         movement = deviation.evaluate(self.problem.X[:_TRACKED]).movement
         error = float("nan") if test is None else deviation.error(*test)
         return self.problem.summary(values, deviation.unit, deviation.norm, float(movement.max()), error)
@@ -380,13 +400,13 @@ class _Plain:
         fits = max(m * L, m * m) * 16 <= _CACHE_BYTES
         return fits and epochs >= 8 and share * m < entries * (1 + share)
 
-    def measure(self, test: tuple[Array, Array] | None) -> dict[str, float]:
+    def measure(self, test: _Test) -> dict[str, float]:
         p = self.problem
         network, _ = self.final()
         outputs = _outputs(network, p.X, p.activation)
         moved = hidden(network, p.X[:_TRACKED], p.activation) - self.start
         movement = float(np.sqrt((moved * moved).sum(axis=1)).max())
-        error = float("nan") if test is None else _error(network, *test, p.activation)
+        error = float("nan") if test is None else _error(network, test[0].X, test[1], p.activation)
         norm = float(np.hypot(np.linalg.norm(network.M), network.b))
         return p.summary(outputs, 1.0, norm, movement, error)
 
@@ -400,7 +420,10 @@ class _Plain:
 
 def _outputs(network: OneHidden, X: Array, activation: str) -> Array:
     """Outputs, a cache-sized block of inputs at a time."""
-    return np.concatenate([forward(network, X[lo : lo + 1024], activation) for lo in range(0, len(X), 1024)])
+    W, B, M, b = network
+    blocks = (activate(X[lo : lo + 1024] @ W.T + B, activation) @ M for lo in range(0, len(X), 1024))
+    outputs: Array = np.concatenate(list(blocks)) + b
+    return outputs
 
 
 def _error(network: OneHidden, X: Array, y: Array, activation: str) -> float:

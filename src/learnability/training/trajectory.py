@@ -50,7 +50,7 @@ class Trajectory:
         ``true_error`` (0-1, output 0 counts as an error; ``true_error`` is NaN without a test sample),
         ``hinge_loss`` (mean of max(0, beta - y f(x)) over the sample), ``margin`` (smallest y f(x) over the
         sample divided by the norm of (M, b); NaN while that norm is 0), ``movement`` (largest distance between an
-        embedded point, act(W x + B), and its start, over the first 4,096 examples), ``norm`` (of (M, b)).
+        embedded point, act(W x + B), and its start, over the first 512 examples), ``norm`` (of (M, b)).
     outcome : Outcome
         How the run ended.
     params : OneHidden

@@ -1,0 +1,121 @@
+"""What Figures 5 and 6 share: the symmetry initialisation against a random one, samples of n, n^2, n^3, n^4."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from learnability.experiments import Setting
+from learnability.experiments.curves import claim, compression, draw, ends, fitted, setting
+from learnability.theory import Guarantee, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+OURS, OURS_CONFIDENT, RANDOM = "symmetry, beta 0", "symmetry, beta n^3 h", "random"
+
+
+def settings(n: int, target: str, epochs: dict[str, int]) -> tuple[Setting, ...]:
+    """Three curves a panel; panel "a" has a sample of n, "b" of n^2 and so on."""
+    found: list[Setting] = []
+    for power, (panel, length) in enumerate(epochs.items(), start=1):
+        common = {"panel": panel, "n": n, "m": n**power, "target": target, "epochs": length}
+        found += [
+            setting(curve=OURS, beta="0", **common),
+            setting(curve=OURS_CONFIDENT, **common),
+            setting(curve=RANDOM, init="he", h_power=3, **common),
+        ]
+    return tuple(found)
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """One panel a sample size."""
+    n = table["n"].iloc[0]
+    titles = {panel: f"({panel}) n = {n}, sample n{power}" for panel, power in zip("abcd", ("", "²", "³", "⁴"))}
+    curves = {
+        OURS: "symmetry init, h = n⁻⁶, β = 0",
+        OURS_CONFIDENT: "symmetry init, h = n⁻⁶, β = n³h",
+        RANDOM: "random (He) init, h = n⁻³, β = n³h = 1",
+    }
+    return draw(table, titles, curves)
+
+
+def claims(
+    table: pd.DataFrame, name: str, where: str, near_half: float, of_constant: float | None
+) -> list[Guarantee]:
+    """Section 5.3: with our initialisation both errors vanish at every sample size, with a random one neither.
+
+    Parameters
+    ----------
+    near_half : float
+        Where ``of_constant`` is None: the true error that random initialisation must not fall below.
+    of_constant : float or None
+        Otherwise that threshold is this share of the best constant's error (a random target is unbalanced).
+    """
+    found = []
+    random_empirical = {}
+    for panel, inside in table.groupby("panel"):
+        n, m = int(inside["n"].iloc[0]), int(inside["m"].iloc[0])
+        at = f"{where}({panel}), sample {m}"
+        ours, random = ends(inside, curve=OURS), ends(inside, curve=RANDOM)
+        # a weight that the sample misses is a coin toss: e^-1 of the weights' mass is missing at worst for m = n
+        room = 0.1 if m == n else 0.02
+        found.append(fitted(f"{name}{panel}/ours-zero-empirical-error", at, ours))
+        found.append(
+            claim(
+                f"{name}{panel}/ours-true-error",
+                at,
+                room,
+                float(ours["true_error"].mean()),
+                "at_most",
+                f"mean final true error, symmetry initialisation, beta = 0; unseen weights: {ours['unseen'].mean():.4f}; "
+                f"beta = n^3 h: {ends(inside, curve=OURS_CONFIDENT)['true_error'].mean():.4f}",
+            )  # fmt: skip
+        )
+        if of_constant is None:
+            bound, measured, what = near_half, float(random["true_error"].mean()), "mean final true error"
+        else:
+            bound = of_constant
+            measured = float(random["true_error"].mean() / random["constant_error"].mean())
+            what = f"mean final true error ({random['true_error'].mean():.3f}) over the best constant's"
+        found.append(
+            claim(
+                f"{name}{panel}/random-true-error",
+                at,
+                bound,
+                measured,
+                "at_least",
+                f"{what}, random (He) initialisation, h = n^-3, beta = n^3 h",
+            )  # fmt: skip
+        )
+        found.append(compression(f"{name}{panel}/compression", at, ours))
+        random_empirical[panel] = random["empirical_error"].mean()
+    if "a" in random_empirical:
+        found.append(
+            claim(
+                f"{name}/random-fits-small-sample",
+                f"{where}(a)",
+                0.01,
+                float(random_empirical["a"]),
+                "at_most",
+                "mean final empirical error with random initialisation and a sample of n",
+            )  # fmt: skip
+        )
+    values = list(random_empirical.values())
+    if len(values) > 1:
+        found.append(
+            claim(
+                f"{name}/random-harder-to-fit",
+                where,
+                0.0,
+                float(min(b - a for a, b in zip(values, values[1:]))),
+                "at_least",
+                "smallest rise of the mean final empirical error with random initialisation from one "
+                f"sample size to the next: {', '.join(f'{v:.3f}' for v in values)}",
+                Kind.TREND,
+            )  # fmt: skip
+        )
+    return found
+
+
+__all__ = ["OURS", "OURS_CONFIDENT", "RANDOM", "claims", "figure", "settings"]
