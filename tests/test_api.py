@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 
 import learnability
 import toys
-from learnability import api
+from learnability import api, plotting
 from learnability.results import DamagedShardWarning
 from learnability.runner import FailureWarning
 
@@ -196,12 +196,12 @@ def test_all_tasks_may_fail(tmp_path, monkeypatch):
 
 
 def test_rows_that_make_no_table_are_a_failed_task(tmp_path, monkeypatch):
+    plain = {"figure": lambda table: plotting.panels()[0], "claims": lambda table: []}
+
     def run(setting, seed):
         return [{"x": 1}, {"x": "one" if seed else 2}]
 
-    monkeypatch.setitem(
-        toys.TOYS, "toy/walk", toys.experiment("toy/walk", {"n": 3}, run=run, claims=lambda table: [])
-    )
+    monkeypatch.setitem(toys.TOYS, "toy/walk", toys.experiment("toy/walk", {"n": 3}, run=run, **plain))
     with pytest.warns(FailureWarning, match=r"toy/walk \[n=3\] seed 1: column 'x' must hold one kind of value"):
         assert learnability.run("toy/walk", scale="smoke", out=tmp_path).tasks["failed"] == 1
 
