@@ -170,9 +170,7 @@ def embedding(params: OneHidden, weights: ArrayLike | None = None, activation: s
     B = checks.vector("B", params.B, length=len(W))
     varied = np.flatnonzero((W[:, :1] != W).any(axis=1))
     if varied.size:
-        raise ValueError(
-            f"W must have constant rows for an embedding of weights, got a varied row {varied[0]}"
-        )
+        raise ValueError(f"W must have constant rows for an embedding of weights, got a varied row {varied[0]}")
     k = np.arange(W.shape[1] + 1.0) if weights is None else checks.vector("weights", weights)
     return activate(np.multiply.outer(k, W[:, 0]) + B, activation)
 

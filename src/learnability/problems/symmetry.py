@@ -272,9 +272,7 @@ def shift_inputs(rng: np.random.Generator, X: ArrayLike, half_width: float = 0.1
     return X + rng.uniform(-half_width, half_width, size=X.shape)
 
 
-def sum_error_floor(
-    function: SymmetricFunction, distribution: Distribution, half_width: float = 0.1
-) -> float:
+def sum_error_floor(function: SymmetricFunction, distribution: Distribution, half_width: float = 0.1) -> float:
     """Least 0-1 error of any predictor that sees only the sum of the shifted entries: the floor of Fig. 8.
 
     A network whose hidden rows are constant sees x through S = |x| + U_1 + ... + U_n with U_j uniform in
@@ -297,7 +295,7 @@ def sum_error_floor(
     Returns
     -------
     float
-        To about 1e-6 for n >= 2 (midpoint rule in s).
+        To a few 1e-6 for 2 <= n <= 60 (midpoint rule in s; measured against a hundred times finer one).
 
     Raises
     ------
@@ -372,6 +370,6 @@ def exact_error(
 
 
 def _cube_rows(n: int, start: int, stop: int) -> FloatArray:
-    return (
-        np.arange(start, stop, dtype=np.int32)[:, None] >> np.arange(n - 1, -1, -1, dtype=np.int32) & 1
-    ).astype(np.float64)
+    return (np.arange(start, stop, dtype=np.int32)[:, None] >> np.arange(n - 1, -1, -1, dtype=np.int32) & 1).astype(
+        np.float64
+    )

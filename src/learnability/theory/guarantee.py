@@ -143,9 +143,7 @@ class Guarantee:
             "id": self.id,
             "source": self.source,
             "kind": str(self.kind),
-            "hypotheses": [
-                {"name": h.name, "holds": bool(h.holds), "detail": h.detail} for h in self.hypotheses
-            ],
+            "hypotheses": [{"name": h.name, "holds": bool(h.holds), "detail": h.detail} for h in self.hypotheses],
             "bound": self.bound,
             "measured": self.measured,
             "slack": self.slack,

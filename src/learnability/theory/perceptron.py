@@ -168,14 +168,10 @@ def lemma4_hypotheses(
     limit = lemma4_step_limit(margin=margin, radius=radius, input_radius=input_radius)
     wanted = radius**2 * h
     return (
-        Hypothesis(
-            "h <= gamma^(5/2) / (100 R^2 R_X)", h <= limit * (1 + ROUNDING), f"{h:.6g} against {limit:.6g}"
-        ),
+        Hypothesis("h <= gamma^(5/2) / (100 R^2 R_X)", h <= limit * (1 + ROUNDING), f"{h:.6g} against {limit:.6g}"),
         Hypothesis("gamma <= 1", margin <= 1, f"gamma = {margin:.6g}"),
         Hypothesis("R_X > 1", input_radius > 1, f"R_X = {input_radius:.6g}"),
-        Hypothesis(
-            "beta = R^2 h", abs(beta - wanted) <= ROUNDING * wanted, f"{beta:.9g} against {wanted:.9g}"
-        ),
+        Hypothesis("beta = R^2 h", abs(beta - wanted) <= ROUNDING * wanted, f"{beta:.9g} against {wanted:.9g}"),
         Hypothesis("M = 0 and b = 0 at the start", bool(starts_at_zero)),
     )
 
