@@ -60,9 +60,14 @@ def figure(table: pd.DataFrame) -> Figure:
         for label, marker in ((1, "o"), (-1, "x")):
             at = whole[whole["label"] == label]
             ax.plot(
-                at["weight"], at["output"], marker, color="black", markersize=3.5, linestyle="none",
+                at["weight"],
+                at["output"],
+                marker,
+                color="black",
+                markersize=3.5,
+                linestyle="none",
                 label=f"weights with label {label:+d}",
-            )  # fmt: skip
+            )
         ax.set(title=title, ylabel="output before the sign")
     axes[-1].set(xlabel="Hamming weight |x|", xlim=(0, table["weight"].max()))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -82,26 +87,37 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 bound=0.0,
                 measured=float((rows["label"] * rows["output"] <= 0).sum()),
                 note=f"weights 0..{int(rows['weight'].max())} at which the network's sign is not the target's",
-            )  # fmt: skip
+            )
         )
     sums = whole[whole["representation"] == "sigmoid"].assign(sum=lambda t: t["output"] + 0.5)
     relu = whole[whole["representation"] == "relu"]
     on, off = sums[sums["label"] == 1]["sum"].min(), sums[sums["label"] == -1]["sum"].max()
     found += [
         Guarantee(
-            id="symmetry/fig1/sigmoid-on", source=f"{PAPER}, proof of Lemma 1", kind=Kind.LOWER_BOUND, bound=0.84,
-            measured=float(on), note="smallest sum of indicators at a weight in A",
+            id="symmetry/fig1/sigmoid-on",
+            source=f"{PAPER}, proof of Lemma 1",
+            kind=Kind.LOWER_BOUND,
+            bound=0.84,
+            measured=float(on),
+            note="smallest sum of indicators at a weight in A",
         ),
         Guarantee(
-            id="symmetry/fig1/sigmoid-off", source=f"{PAPER}, proof of Lemma 1", kind=Kind.UPPER_BOUND, bound=0.17,
-            measured=float(off), note="largest sum of indicators at a weight not in A",
+            id="symmetry/fig1/sigmoid-off",
+            source=f"{PAPER}, proof of Lemma 1",
+            kind=Kind.UPPER_BOUND,
+            bound=0.17,
+            measured=float(off),
+            note="largest sum of indicators at a weight not in A",
         ),
         Guarantee(
-            id="symmetry/fig1/relu-exact", source=f"{PAPER}, Lemma 2", kind=Kind.EXACT, bound=0.0,
+            id="symmetry/fig1/relu-exact",
+            source=f"{PAPER}, Lemma 2",
+            kind=Kind.EXACT,
+            bound=0.0,
             measured=float((relu["output"] - relu["label"] / 2).abs().max()),
             note="largest distance of the output from 1/2 on A and -1/2 off A, over integer weights",
         ),
-    ]  # fmt: skip
+    ]
     return found
 
 
@@ -110,9 +126,9 @@ EXPERIMENT = Experiment(
     title="Symmetric functions represented by sigmoid and ReLU networks",
     source=f"{PAPER}, Figure 1",
     revision=1,
-    settings={scale: _SETTINGS for scale in _SCALES},
-    seeds={scale: 1 for scale in _SCALES},
-    seconds={scale: 1 for scale in _SCALES},
+    settings=dict.fromkeys(_SCALES, _SETTINGS),
+    seeds=dict.fromkeys(_SCALES, 1),
+    seconds=dict.fromkeys(_SCALES, 1),
     run=run,
     figure=figure,
     claims=claims,

@@ -39,7 +39,7 @@ _SMOKE = tuple(setting(panel="a", curve=layers, n=10, m=10, layers=layers, epoch
 def figure(table: pd.DataFrame) -> Figure:
     """Error against epoch, both settings."""
     sizes = table.groupby("panel")["n"].first()
-    titles = {panel: f"({panel}) n = {n}, sample n, h = n⁻⁶, β = n³h" for panel, n in sizes.items()}
+    titles = {str(panel): f"({panel}) n = {n}, sample n, h = n⁻⁶, β = n³h" for panel, n in sizes.items()}
     return draw(table, titles, {"both": "layers 1+2", "output": "layer 2 only"})
 
 
@@ -62,7 +62,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 "at_most",
                 "|mean paired difference of the final true errors| against the wider half-width of their 95 % "
                 f"confidence intervals; largest single difference {difference.abs().max():.4f}",
-            )  # fmt: skip
+            )
         )
         found.append(compression(f"fig2{panel}/compression", where, ends(inside, layers="both")))
     return found

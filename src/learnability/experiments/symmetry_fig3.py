@@ -67,7 +67,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 f"ratio of the median epochs to empirical error 0, {steps}: {np.median(zero[larger]):.0f} / "
                 f"{np.median(zero[smaller]):.0f}",
                 Kind.TREND,
-            )  # fmt: skip
+            )
         )
         rise = float((error[larger] - error[smaller]).mean())
         found.append(
@@ -80,7 +80,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 f"mean paired difference of the final true errors, {steps}: {error[larger].mean():.3f} - "
                 f"{error[smaller].mean():.3f}",
                 Kind.TREND,
-            )  # fmt: skip
+            )
         )
     for panel, power in _POWERS.items():
         found.append(
@@ -97,7 +97,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             measured=float(curves.sub(curves["a"], axis=0).abs().to_numpy().max()),
             note="training only layer 2 with beta = n^3 h does not depend on h: largest difference between panels "
             f"over the {len(curves)} (seed, epoch) recorded in all three",
-        )  # fmt: skip
+        )
     )
     found.append(compression("fig3c/compression", "Figure 3(c)", ends(both, panel="c")))
     return found

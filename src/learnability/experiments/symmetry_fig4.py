@@ -79,11 +79,11 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             half_width(difference),
             float(difference.mean()),
             "at_most",
-            f"mean paired difference of the true errors, beta = 0 at the end of this axis ({zero['true_error'].mean():.3f}) "
-            f"minus beta = n^3 h at the end of Figure 2's ({positive['true_error'].mean():.3f}), against the half-width "
+            "mean paired difference of the true errors, beta = 0 at the end of this axis "
+            f"({zero['true_error'].mean():.3f}) minus beta = n^3 h at the end of Figure 2's ({positive['true_error'].mean():.3f}), against the half-width "
             "of its 95 % confidence interval",
             Kind.TREND,
-        )  # fmt: skip
+        )
     )
     fast = np.median(epochs_to_zero(pick(table, panel="a", curve="both, beta 0")))
     slow = np.median(epochs_to_zero(pick(table, panel="long")))
@@ -96,7 +96,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             "at_most",
             f"ratio of the median epochs to empirical error 0: {fast:.0f} / {slow:.0f}",
             Kind.TREND,
-        )  # fmt: skip
+        )
     )
     found.append(compression("fig4/compression", "Figure 4", zero))
     return found

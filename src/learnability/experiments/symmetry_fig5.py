@@ -2,8 +2,8 @@
 
 The paper gives neither the step nor the random initialisation. Chosen here: for the symmetry initialisation
 h = n^-6 with beta = 0 (fits the axes' ends) and with beta = n^3 h (the text's value) beside it; for the random one He
-with h = n^-3 and beta = n^3 h = 1, because with h = n^-6 a randomly initialised network does not move at all, not even
-to fit n examples, which the figure shows it does. Whether the claim depends on this choice is the subject of
+with h = n^-3 and beta = n^3 h = 1, because with h = n^-6 a randomly initialised network does not move at all, not
+even to fit n examples, which the figure shows it does. Whether the claim depends on this choice is the subject of
 ``symmetry/random-init``. ``laptop`` is the paper's setting with fewer seeds than ``paper``; ``smoke`` is n = 8.
 """
 

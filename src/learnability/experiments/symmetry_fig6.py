@@ -1,9 +1,9 @@
-"""Figure 6: a random symmetric function, n = 20, from the symmetry initialisation and from a random one.
+"""Figure 6: a random symmetric function, n = 20, from the symmetry initialisation and a random one.
 
 The paper gives neither the step nor the random initialisation. Chosen here: for the symmetry initialisation
 h = n^-6 with beta = 0 (fits the axes' ends) and with beta = n^3 h (the text's value) beside it; for the random one He
-with h = n^-3 and beta = n^3 h = 1, because with h = n^-6 a randomly initialised network does not move at all, not even
-to fit n examples, which the figure shows it does. Whether the claim depends on this choice is the subject of
+with h = n^-3 and beta = n^3 h = 1, because with h = n^-6 a randomly initialised network does not move at all, not
+even to fit n examples, which the figure shows it does. Whether the claim depends on this choice is the subject of
 ``symmetry/random-init``. ``laptop`` is the paper's setting with fewer seeds than ``paper``; ``smoke`` is n = 8.
 """
 
@@ -22,7 +22,7 @@ _FULL = comparison.settings(20, "random", {"a": 450, "b": 180, "c": 250, "d": 25
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Section 5.3, "the same phenomenon": a true error of at least half the best constant's is read as not learnt."""
+    """Section 5.3, "the same phenomenon": a true error of at least half the best constant's counts as not learnt."""
     return comparison.claims(table, "fig6", "Figure 6", near_half=0.4, of_constant=0.5)
 
 

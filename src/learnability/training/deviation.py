@@ -24,7 +24,7 @@ from learnability.networks.one_hidden import OneHidden
 __all__ = ["Deviation", "Outputs", "Points"]
 
 Array = NDArray[np.float64]
-_BLOCK = 2048  # inputs evaluated at a time: bounds the memory of one evaluation
+_BLOCK_ENTRIES = 12_000  # of a block's (inputs, neurons) arrays: 96 kB each, which stay in the cache
 
 
 class Outputs(NamedTuple):
@@ -86,18 +86,19 @@ class Deviation:
         """Outputs and movements at inputs X (m, n)."""
         values, movement = np.empty(len(X)), np.empty(len(X))
         u2 = self.unit * self.unit
-        for lo in range(0, len(X), _BLOCK):
-            x = X[lo : lo + _BLOCK]
+        size = max(1, _BLOCK_ENTRIES // len(self.mu0))
+        for lo in range(0, len(X), size):
+            x = X[lo : lo + size]
             z0 = x @ self.start.W.T + self.start.B
             zeta = x @ self.Omega.T + self.omega
             on = (z0 + u2 * zeta > 0) | ((z0 == 0) & (zeta > 0))
             leading = np.where(on, z0, 0.0)
             moving = np.where(on, zeta, 0.0)
             rest = moving @ self.mu0 + leading @ self.mu1 + u2 * (moving @ self.mu1)
-            values[lo : lo + _BLOCK] = (leading @ self.mu0 + self.count) + u2 * rest
+            values[lo : lo + size] = (leading @ self.mu0 + self.count) + u2 * rest
             # ReLU(z) - ReLU(z0): u2 zeta where the neuron stays on, otherwise the part of it that is above zero
             moved = np.where(on & (z0 >= 0), u2 * zeta, np.where(on, z0 + u2 * zeta, np.minimum(-z0, 0.0)))
-            movement[lo : lo + _BLOCK] = np.sqrt((moved * moved).sum(axis=1))
+            movement[lo : lo + size] = np.sqrt((moved * moved).sum(axis=1))
         return Outputs(values, movement)
 
     def outputs_by_weight(self) -> tuple[Array, Array]:

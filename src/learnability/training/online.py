@@ -421,7 +421,8 @@ class _Plain:
 def _outputs(network: OneHidden, X: Array, activation: str) -> Array:
     """Outputs, a cache-sized block of inputs at a time."""
     W, B, M, b = network
-    blocks = (activate(X[lo : lo + 1024] @ W.T + B, activation) @ M for lo in range(0, len(X), 1024))
+    size = max(1, 12_000 // len(B))
+    blocks = (activate(X[lo : lo + size] @ W.T + B, activation) @ M for lo in range(0, len(X), size))
     outputs: Array = np.concatenate(list(blocks)) + b
     return outputs
 
