@@ -1,4 +1,8 @@
-"""How the engine's time grows with n, what mini-batches and random starts cost, and a run's peak memory."""
+"""How the engine's time grows with n, what mini-batches and random starts cost, and a run's peak memory.
+
+Growth is timed with one record, at the end; the mini-batches with the usual records, between which ``auto`` chooses
+its form anew.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,9 @@ def with_n(epochs: int, repeats: int) -> dict[str, Any]:
     for n in SIZES:
         run = PaperRun.at(n, epochs)
         for layers in ("both", "output"):
-            seconds, trajectory = _median_seconds(repeats, lambda run=run, layers=layers: run.train(layers=layers))
+            seconds, trajectory = _median_seconds(
+                repeats, lambda run=run, layers=layers: run.train(layers=layers, record=[epochs])
+            )
             visits = trajectory.epochs * n
             rows.append(
                 {
