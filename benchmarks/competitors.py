@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from learnability.networks.one_hidden import OneHidden
-from learnability.training import kernels, online
+from learnability.training import forms, kernels
 
 Array = NDArray[Any]
 
@@ -237,21 +237,21 @@ def engine_form(form: str, listed: int = 20_000) -> Loop:
     """
 
     def loop(params: OneHidden, X: Array, y: Array, order: Array, h: Any, beta: Any) -> Run:
-        problem = online._Problem(params, X, y, h, beta, 1, 1, "both", "relu")
-        engine = online._choose(problem, form)
+        problem = forms.Problem(params, X, y, h, beta, 1, 1, "both", "relu")
+        engine = forms.choose(problem, form)
         begin = time.perf_counter()
         engine.run(order.reshape(-1, len(y)))
         seconds = time.perf_counter() - begin
-        again = online._choose(problem, form)
-        updated = np.array([_one_visit(again, problem, i) for i in order[:listed]])
+        again = forms.choose(problem, form)
+        updated = np.array([_one_visit(again, problem, i, form) for i in order[:listed]])
         return Run(engine.final()[0], updated, seconds)
 
     return loop
 
 
-def _one_visit(engine: Any, problem: Any, i: int) -> bool:
+def _one_visit(engine: Any, problem: Any, i: int, form: str) -> bool:
     visit = np.full((1, 1), i, np.int32)
-    if isinstance(engine, online._Apart):
+    if form != "direct":
         return bool(engine.run(visit)[1])
     # this kernel takes the number of examples from the order's width: give it a sample of one
     indptr, columns, values = engine.rows
