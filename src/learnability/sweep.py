@@ -246,11 +246,15 @@ def one_line(error: BaseException) -> str:
 
 def _local_client(stack: ExitStack, workers: int) -> Any:
     """A client of a cluster on this machine: one process a worker, one numerical thread each."""
+    import dask
     from distributed import Client, LocalCluster
 
+    # Dask has workers return every freed 64 kB to the system, to be faulted in again by the next temporary array.
+    keep = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28))
+    allocator = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in keep.items()}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     try:
-        with _inherited_deafness():
+        with _inherited_deafness(), dask.config.set(allocator):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
