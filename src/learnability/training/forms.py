@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from learnability.networks.one_hidden import OneHidden, activate, hidden
 from learnability.training import kernels
 from learnability.training.deviation import Deviation, Points
+from learnability.training.rows import LANES, aligned
 
 __all__ = ["FORMS", "Engine", "Problem", "Test", "choose"]
 
@@ -181,8 +182,8 @@ class _Apart:
         self.z0_max, self.z0_min = size.max(axis=0), np.where(size > 0, size, np.inf).min(axis=0)
         self.gram = v0 @ v0.T + 1.0
         self.P = np.zeros(len(points))
-        self.Omega = np.zeros((X.shape[1] + 1, self.z0.shape[1]))
-        self.mu0, self.mu1 = np.zeros_like(self.Omega[0]), np.zeros_like(self.Omega[0])
+        self.Omega = aligned(X.shape[1] + 1, self.z0.shape[1])
+        self.mu0, self.mu1 = aligned(2, self.z0.shape[1])
         self.count = np.zeros(1)
         self.points = Points(X)
         self.rows = problem.sparse_rows()
@@ -203,10 +204,10 @@ class _Apart:
 
     def measure(self, test: Test) -> dict[str, float]:
         _, deviation = self.final()
-        values = deviation.outputs(self.points)
-        movement = deviation.evaluate(self.problem.X[:_TRACKED]).movement
+        tracked = deviation.evaluate(self.problem.X[:_TRACKED])
+        values = tracked.values if len(self.cls) <= _TRACKED else deviation.outputs(self.points)
         error = float("nan") if test is None else deviation.error(*test)
-        return self.problem.summary(values, deviation.unit, deviation.norm, float(movement.max()), error)
+        return self.problem.summary(values, deviation.unit, deviation.norm, float(tracked.movement.max()), error)
 
     def final(self) -> tuple[OneHidden, Deviation]:
         p = self.problem
@@ -299,6 +300,6 @@ def _error(network: OneHidden, X: Array, y: Array, activation: str) -> float:
 def _pad(rows: Array) -> Array:
     """The rows, filled with zeros up to a multiple of the kernels' lanes."""
     K, L = rows.shape
-    out = np.zeros((K, -(-L // kernels.LANES) * kernels.LANES))
+    out: Array = aligned(K, -(-L // LANES) * LANES)
     out[:, :L] = rows
     return out

@@ -14,10 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-LANES = 16
+from learnability.training.rows import LANES, add_rows, aligned, sum_rows
+
 BUDGET, CONVERGED, DIVERGED = 0, 1, 2
 _HUGE = 1e300
-REFRESH = 64  # updates between two evaluations of the deviation form's bounds
+REFRESH = 512  # updates between two evaluations of the deviation form's bounds
 
 
 @njit(cache=True, inline="always")
@@ -33,36 +34,6 @@ def _fold(t, L):  # type: ignore[no-untyped-def]
     for j in range(8):
         t[j] += t[j + 8]
     return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]))
-
-
-@njit(cache=True, inline="always")
-def _combine(WT, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
-    """Z = sum of values[q] * WT[columns[q]] for q in lo..hi-1, four rows at a time."""
-    for j in range(L):
-        z[j] = 0.0
-    q = lo
-    while q + 3 < hi:
-        w0, w1, w2, w3 = WT[columns[q]], WT[columns[q + 1]], WT[columns[q + 2]], WT[columns[q + 3]]
-        a0, a1, a2, a3 = values[q], values[q + 1], values[q + 2], values[q + 3]
-        for j in range(L):
-            z[j] += (a0 * w0[j] + a1 * w1[j]) + (a2 * w2[j] + a3 * w3[j])
-        q += 4
-    while q < hi:
-        w0 = WT[columns[q]]
-        a0 = values[q]
-        for j in range(L):
-            z[j] += a0 * w0[j]
-        q += 1
-
-
-@njit(cache=True, inline="always")
-def _scatter(WT, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
-    """WT[columns[q]] += values[q] * g for q in lo..hi-1."""
-    for q in range(lo, hi):
-        w = WT[columns[q]]
-        a = values[q]
-        for j in range(L):
-            w[j] += a * g[j]
 
 
 @njit(cache=True, inline="always")
@@ -124,10 +95,11 @@ def direct(WT, M, b, indptr, columns, values, y, order, step, beta, batch, both,
     """
     epochs, m = order.shape
     L = len(M)
-    z, t = np.empty(L), np.empty(L)
+    work = aligned(2, L)
+    z, t = work[0], work[1]
     v, slope = np.empty((batch, L)), np.empty((batch, L))
     pending = np.empty(batch, np.int32)
-    satisfied_at = np.full(m, -1, np.int64)
+    satisfied_at = np.full(len(y), -1, np.int64)
     total = 0
     for e in range(epochs):
         before = total
@@ -137,7 +109,7 @@ def direct(WT, M, b, indptr, columns, values, y, order, step, beta, batch, both,
                 i = order[e, visit]
                 if satisfied_at[i] == total:
                     continue
-                _combine(WT, z, columns, values, indptr[i], indptr[i + 1], L)
+                sum_rows(WT, z, columns, values, indptr[i], indptr[i + 1], L)
                 _activate(z, v[n_pending], slope[n_pending], L, sigmoid)
                 for j in range(L):
                     t[j] = M[j] * v[n_pending, j]
@@ -155,7 +127,7 @@ def direct(WT, M, b, indptr, columns, values, y, order, step, beta, batch, both,
                 if both:
                     for j in range(L):
                         t[j] = g * (M[j] * slope[q, j])
-                    _scatter(WT, t, columns, values, indptr[i], indptr[i + 1], L)
+                    add_rows(WT, t, columns, values, indptr[i], indptr[i + 1], L)
             for q in range(n_pending):
                 g = step * y[pending[q]]
                 for j in range(L):
@@ -177,10 +149,10 @@ def cached(Z, A, M, b, gram, y, order, step, beta, batch, sigmoid):  # type: ign
     epochs, m = order.shape
     L = len(M)
     t = np.empty(L)
-    out = np.empty(m)
+    out = np.empty(len(y))
     v, slope = np.empty((batch, L)), np.empty((batch, L))
     pending = np.empty(batch, np.int32)
-    fresh_at = np.full(m, -1, np.int64)
+    fresh_at = np.full(len(y), -1, np.int64)
     total = 0
     for e in range(epochs):
         before = total
@@ -207,7 +179,7 @@ def cached(Z, A, M, b, gram, y, order, step, beta, batch, sigmoid):  # type: ign
                 for j in range(L):
                     t[j] = g * (M[j] * slope[q, j])
                     A[i, j] += t[j]
-                for r in range(m):
+                for r in range(len(y)):
                     a = gram[i, r]
                     for j in range(L):
                         Z[r, j] += a * t[j]
@@ -244,8 +216,9 @@ def deviation(  # type: ignore[no-untyped-def]
     epochs, m = order.shape
     n = Omega.shape[0] - 1
     K, L = z0.shape
-    t, r, zbound = np.empty(L), np.empty(L), np.empty(L)
-    zeta, on = np.empty((batch, L)), np.empty((batch, L))
+    work = aligned(3 + 2 * batch, L)
+    t, r, zbound = work[0], work[1], work[2]
+    zeta, on = work[3 : 3 + batch], work[3 + batch :]
     pending = np.empty(batch, np.int32)
     kink_ptr = np.zeros(K + 1, np.int64)
     kinks = np.empty(K * L, np.int64)
@@ -298,7 +271,7 @@ def deviation(  # type: ignore[no-untyped-def]
                 if known and s > 0.0:
                     continue
                 zk, ze, up = z0[k], zeta[n_pending], on[n_pending]
-                _combine(Omega, ze, columns, values, indptr[i], indptr[i + 1], L)
+                sum_rows(Omega, ze, columns, values, indptr[i], indptr[i + 1], L)
                 # a neuron at z0 = 0 is decided by zeta alone: z0 + u^2 zeta may underflow, its sign may not
                 for j in range(L):
                     active = zk[j] + unit2 * ze[j] > 0.0 or (zk[j] == 0.0 and ze[j] > 0.0)
@@ -336,7 +309,7 @@ def deviation(  # type: ignore[no-untyped-def]
                             state[3] += 1.0
                 for j in range(L):
                     t[j] = label * (up[j] * (mu0[j] + unit2 * mu1[j]))
-                _scatter(Omega, t, columns, values, indptr[i], indptr[i + 1], L)
+                add_rows(Omega, t, columns, values, indptr[i], indptr[i + 1], L)
                 zeta_max += reach[i] * mu_max
             for q in range(n_pending):
                 i = pending[q]

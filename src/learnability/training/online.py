@@ -150,7 +150,8 @@ def _run(
     status = kernels.BUDGET
     for stop in stops:
         while epoch < stop and status == kernels.BUDGET:
-            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m))
+            # growing stretches: the form is chosen anew at the start of each
+            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), max(32, epoch))
             ran, made, status = engine.run(example_orders(rng, m, stretch))
             epoch += ran
             updates += made
