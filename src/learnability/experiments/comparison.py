@@ -62,7 +62,7 @@ def claims(
         probabilities = UniformCube(n).weight_probabilities
         unseen = float(probabilities @ (1 - probabilities) ** m)
         for error, bound in (("empirical", TOLERANCE), ("true", unseen + TOLERANCE)):
-            value = ours[f"{error}_error"]
+            value, confident = (ends(inside, curve=curve)[f"{error}_error"] for curve in (OURS, OURS_CONFIDENT))
             found.append(
                 claim(
                     f"{name}{panel}/ours-{error}-error",
@@ -71,8 +71,8 @@ def claims(
                     float(value.median()),
                     "at_most",
                     f"median final {error} error over seeds, symmetry initialisation, beta = 0 (mean "
-                    f"{value.mean():.4f}, largest {value.max():.4f}); expected mass of weights that the sample misses: "
-                    f"{unseen:.4f}; beta = n^3 h: {ends(inside, curve=OURS_CONFIDENT)[f'{error}_error'].median():.4f}",
+                    f"{value.mean():.4f}, largest {value.max():.4f}); expected mass of weights that the sample "
+                    f"misses: {unseen:.4f}; beta = n^3 h: {confident.median():.4f}",
                 )
             )
         if of_constant is None:

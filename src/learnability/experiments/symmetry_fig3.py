@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
         "laptop": _settings(30, _EPOCHS),
         "paper": _settings(30, _EPOCHS),
     },
-    seeds={"smoke": 2, "laptop": 10, "paper": 50},
+    seeds={"smoke": 2, "laptop": 10, "paper": 30},
     seconds={"smoke": 2, "laptop": 30, "paper": 150},
     run=run,
     figure=figure,

@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
         "laptop": _FULL,
         "paper": _FULL,
     },
-    seeds={"smoke": 2, "laptop": 5, "paper": 20},
+    seeds={"smoke": 2, "laptop": 10, "paper": 30},
     seconds={"smoke": 2, "laptop": 90, "paper": 360},
     run=run,
     figure=comparison.figure,

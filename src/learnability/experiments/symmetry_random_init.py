@@ -1,11 +1,12 @@
 """Beyond the paper: does a *randomly initialised* network fail to learn parity, whatever the details?
 
-Section 5.3 says that parity cannot be learned from a random initialisation, and gives neither the initialisation nor the
-step. This map trains both layers on parity, n = 20, over initialisation x step x confidence x sample size x width, each
-for the number of epochs of Figure 5 (so a sample of n^3 is passed 1,200 times), and shows the final true error.
+Section 5.3 says that parity cannot be learned from a random initialisation, and gives neither the initialisation
+nor the step. This map trains both layers on parity, n = 20, over initialisation x step x confidence x sample size x
+width, each for the number of epochs of Figure 5 (so a sample of n^3 is passed 1,200 times), and shows the final
+true error.
 
-``laptop`` leaves out the sample of n^4 and the wider network except at its most interesting cells; ``paper`` is the full
-map; ``smoke`` is n = 8.
+``laptop`` leaves out the sample of n^4 and the wider network except at its most interesting cells; ``paper`` is the
+full map; ``smoke`` is n = 8.
 """
 
 from __future__ import annotations
@@ -109,14 +110,16 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         ("any-step", "every step", mean),
         ("small-step", "steps of at most n^-3", mean[mean["h_power"] >= 3]),
         ("small-sample", "samples of at most n^2", mean[mean["size"] <= 2]),
+        ("beta-zero", "beta = 0", mean[mean["beta"] == "0"]),
     ):
         if cells.empty:
             continue
         best = cells.loc[cells["true_error"].idxmin()]
         found.append(
             claim(
-                f"random-init/cannot-learn-parity[{name}]", "section 5.3 (a network cannot learn parity from a random "
-                "initialization)", _NEAR_HALF, float(best["true_error"]), "at_least",
+                f"random-init/cannot-learn-parity[{name}]",
+                "section 5.3 (a network cannot learn parity from a random initialization)",
+                _NEAR_HALF, float(best["true_error"]), "at_least",
                 f"smallest mean final true error over {len(cells)} cells with {what}: {best['init']}, h = "
                 f"n^-{best['h_power']}, beta = {best['beta']}, sample {best['m']}, {best['width']} x (4n+3) neurons; "
                 f"{int((cells['true_error'] < _NEAR_HALF).sum())} cells are below {_NEAR_HALF}, "
