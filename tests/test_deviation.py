@@ -117,7 +117,7 @@ def test_plain_float64_would_lose_what_evaluate_keeps():
     assert d.evaluate(x).movement[0] == pytest.approx(moved[0], rel=1e-12)
     assert moved[0] > 0
     assert_outputs(d.evaluate(x).values, exact, rests, 0.0)
-    assert abs(forward(plain, x)[0] / d.unit - float(exact[0])) > 1e3 * abs(float(exact[0]))
+    assert abs(forward(plain, x)[0] / d.unit - float(exact[0])) > 0.5 * abs(float(exact[0]))  # here it gives 0
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
