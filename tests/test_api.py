@@ -15,6 +15,7 @@ import toys
 from learnability import api, plotting
 from learnability.results import DamagedShardWarning
 from learnability.runner import FailureWarning
+from learnability.theory import Guarantee, Kind
 
 pytestmark = pytest.mark.usefixtures("toy_laboratory")
 
@@ -300,3 +301,18 @@ def test_verify_hides_no_check_that_could_not_be_finished():
 def test_verify_refuses_wrong_requests(patterns, options, message):
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         learnability.verify(patterns, **options)
+
+
+def test_the_smoke_scale_confirms_and_refutes_no_empirical_claim(monkeypatch):
+    def claims(table):
+        return [
+            Guarantee("toy/a", "Nobody", Kind.THRESHOLD, 0.0, 1.0, direction="at_most"),
+            Guarantee("toy/b", "Nobody", Kind.UPPER_BOUND, 0.0, 1.0),
+        ]
+
+    monkeypatch.setitem(toys.TOYS, "toy/walk", toys.experiment("toy/walk", *toys.SMALL, claims=claims))
+    verdicts = {
+        scale: [str(claim.verdict) for claim in learnability.run("toy/walk", scale=scale).guarantees]
+        for scale in ("smoke", "laptop")
+    }
+    assert verdicts == {"smoke": ["outside_hypotheses", "violated"], "laptop": ["violated", "violated"]}

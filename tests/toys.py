@@ -44,13 +44,13 @@ def draw(table: pd.DataFrame) -> Any:
 def judge(table: pd.DataFrame) -> list[Guarantee]:
     furthest = float(table["position"].abs().max())
     return [
-        Guarantee("toy/walk[finite]", "Nobody, Figure 1", Kind.THRESHOLD, 1e3, furthest, direction="at_most"),
-        Guarantee("toy/walk[moves]", "Nobody, Figure 1", Kind.THRESHOLD, 0.0, furthest, direction="at_least"),
+        Guarantee("toy/walk[finite]", "Nobody, Figure 1", Kind.UPPER_BOUND, 1e3, furthest),
+        Guarantee("toy/walk[moves]", "Nobody, Figure 1", Kind.LOWER_BOUND, 0.0, furthest),
     ]
 
 
 def violated(table: pd.DataFrame) -> list[Guarantee]:
-    return [Guarantee("toy/false[all]", "Nobody", Kind.THRESHOLD, -1.0, 0.5, direction="at_most", note="a | b")]
+    return [Guarantee("toy/false[all]", "Nobody", Kind.UPPER_BOUND, -1.0, 0.5, note="a | b")]
 
 
 def needs_every_cell(table: pd.DataFrame) -> Any:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from learnability import plotting, report, sweep
 from learnability.experiments import Experiment
 from learnability.results import Store, versions, write_table
+from learnability.theory import Guarantee, Hypothesis, Kind
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from learnability.theory import Guarantee
 
 __all__ = ["FailureWarning", "Progress", "Result", "attempt", "iterate", "occasion"]
 
@@ -184,7 +184,8 @@ class _Run:
         if finished:
             with plotting.style():
                 figure = attempt(f"{name}: figure", lambda: self.experiment.figure(table), failures)
-            guarantees = attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
+            claims = attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
+            guarantees = [_of_scale(claim, self.scale) for claim in claims]
         result = Result(
             id=self.experiment.id,
             scale=self.scale,
@@ -199,6 +200,14 @@ class _Run:
         if self.kept:
             result = _keep(result, self.experiment, self.store)
         return result
+
+
+def _of_scale(claim: Guarantee, scale: str) -> Guarantee:
+    """A paper's empirical claims are about its parameters: the smoke scale can neither confirm nor refute them."""
+    if scale != "smoke" or claim.kind not in (Kind.THRESHOLD, Kind.TREND):
+        return claim
+    size = Hypothesis("published parameters", False, "the smoke scale is for tests")
+    return dataclasses.replace(claim, hypotheses=(*claim.hypotheses, size))
 
 
 def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | None:
