@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OURS, OURS_CONFIDENT, RANDOM = "symmetry, beta 0", "symmetry, beta n^3 h", "random"
-# The steps' neighbours, reported beside the claims and not drawn. The random one is left out at the sample of n^4, where
-# it would double the figure's time; symmetry/random-init has it.
+# The steps' neighbours, reported beside the claims and not drawn. The random one is left out at the sample of n^4,
+# where it would double the figure's time; symmetry/random-init has it.
 OURS_NEIGHBOUR, RANDOM_NEIGHBOUR = "symmetry, h n^-4", "random, h n^-2"
 
 
@@ -90,8 +90,8 @@ def claims(
             bound = of_constant
             measured = float(random["true_error"].mean() / random["constant_error"].mean())
             what = f"mean final true error ({random['true_error'].mean():.3f}) over the best constant's"
-        neighbour = ends(inside, curve=RANDOM_NEIGHBOUR)
-        other = f"; true error with h = n^-2: {neighbour['true_error'].mean():.3f}" if len(neighbour) else ""
+        larger = ends(inside, curve=RANDOM_NEIGHBOUR)
+        other = f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""
         found.append(
             claim(
                 f"{name}{panel}/random-true-error",
