@@ -44,7 +44,7 @@ def _settings(n: int, epochs: dict[str, int]) -> tuple[dict[str, bool | int | fl
 def figure(table: pd.DataFrame) -> Figure:
     """Error against epoch for the three steps."""
     n = table["n"].iloc[0]
-    titles = {panel: f"({panel}) h = n^−{power}, n = {n}, sample n" for panel, power in _POWERS.items()}
+    titles = {panel: f"({panel}) h = n$^{{-{power}}}$, n = {n}, sample n" for panel, power in _POWERS.items()}
     return draw(table, titles, {"both": "layers 1+2", "output": "layer 2 only"}, columns=3)
 
 

@@ -54,7 +54,7 @@ def _settings(n: int, epochs: int, long: int) -> tuple[Setting, ...]:
 def figure(table: pd.DataFrame) -> Figure:
     """Error against epoch, beta = 0 (both settings) and beta = n^3 h."""
     n = table["n"].iloc[0]
-    titles = {panel: f"({panel}) n = {n}, sample n, h = n^−{power}" for panel, power in _POWERS.items()}
+    titles = {panel: f"({panel}) n = {n}, sample n, h = n$^{{-{power}}}$" for panel, power in _POWERS.items()}
     curves = {
         "both, beta 0": "layers 1+2, β = 0",
         "output, beta 0": "layer 2 only, β = 0",

@@ -42,7 +42,7 @@ def run(s: Setting, seed: int) -> list[Row]:
 def figure(table: pd.DataFrame) -> Figure:
     """Error against epoch with the floor."""
     titles = {
-        panel: f"({panel}) shifts in [−0.1, 0.1], h = n^−{power}, β = {'0' if beta == '0' else 'n³h'}"
+        panel: f"({panel}) shifts in [−0.1, 0.1], h = n$^{{-{power}}}$, β = {'0' if beta == '0' else 'n³h'}"
         for panel, (power, beta) in _PANELS.items()
     }
     fig = draw(table, titles, {"both": "layers 1+2"}, columns=3)

@@ -86,7 +86,7 @@ def figure(table: pd.DataFrame) -> Figure:
             xytext=(3, _NUDGE.get(kind, 0)), textcoords="offset points", va="center", fontsize=7, color=color,
         )  # fmt: skip
     left.plot(sizes, 0.12 / np.sqrt(sizes), color="black", linewidth=1.0)
-    left.annotate("slope −1/2", (sizes[0], 0.12 / np.sqrt(sizes[0])), xytext=(2, -16), textcoords="offset points",
+    left.annotate("slope −1/2", (20, 0.12 / np.sqrt(20)), xytext=(6, 4), textcoords="offset points",
                   fontsize=8)  # fmt: skip
     left.set(xscale="log", yscale="log", xlabel="n", ylabel="hard margin γ", title="(a) margin of the embedding")
     right.set(xscale="log", xlabel="n", ylabel="γ √n", title="(b) parity: γ √n and its limit (dashed)")

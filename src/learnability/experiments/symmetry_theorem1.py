@@ -205,8 +205,8 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         found.append(
             claim(
                 f"theorem1/every-sample-size[{at}]", "Theorem 1 (its epsilon at each m)", DELTA, float(share.max()),
-                "at_most", f"largest frequency, over {len(share)} (distribution, m), of a true error above ((n+1) ln 2 "
-                "+ ln(1/delta)) / m, which is above 1 and so vacuous at m = (n+1)/2",
+                "at_most", f"largest frequency, over {len(share)} (distribution, m), of a true error above ((n+1) "
+                "ln 2 + ln(1/delta)) / m, which is above 1 and so vacuous at m = (n+1)/2",
                 Kind.UPPER_BOUND, hypotheses=(inside,),
             )
         )  # fmt: skip

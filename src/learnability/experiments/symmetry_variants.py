@@ -258,7 +258,7 @@ EXPERIMENT = Experiment(
         "laptop": _settings(30, {1: 60_000, 10: 12_000}),
         "paper": _settings(30, {1: 60_000, 10: 12_000}),
     },
-    seeds={"smoke": 2, "laptop": 6, "paper": 30},
+    seeds={"smoke": 1, "laptop": 6, "paper": 30},
     seconds={"smoke": 2, "laptop": 55, "paper": 260},
     run=run,
     figure=figure,
