@@ -35,7 +35,10 @@ def real(
     """A finite real number within the given range."""
     if isinstance(value, bool) or not isinstance(value, Real | Rational):
         raise ValueError(f"{name} must be a real number, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite in float64, got a larger {type(value).__name__}") from None
     if not np.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value!r}")
     if above is not None and not number > above:
