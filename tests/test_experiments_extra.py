@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +154,18 @@ def test_variants_claims_can_fail(tables):
     assert unfit["symmetry/variants/zero-empirical-error[sigmoid,beta=n^3 h]"].verdict is Verdict.VIOLATED
     same = verdicts(symmetry_variants, table.assign(final_true_error=0.0, empirical_error=0.0))
     assert {g.verdict for g in same.values()} == {Verdict.HOLDS}
+
+
+# What docs/ shows
+
+
+@pytest.mark.parametrize("page", ["engine", "extending", "symmetry"])
+def test_the_python_blocks_of_a_page_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    names = {"__name__": f"docs_{page}"}
+    for block in blocks:
+        exec(compile(textwrap.dedent(block), f"{page}.md", "exec", dont_inherit=True), names)
+    assert not list(tmp_path.iterdir())
