@@ -165,6 +165,12 @@ def epochs_to_zero(table: pd.DataFrame, **where: Any) -> pd.Series:
     return rows.groupby("seed")[["epoch", "empirical_error"]].apply(first)
 
 
+def ratio_of_medians(faster: pd.Series, slower: pd.Series) -> float:
+    """Median over median of numbers of epochs; NaN (not measured) where the typical run of either never got there."""
+    a, b = float(np.median(faster)), float(np.median(slower))
+    return a / b if np.isfinite(a) and np.isfinite(b) and b > 0 else float("nan")
+
+
 def fitted(id: str, where: str, runs: pd.DataFrame) -> Guarantee:
     """That the typical run ends at empirical error 0: the paper shows one run a panel, so half of ours must."""
     return claim(

@@ -20,6 +20,7 @@ from learnability.experiments.curves import (
     epochs_to_zero,
     fitted,
     pick,
+    ratio_of_medians,
     run,
     setting,
 )
@@ -56,7 +57,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     error = {panel: ends(both, panel=panel)["true_error"] for panel in _POWERS}
     for larger, smaller in (("a", "b"), ("b", "c")):
         steps = f"h = n^-{_POWERS[larger]} against n^-{_POWERS[smaller]}"
-        ratio = float(np.median(zero[larger]) / np.median(zero[smaller]))
+        ratio = ratio_of_medians(zero[larger], zero[smaller])
         found.append(
             claim(
                 f"fig3/sooner[{_POWERS[larger]}<{_POWERS[smaller]}]",

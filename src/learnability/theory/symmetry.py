@@ -310,7 +310,7 @@ def theorem1(
 def sample_compression(
     *, disagreements: int | None = None, seen: int | None = None, case: str = "", note: str = ""
 ) -> Guarantee:
-    """Section 3.3's remark: after training, all inputs of a weight seen in the sample share its label.
+    """The first remark of Section 4: after training, all inputs of a weight seen in the sample share its label.
 
     A sample is thereby compressed to at most n + 1 examples, one per weight seen.
 
@@ -326,7 +326,7 @@ def sample_compression(
     looked = f"{seen} inputs of seen weights" if seen is not None else ""
     return Guarantee(
         statement_id("symmetry/sample-compression", case),
-        f"{PAPER}, Section 3.3 (remark)",
+        f"{PAPER}, Section 4 (first remark)",
         Kind.EXACT,
         0,
         disagreements,
@@ -368,7 +368,7 @@ def missing_mass(
     standard_error = checks.real("standard_error", standard_error, at_least=0.0)
     return Guarantee(
         statement_id("symmetry/missing-mass", f"m={m}", case),
-        f"{PAPER}, Section 3.3 (consequence of the remark)",
+        f"{PAPER}, Section 4 (consequence of the first remark)",
         Kind.UPPER_BOUND,
         float(np.sum(p * (1 - p) ** m)),
         error,

@@ -91,7 +91,7 @@ def train(
         What is trained.
     batch : int
         Mini-batch size, >= 1: a mini-batch moves by h times the mean of its examples' steps (the last batch of an
-        epoch is divided by ``batch`` too). With a power of two the exact forms stay exact.
+        epoch is divided by ``batch`` too). The exact forms stay exact.
     activation : {"relu", "sigmoid"}
         ReLU, or the logistic function of 5 z.
     test : (X_test, y_test), optional

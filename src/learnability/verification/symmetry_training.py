@@ -61,7 +61,7 @@ def _wrong_on_cube(run: Trajectory, f: SymmetricFunction, X: FloatArray) -> int:
 def lemma4(scale: str) -> list[Guarantee]:
     """Movement, norm and number of updates at the largest step allowed; then the error on the whole cube.
 
-    The sample holds one random input of each weight, so by the remark of Section 3.3 all 2^n inputs must come out
+    The sample holds one random input of each weight, so by the first remark of Section 4 all 2^n inputs must come out
     right. A function with a margin above 1 also has the margin 1 that the lemma is then read with.
     """
     sizes, draws = {"smoke": ((4,), 1), "laptop": ((4, 6, 8, 10), 3)}[scale]
@@ -125,7 +125,7 @@ def lemma4(scale: str) -> list[Guarantee]:
     found.append(
         Guarantee(
             statement_id("symmetry/lemma4-error", name),
-            f"{PAPER}, Lemma 4 and Section 3.3",
+            f"{PAPER}, Lemma 4 and Section 4",
             Kind.EXACT,
             0,
             wrong,
@@ -238,7 +238,7 @@ def sample_compression(scale: str) -> list[Guarantee]:
         found.append(
             Guarantee(
                 statement_id("symmetry/unseen-mass", name, f"n={n}"),
-                f"{PAPER}, Section 3.3 (consequence of the remark)",
+                f"{PAPER}, Section 4 (consequence of the first remark)",
                 Kind.UPPER_BOUND,
                 0,
                 max(excess),
@@ -263,5 +263,5 @@ def sample_compression(scale: str) -> list[Guarantee]:
 CHECKS = (
     Check("lemma4", f"{PAPER}, Lemma 4", lemma4),
     Check("theorem1", f"{PAPER}, Theorem 1", theorem1),
-    Check("sample-compression", f"{PAPER}, Section 3.3", sample_compression),
+    Check("sample-compression", f"{PAPER}, Section 4 (first remark)", sample_compression),
 )
