@@ -88,7 +88,23 @@ _sum_32, _add_32 = _block(4)  # 4 registers of 512 bits, or 8 of 256: no machine
 _sum_16, _add_16 = _block(2)
 
 
-@njit(cache=True, inline="always")
+def _sum_rows_plain(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
+    z[:L] = 0.0
+    for q in range(lo, hi):
+        z[:L] += values[q] * W[columns[q], :L]
+
+
+def _add_rows_plain(W, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
+    for q in range(lo, hi):
+        W[columns[q], :L] += values[q] * g[:L]
+
+
+def _compiled(plain: Any) -> Any:
+    """Numba's decorator; or, where compilation is switched off, the plain function: the same sums in the same order."""
+    return (lambda _: plain) if config.DISABLE_JIT else njit(cache=True, inline="always")
+
+
+@_compiled(_sum_rows_plain)
 def sum_rows(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
     """Z = sum of values[q] * W[columns[q]] for q in lo..hi-1.
 
@@ -102,7 +118,7 @@ def sum_rows(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
         _sum_16(W, z, columns, values, lo, hi, at)
 
 
-@njit(cache=True, inline="always")
+@_compiled(_add_rows_plain)
 def add_rows(W, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
     """W[columns[q]] += values[q] * g for q in lo..hi-1."""
     at = 0
@@ -111,21 +127,6 @@ def add_rows(W, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
         at += 32
     if at < L:
         _add_16(W, g, columns, values, lo, hi, at)
-
-
-def _sum_rows_plain(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
-    z[:L] = 0.0
-    for q in range(lo, hi):
-        z[:L] += values[q] * W[columns[q], :L]
-
-
-def _add_rows_plain(W, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
-    for q in range(lo, hi):
-        W[columns[q], :L] += values[q] * g[:L]
-
-
-if config.DISABLE_JIT:  # the kernels as plain Python, for a debugger: the same sums in the same order
-    sum_rows, add_rows = _sum_rows_plain, _add_rows_plain
 
 
 @njit(cache=True)
