@@ -99,8 +99,33 @@ def test_every_decision_is_that_of_exact_arithmetic(seed, n, m, kind, power, con
     params, X, y = problem(seed, n, m, kind, flip)
     h = Fraction(1, n**power)
     beta = {"0": 0, "n^3 h": n**3 * h, "2.5 h": Fraction(5, 2) * h}[confidence]
-    run = assert_same_run(params, X, y, seed=seed, h=h, beta=beta, epochs=12, batch=batch, layers=layers, every=4)
-    assert layers == "both" or (run.ties, run.unresolved) == (0, 0)
+    common = {"h": h, "beta": beta, "batch": batch, "layers": layers}
+    certified = 12
+    while train(params, X, y, rng=np.random.default_rng(seed), epochs=certified, **common).unresolved:
+        certified -= 1  # beyond, agreement is the rule but not certain: see the next test
+    run = assert_same_run(params, X, y, seed=seed, epochs=certified, every=4, **common)
+    assert layers == "both" or run.ties == 0
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        10,
+        pytest.param(11, marks=pytest.mark.xfail(strict=True, reason="a kink is decided by an order not kept")),
+    ],
+)
+def test_a_kink_at_the_order_after_next(epochs):
+    """Found by search: a neuron at z_0 = 0 whose zeta is 0 to leading order, so that u^2 mu_1 decides its slope.
+
+    The engine says so (``unresolved``) and makes the same updates, but moves that neuron's weights otherwise.
+    """
+    X = np.array([[1.0, 1, 1, 1], [1, 1, 0, 1], [0, 1, 1, 0]])
+    y = np.array([1.0, -1, -1])
+    h = Fraction(1, 4**6)
+    common = {"h": h, "beta": 64 * h, "epochs": epochs, "batch": 3}
+    params = symmetry_init(4, "integer")
+    assert train(params, X, y, rng=np.random.default_rng(1248), **common).unresolved > 0
+    assert_same_run(params, X, y, seed=1248, every=epochs, **common)
 
 
 @pytest.mark.parametrize("kind", KINDS)
