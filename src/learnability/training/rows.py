@@ -100,8 +100,8 @@ def _add_rows_plain(W, g, columns, values, lo, hi, L):  # type: ignore[no-untype
 
 
 def _compiled(plain: Any) -> Any:
-    """Numba's decorator; or, where compilation is switched off, the plain function: the same sums in the same order."""
-    return (lambda _: plain) if config.DISABLE_JIT else njit(cache=True, inline="always")
+    """Numba's decorator; where compilation is switched off, the plain function: the same sums in the same order."""
+    return (lambda _: plain) if getattr(config, "DISABLE_JIT", False) else njit(cache=True, inline="always")
 
 
 @_compiled(_sum_rows_plain)
