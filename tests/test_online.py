@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import training_oracle as oracle
 from learnability.networks.one_hidden import RANDOM_KINDS, OneHidden, forward, random_init
 from learnability.networks.symmetry import symmetry_init
-from learnability.problems.symmetry import UniformCube, parity, random_symmetric
+from learnability.problems.symmetry import UniformCube, parity, random_symmetric, shift_inputs
 from learnability.training.online import train
 from learnability.training.reference import sgd
 from learnability.training.trajectory import COLUMNS, Outcome, log_spaced
@@ -138,6 +138,41 @@ def test_a_symmetric_start_in_plain_float64_where_that_serves(form, layers):
     assert_close(apart.params, plain.params)
     assert_close(apart.deviation.network(), apart.params, 0)
     assert plain.deviation is None
+
+
+@pytest.mark.parametrize("n", [4, 8])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_steps_so_large_that_neurons_change_sign(n, batch):
+    """The deviation form's bounds no longer hold then, and must notice; plain float64 serves (nothing ties)."""
+    changed = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        params = symmetry_init(n, ("integer", "half_integer", "quarter")[seed % 3])
+        X = UniformCube(n).sample(rng, 3 * n)
+        y = random_symmetric(n, rng)(X)
+        X = shift_inputs(rng, X)
+        common = {"h": n ** -rng.uniform(0.8, 2), "beta": rng.uniform(0.5, 20), "batch": batch, "epochs": 60}
+        runs = [
+            train(params, X, y, form=form, rng=np.random.default_rng(seed), record=range(61), **common)
+            for form in ("deviation", "direct")
+        ]
+        assert runs[0].columns["updates"].tolist() == runs[1].columns["updates"].tolist()
+        assert_close(runs[0].params, runs[1].params)
+        before, after = (X @ p.W.T + p.B for p in (params, runs[0].params))
+        changed += bool((before * after < 0).any())
+    assert changed >= 10
+
+
+@pytest.mark.parametrize(("form", "layers"), FORMS)
+@pytest.mark.parametrize(("beta", "updates"), [(0.75, 1), (0.75 - 2.0**-40, 0)])
+def test_a_tie_is_a_mistake_in_plain_float64_too(form, layers, beta, updates):
+    params = OneHidden(np.ones((1, 1)), np.zeros(1), np.array([0.5]), 0.25)  # f(1) = 3/4
+    run = train(
+        params, [[1.0]], [1.0], h=0.5, beta=beta, rng=np.random.default_rng(0), epochs=1, layers=layers, form=form
+    )
+    assert run.updates == updates
+    assert (run.outcome == Outcome.CONVERGED) == (updates == 0)
+    assert run.params.b == 0.25 + 0.5 * updates
 
 
 def test_movement_is_over_the_first_512_examples():

@@ -7,6 +7,7 @@ door check nothing. All failures are ``ValueError``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from numbers import Integral, Rational, Real
 
 import numpy as np
@@ -45,6 +46,16 @@ def real(
         raise ValueError(f"{name} must be > {above}, got {value!r}")
     _in_range(name, number, at_least=at_least, at_most=at_most)
     return number
+
+
+def rational(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> Fraction:
+    """A real number as the exact fraction that it is (a float is one), of a size whose square float64 holds."""
+    size = real(name, value, at_least=at_least, above=above)
+    if abs(size) > 1e150 or 0 < abs(size) < 1e-150:
+        raise ValueError(f"{name} must be 0 or between 1e-150 and 1e150 in size, got {value!r}")
+    if isinstance(value, Rational):
+        return Fraction(int(value.numerator), int(value.denominator))
+    return Fraction(size)
 
 
 def _in_range(name: str, value: float, *, at_least: float | None, at_most: float | None) -> None:
@@ -104,6 +115,16 @@ def binary(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatA
     wrong = array[(array != 0.0) & (array != 1.0)]
     if wrong.size:
         raise ValueError(f"{name} must have entries 0 and 1 only, got {wrong[0]:g}")
+    return array
+
+
+def distribution(name: str, value: ArrayLike, *, length: int | None = None) -> FloatArray:
+    """A vector of probabilities: not negative, summing to 1 (to 1e-9)."""
+    array = vector(name, value, length=length)
+    if (array < 0).any():
+        raise ValueError(f"{name} must be >= 0, got {array[array < 0][0]:g}")
+    if abs(array.sum() - 1) > 1e-9:
+        raise ValueError(f"{name} must sum to 1, got sum {array.sum():g}")
     return array
 
 

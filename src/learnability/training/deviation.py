@@ -177,7 +177,7 @@ class Deviation:
         """
         n = self.Omega.shape[1]
         labels = checks.labels("labels", labels, length=n + 1)
-        probabilities = checks.vector("probabilities", probabilities, length=n + 1)
+        probabilities = checks.distribution("probabilities", probabilities, length=n + 1)
         if not self.symmetric_start:
             raise ValueError("cube_error needs a start whose rows are constant (a symmetry initialisation)")
         values, rest = self.outputs_by_weight()

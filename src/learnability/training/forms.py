@@ -6,7 +6,6 @@ Behind the door of :func:`learnability.training.online.train`: arguments are che
 from __future__ import annotations
 
 from fractions import Fraction
-from numbers import Rational
 from typing import Protocol
 
 import numpy as np
@@ -36,17 +35,17 @@ class Problem:
         params: OneHidden,
         X: Array,
         y: Array,
-        h: float | Rational,
-        beta: float | Rational,
+        h: Fraction,
+        beta: Fraction,
         batch: int,
         divisor: int,
         layers: str,
         activation: str,
     ) -> None:
         self.params, self.X, self.y = params, X, y
-        self.unit = float(Fraction(h) / divisor)
+        self.unit = float(h / divisor)
         self.beta = float(beta)
-        self.threshold = float(Fraction(beta) / Fraction(h) * divisor)
+        self.threshold = float(beta / h * divisor)
         self.batch, self.both, self.activation = batch, layers == "both", activation
 
     def classes(self) -> tuple[Array, NDArray[np.int32]] | None:
@@ -300,6 +299,6 @@ def _error(network: OneHidden, X: Array, y: Array, activation: str) -> float:
 def _pad(rows: Array) -> Array:
     """The rows, filled with zeros up to a multiple of the kernels' lanes."""
     K, L = rows.shape
-    out: Array = aligned(K, -(-L // LANES) * LANES)
+    out: Array = aligned(K, max(1, -(-L // LANES)) * LANES)
     out[:, :L] = rows
     return out

@@ -18,6 +18,7 @@ from learnability.training.rows import LANES, add_rows, aligned, sum_rows
 
 BUDGET, CONVERGED, DIVERGED = 0, 1, 2
 _HUGE = 1e300
+ROUNDING = 1e-14  # relative error allowed for in sums over the entries of an input and over neurons
 REFRESH = 512  # updates between two evaluations of the deviation form's bounds
 
 
@@ -210,8 +211,9 @@ def deviation(  # type: ignore[no-untyped-def]
 
     Omega (n+1, L); z0 (K, L) and gram (K, K) of the classes, cls (m,); z0_max, z0_min (L,) largest and smallest
     non-zero |z0| over classes; reach (m,) = 1 + sum_a |x_a| entry_max_a.
-    state (4,): [fast, ties, full evaluations, unresolved]. A decision is unresolved if both orders tie, or if a
-    neuron at z0 = 0 that has moved before stands at zeta = 0 exactly: the order after next would decide.
+    state (4,): [fast, ties, full evaluations, unresolved]. A decision is unresolved if it is a tie to within the
+    rounding of the next order, or an update while a neuron at z0 = 0 that has moved stands at zeta = 0 to within
+    rounding: there only a further order, or more digits, would decide.
     """
     epochs, m = order.shape
     n = Omega.shape[0] - 1
@@ -276,21 +278,36 @@ def deviation(  # type: ignore[no-untyped-def]
                 for j in range(L):
                     active = zk[j] + unit2 * ze[j] > 0.0 or (zk[j] == 0.0 and ze[j] > 0.0)
                     up[j] = 1.0 if active else 0.0
+                # Movements that cancel at a kink: what is left of zeta is rounding, so the slope is taken as 0.
+                open_kinks = False
+                for at in range(kink_ptr[k], kink_ptr[k + 1]):
+                    j = kinks[at]
+                    if state[0] == 0.0 or abs(ze[j]) <= ROUNDING * zeta_max:
+                        size = 0.0
+                        for q in range(indptr[i], indptr[i + 1]):
+                            size += abs(values[q] * Omega[columns[q], j])
+                        if size > 0.0 and abs(ze[j]) <= ROUNDING * size:
+                            up[j] = 0.0
+                            open_kinks = True
                 if not known:
                     state[2] += 1.0
                     for j in range(L):
                         t[j] = up[j] * (mu0[j] * zk[j])
                         r[j] = up[j] * ((mu0[j] * ze[j] + mu1[j] * zk[j]) + unit2 * (mu1[j] * ze[j]))
                     leading = y[i] * (_fold(t, L) + count[0]) - threshold
+                    for j in range(L):
+                        t[j] = abs(r[j])
                     s = leading + y[i] * (unit2 * _fold(r, L))
                     if leading == 0.0:
                         state[1] += 1.0
-                        if s == 0.0 and total > 0:
-                            state[3] += 1.0
+                    if total > 0 and abs(s) <= ROUNDING * unit2 * _fold(t, L):
+                        state[3] += 1.0
                     if not abs(s) < _HUGE:
                         return e, total, DIVERGED
                     if s > 0.0:
                         continue
+                if open_kinks:
+                    state[3] += 1.0
                 pending[n_pending] = i
                 n_pending += 1
             if n_pending == 0:
@@ -298,15 +315,7 @@ def deviation(  # type: ignore[no-untyped-def]
             for q in range(n_pending):
                 i = pending[q]
                 k = cls[i]
-                label, up, ze = y[i], on[q], zeta[q]
-                for at in range(kink_ptr[k], kink_ptr[k + 1]):
-                    j = kinks[at]
-                    if ze[j] == 0.0:
-                        moved = False
-                        for a in range(n + 1):
-                            moved = moved or Omega[a, j] != 0.0
-                        if moved:
-                            state[3] += 1.0
+                label, up = y[i], on[q]
                 for j in range(L):
                     t[j] = label * (up[j] * (mu0[j] + unit2 * mu1[j]))
                 add_rows(Omega, t, columns, values, indptr[i], indptr[i + 1], L)

@@ -79,8 +79,9 @@ def train(
     y : (m,) array of -1, +1
         Labels.
     h : float or rational, > 0
-        Step size. Where ties are possible pass exact numbers, for instance ``Fraction(1, n**6)`` and
-        ``n**3 * Fraction(1, n**6)``: only beta / h enters the decisions, and as floats it would be rounded twice.
+        Step size, between 1e-150 and 1e150 (as beta, if it is not 0). Where ties are possible pass exact numbers,
+        for instance ``Fraction(1, n**6)`` and ``n**3 * Fraction(1, n**6)``: only beta / h enters the decisions, and
+        as floats it would be rounded twice.
     beta : float or rational, >= 0
         Confidence of the hinge loss max(0, beta - y f(x)).
     rng : numpy.random.Generator
@@ -115,8 +116,7 @@ def train(
     X = checks.matrix("X", X, columns=n)
     m = len(X)
     y = checks.labels("y", y, length=m)
-    checks.real("h", h, above=0)
-    checks.real("beta", beta, at_least=0)
+    step, confidence = checks.rational("h", h, above=0), checks.rational("beta", beta, at_least=0)
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
     epochs = checks.integer("epochs", epochs, at_least=0)
@@ -127,10 +127,12 @@ def train(
     stops = record_epochs(record, epochs)
     sample_test: Test = None
     if test is not None:
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise ValueError(f"test must be a pair (X_test, y_test), got {type(test).__name__}")
         X_test = checks.matrix("test[0]", test[0], columns=n)
         sample_test = Points(X_test), checks.labels("test[1]", test[1], length=len(X_test))
 
-    problem = Problem(params, X, y, h, beta, min(batch, m), batch, layers, activation)
+    problem = Problem(params, X, y, step, confidence, min(batch, m), batch, layers, activation)
     # The matrix products here are small: on several threads they would wait for each other most of the time.
     with _blas().limit(limits=1, user_api="blas"):
         return _run(problem, choose(problem, form), sample_test, stops, rng)
@@ -157,7 +159,12 @@ def _run(
             updates += made
         if status == kernels.DIVERGED:
             break
-        rows.append({"epoch": epoch, "updates": updates, **engine.measure(test)})
+        with np.errstate(over="ignore", invalid="ignore"):
+            row = engine.measure(test)
+        if not np.isfinite([row["hinge_loss"], row["movement"], row["norm"]]).all():
+            status = kernels.DIVERGED  # by the last update before the record: no visit has seen it
+            break
+        rows.append({"epoch": epoch, "updates": updates, **row})
         if status == kernels.CONVERGED:
             break
     columns: dict[str, NDArray[Any]] = {

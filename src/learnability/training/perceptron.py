@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from numbers import Rational
 from typing import NamedTuple
 
@@ -65,20 +64,21 @@ def modified_perceptron(
     """
     V = checks.matrix("V", V)
     Y = checks.labels("Y", Y, length=len(V))
-    checks.real("h", h, above=0)
-    checks.real("beta", beta, at_least=0)
+    step, confidence = checks.rational("h", h, above=0), checks.rational("beta", beta, at_least=0)
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng must be a numpy.random.Generator or None, got {type(rng).__name__}")
     max_updates = checks.integer("max_updates", max_updates, at_least=1)
-    threshold = float(Fraction(beta) / Fraction(h))
+    threshold = float(confidence / step)
     signed = Y[:, None] * V
     w = np.zeros(V.shape[1])
     updates, converged = 0, False
     in_turn = np.arange(len(V), dtype=np.int32)[None, :]
     while not converged and updates < max_updates:
         if rng is None:
-            made, converged = _passes(signed, w, in_turn, threshold, max_updates - updates)
+            made, converged = _passes(signed, w, in_turn, True, threshold, max_updates - updates)
         else:
             order = example_orders(rng, len(V), max(1, 100_000 // len(V)))
-            made, converged = _passes(signed, w, order, threshold, max_updates - updates)
+            made, converged = _passes(signed, w, order, False, threshold, max_updates - updates)
         updates += made
     norm = float(np.linalg.norm(w))
     margin = float((signed @ w).min() / norm) if norm > 0 else float("nan")
@@ -86,8 +86,8 @@ def modified_perceptron(
 
 
 @njit(cache=True)
-def _passes(signed, w, order, threshold, budget):  # type: ignore[no-untyped-def]
-    """Passes over ``order``, again from its first row where that is its only one, until none updates."""
+def _passes(signed, w, order, again, threshold, budget):  # type: ignore[no-untyped-def]
+    """Passes in the given orders (their only one again and again, if ``again``) until one makes no update."""
     d = len(w)
     made = 0
     e = 0
@@ -105,7 +105,7 @@ def _passes(signed, w, order, threshold, budget):  # type: ignore[no-untyped-def
             return made, True
         if made >= budget:
             return made, False
-        if len(order) > 1:
+        if not again:
             e += 1
             if e == len(order):
                 return made, False

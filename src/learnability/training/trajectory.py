@@ -66,9 +66,9 @@ class Trajectory:
         Decisions in which y f(x) met beta exactly at leading order and the next order decided (0 for runs without
         exact arithmetic).
     unresolved : int
-        Decisions that tied at the next order too, or that hung on a neuron standing exactly at its kink after
-        moving: only a further order could settle them, so 0 here certifies that every decision is the one of exact
-        arithmetic.
+        Decisions that tied at the next order too (to within its rounding), or that hung on a neuron standing at its
+        kink after moving: only a further order or more digits could settle them, so 0 here certifies that every
+        decision is the one of exact arithmetic.
     """
 
     columns: dict[str, NDArray[Any]]
@@ -112,5 +112,7 @@ def record_epochs(record: Sequence[int] | NDArray[np.int64] | None, epochs: int)
     """The epochs a run stops at to record, the last one always among them."""
     if record is None:
         return log_spaced(epochs)
-    wanted = np.unique([checks.integer("record", int(e), at_least=0, at_most=epochs) for e in record])
-    return np.unique(np.concatenate([wanted, [epochs]])).astype(np.int64)
+    if np.ndim(record) != 1:
+        raise ValueError(f"record must be a sequence of epochs, got {record!r}")
+    wanted = [checks.integer("record", epoch, at_least=0, at_most=epochs) for epoch in record]
+    return np.unique([*wanted, epochs]).astype(np.int64)
