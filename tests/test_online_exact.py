@@ -107,27 +107,21 @@ def test_every_decision_is_that_of_exact_arithmetic(seed, n, m, kind, power, con
     assert layers == "both" or run.ties == 0
 
 
-ROUNDED = pytest.mark.xfail(strict=True, reason="Omega rounds, and the sign of what is exactly 0 decides a slope")
-
-
-@pytest.mark.parametrize("epochs", [2, pytest.param(3, marks=ROUNDED)])
+@pytest.mark.parametrize("epochs", [2, 3, 8])
 def test_movements_that_cancel_at_a_kink(epochs):
-    """Found by search: at z_0 = 0 and zeta = 0 exactly a ReLU has slope 0, but the engine's sum for zeta is 1e-15.
-
-    Then ``unresolved`` must at least not be 0, which certifies agreement.
-    """
+    """Found by search: at z_0 = 0 and zeta = 0 exactly a ReLU has slope 0, but sums in float64 leave 1e-15."""
     X = np.array([[0.0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 0], [1, 0, 1], [0, 1, 0]])
     y = np.array([-1.0, -1, 1, 1, -1, 1, -1])
     h = Fraction(1, 3**3)
     common = {"h": h, "beta": h * 5 / 2, "epochs": epochs, "batch": 2}
     params = symmetry_init(3, "integer")
-    if train(params, X, y, rng=np.random.default_rng(1005435), **common).unresolved == 0:
-        assert_same_run(params, X, y, seed=1005435, **common)
+    run = assert_same_run(params, X, y, seed=1005435, **common)
+    assert epochs < 3 or run.unresolved > 0  # only more digits than float64's could know
 
 
-@pytest.mark.parametrize("epochs", [10, pytest.param(11, marks=ROUNDED)])
+@pytest.mark.parametrize("epochs", [10, 11, 20])
 def test_movements_that_cancel_at_a_kink_with_a_small_step(epochs):
-    """The same at h = n^-6, and late enough that ``unresolved`` has warned before."""
+    """The same at h = n^-6."""
     X = np.array([[1.0, 1, 1, 1], [1, 1, 0, 1], [0, 1, 1, 0]])
     y = np.array([1.0, -1, -1])
     h = Fraction(1, 4**6)
@@ -320,13 +314,7 @@ def test_floats_serve_where_the_step_is_a_power_of_two(h):
             np.testing.assert_array_equal(values, runs[1].columns[name])
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        "output",
-        pytest.param("both", marks=pytest.mark.xfail(strict=True, reason="the deviation form has no neurons left")),
-    ],
-)
+@pytest.mark.parametrize("layers", ["both", "output"])
 def test_a_start_that_is_dead_on_the_sample(layers):
     """No neuron is on at any example: only the output bias can move."""
     params = OneHidden(-np.ones((3, 2)), np.array([0.0, -1.0, -2.0]), np.zeros(3), 0.0)
