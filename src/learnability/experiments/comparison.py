@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from learnability.experiments import Setting
-from learnability.experiments.curves import TOLERANCE, claim, compression, draw, ends, setting
+from learnability.experiments.curves import TOLERANCE, claim, compression, draw, ends, pick, rise, setting
 from learnability.problems.symmetry import UniformCube
-from learnability.theory import Guarantee, Kind
+from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+NOT_LEARNT = 0.8  # a true error of at least this share of the best constant's counts as not learnt
 OURS, OURS_CONFIDENT, RANDOM = "symmetry, beta 0", "symmetry, beta n^3 h", "random"
 # The steps' neighbours, reported beside the claims and not drawn. The random one is left out at the sample of n^4,
 # where it would double the figure's time; symmetry/random-init has it.
@@ -47,86 +50,73 @@ def figure(table: pd.DataFrame) -> Figure:
     return draw(table, titles, curves)
 
 
-def claims(
-    table: pd.DataFrame, name: str, where: str, near_half: float, of_constant: float | None
-) -> list[Guarantee]:
+def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
     """Section 5.3: with our initialisation both errors vanish at every sample size, with a random one neither.
 
-    Parameters
-    ----------
-    near_half : float
-        Where ``of_constant`` is None: the true error that random initialisation must not fall below.
-    of_constant : float or None
-        Otherwise that threshold is this share of the best constant's error (a random target is unbalanced).
+    Means over seeds throughout. Our initialisation is judged with the text's beta = n^3 h and with beta = 0; its
+    true error may exceed what counts as minimised by the expected mass of the weights that the sample misses. "Near
+    1/2" is read as at least ``NOT_LEARNT`` of the best constant's error, which for parity is 1/2.
     """
     found = []
-    random_empirical = {}
     for panel, inside in table.groupby("panel"):
         n, m = int(inside["n"].iloc[0]), int(inside["m"].iloc[0])
         at = f"{where}({panel}), sample {m}"
-        ours, random = ends(inside, curve=OURS), ends(inside, curve=RANDOM)
         probabilities = UniformCube(n).weight_probabilities
         unseen = float(probabilities @ (1 - probabilities) ** m)
-        for error, bound in (("empirical", TOLERANCE), ("true", unseen + TOLERANCE)):
-            value, confident, neighbour = (
-                ends(inside, curve=curve)[f"{error}_error"] for curve in (OURS, OURS_CONFIDENT, OURS_NEIGHBOUR)
-            )
-            found.append(
-                claim(
-                    f"{name}{panel}/ours-{error}-error",
-                    at,
-                    bound,
-                    float(value.median()),
-                    "at_most",
-                    f"median final {error} error over seeds, symmetry initialisation, beta = 0 (mean "
-                    f"{value.mean():.4f}, largest {value.max():.4f}); expected mass of weights that the sample "
-                    f"misses: {unseen:.4f}; beta = n^3 h: {confident.median():.4f}; h = n^-4: "
-                    f"{neighbour.median():.4f}",
+        other = ends(inside, curve=OURS_NEIGHBOUR)
+        for short, curve in (("beta=0", OURS), ("beta=n^3h", OURS_CONFIDENT)):
+            ours = ends(inside, curve=curve)
+            for error, bound in (("empirical", TOLERANCE), ("true", unseen + TOLERANCE)):
+                value = ours[f"{error}_error"]
+                found.append(
+                    claim(
+                        f"{name}{panel}/ours-{error}-error[{short}]",
+                        at,
+                        bound,
+                        float(value.mean()),
+                        "at_most",
+                        f"mean final {error} error, symmetry initialisation, h = n^-6 (median {value.median():.4f}, "
+                        f"largest {value.max():.4f}); expected mass of weights that the sample misses {unseen:.4f}"
+                        + (f"; with h = n^-4 {other[f'{error}_error'].mean():.4f}" if curve == OURS else ""),
+                    )
                 )
-            )
-        if of_constant is None:
-            bound, measured, what = near_half, float(random["true_error"].mean()), "mean final true error"
-        else:
-            bound = of_constant
-            measured = float(random["true_error"].mean() / random["constant_error"].mean())
-            what = f"mean final true error ({random['true_error'].mean():.3f}) over the best constant's"
-        larger = ends(inside, curve=RANDOM_NEIGHBOUR)
-        other = f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""
+            found.append(compression(f"{name}{panel}/compression[{short}]", at, ours))
+        random, larger = ends(inside, curve=RANDOM), ends(inside, curve=RANDOM_NEIGHBOUR)
         found.append(
             claim(
                 f"{name}{panel}/random-true-error",
                 at,
-                bound,
-                measured,
+                NOT_LEARNT,
+                float(random["true_error"].mean() / random["constant_error"].mean()),
                 "at_least",
-                f"{what}, random (He) initialisation, h = n^-3, beta = n^3 h{other}",
+                f"mean final true error ({random['true_error'].mean():.3f}) over the best constant's, random (He) "
+                "initialisation, h = n^-3, beta = n^3 h"
+                + (f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""),
             )
         )
-        found.append(compression(f"{name}{panel}/compression", at, ours))
-        random_empirical[panel] = random["empirical_error"].median()
-    if "a" in random_empirical:
+    random = pick(table, curve=RANDOM).sort_values("epoch").groupby(["seed", "panel"]).tail(1)
+    errors = random.pivot(index="seed", columns="panel", values="empirical_error").dropna()
+    if "a" in errors:
         found.append(
             claim(
                 f"{name}/random-fits-small-sample",
                 f"{where}(a)",
                 TOLERANCE,
-                float(random_empirical["a"]),
+                float(errors["a"].mean()),
                 "at_most",
-                "median final empirical error with random initialisation and a sample of n",
+                "mean final empirical error with random initialisation and a sample of n",
             )
         )
-    values = list(random_empirical.values())
-    if len(values) > 1:
+    if errors.shape[1] > 1:
+        power = np.arange(errors.shape[1]) - (errors.shape[1] - 1) / 2
+        means = ", ".join(f"{value:.3f}" for value in errors.mean())
         found.append(
-            claim(
+            rise(
                 f"{name}/random-harder-to-fit",
                 where,
-                0.0,
-                float(min(values[1:]) - values[0]),
-                "at_least",
-                "median final empirical error with random initialisation: the smallest over larger samples minus "
-                f"that of a sample of n ({', '.join(f'{v:.3f}' for v in values)}; each panel has its own epochs)",
-                Kind.TREND,
+                errors.mul(power, axis=1).sum(axis=1) / (power @ power),
+                "the slope of the final empirical error with random initialisation against the exponent of the "
+                f"sample size ({means}; each panel has its own number of epochs)",
             )
         )
     return found
