@@ -49,13 +49,21 @@ def real(
 
 
 def rational(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> Fraction:
-    """A real number as the exact fraction that it is (a float is one), of a size whose square float64 holds."""
+    """A finite real number as the exact fraction that it is (a float is one)."""
     size = real(name, value, at_least=at_least, above=above)
-    if abs(size) > 1e150 or 0 < abs(size) < 1e-150:
-        raise ValueError(f"{name} must be 0 or between 1e-150 and 1e150 in size, got {value!r}")
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
     return Fraction(size)
+
+
+def step_and_confidence(h: object, beta: object) -> tuple[Fraction, Fraction]:
+    """Step h > 0 and confidence beta >= 0 as exact fractions, with h^2 and beta / h within float64's range."""
+    step, confidence = rational("h", h, above=0), rational("beta", beta, at_least=0)
+    if not 1e-150 <= step <= 1e150:
+        raise ValueError(f"h must be between 1e-150 and 1e150, got {h!r}")
+    if confidence / step > 1e300:
+        raise ValueError(f"beta must be <= 1e300 h, got {beta!r} with h = {h!r}")
+    return step, confidence
 
 
 def _in_range(name: str, value: float, *, at_least: float | None, at_most: float | None) -> None:

@@ -79,7 +79,7 @@ def train(
     y : (m,) array of -1, +1
         Labels.
     h : float or rational, > 0
-        Step size, between 1e-150 and 1e150 (as beta, if it is not 0). Where ties are possible pass exact numbers,
+        Step size, between 1e-150 and 1e150. Where ties are possible pass exact numbers,
         for instance ``Fraction(1, n**6)`` and ``n**3 * Fraction(1, n**6)``: only beta / h enters the decisions, and
         as floats it would be rounded twice.
     beta : float or rational, >= 0
@@ -116,7 +116,7 @@ def train(
     X = checks.matrix("X", X, columns=n)
     m = len(X)
     y = checks.labels("y", y, length=m)
-    step, confidence = checks.rational("h", h, above=0), checks.rational("beta", beta, at_least=0)
+    step, confidence = checks.step_and_confidence(h, beta)
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
     epochs = checks.integer("epochs", epochs, at_least=0)

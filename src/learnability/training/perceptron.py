@@ -64,7 +64,7 @@ def modified_perceptron(
     """
     V = checks.matrix("V", V)
     Y = checks.labels("Y", Y, length=len(V))
-    step, confidence = checks.rational("h", h, above=0), checks.rational("beta", beta, at_least=0)
+    step, confidence = checks.step_and_confidence(h, beta)
     if rng is not None and not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator or None, got {type(rng).__name__}")
     max_updates = checks.integer("max_updates", max_updates, at_least=1)
