@@ -84,13 +84,13 @@ def lemma3(scale: str) -> list[Guarantee]:
     return found
 
 
-def scaling(scale: str) -> list[Guarantee]:
+def scaling(_scale: str) -> list[Guarantee]:
     """The exponent -1/2 and the limit of margin * sqrt(n), for parity."""
     found = []
-    ns = [n for n in (10, 14, 20, 30, 42, 60, 85, 120, 160, 200) if n <= CERTIFIED[scale]]
+    ns = (10, 14, 20, 30, 42, 60, 85, 120, 160, 200)  # at any scale: up to n = 40 the slope is still .04 off
     for kind in KINDS:
         margins = [_parity_margin(n, kind) for n in ns]
-        found.append(theory.lemma3_scaling(kind, ns, margins, tolerance=0.05))
+        found.append(theory.lemma3_scaling(kind, ns, margins))
         limit, reached = theory.LEMMA3_LIMITS[kind], margins[-1] * ns[-1] ** 0.5
         found.append(
             Guarantee(

@@ -32,10 +32,14 @@ DRAWS = {"smoke": 50, "laptop": 2000}
 
 def _outputs(represent: Represent, activation: str, indicators: FloatArray) -> FloatArray:
     n = indicators.shape[1] - 1
-    networks = [represent(n, np.flatnonzero(a)) for a in indicators]
-    V = embedding(networks[0], activation=activation)  # the hidden layer is the same for all
-    M, b = np.array([p.M for p in networks]), np.array([p.b for p in networks])
-    return np.asarray(M @ V.T + b[:, None], dtype=np.float64)
+    outputs = np.empty_like(indicators, dtype=np.float64)
+    V: FloatArray | None = None
+    for row, a in zip(outputs, indicators, strict=True):  # one network at a time: thousands would fill the memory
+        network = represent(n, np.flatnonzero(a))
+        if V is None:
+            V = embedding(network, activation=activation)  # the hidden layer is the same for all
+        row[:] = V @ network.M + network.b
+    return outputs
 
 
 def _indicators(n: int, draws: int) -> FloatArray:
