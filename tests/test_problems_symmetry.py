@@ -1,4 +1,6 @@
 import math
+import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -127,6 +129,37 @@ def test_cube_is_enumerated_once_each():
     np.testing.assert_array_equal(X[5], [0, 0, 0, 0, 1, 0, 1])
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64, np.uint8])
+def test_a_numpy_integer_for_n_is_an_integer(kind):
+    for n in (31, 63, 64, 70):
+        cube = UniformCube(kind(n))
+        assert type(cube.n) is int
+        np.testing.assert_array_equal(cube.weight_probabilities, UniformCube(n).weight_probabilities)
+        assert cube.weight_probabilities.sum() == pytest.approx(1)
+
+
+def test_arrays_of_objects_may_hold_real_numbers():
+    X = np.array([[Fraction(1), 0], [True, np.float32(1)]], dtype=object)
+    np.testing.assert_array_equal(parity(2)(X), [-1, 1])
+
+
+def test_nan_is_a_mistake():
+    assert exact_error(lambda X: np.full(len(X), np.nan), parity(3)) == 1.0
+
+
+def test_floor_of_small_shifts_is_zero_and_cheap():
+    tracemalloc.start()
+    try:
+        for half_width in (1e-300, 1e-9, 1e-4, 1 / 60):
+            assert sum_error_floor(parity(30), UniformCube(30), half_width) == 0.0
+        floor = sum_error_floor(parity(30), UniformCube(30), 1.001 / 60)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0 <= floor < 1e-6
+    assert peak < 2e7
+
+
 def test_exact_error_counts_by_probability():
     n = 5
     f, g = parity(n), SymmetricFunction((-1, *parity(n).labels[1:]))  # differ at weight 0 only
@@ -148,6 +181,27 @@ def test_exact_error_counts_by_probability():
         (lambda: exactly_in(4, [5]), "A must be <= 4, got 5"),
         (lambda: exactly_in(4, [-1]), "A must be >= 0, got -1"),
         (lambda: exactly_in(4, [0.5]), "A must be an integer"),
+        (lambda: exactly_in(3, 2), "A must be an iterable of integers, got 2"),
+        (lambda: exactly_in(3, None), "A must be an iterable of integers, got None"),
+        (lambda: concentrated_weights(3, 2), "weights must be an iterable of integers, got 2"),
+        (lambda: random_symmetric(3, None), "rng must be a numpy.random.Generator, got None"),
+        (lambda: random_symmetric(3, 7), "rng must be a numpy.random.Generator, got 7"),
+        (lambda: UniformCube(3).sample(None, 2), "rng must be a numpy.random.Generator"),
+        (lambda: uniform_weights(3).sample(7, 2), "rng must be a numpy.random.Generator"),
+        (lambda: flip_labels(None, [1, -1], 0.1), "rng must be a numpy.random.Generator"),
+        (lambda: shift_inputs(7, [[0, 1]]), "rng must be a numpy.random.Generator"),
+        (lambda: exact_error(lambda X: parity(3)(X)[:, None], parity(3)), r"predict must return 8 .* shape \(8, 1\)"),
+        (lambda: exact_error(lambda X: 1.0, parity(3)), r"predict must return 8 .* shape \(\)"),
+        (lambda: exact_error(lambda X: 1j * parity(3)(X), parity(3)), "predict .* dtype complex128"),
+        (lambda: parity(2)(np.array([[1j, 0]])), "X must be an array of real numbers, got dtype complex128"),
+        (lambda: parity(2)([["1", "0"]]), "X must be an array of real numbers, got dtype <U1"),
+        (
+            lambda: parity(2)(np.array([[1, "0"]], dtype=object)),
+            "X must be an array of real numbers, got an entry '0'",
+        ),
+        (lambda: parity(2)([[1, 0], [1]]), "X must be an array of real numbers, got a ragged list"),
+        (lambda: shift_inputs(np.random.default_rng(0), [[10**400]]), "X must be finite in float64"),
+        (lambda: SymmetricFunction(("1", "-1")), "labels must be an array of real numbers"),
         (lambda: exactly_in(4, []), r"A must hold at least one weight .* threshold\(n, n \+ 1\)"),
         (lambda: threshold(4, 6), "t must be <= 5"),
         (lambda: all_symmetric(21), "n must be <= 20"),

@@ -226,7 +226,7 @@ def test_sample_compression_counts_disagreements():
         (lambda: lemmas.theorem1_sample_size(3, 1.0, 0.1), "epsilon must be < 1"),
         (lambda: lemmas.theorem1_sample_size(3, 0.1, 0), "delta must be > 0"),
         (lambda: lemmas.theorem1(3, epsilon=0.1, delta=0.1, m=99, failures=2, draws=1), "failures must be <= 1"),
-        (lambda: lemmas.missing_mass([0.5, 0.6], 3), "sum 1"),
+        (lambda: lemmas.missing_mass([0.5, 0.6], 3), "probabilities must sum to 1"),
         (lambda: certify_worst_labels([[1.0, 0.0]], [1]), "at least 2 points"),
         (lambda: certify_worst_labels([[1.0, 0.0], [2.0, 0.0]], [1, -1]), "linearly independent"),
         (lambda: certify_worst_labels([[1.0], [2.0]], [1, -1]), "linearly independent"),

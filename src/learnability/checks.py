@@ -6,7 +6,7 @@ door check nothing. All failures are ``ValueError``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from numbers import Integral, Rational, Real
 
@@ -80,12 +80,23 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     return str(value)
 
 
+def integers(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> tuple[int, ...]:
+    """The integers of an iterable, in its order, each within the given closed range."""
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be an iterable of integers, got {value!r}")
+    return tuple(integer(f"each of {name}", k, at_least=at_least, at_most=at_most) for k in value)
+
+
+def generator(name: str, value: object) -> np.random.Generator:
+    """A NumPy generator: neither a seed nor ``None`` passes for one."""
+    if not isinstance(value, np.random.Generator):
+        raise ValueError(f"{name} must be a numpy.random.Generator, got {value!r}")
+    return value
+
+
 def matrix(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatArray:
     """A finite two-dimensional float64 array with at least one row and one column."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}") from None
+    array = _reals(name, value)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} must have shape (rows >= 1, columns >= 1), got shape {array.shape}")
     if columns is not None and array.shape[1] != columns:
@@ -96,10 +107,7 @@ def matrix(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatA
 
 def vector(name: str, value: ArrayLike, *, length: int | None = None) -> FloatArray:
     """A finite one-dimensional float64 array."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}") from None
+    array = _reals(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
     if length is not None and len(array) != length:
@@ -134,6 +142,24 @@ def distribution(name: str, value: ArrayLike, *, length: int | None = None) -> F
     if abs(array.sum() - 1) > 1e-9:
         raise ValueError(f"{name} must sum to 1, got sum {array.sum():g}")
     return array
+
+
+def _reals(name: str, value: ArrayLike) -> FloatArray:
+    """A float64 array of real numbers: no complex numbers, no text of digits, no dates."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged
+        raise ValueError(f"{name} must be an array of real numbers, got a ragged {type(value).__name__}") from None
+    if array.dtype.kind == "O":
+        for item in array.flat:
+            if not isinstance(item, Real | np.bool_):
+                raise ValueError(f"{name} must be an array of real numbers, got an entry {item!r}")
+    elif array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite in float64, got a larger integer") from None
 
 
 def _finite(name: str, array: FloatArray) -> None:

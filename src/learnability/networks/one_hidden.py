@@ -105,8 +105,9 @@ def random_init(rng: np.random.Generator, n: int, L: int, kind: str) -> OneHidde
     Raises
     ------
     ValueError
-        If n or L is below 1 or the kind is unknown.
+        If rng is no generator, n or L is below 1 or the kind is unknown.
     """
+    rng = checks.generator("rng", rng)
     n = checks.integer("n", n, at_least=1)
     L = checks.integer("L", L, at_least=1)
     kind = checks.choice("kind", kind, RANDOM_KINDS)

@@ -192,6 +192,6 @@ def _indicator(n: int, A: Iterable[int]) -> FloatArray:
     """1[k in A] for k = 0..n, both checked."""
     n = checks.integer("n", n, at_least=1)
     indicator = np.zeros(n + 1)
-    for k in A:
-        indicator[checks.integer("each weight in A", k, at_least=0, at_most=n)] = 1.0
+    for k in checks.integers("A", A, at_least=0, at_most=n):
+        indicator[k] = 1.0
     return indicator

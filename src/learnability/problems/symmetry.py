@@ -124,7 +124,7 @@ def exactly_in(n: int, A: Iterable[int]) -> SymmetricFunction:
         If n < 1, or A is empty or leaves 0..n.
     """
     n = checks.integer("n", n, at_least=1)
-    accepted = {checks.integer("each weight in A", k, at_least=0, at_most=n) for k in A}
+    accepted = set(checks.integers("A", A, at_least=0, at_most=n))
     if not accepted:
         raise ValueError(
             f"A must hold at least one weight in 0..{n}, got none (the constant -1 is threshold(n, n + 1))"
@@ -135,6 +135,7 @@ def exactly_in(n: int, A: Iterable[int]) -> SymmetricFunction:
 def random_symmetric(n: int, rng: np.random.Generator) -> SymmetricFunction:
     """A uniformly random member of S_n: n + 1 independent fair labels."""
     n = checks.integer("n", n, at_least=1)
+    rng = checks.generator("rng", rng)
     return SymmetricFunction(tuple(int(a) for a in 2 * rng.integers(0, 2, size=n + 1) - 1))
 
 
@@ -169,7 +170,7 @@ class UniformCube:
     n: int
 
     def __post_init__(self) -> None:
-        checks.integer("n", self.n, at_least=1)
+        object.__setattr__(self, "n", checks.integer("n", self.n, at_least=1))  # NumPy's would overflow in 2^n
 
     @property
     def weight_probabilities(self) -> FloatArray:
@@ -178,7 +179,7 @@ class UniformCube:
 
     def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
         """``m`` >= 1 independent inputs, (m, n)."""
-        m = checks.integer("m", m, at_least=1)
+        m, rng = checks.integer("m", m, at_least=1), checks.generator("rng", rng)
         return rng.integers(0, 2, size=(m, self.n)).astype(np.float64)
 
 
@@ -203,13 +204,9 @@ class HammingWeights:
     probabilities: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        p = checks.vector("probabilities", self.probabilities)
+        p = checks.distribution("probabilities", self.probabilities)
         if len(p) < 2:
             raise ValueError(f"probabilities must cover the weights 0..n with n >= 1, got length {len(p)}")
-        if (p < 0).any():
-            raise ValueError(f"probabilities must be >= 0, got {p.min():g}")
-        if abs(p.sum() - 1.0) > 1e-9:
-            raise ValueError(f"probabilities must sum to 1, got {p.sum():.12g}")
         object.__setattr__(self, "probabilities", tuple(float(q) for q in p / p.sum()))
 
     @property
@@ -224,7 +221,7 @@ class HammingWeights:
 
     def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
         """``m`` >= 1 independent inputs, (m, n)."""
-        m = checks.integer("m", m, at_least=1)
+        m, rng = checks.integer("m", m, at_least=1), checks.generator("rng", rng)
         weights = rng.choice(self.n + 1, size=m, p=self.weight_probabilities)
         ranks = rng.permuted(np.tile(np.arange(self.n), (m, 1)), axis=1)
         return (ranks < weights[:, None]).astype(np.float64)
@@ -249,7 +246,7 @@ def concentrated_weights(n: int, weights: Sequence[int] | None = None) -> Hammin
     """Few weights, equally likely: by default the quartiles n//4, n//2 and (3n)//4 (those that differ)."""
     n = checks.integer("n", n, at_least=1)
     chosen = (n // 4, n // 2, 3 * n // 4) if weights is None else weights
-    support = {checks.integer("each of weights", k, at_least=0, at_most=n) for k in chosen}
+    support = set(checks.integers("weights", chosen, at_least=0, at_most=n))
     if not support:
         raise ValueError(f"weights must hold at least one weight in 0..{n}, got none")
     return HammingWeights(tuple(1.0 / len(support) if k in support else 0.0 for k in range(n + 1)))
@@ -260,6 +257,7 @@ def concentrated_weights(n: int, weights: Sequence[int] | None = None) -> Hammin
 
 def flip_labels(rng: np.random.Generator, y: ArrayLike, p: float) -> FloatArray:
     """``y`` (m,) with each label flipped independently with probability ``p`` in [0, 1] (Fig. 7)."""
+    rng = checks.generator("rng", rng)
     y = checks.labels("y", y)
     p = checks.real("p", p, at_least=0.0, at_most=1.0)
     return np.where(rng.random(len(y)) < p, -y, y)
@@ -267,6 +265,7 @@ def flip_labels(rng: np.random.Generator, y: ArrayLike, p: float) -> FloatArray:
 
 def shift_inputs(rng: np.random.Generator, X: ArrayLike, half_width: float = 0.1) -> FloatArray:
     """``X`` (m, n) with every entry shifted independently by U[-half_width, half_width] (Fig. 8)."""
+    rng = checks.generator("rng", rng)
     X = checks.matrix("X", X)
     half_width = checks.real("half_width", half_width, at_least=0.0)
     return X + rng.uniform(-half_width, half_width, size=X.shape)
@@ -290,7 +289,7 @@ def sum_error_floor(function: SymmetricFunction, distribution: Distribution, hal
     distribution : Distribution
         Of the inputs before the shift; same n.
     half_width : float
-        >= 0; at 0 the floor is 0.
+        >= 0; up to 1 / (2n) no two sums can be confused, and the floor is exactly 0.
 
     Returns
     -------
@@ -306,14 +305,14 @@ def sum_error_floor(function: SymmetricFunction, distribution: Distribution, hal
     half_width = checks.real("half_width", half_width, at_least=0.0)
     if distribution.n != n:
         raise ValueError(f"distribution must be over n = {n} bits like function, got n = {distribution.n}")
-    if half_width == 0.0:
+    reach = n * half_width
+    if reach <= 0.5:  # also bounds the work: at most about 8192 sqrt(n) cells below
         return 0.0
     from scipy.interpolate import BSpline
 
     # The density of a sum of n uniforms is the cardinal B-spline of degree n - 1; de Boor's recursion adds
     # positive terms only, where the alternating Irwin-Hall formula loses every digit by n = 30.
     spline = BSpline.basis_element(np.arange(n + 1), extrapolate=False)
-    reach = n * half_width
     cells = math.ceil(4096 / min(1.0, half_width * math.sqrt(n)))
     offsets = (np.arange(cells) + 0.5) / cells * (n + 2 * reach) - reach
     step = (n + 2 * reach) / cells
@@ -344,7 +343,7 @@ def exact_error(
     Parameters
     ----------
     predict : callable
-        (m, n) inputs to (m,) real outputs; called on blocks of at most 2^14 inputs.
+        (m, n) inputs to (m,) real outputs (nan is a mistake); called on blocks of at most 2^14 inputs.
     function : SymmetricFunction
         The truth f.
     distribution : Distribution, optional
@@ -353,7 +352,7 @@ def exact_error(
     Raises
     ------
     ValueError
-        If n > 20 or the distribution has another n.
+        If n > 20, the distribution has another n or ``predict`` returns anything but m real numbers.
     """
     n = checks.integer("n", function.n, at_most=MAX_ENUMERATED)
     distribution = UniformCube(n) if distribution is None else distribution
@@ -363,7 +362,13 @@ def exact_error(
     block = 2**14
     for start in range(0, 2**n, block):
         X = _cube_rows(n, start, min(start + block, 2**n))
-        wrong = ~(function(X) * predict(X) > 0)
+        outputs = np.asarray(predict(X))
+        if outputs.shape != (len(X),) or outputs.dtype.kind not in "biuf":
+            raise ValueError(
+                f"predict must return {len(X)} real outputs for X of shape {X.shape}, "
+                f"got shape {outputs.shape} and dtype {outputs.dtype}"
+            )
+        wrong = ~(function(X) * outputs > 0)
         mistakes += np.bincount(X[wrong].sum(axis=1).astype(np.intp), minlength=n + 1)
     inputs = np.array([math.comb(n, k) for k in range(n + 1)])
     return float(np.sum(distribution.weight_probabilities * (mistakes / inputs)))

@@ -361,9 +361,7 @@ def missing_mass(
     case, note : str
         As in :func:`lemma1`.
     """
-    p = checks.vector("probabilities", probabilities)
-    if (p < 0).any() or abs(p.sum() - 1) > 1e-9:
-        raise ValueError(f"probabilities must be >= 0 with sum 1, got minimum {p.min():g} and sum {p.sum():.12g}")
+    p = checks.distribution("probabilities", probabilities)
     m = checks.integer("m", m, at_least=1)
     standard_error = checks.real("standard_error", standard_error, at_least=0.0)
     return Guarantee(
