@@ -156,6 +156,36 @@ def test_a_failed_task_is_warned_of_and_listed_and_tried_again(tmp_path):
         assert learnability.run("toy/failing", scale="smoke", out=tmp_path).tasks["cached"] == 2
 
 
+def test_swapped_shards_are_computed_again(tmp_path):
+    whole = learnability.run("toy/walk", scale="smoke", seeds=1, out=tmp_path)
+    kept = content(tmp_path)
+    left, right = shards(tmp_path)
+    for suffix in (".parquet", ".json"):
+        a, b = left.with_suffix(suffix), right.with_suffix(suffix)
+        first, second = a.read_bytes(), b.read_bytes()
+        a.write_bytes(second)
+        b.write_bytes(first)
+    with pytest.warns(DamagedShardWarning, match="another task's") as caught:
+        again = learnability.run("toy/walk", scale="smoke", seeds=1, out=tmp_path)
+    assert len(caught) == 2
+    assert again.tasks == {"run": 2, "cached": 0, "failed": 0}
+    assert_frame_equal(again.table, whole.table)
+    assert content(tmp_path) == kept
+
+
+def test_a_folder_in_a_shard_s_place_fails_that_task_alone(tmp_path):
+    learnability.run("toy/walk", scale="smoke", seeds=1, out=tmp_path)
+    victim = shards(tmp_path)[0]
+    victim.unlink()
+    victim.mkdir()
+    with pytest.warns(UserWarning, match=victim.name) as caught:
+        result = learnability.run("toy/walk", scale="smoke", seeds=1, out=tmp_path)
+    assert {warning.category for warning in caught} == {DamagedShardWarning, FailureWarning}
+    assert result.tasks == {"run": 0, "cached": 1, "failed": 1}
+    assert victim.name in result.failures[0]
+    assert len(result.table) > 0
+
+
 def test_a_figure_that_needs_every_cell_loses_no_shard_and_leaves_no_stale_file(tmp_path, monkeypatch):
     partial = toys.TOYS["toy/partial"]
     with monkeypatch.context() as patch:

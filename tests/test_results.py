@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import warnings
 
 import numpy as np
@@ -21,7 +22,10 @@ RECORD = {"experiment": "toy/walk", "revision": 1, "setting": {"n": 3}, "seed": 
 ROWS = [{"n": 3, "seed": 0, "step": k, "error": 0.5**k, "side": "links ÿ'\"", "ok": k > 0} for k in range(4)]
 
 
-def write(store, key="a" * 64, rows=ROWS, seconds=0.5):
+KEY = results.key_of(RECORD)
+
+
+def write(store, key=KEY, rows=ROWS, seconds=0.5):
     store.write("toy/walk", key, rows, seconds, RECORD)
     return store.shard("toy/walk", key)
 
@@ -48,7 +52,7 @@ def tables(draw):
 def test_rows_come_back_exactly(tmp_path_factory, rows):
     store = Store(tmp_path_factory.mktemp("out"))
     write(store, rows=rows)
-    table = store.read("toy/walk", ["a" * 64])
+    table = store.read("toy/walk", [KEY])
     assert list(table.columns) == list(rows[0])
     assert table.to_dict("records") == rows
 
@@ -101,19 +105,19 @@ def test_equal_rows_give_equal_bytes_and_time_stands_in_the_sidecar(tmp_path):
     first, second = Store(tmp_path / "1"), Store(tmp_path / "2")
     left, right = write(first, seconds=0.5), write(second, seconds=99.0)
     assert left.read_bytes() == right.read_bytes()
-    assert first.seconds("toy/walk", "a" * 64) == 0.5
-    assert second.seconds("toy/walk", "a" * 64) == 99.0
+    assert first.seconds("toy/walk", KEY) == 0.5
+    assert second.seconds("toy/walk", KEY) == 99.0
     sidecar = json.loads(left.with_suffix(".json").read_text())
     assert sidecar["task"] == RECORD
     assert sidecar["rows"] == 4
     assert {"learnability", "numpy", "numba", "python", "platform"} <= set(sidecar["versions"])
-    assert sorted(path.name for path in left.parent.iterdir()) == ["a" * 64 + ".json", "a" * 64 + ".parquet"]
+    assert sorted(path.name for path in left.parent.iterdir()) == [f"{KEY}.json", f"{KEY}.parquet"]
 
 
 def test_an_absent_task_is_not_done_and_needs_no_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Store(tmp_path).seconds("toy/walk", "a" * 64) is None
+        assert Store(tmp_path).seconds("toy/walk", KEY) is None
 
 
 def flip_a_bit(shard):
@@ -122,14 +126,26 @@ def flip_a_bit(shard):
     shard.write_bytes(content)
 
 
+def change_sidecar(**changes):
+    def harm(shard):
+        sidecar = shard.with_suffix(".json")
+        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), **changes}))
+
+    return harm
+
+
 DAMAGE = {
     "flipped bit": (flip_a_bit, "checksum"),
     "truncated": (lambda shard: os.truncate(shard, shard.stat().st_size // 2), "checksum"),
     "empty": (lambda shard: os.truncate(shard, 0), "checksum"),
-    "no sidecar": (lambda shard: shard.with_suffix(".json").unlink(), r"a{64}.json is missing"),
-    "no shard": (lambda shard: shard.unlink(), r"a{64}.parquet is missing"),
+    "no sidecar": (lambda shard: shard.with_suffix(".json").unlink(), f"{KEY}.json is missing"),
+    "no shard": (lambda shard: shard.unlink(), f"{KEY}.parquet is missing"),
     "truncated sidecar": (lambda shard: os.truncate(shard.with_suffix(".json"), 20), "not readable"),
     "foreign sidecar": (lambda shard: shard.with_suffix(".json").write_text("[1]"), "not readable"),
+    "another task's": (change_sidecar(task={**RECORD, "seed": 1}), "another task's"),
+    "no task": (change_sidecar(task=None), "another task's"),
+    "no number": (change_sidecar(seconds=float("nan")), f"{KEY}.json is not readable"),
+    "negative time": (change_sidecar(seconds=-1.0), f"{KEY}.json is not readable"),
     "binary sidecar": (lambda shard: shard.with_suffix(".json").write_bytes(b"\xff\xfe"), "not readable"),
 }
 
@@ -141,11 +157,37 @@ def test_a_damaged_shard_is_named_and_not_done_until_it_is_written_again(tmp_pat
     harm, reason = DAMAGE[damage]
     harm(shard)
     with pytest.warns(DamagedShardWarning, match=f"{shard}: .*{reason}") as caught:
-        assert store.seconds("toy/walk", "a" * 64) is None
+        assert store.seconds("toy/walk", KEY) is None
     assert len(caught) == 1
     write(store)
-    assert store.seconds("toy/walk", "a" * 64) == 0.5
-    assert len(store.read("toy/walk", ["a" * 64])) == 4
+    assert store.seconds("toy/walk", KEY) == 0.5
+    assert len(store.read("toy/walk", [KEY])) == 4
+
+
+def test_a_shard_and_its_sidecar_under_another_key_are_not_that_task(tmp_path):
+    store = Store(tmp_path)
+    shard, other = write(store), results.key_of({**RECORD, "seed": 1})
+    for suffix in (".parquet", ".json"):
+        shutil.copy(shard.with_suffix(suffix), shard.with_name(other + suffix))
+    with pytest.warns(DamagedShardWarning, match=f"{other}.parquet: {other}.json is another task's"):
+        assert store.seconds("toy/walk", other) is None
+    assert store.seconds("toy/walk", KEY) == 0.5
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+def test_a_folder_in_a_file_s_place_is_named(tmp_path, suffix):
+    store = Store(tmp_path)
+    victim = write(store).with_suffix(suffix)
+    victim.unlink()
+    victim.mkdir()
+    with pytest.warns(DamagedShardWarning, match=f"{KEY}{suffix} cannot be read .Is a directory."):
+        assert store.seconds("toy/walk", KEY) is None
+
+
+@pytest.mark.parametrize(("out", "message"), [("", "path of a folder, got ''"), (5, "a path, got 5"), (None, "None")])
+def test_what_is_no_path_is_named(out, message):
+    with pytest.raises(ValueError, match=f"out must be .*{message}"):
+        Store(out)
 
 
 @pytest.mark.parametrize("where", ["file", "file/below"])
@@ -193,10 +235,10 @@ def test_two_processes_in_one_folder_do_not_corrupt_each_other(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedShardWarning)  # between the very first shard and its sidecar
         while any(writer.is_alive() for writer in writers):
-            if store.seconds("toy/walk", "a" * 64) is not None:
-                assert len(store.read("toy/walk", ["a" * 64])) == 200
+            if store.seconds("toy/walk", KEY) is not None:
+                assert len(store.read("toy/walk", [KEY])) == 200
                 seen += 1
     assert seen
     assert [writer.exitcode for writer in writers] == [0, 0]
-    assert store.seconds("toy/walk", "a" * 64) == 0.5
+    assert store.seconds("toy/walk", KEY) == 0.5
     assert len(list((tmp_path / "tasks/toy/walk").iterdir())) == 2

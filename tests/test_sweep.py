@@ -182,6 +182,17 @@ def test_a_wrong_scheduler_is_named_within_seconds(address, monkeypatch):
     assert time.monotonic() - start < 20  # a minute without our limit
 
 
+def test_a_scheduler_without_workers_is_named_within_seconds(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(sweep, "CONNECT_SECONDS", 1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster,
+        pytest.raises(ValueError, match="it has no workers"),
+    ):
+        list(sweep.execute([task({"n": 3})], scheduler=cluster.scheduler_address))
+
+
 def test_closing_early_stops_the_workers():
     import psutil
 

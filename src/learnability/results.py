@@ -6,10 +6,10 @@ Layout under the output folder::
     tasks/<study>/<name>/<key>.json      its sidecar: SHA-256 of the shard, task, seconds, versions
     <study>/<name>/<scale>/...           figure, table, verdicts and manifest of one experiment
 
-The sidecar is written last and is the commit: a shard without one, or whose bytes do not match it, counts as
-absent. Every file is written beside its place and moved there in one step, and equal rows give equal bytes,
-so two processes that work in one folder at the same time can only write the same thing twice. Timings stand
-in sidecars alone: the shards of two runs are identical.
+The sidecar is written last and is the commit: a shard without one, whose bytes do not match it, or which is
+another task's, counts as absent. Every file is written beside its place and moved there in one step, and
+equal rows give equal bytes, so two processes that work in one folder at the same time can only write the same
+thing twice. Timings stand in sidecars alone: the shards of two runs are identical.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import learnability
+from learnability import checks
 from learnability.experiments import Row
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DamagedShardWarning",
     "Store",
+    "folder",
+    "key_of",
     "tidy",
     "versions",
     "write_atomically",
@@ -65,6 +68,33 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:  # pragma: no cover - all of them are dependencies
             found[library] = "absent"
     return found
+
+
+def key_of(task: Mapping[str, Any]) -> str:
+    """SHA-256 of a task's record as canonical JSON (keys sorted, no spaces, ASCII), in hexadecimal.
+
+    Raises
+    ------
+    ValueError
+        If the record holds a NaN or an infinity.
+    """
+    canonical = json.dumps(task, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def folder(out: str | os.PathLike[str]) -> Path:
+    """The path of an output folder, which need not exist.
+
+    Raises
+    ------
+    ValueError
+        If ``out`` is no path, or empty: that would silently be the working directory.
+    """
+    if not isinstance(out, str | os.PathLike):
+        raise ValueError(f"out must be a path, got {out!r}")
+    if not os.fspath(out):
+        raise ValueError(f"out must be the path of a folder, got {os.fspath(out)!r}")
+    return Path(out)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -137,11 +167,11 @@ class Store:
     Raises
     ------
     ValueError
-        If ``root`` cannot be made or written to. Raised here, before any work starts.
+        If ``root`` is no path, or cannot be made or written to. Raised here, before any work starts.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+        self.root = folder(root)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
@@ -169,7 +199,7 @@ class Store:
         seconds : float
             How long the task took.
         task : mapping
-            What the key is a hash of, for whoever reads the folder by hand.
+            What the key is a hash of: a shard under another key is not believed.
         """
         shard = self.shard(experiment, key)
         content = _parquet(tidy(rows))
@@ -186,22 +216,27 @@ class Store:
     def seconds(self, experiment: str, key: str) -> float | None:
         """How long a finished task took, or ``None`` if there is no trustworthy result.
 
-        A shard that is damaged, or lacks its sidecar, is named in a :class:`DamagedShardWarning`. It stays
-        where it is until a new result replaces it: removing it could remove what another process is about to
-        commit.
+        A shard that is damaged, unreadable or another task's, or lacks its sidecar, is named in a
+        :class:`DamagedShardWarning`. It stays where it is until a new result replaces it: removing it could
+        remove what another process is about to commit.
         """
         shard = self.shard(experiment, key)
         sidecar = shard.with_suffix(".json")
-        if not shard.exists() and not sidecar.exists():
-            return None
         try:
+            if not shard.exists() and not sidecar.exists():
+                return None
             record = json.loads(sidecar.read_bytes())
-            expected, seconds = str(record["sha256"]), float(record["seconds"])
-            if hashlib.sha256(shard.read_bytes()).hexdigest() == expected:
+            seconds = checks.real("seconds", record["seconds"], at_least=0)
+            if key_of(record["task"]) != key:  # copied or renamed, with its sidecar
+                reason = f"{sidecar.name} is another task's"
+            elif hashlib.sha256(shard.read_bytes()).hexdigest() != record["sha256"]:
+                reason = "its content does not match its checksum"
+            else:
                 return seconds
-            reason = "its content does not match its checksum"
         except FileNotFoundError as error:
             reason = f"{Path(error.filename).name} is missing"
+        except OSError as error:  # a folder in its place, no permission, a failing disk
+            reason = f"{Path(error.filename or shard).name} cannot be read ({error.strerror})"
         except (ValueError, KeyError, TypeError):
             reason = f"{sidecar.name} is not readable"
         warnings.warn(f"{shard}: {reason}; the task counts as not done", DamagedShardWarning, stacklevel=2)

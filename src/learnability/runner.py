@@ -166,7 +166,9 @@ class _Run:
         if done.rows is not None:
             try:
                 self.store.write(task.experiment, task.key, done.rows, done.seconds, task.record)
-            except ValueError as error:  # the rows make no table; a full disk is an OSError and stops the sweep
+            except (ValueError, IsADirectoryError) as error:
+                # The rows make no table, or a folder is in the file's place. Other errors of the system, such
+                # as a full disk, would meet every task: they stop the sweep.
                 self.errors[task.key] = f"{task}: {error}"
             else:
                 self.seconds[task.key] = done.seconds

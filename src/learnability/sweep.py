@@ -8,8 +8,6 @@ they come back to the caller, who alone writes files: a remote cluster needs no 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import signal
@@ -25,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import learnability
-from learnability import checks
+from learnability import checks, results
 from learnability.experiments import SCALES, Experiment, Row, Setting
 
 __all__ = ["Finished", "Task", "debugging", "execute", "one_line", "tasks"]
 
 CONNECT_SECONDS = 5
-"""How long a scheduler may take to answer."""
+"""How long a scheduler may take to answer, and to have a worker."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,8 @@ class Task:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of the record as canonical JSON (keys sorted, no spaces, ASCII), in hexadecimal."""
-        canonical = json.dumps(self.record, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        """The record's hash (:func:`learnability.results.key_of`)."""
+        return results.key_of(self.record)
 
     def __str__(self) -> str:
         cell = ", ".join(f"{name}={value}" for name, value in self.setting.items())
@@ -147,7 +144,7 @@ def execute(pending: Sequence[Task], *, workers: int = 1, scheduler: str | None 
     Raises
     ------
     ValueError
-        If ``workers`` < 1, or no scheduler answers at the address within a few seconds.
+        If ``workers`` < 1, or no scheduler with workers answers at the address within a few seconds.
     RuntimeError
         If the worker processes do not start.
 
@@ -309,6 +306,11 @@ def _remote_client(address: str) -> Any:
         client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{wrong}: {' '.join(str(error).split()) or type(error).__name__}") from None
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError:
+        client.close()
+        raise ValueError(f"{wrong}: it has no workers") from None
     try:
         # Without the package a worker does not fail a task, it dies of it, again and again.
         question = (metadata.version, "learnability")
