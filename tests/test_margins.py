@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.problems.symmetry import all_symmetric, parity
 from learnability.theory.margins import hard_margin, lift, margin_of
+from learnability.theory.worst_labels import certify_worst_labels
 
 
 def certified(V, y):
@@ -125,6 +126,22 @@ def test_an_affine_margin_is_that_of_the_lifted_points():
     np.testing.assert_allclose(result.w, [1, -4])
 
 
+@pytest.mark.parametrize("size", [1e-240, 1e-200, 1e-160, 1.0, 1e160, 1e200, 1e240])
+def test_the_scale_of_the_points_does_not_matter(size):
+    result = hard_margin([[3 * size, 4 * size]], [1])
+    assert result.separable
+    assert result.margin == pytest.approx(5 * size, rel=1e-12, abs=0)
+    assert result.upper == pytest.approx(5 * size, rel=1e-12, abs=0)
+    np.testing.assert_allclose(result.w * size, [0.12, 0.16])
+    V = size * np.array([[2.0, 1.0], [-1.0, 1.0], [0.5, -3.0]])
+    plain = hard_margin(V / size, [1, -1, 1])
+    scaled = hard_margin(V, [1, -1, 1])
+    assert scaled.margin == pytest.approx(plain.margin * size, rel=1e-12, abs=0)
+    assert margin_of(scaled.w, V, [1, -1, 1]) == pytest.approx(scaled.margin, rel=1e-12, abs=0)
+    worst = certify_worst_labels(V[:2], [1, -1])
+    assert worst.margin == pytest.approx(certify_worst_labels(V[:2] / size, [1, -1]).margin * size, rel=1e-12, abs=0)
+
+
 def test_margin_of():
     assert margin_of([2.0, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, -1]) == 1.0
     assert margin_of([2.0, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, 1]) == -3.0
@@ -139,6 +156,8 @@ def test_margin_of():
         (lambda: hard_margin([[float("nan")]], [1]), "V must be finite"),
         (lambda: hard_margin(np.empty((0, 3)), []), "V must have shape"),
         (lambda: hard_margin([[1.0]], [1], tolerance=0), "tolerance must be > 0"),
+        (lambda: hard_margin([[1e300, 1.0]], [1]), "V must have its largest entry between 1e-250 and 1e250"),
+        (lambda: hard_margin([[5e-324, 0.0]], [1]), "V must have its largest entry between 1e-250 and 1e250"),
         (lambda: lift([1.0, 2.0]), "V must have shape"),
         (lambda: margin_of([1.0], [[1.0, 2.0]], [1]), "w must have length 2"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from learnability.networks.symmetry import embedding, represent_relu, represent_sigmoid, symmetry_init
 from learnability.problems.symmetry import all_symmetric, parity
-from learnability.theory import Verdict
+from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 from learnability.theory import perceptron as theory
 from learnability.theory import symmetry as lemmas
 from learnability.theory.margins import hard_margin, lift, margin_of
@@ -130,6 +130,25 @@ def test_theorem2_at_beta_zero_is_attained_and_promises_no_margin():
     assert "vacuous" in margin.note
 
 
+@pytest.mark.parametrize("margin", [0.0, -0.25])
+def test_theorem2_without_a_margin_is_outside_its_hypotheses(margin):
+    for g in theory.theorem2(h=0.5, beta=2.0, margin=margin, radius=2.0, updates=7, final_margin=-1.0):
+        assert g.verdict is Verdict.OUTSIDE
+        assert g.bound is None
+        assert [h.name for h in g.hypotheses if not h.holds] == ["marg(Y) > 0"]
+    updates = lemma4(margin=margin, updates=[3])["symmetry/lemma4-updates"]
+    assert (updates.bound, updates.measured) == (None, 3)
+
+
+def test_guarantees_hold_plain_numbers():
+    assert type(Hypothesis("x", np.bool_(True)).holds) is bool
+    g = Guarantee("x", "test", Kind.UPPER_BOUND, np.float32(1), np.int64(1), tolerance=np.float32(0))
+    assert type(g.bound) is type(g.measured) is type(g.tolerance) is float
+    for tolerance in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="tolerance must be >= 0"):
+            Guarantee("x", "test", Kind.UPPER_BOUND, 1.0, tolerance=tolerance)
+
+
 def lemma4(**changes):
     limit = theory.lemma4_step_limit(margin=0.5, radius=3.0, input_radius=2.0)
     arguments = {"h": limit, "beta": 9 * limit, "margin": 0.5, "radius": 3.0, "input_radius": 2.0} | changes
@@ -169,6 +188,8 @@ def test_lemma4_updates_of_an_unfinished_run():
         ({"beta": 0.0}, "beta = R^2 h"),
         ({"starts_at_zero": False}, "M = 0 and b = 0 at the start"),
         ({"margin": 1.5}, "gamma <= 1"),
+        ({"margin": 0.0}, "marg(Y) > 0"),
+        ({"margin": -0.5}, "marg(Y) > 0"),
     ],
 )
 def test_lemma4_outside_its_hypotheses_is_never_a_confirmation(changes, name):
@@ -192,6 +213,15 @@ def test_theorem1_sample_size_and_verdicts():
     assert lemmas.theorem1(10, m=m, failures=6, draws=100, **case).verdict is Verdict.VIOLATED
     assert lemmas.theorem1(10, m=m - 1, failures=0, draws=100, **case).verdict is Verdict.OUTSIDE
     assert lemmas.theorem1(10, m=m, **case).verdict is Verdict.NOT_MEASURED
+
+
+def test_theorem1_is_not_measured_by_a_few_samples():
+    case = {"epsilon": 0.1, "delta": 0.1, "m": 200}
+    few = lemmas.theorem1(10, failures=0, draws=28, **case)  # upper limit 1 - .05^(1/28) = .1015
+    assert few.verdict is Verdict.NOT_MEASURED
+    assert "0 of 28 samples failed; too few: 29 samples are needed" in few.note
+    assert lemmas.theorem1(10, failures=0, draws=29, **case).verdict is Verdict.HOLDS
+    assert lemmas.theorem1(10, failures=2, draws=6, **case).verdict is Verdict.VIOLATED
 
 
 def test_missing_mass_is_an_expectation():

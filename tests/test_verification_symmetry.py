@@ -1,3 +1,4 @@
+import re
 import tracemalloc
 from dataclasses import replace
 
@@ -70,6 +71,15 @@ def test_the_exponent_of_the_margin_is_held_to_three_hundredths():
     found = [g for g in symmetry_margin.scaling("smoke") if g.id.startswith("symmetry/lemma3-scaling")]
     assert len(found) == 4
     assert {g.tolerance for g in found} == {0.03}
+
+
+def test_what_the_perceptron_check_leaves_out_is_said(monkeypatch):
+    monkeypatch.setitem(symmetry_perceptron.EMBEDDED, "smoke", (2, 21))
+    monkeypatch.setitem(symmetry_perceptron.RANDOM_SETS, "smoke", 1)
+    for g in symmetry_perceptron.theorem2("smoke"):
+        assert (bool(re.search(r"n=21 is left out: a run may take [0-9.]+e[+]07 updates", g.note))) == (
+            g.id.partition("[")[2] == "embeddings,beta=10 R^2 h]"
+        )
 
 
 def verdicts(guarantees):

@@ -49,6 +49,14 @@ def select(patterns: Sequence[str], known: Mapping[str, T], what: str) -> dict[s
     return {name: thing for name, thing in known.items() if name in wanted}
 
 
+def _listed(patterns: Sequence[str] | str) -> list[str]:
+    """The patterns as a list; one alone may be given as it is."""
+    listed = [patterns] if isinstance(patterns, str) else list(patterns) if isinstance(patterns, Iterable) else None
+    if listed is None or not all(isinstance(pattern, str) for pattern in listed):
+        raise ValueError(f"patterns must be ids, globs or studies such as 'symmetry/fig5', got {patterns!r}")
+    return listed
+
+
 def _suggestion(pattern: str, known: Iterable[str]) -> str:
     names = list(known)
     candidates = [*names, *dict.fromkeys(name.partition("/")[0] for name in names)]
@@ -102,6 +110,8 @@ def run(
         If an argument is wrong: unknown name (the nearest is suggested) or scale, ``seeds`` or ``workers`` <
         1, no scheduler at the address, ``out`` not writable. Nothing has been run then.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"name must be an experiment's id, for instance 'symmetry/fig5', got {name!r}")
     chosen = select([name], experiments.discover(), "experiment")
     if len(chosen) != 1:
         raise ValueError(f"name must name one experiment, got {name!r} for {len(chosen)}: use run_many")
@@ -146,8 +156,7 @@ def run_many(
     ValueError
         As for :func:`run`.
     """
-    if isinstance(patterns, str):
-        patterns = [patterns]
+    patterns = _listed(patterns)
     chosen = select(patterns, experiments.discover(), "experiment")
     checks.choice("scale", scale, experiments.SCALES)
     checks.integer("workers", workers, at_least=1)
@@ -222,8 +231,7 @@ def verify_all(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Verification:
     """Like :func:`verify`, but a check that raises is listed in ``failures`` and stops no other."""
-    if isinstance(patterns, str):
-        patterns = [patterns]
+    patterns = _listed(patterns)
     chosen = select(patterns, verification.discover(), "statement")
     checks.choice("scale", scale, ("smoke", "laptop"))
     store = None if out is None else Store(out)

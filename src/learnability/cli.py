@@ -2,7 +2,7 @@
 
 A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints tables or JSON on
 stdout, and turns outcomes into exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 the request
-was wrong.
+was wrong, 130 interrupted (Ctrl-C), 141 the reader of the output has gone (as with ``| head``).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,27 +37,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train networks exactly as the theorems describe, and put each guarantee beside what was measured.",
+    epilog="Exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 wrong request, 130 interrupted by "
+    "Ctrl-C (finished tasks are kept), 141 the reader of the output has gone.",
 )
 
 
-class Scale(StrEnum):
-    """How much of an experiment is run."""
-
-    SMOKE = "smoke"
-    LAPTOP = "laptop"
-    PAPER = "paper"
-
-
-class CheckScale(StrEnum):
-    """How much of a check is run."""
-
-    SMOKE = "smoke"
-    LAPTOP = "laptop"
-
-
-DEFAULT_OUT = Path("learnability-results")
+DEFAULT_OUT = "learnability-results"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for results; finished tasks found there are not run again.")]
+Out = Annotated[str, typer.Option("--out", help="Folder for results; finished tasks found there are not run again.")]
 
 
 def _version(wanted: bool) -> None:
@@ -97,6 +83,12 @@ def list_(as_json: Json = False) -> None:
         entries = [{"id": e.id, "title": e.title, "source": e.source, "scales": sizes[e.id]} for e in found]
         _print_json({"experiments": entries})
         return
+    console = _stdout()
+    from learnability.report import TABLE_WIDTH, blocks
+
+    if console.width < TABLE_WIDTH:
+        console.print(blocks((e.id, _size_lines(e.title, sizes[e.id])) for e in found))
+        return
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -107,7 +99,15 @@ def list_(as_json: Json = False) -> None:
     for experiment in found:
         cells = [f"{size['tasks']}, {_duration(size['seconds'])}" for size in sizes[experiment.id].values()]
         table.add_row(experiment.id, experiment.title, *cells)
-    _stdout().print(table)
+    console.print(table)
+
+
+def _size_lines(title: str, sizes: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, str]]:
+    yield title, ""
+    yield (
+        "; ".join(f"{scale}: {size['tasks']} tasks, {_duration(size['seconds'])}" for scale, size in sizes.items()),
+        "",
+    )
 
 
 @app.command()
@@ -117,17 +117,23 @@ def run(
         typer.Argument(help="Ids, globs or whole studies: symmetry/fig5, 'symmetry/fig*', symmetry."),
     ],
     scale: Annotated[
-        Scale, typer.Option(help="Seconds, minutes on two cores, or the published parameters.")
-    ] = Scale.LAPTOP,
+        str,
+        typer.Option(
+            metavar="[smoke|laptop|paper]", help="Seconds, minutes on two cores, or the published parameters."
+        ),
+    ] = "laptop",
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Seeds for each cell.  [default: the experiment's]")
+        int | None, typer.Option(help="Seeds for each cell, at least 1.  [default: the experiment's]")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes, one numerical thread each.")] = 1,
+    workers: Annotated[int, typer.Option(help="Worker processes, at least 1, one numerical thread each.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to use instead.")] = None,
     out: Out = DEFAULT_OUT,
     as_json: Json = False,
 ) -> None:
-    """Run experiments, or whatever of them is not finished: figures, tables and verdicts."""
+    """Run experiments, or whatever of them is not finished: figures, tables and verdicts.
+
+    Ctrl-C keeps the finished tasks and ends with exit code 130; the same command does the rest.
+    """
     from learnability import api
 
     start = time.perf_counter()
@@ -135,7 +141,7 @@ def run(
         with _warnings_on_stderr(), _progress("tasks") as advance:
             done = api.run_many(
                 names,
-                scale=str(scale),
+                scale=scale,
                 seeds=seeds,
                 workers=workers,
                 scheduler=scheduler,
@@ -166,8 +172,10 @@ def verify(
     names: Annotated[
         list[str] | None, typer.Argument(help="Statements, globs or whole studies; all by default.")
     ] = None,
-    scale: Annotated[CheckScale, typer.Option(help="Seconds, or minutes on two cores.")] = CheckScale.LAPTOP,
-    out: Annotated[Path | None, typer.Option(help="Folder to keep the verdicts in, for the report.")] = None,
+    scale: Annotated[
+        str, typer.Option(metavar="[smoke|laptop]", help="Seconds, or minutes on two cores.")
+    ] = "laptop",
+    out: Annotated[str | None, typer.Option(help="Folder to keep the verdicts in, for the report.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check lemmas and theorems numerically: bound, measured value, slack, verdict."""
@@ -177,7 +185,7 @@ def verify(
     patterns = names or ["*"]
     try:
         with _warnings_on_stderr(), _progress("statements") as advance:
-            done = api.verify_all(patterns, scale=str(scale), out=out, on_progress=advance)
+            done = api.verify_all(patterns, scale=scale, out=out, on_progress=advance)
     except KeyboardInterrupt:
         _complain("interrupted")
         raise typer.Exit(130) from None
@@ -188,7 +196,8 @@ def verify(
     else:
         from learnability.report import verdict_table
 
-        _stdout().print(verdict_table(done.guarantees))
+        console = _stdout()
+        console.print(verdict_table(done.guarantees, console.width))
         _summary(done.guarantees, len(done.failures), seconds)
     if done.failures or _violated(done.guarantees):
         raise typer.Exit(1)
@@ -200,7 +209,7 @@ def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
     from learnability.report import counts, read_sections, write_report
 
     sections = read_sections(out)
-    page, markdown = write_report(out, sections)
+    page, markdown = write_report(Path(out), sections)
     summary = counts(g["verdict"] for section in sections for g in section.guarantees)
     if as_json:
         entries = [{**s.manifest, "guarantees": list(s.guarantees)} for s in sections]
@@ -217,14 +226,20 @@ def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
 
 def main() -> None:
     """Entry point. Every error is one line on stderr, unless ``LEARNABILITY_DEBUG`` is set."""
+    # A stream that the caller has closed (`>&-`) is none at all to Python.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         _complain("interrupted")
         code = 130
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has gone, as `| head` does: Click and Rich make that a SystemExit, and nothing
+        # else does here. The shell's code for it, not 1, which says that a claim is violated.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = 141
     except Exception as error:
         if os.environ.get("LEARNABILITY_DEBUG"):
             raise
@@ -260,7 +275,7 @@ def _show(result: Result) -> None:
     seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
     console.print(f"{result.id} ({result.scale}, {seeds}; tasks: {tasks}; {_duration(result.seconds)})", style="bold")
     if result.guarantees:
-        console.print(verdict_table(result.guarantees))
+        console.print(verdict_table(result.guarantees, console.width))
     for path in result.files:
         console.print(str(path), soft_wrap=True)
     console.print()

@@ -8,22 +8,25 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import learnability
-from learnability.results import write_atomically, write_json
+from learnability.results import folder, write_atomically, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from learnability.theory import Guarantee
 
 __all__ = [
+    "TABLE_WIDTH",
     "Section",
+    "blocks",
     "counts",
     "read_sections",
     "save_figure",
@@ -42,13 +45,13 @@ _SIDE = {"at_most": "<=", "at_least": ">=", "equal": "="}
 _COLOUR = {"holds": "green", "violated": "bold red", "outside_hypotheses": "yellow", "not_measured": "dim"}
 
 
-def save_figure(figure: Figure, folder: Path) -> list[Path]:
+def save_figure(figure: Figure, place: Path) -> list[Path]:
     """Save as ``figure.png`` and ``figure.pdf``; returns both paths."""
     paths = []
     for kind, metadata in _METADATA.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata)
-        path = folder / f"figure.{kind}"
+        path = place / f"figure.{kind}"
         write_atomically(path, buffer.getvalue())
         paths.append(path)
     return paths
@@ -71,8 +74,15 @@ def _cells(guarantee: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
 _HEADINGS = ("id", "verdict", "measured", "bound", "slack", "note")
 
 
-def verdict_table(guarantees: Iterable[Guarantee]) -> Table:
-    """The verdicts for a terminal."""
+TABLE_WIDTH = 120
+"""Columns of text below which a table would crop or break what it shows, and blocks are shown instead."""
+
+
+def verdict_table(guarantees: Iterable[Guarantee], width: int) -> RenderableType:
+    """The verdicts for a terminal: a table, or where that is narrow (< 120 columns) a block for each."""
+    cells = [_cells(guarantee.to_json()) for guarantee in guarantees]
+    if width < TABLE_WIDTH:
+        return blocks((identity, _lines(*rest)) for identity, *rest in cells)
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -88,11 +98,31 @@ def verdict_table(guarantees: Iterable[Guarantee]) -> Table:
             overflow="fold",
             min_width=16 if heading in ("id", "note") else None,
         )
-    for guarantee in guarantees:
-        identity, verdict, *rest = _cells(guarantee.to_json())
+    for identity, verdict, *rest in cells:
         # As Text, because Rich would read the brackets of an id as markup.
         table.add_row(Text(identity), Text(verdict, style=_COLOUR[verdict]), *map(Text, rest))
     return table
+
+
+def _lines(verdict: str, measured: str, bound: str, slack: str, note: str) -> Iterator[tuple[str, str]]:
+    """Verdict and note, then the numbers that there are."""
+    yield verdict, _COLOUR[verdict]
+    yield f"measured {measured}, bound {bound}, slack {slack}", ""
+    if note:
+        yield note, ""
+
+
+def blocks(entries: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> RenderableType:
+    """Headings and under each its lines (text and style), indented, wrapped where the terminal is narrow."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for heading, lines in entries:
+        parts.append(Text(heading, style="bold", overflow="fold"))
+        parts += [Padding(Text(line, style=style, overflow="fold"), (0, 0, 0, 2)) for line, style in lines]
+    return Group(*parts)
 
 
 def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
@@ -101,12 +131,12 @@ def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows) + "\n"
 
 
-def write_verdicts(folder: Path, guarantees: Iterable[Guarantee], manifest: Mapping[str, Any]) -> None:
+def write_verdicts(place: Path, guarantees: Iterable[Guarantee], manifest: Mapping[str, Any]) -> None:
     """Write ``verdicts.json``, ``verdicts.md`` and ``manifest.json``: a section without its figure."""
     plain = [guarantee.to_json() for guarantee in guarantees]
-    write_json(folder / "verdicts.json", {"guarantees": plain})
-    write_atomically(folder / "verdicts.md", verdict_markdown(plain).encode())
-    write_json(folder / "manifest.json", manifest)
+    write_json(place / "verdicts.json", {"guarantees": plain})
+    write_atomically(place / "verdicts.md", verdict_markdown(plain).encode())
+    write_json(place / "manifest.json", manifest)
 
 
 def counts(verdicts: Iterable[str]) -> str:
@@ -131,14 +161,15 @@ class Section:
         return bool(self.manifest["failures"]) or any(g["verdict"] == "violated" for g in self.guarantees)
 
 
-def read_sections(out: Path) -> list[Section]:
+def read_sections(out: str | os.PathLike[str]) -> list[Section]:
     """Everything under an output folder that has a manifest, in the order of its path.
 
     Raises
     ------
     ValueError
-        If there is nothing, or a file is not readable.
+        If ``out`` is no path, there is nothing, or a file is not readable.
     """
+    out = folder(out)
     sections = []
     for path in sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")]):
         if path.relative_to(out).parts[0] == "tasks":

@@ -48,6 +48,9 @@ class Hypothesis:
     holds: bool
     detail: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds", bool(self.holds))  # a NumPy comparison is no bool
+
 
 _SIDE = {Kind.UPPER_BOUND: "at_most", Kind.LOWER_BOUND: "at_least", Kind.EXACT: "equal"}
 
@@ -101,6 +104,10 @@ class Guarantee:
                 f"direction of a {self.kind} must be 'at_most', 'at_least' or 'equal', got {self.direction!r}"
             )
         object.__setattr__(self, "direction", direction)
+        tolerance = float(self.tolerance)
+        if not tolerance >= 0:
+            raise ValueError(f"tolerance must be >= 0, got {self.tolerance!r}")
+        object.__setattr__(self, "tolerance", tolerance)
         for name in ("bound", "measured"):
             value = getattr(self, name)
             if value is None:

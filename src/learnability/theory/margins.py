@@ -7,6 +7,7 @@ marg(w, Y). The hyperplane goes through the origin; :func:`lift` appends the coo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from learnability import checks
 from learnability.checks import FloatArray
 
-__all__ = ["HardMargin", "hard_margin", "lift", "margin_of"]
+__all__ = ["HardMargin", "hard_margin", "lift", "margin_of", "normalised"]
 
 MAX_SOLVES = 8
 """Attempts at scaling the least-distance problem before the remaining gap is accepted and reported."""
@@ -70,9 +71,30 @@ def margin_of(w: ArrayLike, V: ArrayLike, y: ArrayLike) -> float:
     """
     V = checks.matrix("V", V)
     y = checks.labels("y", y, length=len(V))
-    w = checks.vector("w", w, length=V.shape[1])
+    w, _ = normalised("w", checks.vector("w", w, length=V.shape[1]))
+    V, unit = normalised("V", V)
     norm = float(np.linalg.norm(w))
-    return float((y * (V @ w)).min()) / norm if norm > 0 else -np.inf
+    return float((y * (V @ w)).min()) / norm * unit if norm > 0 else -np.inf
+
+
+def normalised(name: str, array: FloatArray) -> tuple[FloatArray, float]:
+    """The array over a power of two that brings its largest entry into [1/2, 1), and that power (1 if all is 0).
+
+    So no square or product overflows or vanishes, and no digit changes.
+
+    Raises
+    ------
+    ValueError
+        If the largest entry lies outside [1e-250, 1e250]: the results, which go with it or its inverse, would
+        leave float64's range.
+    """
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest == 0.0:
+        return array, 1.0
+    if not 1e-250 <= largest <= 1e250:
+        raise ValueError(f"{name} must have its largest entry between 1e-250 and 1e250 in size, got {largest:g}")
+    unit = math.ldexp(1.0, math.frexp(largest)[1])
+    return array / unit, unit
 
 
 def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardMargin:
@@ -102,13 +124,15 @@ def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardM
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite or a label is not -1 or +1.
+        If shapes disagree, a value is not finite, the largest entry of ``V`` is not between 1e-250 and 1e250
+        in size (unless all are 0) or a label is not -1 or +1.
     RuntimeError
         If non-negative least squares does not end within 200 (m + 1) steps.
     """
     V = checks.matrix("V", V)
     y = checks.labels("y", y, length=len(V))
     tolerance = checks.real("tolerance", tolerance, above=0.0)
+    V, unit = normalised("V", V)
     m, d = V.shape
     signed = y[:, None] * V
     scale = float(np.linalg.norm(signed, axis=1).max())
@@ -123,8 +147,8 @@ def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardM
         w = basis @ w
     margin = _achieved(signed, w)
     upper = max(_distance(signed, multipliers), margin)  # equal at best: no negative gap from rounding
-    w = w / (signed @ w).min() / scale if margin > 0 else np.zeros(d)
-    return HardMargin(margin * scale, upper * scale, w, multipliers)
+    w = w / (signed @ w).min() / (scale * unit) if margin > 0 else np.zeros(d)
+    return HardMargin(margin * scale * unit, upper * scale * unit, w, multipliers)
 
 
 def _solve(signed: FloatArray, tolerance: float) -> tuple[FloatArray, FloatArray]:

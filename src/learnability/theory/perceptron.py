@@ -83,7 +83,8 @@ def theorem2(
     Parameters
     ----------
     h, beta, margin, radius : float
-        As in :func:`update_bound`.
+        As in :func:`update_bound`; with a margin <= 0 the theorem says nothing, and the guarantees are
+        outside their hypotheses, without a bound.
     updates : int, optional
         Measured number of updates until no point is left with y w . v <= beta.
     final_margin : float, optional
@@ -91,9 +92,12 @@ def theorem2(
     case, note : str
         Put into the id in brackets, and into the note.
     """
-    bound = update_bound(h=h, beta=beta, margin=margin, radius=radius)
-    least = final_margin_bound(h=h, beta=beta, margin=margin, radius=radius)
-    hypotheses = (Hypothesis("marg(Y) > 0", margin > 0, f"gamma = {margin:.6g}"),)
+    h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
+    bound = least = None
+    if margin > 0:
+        bound = update_bound(h=h, beta=beta, margin=margin, radius=radius)
+        least = final_margin_bound(h=h, beta=beta, margin=margin, radius=radius)
+    hypotheses = (_separable(margin),)
     vacuous = "vacuous: beta = 0 promises no margin" if beta == 0 else ""
     source = f"{PAPER}, Theorem 2"
     return [
@@ -105,7 +109,7 @@ def theorem2(
             updates,
             hypotheses,
             note=note,
-            tolerance=ROUNDING * bound,
+            tolerance=ROUNDING * (bound or 0.0),
         ),
         Guarantee(
             statement_id("symmetry/theorem2-margin", case),
@@ -115,7 +119,7 @@ def theorem2(
             final_margin,
             hypotheses,
             note="; ".join(filter(None, [vacuous, note])),
-            tolerance=ROUNDING * margin,
+            tolerance=ROUNDING * abs(margin),
         ),
     ]
 
@@ -161,13 +165,15 @@ def lemma4_hypotheses(
 ) -> tuple[Hypothesis, ...]:
     """What Lemma 4 asks of step size, confidence, margin, input norm and start.
 
-    0 < h <= gamma^(5/2) / (100 R^2 R_X), gamma <= 1, R_X > 1, beta = R^2 h, and M = 0, b = 0 at the start.
+    0 < h <= gamma^(5/2) / (100 R^2 R_X), 0 < gamma <= 1, R_X > 1, beta = R^2 h, and M = 0, b = 0 at the start.
     ``beta`` counts as R^2 h within 1e-9 relative, so that floats may come too.
     """
-    h, beta, margin, radius = _perceptron(h, beta, margin, radius)
-    limit = lemma4_step_limit(margin=margin, radius=radius, input_radius=input_radius)
+    h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
+    input_radius = checks.real("input_radius", input_radius, above=0.0)
+    limit = lemma4_step_limit(margin=margin, radius=radius, input_radius=input_radius) if margin > 0 else 0.0
     wanted = radius**2 * h
     return (
+        _separable(margin),
         Hypothesis("h <= gamma^(5/2) / (100 R^2 R_X)", h <= limit * (1 + ROUNDING), f"{h:.6g} against {limit:.6g}"),
         Hypothesis("gamma <= 1", margin <= 1, f"gamma = {margin:.6g}"),
         Hypothesis("R_X > 1", input_radius > 1, f"R_X = {input_radius:.6g}"),
@@ -203,7 +209,8 @@ def lemma4(
     h, beta : float or exact rational
         Step size and confidence.
     margin, radius, input_radius : float
-        gamma and R of the initial lifted embedding, R_X = max |x|.
+        gamma and R of the initial lifted embedding, R_X = max |x|. With gamma <= 0 all is outside the
+        hypotheses, and (iii) has no bound.
     updates, movement, norm : array (r,), optional
         Along a run, at the same records: number of updates, largest distance of an embedded point from its
         start, |(M, b)|. (i) and (ii) report the record with the least relative slack.
@@ -217,7 +224,7 @@ def lemma4(
     hypotheses = lemma4_hypotheses(
         h=h, beta=beta, margin=margin, radius=radius, input_radius=input_radius, starts_at_zero=starts_at_zero
     )
-    most = 20 * radius**2 / margin**2
+    most = 20 * radius**2 / margin**2 if margin > 0 else None
     t = checks.vector("updates", np.empty(0) if updates is None else updates)
     h = float(h)
 
@@ -254,17 +261,23 @@ def lemma4(
             f"{PAPER}, Lemma 4",
             Kind.UPPER_BOUND,
             most,
-            last if last is not None and (ended or last > most) else None,
+            last if last is not None and (ended or most is None or last > most) else None,
             hypotheses,
             note=note,
         ),
     ]
 
 
-def _perceptron(h: object, beta: object, margin: float, radius: float) -> tuple[float, float, float, float]:
+def _separable(margin: float) -> Hypothesis:
+    return Hypothesis("marg(Y) > 0", margin > 0, f"gamma = {margin:.6g}")
+
+
+def _perceptron(
+    h: object, beta: object, margin: float, radius: float, *, separable: bool = True
+) -> tuple[float, float, float, float]:
     return (
         checks.real("h", h, above=0.0),
         checks.real("beta", beta, at_least=0.0),
-        checks.real("margin", margin, above=0.0),
+        checks.real("margin", margin, above=0.0 if separable else None),
         checks.real("radius", radius, above=0.0),
     )

@@ -285,7 +285,9 @@ def theorem1(
         In (0, 1).
     failures, draws : int, optional
         Measured: how many of ``draws`` independent samples gave a true error above epsilon. The frequency is
-        compared with delta itself: the union bound is loose enough that no room for chance is needed.
+        compared with delta itself: the union bound is loose enough that no room for chance is needed. But a
+        frequency up to delta among fewer than ln(0.05) / ln(1 - delta) samples is no measurement: even none
+        that failed would leave a failure probability above delta within the exact 95 % confidence limit.
     case, note : str
         As in :func:`lemma1`.
     """
@@ -296,6 +298,9 @@ def theorem1(
         draws = checks.integer("draws", draws, at_least=1)
         frequency = checks.integer("failures", failures, at_least=0, at_most=draws) / draws
         note = _join(f"{failures} of {draws} samples failed", note)
+        needed = math.ceil(math.log(0.05) / math.log1p(-delta))
+        if frequency <= delta and draws < needed:
+            frequency, note = None, _join(note, f"too few: {needed} samples are needed to tell")
     return Guarantee(
         statement_id("symmetry/theorem1", f"n={n}", case),
         f"{PAPER}, Theorem 1 (explicit sample bound: finite class of 2^(n+1))",

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
+from learnability.theory.margins import normalised
 
 __all__ = ["WorstLabels", "certify_worst_labels"]
 
@@ -71,6 +72,7 @@ def certify_worst_labels(V: ArrayLike, y: ArrayLike) -> WorstLabels:
     """
     V = checks.matrix("V", V)
     y = checks.labels("y", y, length=len(V))
+    V, unit = normalised("V", V)
     m, d = V.shape
     if m < 2:
         raise ValueError(f"V must hold at least 2 points, got {m}")
@@ -84,7 +86,7 @@ def certify_worst_labels(V: ArrayLike, y: ArrayLike) -> WorstLabels:
     off_diagonal = Q[~np.eye(m, dtype=bool)]
     eigenvalues = np.linalg.eigvalsh(np.diag(Q.sum(axis=1)) - Q)
     return WorstLabels(
-        margin=1 / math.sqrt(Q.sum()),
+        margin=unit / math.sqrt(Q.sum()),
         gap=float(eigenvalues[1] / np.abs(eigenvalues).max()),
         least_entry=float(off_diagonal.min() / Q.max()),
     )

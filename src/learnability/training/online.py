@@ -15,7 +15,8 @@ Four forms of one algorithm (:mod:`learnability.training.reference` says which).
 ``cached``
     Plain float64 from cached pre-activations and the inputs' Gram matrix; for small samples with few updates.
 
-``form="auto"`` takes ``frozen`` for the last layer, ``deviation`` where it applies, and otherwise ``direct`` or
+``form="auto"`` takes ``frozen`` for the last layer and ``deviation`` where they apply (up to 2,900 inputs that the
+start can tell apart: n + 1 for binary inputs and a symmetric start), and otherwise ``direct`` or
 ``cached``, chosen anew for every stretch of epochs from the share of visits that updated in the one before.
 """
 

@@ -150,8 +150,8 @@ def theorem1(scale: str) -> list[Guarantee]:
     epsilon, delta = 0.1, 0.1
     both, found = ("both", "output"), []
     plans: dict[str, list[tuple[int, str, tuple[str, ...], int]]] = {
-        "smoke": [(10, "half_integer", both, 4)],
-        "laptop": [(10, "half_integer", both, 80), (10, "integer", both, 40), (20, "half_integer", ("both",), 6)],
+        "smoke": [(10, "half_integer", both, 30)],
+        "laptop": [(10, "half_integer", both, 80), (10, "integer", both, 40), (20, "half_integer", ("both",), 30)],
     }
     updates: list[Guarantee] = []
     for n, kind, trained, draws in plans[scale]:
