@@ -146,6 +146,8 @@ def test_margin_of():
     assert margin_of([2.0, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, -1]) == 1.0
     assert margin_of([2.0, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, 1]) == -3.0
     assert margin_of([0.0, 0.0], [[1.0, 5.0]], [1]) == -math.inf
+    for size in (5e-324, 1e-200, 1e300):
+        assert margin_of([size, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, -1]) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def margin_of(w: ArrayLike, V: ArrayLike, y: ArrayLike) -> float:
     """
     V = checks.matrix("V", V)
     y = checks.labels("y", y, length=len(V))
-    w, _ = normalised("w", checks.vector("w", w, length=V.shape[1]))
+    w = checks.vector("w", w, length=V.shape[1])
+    w = np.ldexp(w, -math.frexp(float(np.abs(w).max()))[1])  # only its direction matters: no square overflows
     V, unit = normalised("V", V)
     norm = float(np.linalg.norm(w))
     return float((y * (V @ w)).min()) / norm * unit if norm > 0 else -np.inf
