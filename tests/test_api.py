@@ -263,6 +263,10 @@ def test_progress_is_told_from_start_to_end(tmp_path):
         ({"name": "other/z*"}, "unknown experiment 'other/z*'"),
         ({"name": "toy"}, "name must name one experiment, got 'toy' for 5: use run_many"),
         ({"name": "toy/walk", "scale": "huge"}, "scale must be one of 'smoke', 'laptop', 'paper', got 'huge'"),
+        ({"name": None}, "name must be an experiment's id, for instance 'symmetry/fig5', got None"),
+        ({"name": 5}, "name must be an experiment's id, for instance 'symmetry/fig5', got 5"),
+        ({"name": "toy/walk", "out": 5}, "out must be a path, got 5"),
+        ({"name": "toy/walk", "out": ""}, "out must be the path of a folder, got ''"),
         ({"name": "toy/walk", "seeds": 0}, "seeds must be >= 1, got 0"),
         ({"name": "toy/walk", "workers": 0}, "workers must be >= 1, got 0"),
         (
@@ -276,6 +280,24 @@ def test_wrong_requests_are_refused_before_anything_runs(counted, call, message)
         learnability.run(**call)
     assert str(caught.value).startswith(message)
     assert not counted
+
+
+@pytest.mark.parametrize("patterns", [[5], 5, None, ["toy/walk", None]])
+@pytest.mark.parametrize("function", [learnability.run_many, learnability.verify])
+def test_patterns_that_are_no_text_are_named(function, patterns):
+    with pytest.raises(ValueError, match="patterns must be ids, globs or studies"):
+        function(patterns)
+
+
+def test_light_results_hold_no_figure_and_no_rows_and_their_files_are_the_same(tmp_path):
+    full = api.run_many(["toy/walk", "other"], scale="smoke", out=tmp_path / "full")
+    light = api.run_many(["toy/walk", "other"], scale="smoke", out=tmp_path / "light", light=True)
+    for whole, lean in zip(full, light, strict=True):
+        assert (lean.id, lean.figure, len(lean.table)) == (whole.id, None, 0)
+        assert lean.guarantees == whole.guarantees
+        for left, right in zip(whole.files, lean.files, strict=True):
+            assert left.read_bytes() == right.read_bytes()
+        assert lean.table_file.read_bytes() == whole.table_file.read_bytes()
 
 
 def test_select():

@@ -142,16 +142,23 @@ def test_a_damaged_shard_is_named_on_stderr(call, tmp_path):
 WRONG = {
     "unknown experiment": (["run", "toy/wolk"], "unknown experiment 'toy/wolk'; did you mean 'toy/walk'?"),
     "no experiment": (["run"], "Missing argument"),
-    "no seeds": (["run", "toy/walk", "--seeds", "0"], "Invalid value for '--seeds'"),
-    "no workers": (["run", "toy/walk", "--workers", "0"], "Invalid value for '--workers'"),
+    "no seeds": (["run", "toy/walk", "--seeds", "0"], "seeds must be >= 1, got 0"),
+    "no workers": (["run", "toy/walk", "--workers", "0"], "workers must be >= 1, got 0"),
+    "negative workers": (["run", "toy/walk", "--workers", "-1"], "workers must be >= 1, got -1"),
+    "no folder": (["run", "toy/walk", "--out", ""], "out must be the path of a folder, got ''"),
+    "no folder to report": (["report", "--out", ""], "out must be the path of a folder, got ''"),
+    "no folder for verdicts": (["verify", "--out", ""], "out must be the path of a folder, got ''"),
     "no number": (["run", "toy/walk", "--seeds", "x"], "Invalid value for '--seeds'"),
-    "unknown scale": (["run", "toy/walk", "--scale", "huge"], "Invalid value for '--scale'"),
+    "unknown scale": (
+        ["run", "toy/walk", "--scale", "huge"],
+        "scale must be one of 'smoke', 'laptop', 'paper', got 'huge'",
+    ),
     "unknown option": (["run", "toy/walk", "--sclae", "smoke"], "No such option: --sclae"),
     "unknown command": (["frobnicate"], "No such command 'frobnicate'."),
     "unwritable": (["run", "toy/walk", "--out", "/dev/null/x"], "out must be a writable folder, got '/dev/null/x'"),
     "scheduler": (["run", "toy/walk", "--scheduler", "nonsense"], "scheduler must be the address of a running Dask"),
     "unknown statement": (["verify", "toy/theorm1"], "unknown statement 'toy/theorm1'; did you mean 'toy/theorem1'?"),
-    "no paper scale": (["verify", "--scale", "paper"], "Invalid value for '--scale'"),
+    "no paper scale": (["verify", "--scale", "paper"], "scale must be one of 'smoke', 'laptop', got 'paper'"),
     "nothing to report": (["report", "--out", "nowhere"], "out must be a folder with results"),
 }
 
@@ -259,9 +266,37 @@ def test_ctrl_c_in_mid_sweep_keeps_finished_tasks_and_the_same_command_does_the_
     assert kept.items() <= {path.name: path.read_bytes() for path in shards.glob("*.parquet")}.items()
 
 
-def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
-    process = spawn("list")
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["--help"]])
+def test_a_reader_that_goes_away_is_no_violated_claim(arguments):
+    process = spawn(*arguments)
     process.stdout.close()
     errors = process.stderr.read()
     process.wait(timeout=60)
-    assert "Traceback" not in errors
+    process.stderr.close()
+    assert (process.returncode, errors) == (141, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a stream as a shell does")
+def test_a_closed_stdout_is_no_error():
+    command = f"{sys.executable} -m toys list >&-"
+    ended = subprocess.run(command, shell=True, env=toys.environment(), capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("width", ["40", "80"])
+def test_narrow_terminals_show_everything(call, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    code, out, err = call("list")
+    assert (code, err) == (0, "")
+    for name in toys.TOYS:
+        assert f"{name}\n  Title of {name}" in "\n".join(line.rstrip() for line in out.splitlines())
+    assert "smoke: 4 tasks, 0.1 s; laptop: 9 tasks" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= int(width)
+    _, out, _ = call("run", "toy/false", "--scale", "smoke", "--seeds", "1")
+    assert "toy/false[all] violated measured 0.5, bound <= -1, slack -1.5 a | b" in " ".join(out.split())
+
+
+def test_help_says_what_the_exit_codes_mean(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "130 interrupted by Ctrl-C" in call("--help")[1]
+    assert "exit code 130" in call("run", "--help")[1]

@@ -136,6 +136,7 @@ def run_many(
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    light: bool = False,
 ) -> list[Result]:
     """Run every experiment that the patterns name, in one sweep.
 
@@ -145,6 +146,9 @@ def run_many(
         Ids (``"symmetry/fig5"``), globs (``"symmetry/fig*"``) or whole studies (``"symmetry"``).
     scale, seeds, workers, scheduler, out, on_progress
         As for :func:`run`.
+    light : bool
+        Whether to let go of each figure and table once it is saved in ``out``: the results then hold no figure
+        and an empty table, and memory does not grow with their number.
 
     Returns
     -------
@@ -172,7 +176,7 @@ def run_many(
         on_progress=on_progress,
     )
     with closing(sweeping) as results:  # closed at once by Ctrl-C too: no worker outlives the call
-        done = {result.id: result for result in results}
+        done = {result.id: result for result in (map(runner.lightened, results) if light else results)}
     return [done[name] for name in chosen]
 
 

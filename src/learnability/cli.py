@@ -147,6 +147,7 @@ def run(
                 scheduler=scheduler,
                 out=out,
                 on_progress=advance,
+                light=True,
             )
     except KeyboardInterrupt:
         _complain(f"interrupted: finished tasks are kept in {out}; the same command does the rest")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-__all__ = ["FailureWarning", "Progress", "Result", "attempt", "iterate", "occasion"]
+__all__ = ["FailureWarning", "Progress", "Result", "attempt", "iterate", "lightened", "occasion"]
 
 T = TypeVar("T")
 
@@ -202,6 +202,14 @@ class _Run:
         if self.kept:
             result = _keep(result, self.experiment, self.store)
         return result
+
+
+def lightened(result: Result) -> Result:
+    """The result without its figure and rows, whose memory is free again."""
+    kept = dataclasses.replace(result, table=result.table.iloc[:0].copy(), figure=None)
+    if result.figure is not None:
+        result.figure.clear()  # the artists hold each other in cycles, which would wait for the collector
+    return kept
 
 
 def _of_scale(claim: Guarantee, scale: str) -> Guarantee:
