@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,7 +38,7 @@ SEARCHED = {"smoke": ((12, 2),), "laptop": ((20, 10), (30, 4))}
 """(n, restarts) of the local search."""
 
 
-@cache
+@lru_cache(maxsize=4)  # a kind and n at a time: those of every n up to 200 take 200 MB
 def _points(n: int, kind: str) -> FloatArray:
     """The lifted embedding (v, 1) of the weights 0..n."""
     return lift(embedding(symmetry_init(n, kind), activation="sigmoid" if kind == "sigmoid" else "relu"))
