@@ -142,7 +142,7 @@ def band(
         raise ValueError(f"table must hold each pair (seed, {x}) once: it mixes several curves")
     import numpy as np
     import pandas as pd
-    from scipy.stats import t
+    from scipy.special import stdtrit  # Student's quantile; scipy.stats would load 60 MB
 
     curves = table.pivot(index=x, columns="seed", values=y).astype(float).sort_index()
     if hold:
@@ -150,7 +150,7 @@ def band(
     curves = curves.dropna(how="all")
     seeds = curves.count(axis=1)
     mean = curves.mean(axis=1)
-    quantile = t.ppf(0.5 + level / 2, np.maximum(seeds - 1, 1))
+    quantile = stdtrit(np.maximum(seeds - 1, 1), 0.5 + level / 2)
     half = (quantile * curves.std(axis=1, ddof=1) / np.sqrt(seeds)).where(seeds > 1)
     low, high = mean - half, mean + half
     if limits is not None:

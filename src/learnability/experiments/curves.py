@@ -192,12 +192,12 @@ def fitted(id: str, where: str, runs: pd.DataFrame) -> Guarantee:
 
 def half_width(values: Any, level: float = 0.95) -> float:
     """Half-width of Student's confidence interval for the mean; NaN for fewer than two values."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # Student's quantile; scipy.stats would load 60 MB
 
     values = np.asarray(values, dtype=float)
     if len(values) < 2:
         return float("nan")
-    return float(t.ppf(0.5 + level / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return float(stdtrit(len(values) - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def claim(
