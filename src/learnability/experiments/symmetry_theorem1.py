@@ -221,7 +221,8 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 f"that ended; mean error over mean unseen mass {share_of_unseen:.3f}; "
                 f"{int((runs['undecided'] > 0).sum())} runs left the sign of a weight open, "
                 f"{int(runs['unresolved'].sum())} decisions unresolved of {int(runs['updates'].sum())} updates",
-                Kind.UPPER_BOUND, tolerance=1e-12, hypotheses=(inside, Hypothesis("beta > 0", True, f"beta = {confidence}")),
+                Kind.UPPER_BOUND, tolerance=1e-12,
+                hypotheses=(inside, Hypothesis("beta > 0", True, f"beta = {confidence}")),
             )
         )  # fmt: skip
         found += _mean_curve(runs, n, at)
