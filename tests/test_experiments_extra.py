@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from learnability import experiments, plotting, sweep
@@ -44,7 +45,9 @@ def test_figure_and_claims_come_out_of_a_smoke_run(tables, name):
     assert sum(bool(ax.lines or ax.containers) for ax in figure.axes) >= 2
     guarantees = experiment.claims(tables[name])
     assert len({g.id for g in guarantees}) == len(guarantees)
-    assert Verdict.NOT_MEASURED not in {g.verdict for g in guarantees}
+    # a frequency is claimed of 29 samples or more, which the smoke scale does not have
+    measured = [g for g in guarantees if not g.id.startswith("symmetry/theorem1[")]
+    assert Verdict.NOT_MEASURED not in {g.verdict for g in measured}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,8 +99,11 @@ def test_theorem1_errors_are_exact_and_bounded_by_the_unseen_mass(tables):
 
 
 def test_theorem1_runs_within_its_hypotheses(tables):
-    found = verdicts(symmetry_theorem1, tables["theorem1"])
-    assert {g.verdict for g in found.values()} == {Verdict.HOLDS}
+    few = tables["theorem1"]
+    many = pd.concat([few.assign(seed=few["seed"] + 100 * copy) for copy in range(10)])
+    for table, of_frequency in ((few, Verdict.NOT_MEASURED), (many, Verdict.HOLDS)):
+        for id, found in verdicts(symmetry_theorem1, table).items():
+            assert found.verdict is (of_frequency if id.startswith("symmetry/theorem1[") else Verdict.HOLDS), id
     sizes = sorted(tables["theorem1"]["m"].unique())
     assert sizes[-1] == math.ceil((11 * math.log(2) + math.log(10)) / 0.1)
     p = uniform_weights(10).weight_probabilities
