@@ -110,7 +110,7 @@ EXPERIMENT = Experiment(
         "paper": _settings(30, 2_500, 60_000),
     },
     seeds={"smoke": 2, "laptop": 10, "paper": 30},
-    seconds={"smoke": 2, "laptop": 15, "paper": 75},
+    seconds={"smoke": 2, "laptop": 10, "paper": 31},
     run=run,
     figure=figure,
     claims=claims,

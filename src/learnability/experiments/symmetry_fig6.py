@@ -36,7 +36,7 @@ EXPERIMENT = Experiment(
         "paper": _FULL,
     },
     seeds={"smoke": 2, "laptop": 10, "paper": 30},
-    seconds={"smoke": 2, "laptop": 90, "paper": 360},
+    seconds={"smoke": 2, "laptop": 100, "paper": 300},
     run=run,
     figure=comparison.figure,
     claims=claims,

@@ -270,7 +270,7 @@ EXPERIMENT = Experiment(
         "paper": _LAPTOP + _settings((30, "section 5")),
     },
     seeds={"smoke": 3, "laptop": 30, "paper": 100},
-    seconds={"smoke": 2, "laptop": 45, "paper": 420},
+    seconds={"smoke": 2, "laptop": 130, "paper": 840},
     run=run,
     figure=figure,
     claims=claims,
