@@ -141,7 +141,7 @@ EXPERIMENT = Experiment(
         ),
     },
     seeds={"smoke": 1, "laptop": 2, "paper": 5},
-    seconds={"smoke": 2, "laptop": 300, "paper": 6000},
+    seconds={"smoke": 2, "laptop": 200, "paper": 6000},
     run=run,
     figure=figure,
     claims=claims,
