@@ -1,43 +1,16 @@
 """Figure 6: a random symmetric function, n = 20, from the symmetry initialisation and a random one.
 
-The paper gives neither the step nor the random initialisation. Chosen here: for the symmetry initialisation
-h = n^-6 with beta = 0 (fits the axes' ends) and with beta = n^3 h (the text's value) beside it; for the random one He
-with h = n^-3 and beta = n^3 h = 1, because with h = n^-6 a randomly initialised network does not move at all, not
-even to fit n examples, which the figure shows it does. Whether the claim depends on this choice is the subject of
-``symmetry/random-init``. ``laptop`` is the paper's setting with fewer seeds than ``paper``; ``smoke`` is n = 8.
+What the paper leaves open and what is chosen: :mod:`learnability.experiments.comparison`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from learnability.experiments import comparison
 
-from learnability.experiments import Experiment, comparison
-from learnability.experiments.curves import PAPER, run
-from learnability.theory import Guarantee
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_FULL = comparison.settings(20, "random", {"a": 450, "b": 180, "c": 250, "d": 25})
-
-
-def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Section 5.3."""
-    return comparison.claims(table, "fig6", "Figure 6")
-
-
-EXPERIMENT = Experiment(
+EXPERIMENT = comparison.experiment(
+    number=6,
     title="A random symmetric function from a random and from a symmetric start",
-    source=f"{PAPER}, Figure 6",
-    revision=1,
-    settings={
-        "smoke": comparison.settings(8, "random", {"a": 1_000, "b": 200, "c": 50, "d": 10}),
-        "laptop": _FULL,
-        "paper": _FULL,
-    },
-    seeds={"smoke": 2, "laptop": 10, "paper": 30},
+    target="random",
+    epochs={"a": 450, "b": 180, "c": 250, "d": 25},
     seconds={"smoke": 2, "laptop": 100, "paper": 300},
-    run=run,
-    figure=comparison.figure,
-    claims=claims,
 )
