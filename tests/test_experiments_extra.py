@@ -100,7 +100,7 @@ def test_theorem1_errors_are_exact_and_bounded_by_the_unseen_mass(tables):
 
 def test_theorem1_runs_within_its_hypotheses(tables):
     few = tables["theorem1"]
-    many = pd.concat([few.assign(seed=few["seed"] + 100 * copy) for copy in range(10)])
+    many = pd.concat([few.assign(seed=few["seed"] + 100 * copy) for copy in range(15)])
     for table, of_frequency in ((few, Verdict.NOT_MEASURED), (many, Verdict.HOLDS)):
         for id, found in verdicts(symmetry_theorem1, table).items():
             assert found.verdict is (of_frequency if id.startswith("symmetry/theorem1[") else Verdict.HOLDS), id
