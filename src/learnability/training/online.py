@@ -23,6 +23,7 @@ start can tell apart: n + 1 for binary inputs and a symmetric start), and otherw
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from numbers import Rational
 from typing import Any
@@ -135,8 +136,13 @@ def train(
 
     problem = Problem(params, X, y, step, confidence, min(batch, m), batch, layers, activation)
     # The matrix products here are small: on several threads they would wait for each other most of the time.
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         return _run(problem, choose(problem, form), sample_test, stops, rng)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A context in which BLAS runs on one thread."""
+    return _blas().limit(limits=1, user_api="blas")
 
 
 @cache
@@ -174,7 +180,7 @@ def _run(
     }
     network, deviation = engine.final()
     ties, unresolved = engine.ties
-    return Trajectory(columns, _OUTCOMES[status], network, deviation, epoch, updates, ties, unresolved)
+    return Trajectory(columns, _OUTCOMES[status], epoch, updates, network, deviation, ties, unresolved)
 
 
 def _check_params(params: OneHidden) -> OneHidden:

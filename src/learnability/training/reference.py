@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.networks.one_hidden import OneHidden
+from learnability.networks.separable import TwoLayer
 from learnability.training.orders import example_orders
 
-__all__ = ["Epoch", "sgd", "sgd_epoch"]
+__all__ = ["Epoch", "TwoLayerEpoch", "sgd", "sgd_epoch", "two_layer_epoch"]
 
 
 class Epoch(NamedTuple):
@@ -108,3 +109,42 @@ def sgd(
         if not history[-1].updated.any():
             break
     return history
+
+
+class TwoLayerEpoch(NamedTuple):
+    """Network after the visits, and for each visit in order whether it changed the network."""
+
+    params: TwoLayer
+    updated: NDArray[np.bool_]
+
+
+def two_layer_epoch(
+    params: TwoLayer, X: NDArray[Any], y: NDArray[Any], order: NDArray[Any], *, eta: Any, alpha: Any, layers: str
+) -> TwoLayerEpoch:
+    r"""Batch-one SGD on the hinge loss max(1 - y v . sigma(W x), 0), over the examples in the given order.
+
+    Brutzkus et al. (ICLR 2018), Equations 3 and 10. A visit with :math:`y N(x) < 1` moves, by the old values on the
+    right, :math:`W \mathrel{+}= \eta y (v \circ \sigma'(W x)) x^T` and, if ``layers`` is ``"both"``,
+    :math:`v \mathrel{+}= \eta y \sigma(W x)`. At 0 the slope is 1 for the leaky ReLU (the paper's p_t) and 0 for the
+    ReLU (``alpha`` = 0; the paper's Lemma 12 counts such a unit as dead). A visit whose gradient vanishes, as it may for
+    the ReLU, is no update.
+    """
+    W, v = params
+    updated = np.zeros(len(order), dtype=bool)
+    for visit, i in enumerate(order):
+        x, label = X[i], y[i]
+        z = W @ x
+        on = np.array(z >= 0 if alpha > 0 else z > 0, dtype=bool)
+        slope = np.where(on, 1, alpha)
+        activity = slope * z
+        if not label * (v @ activity) < 1:
+            continue
+        step = eta * label
+        dW, dv = np.outer(step * (v * slope), x), step * activity
+        if not (np.any(dW != 0) or (layers == "both" and np.any(dv != 0))):
+            continue
+        W = W + dW
+        if layers == "both":
+            v = v + dv
+        updated[visit] = True
+    return TwoLayerEpoch(TwoLayer(W, v), updated)

@@ -18,15 +18,17 @@ from numba.extending import intrinsic
 __all__ = ["LANES", "add_rows", "aligned", "sum_rows"]
 
 LANES = 16  # rows are padded to a multiple of this
-_VECTOR = ir.VectorType(ir.DoubleType(), 8)
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
 
 def _block(vectors: int) -> tuple[Any, Any]:
     """The two operations on the 8 * vectors neurons from ``at`` on."""
 
-    def vector_at(builder: Any, start: Any, v: int) -> Any:
-        return builder.bitcast(builder.gep(start, [_INT(8 * v)]), _VECTOR.as_pointer())
+    def vector_of(kind: Any) -> Any:
+        return ir.VectorType(ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType(), 8)
+
+    def vector_at(builder: Any, start: Any, v: int, vector: Any) -> Any:
+        return builder.bitcast(builder.gep(start, [_INT(8 * v)]), vector.as_pointer())
 
     def unpack(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         """Start of the block in z, and a function of q giving row columns[q] and values[q] in all lanes."""
@@ -38,7 +40,7 @@ def _block(vectors: int) -> tuple[Any, Any]:
         def row(q: Any) -> tuple[Any, Any]:
             column = builder.sext(builder.load(builder.gep(columns.data, [q])), _INT)
             value = builder.load(builder.gep(values.data, [q]))
-            lanes = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, _INT32(0))
+            lanes = builder.insert_element(ir.Constant(vector_of(signature.args[0]), ir.Undefined), value, _INT32(0))
             lanes = builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(_INT32, 8), [0] * 8))
             return builder.gep(W.data, [builder.add(builder.mul(column, length), at)]), lanes
 
@@ -46,26 +48,28 @@ def _block(vectors: int) -> tuple[Any, Any]:
 
     def sum_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         z, row = unpack(context, builder, signature, arguments)
-        zero = ir.Constant(_VECTOR, [0.0] * 8)
-        sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)]
+        vector = vector_of(signature.args[0])
+        zero = ir.Constant(vector, [0.0] * 8)
+        sums = [cgutils.alloca_once(builder, vector) for _ in range(vectors)]
         for each in sums:
             builder.store(zero, each)
         with cgutils.for_range_slice(builder, arguments[4], arguments[5], _INT(1)) as (q, _):
             start, value = row(q)
             for v, each in enumerate(sums):
-                term = builder.fmul(value, builder.load(vector_at(builder, start, v), align=8))
+                term = builder.fmul(value, builder.load(vector_at(builder, start, v, vector), align=8))
                 builder.store(builder.fadd(builder.load(each), term), each)
         for v, each in enumerate(sums):
-            builder.store(builder.load(each), vector_at(builder, z, v), align=8)
+            builder.store(builder.load(each), vector_at(builder, z, v, vector), align=8)
         return context.get_dummy_value()
 
     def add_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         g, row = unpack(context, builder, signature, arguments)
-        steps = [builder.load(vector_at(builder, g, v), align=8) for v in range(vectors)]
+        vector = vector_of(signature.args[0])
+        steps = [builder.load(vector_at(builder, g, v, vector), align=8) for v in range(vectors)]
         with cgutils.for_range_slice(builder, arguments[4], arguments[5], _INT(1)) as (q, _):
             start, value = row(q)
             for v, step in enumerate(steps):
-                place = vector_at(builder, start, v)
+                place = vector_at(builder, start, v, vector)
                 moved = builder.fadd(builder.load(place, align=8), builder.fmul(value, step))
                 builder.store(moved, place, align=8)
         return context.get_dummy_value()
@@ -108,7 +112,7 @@ def _compiled(plain: Any) -> Any:
 def sum_rows(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
     """Z = sum of values[q] * W[columns[q]] for q in lo..hi-1.
 
-    W, z and values are C-contiguous float64, columns int32, L a multiple of LANES.
+    W, z and values are C-contiguous, all float64 or all float32, columns int32, L a multiple of LANES.
     """
     at = 0
     while at + 32 <= L:

@@ -14,7 +14,7 @@ from learnability import checks
 from learnability.networks.one_hidden import OneHidden
 from learnability.training.deviation import Deviation
 
-__all__ = ["COLUMNS", "Outcome", "Trajectory", "log_spaced"]
+__all__ = ["COLUMNS", "Outcome", "Record", "Trajectory", "log_spaced"]
 
 COLUMNS = (
     "epoch",
@@ -40,8 +40,29 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """Record of one run.
+class Record:
+    """What every training run records: columns with one entry per recorded epoch, and how it ended."""
+
+    columns: dict[str, NDArray[Any]]
+    outcome: Outcome
+    epochs: int
+    updates: int
+
+    def rows(self) -> list[dict[str, float]]:
+        """The columns as one plain mapping per recorded epoch."""
+        return [{name: self.columns[name][i].item() for name in self.columns} for i in range(len(self))]
+
+    def __len__(self) -> int:
+        return len(self.columns["epoch"])
+
+    def final(self, name: str) -> float:
+        """The last recorded value of a column."""
+        return float(self.columns[name][-1])
+
+
+@dataclass(frozen=True)
+class Trajectory(Record):
+    """Record of one run of :func:`learnability.training.online.train`.
 
     Parameters
     ----------
@@ -72,25 +93,10 @@ class Trajectory:
         Counted by the ``deviation`` form only.
     """
 
-    columns: dict[str, NDArray[Any]]
-    outcome: Outcome
     params: OneHidden
     deviation: Deviation | None
-    epochs: int
-    updates: int
     ties: int = 0
     unresolved: int = 0
-
-    def rows(self) -> list[dict[str, float]]:
-        """The columns as one plain mapping per recorded epoch."""
-        return [{name: self.columns[name][i].item() for name in self.columns} for i in range(len(self))]
-
-    def __len__(self) -> int:
-        return len(self.columns["epoch"])
-
-    def final(self, name: str) -> float:
-        """The last recorded value of a column."""
-        return float(self.columns[name][-1])
 
 
 def log_spaced(epochs: int, points: int = 60) -> NDArray[np.int64]:

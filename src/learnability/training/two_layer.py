@@ -1,0 +1,353 @@
+r"""Exact online SGD on two-layer leaky-ReLU networks of any width: the engine of the separable study.
+
+Brutzkus, Globerson, Malach & Shalev-Shwartz (ICLR 2018), Section 2: batches of one, hinge loss with margin 1, constant
+step, first layer or both. :func:`learnability.training.reference.two_layer_epoch` says what is computed, and
+:mod:`learnability.training.two_layer_kernels` how the two forms compute it: ``direct`` for narrow networks and few
+non-zero inputs, ``blocked``, by matrix products, for the others. Both skip visits that provably change nothing, which
+changes no trajectory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from learnability import checks
+from learnability.networks.separable import TwoLayer, leaky, slope
+from learnability.training import two_layer_kernels as kernels
+from learnability.training.online import one_blas_thread
+from learnability.training.orders import ORDERS, visits
+from learnability.training.rows import LANES
+from learnability.training.trajectory import Outcome, Record, record_epochs
+
+__all__ = ["COLUMNS", "FORMS", "Run", "train"]
+
+FORMS = ("auto", "direct", "blocked")
+COLUMNS = ("epoch", "updates", "train_error", "test_error", "hinge_loss", "norm", "ratio_min", "ratio_max")
+_ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
+_GRAM_BYTES = 2**27
+_BLOCK_BYTES = 2**26
+_OUTCOMES = {
+    kernels.BUDGET: Outcome.BUDGET_REACHED,
+    kernels.CONVERGED: Outcome.CONVERGED,
+    kernels.DIVERGED: Outcome.DIVERGED,
+}
+Array = NDArray[Any]
+Test = tuple[Array, Array] | None
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """Record of one run.
+
+    Parameters
+    ----------
+    columns : dict of str to (r,) arrays
+        One entry per recorded epoch: ``epoch`` (0 is the start; m visits each), ``updates`` (so far), ``train_error``
+        and ``test_error`` (0-1, output 0 counts as an error; NaN without a test sample), ``hinge_loss`` (mean of
+        max(1 - y N(x), 0) over the sample), ``norm`` (Frobenius, of W), ``ratio_min`` and ``ratio_max`` (smallest and
+        largest v_t / v_0 over units and all steps so far: the paper's c and C; both 1 while v is fixed).
+    outcome : Outcome
+        ``converged``: at a critical point, where no example's gradient differs from zero. With the leaky ReLU this
+        is a global minimum, loss 0 (Proposition 1); with the ReLU the loss may be positive.
+    epochs : int
+        Epochs run, the last one (without updates) included where it converged.
+    updates : int
+        Non-zero updates.
+    params : TwoLayer
+        The final network, float64 whatever the run computed in.
+    used : (m,) int64 array
+        Updates that each example caused.
+    skipped : float
+        Share of visits that were known to change nothing without being evaluated.
+    forms : dict of str to int
+        Epochs run in each form.
+    """
+
+    params: TwoLayer
+    used: NDArray[np.int64]
+    skipped: float
+    forms: dict[str, int]
+
+    @property
+    def examples_used(self) -> int:
+        """Number of distinct examples that caused an update: the size of the compression set of Theorem 5."""
+        return int(np.count_nonzero(self.used))
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """The paper's c and C (Section 9.1.2, Equation 8): bounds of v_t / v_0 over all units and steps."""
+        return self.final("ratio_min"), self.final("ratio_max")
+
+
+def train(
+    params: TwoLayer,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    eta: float,
+    alpha: float,
+    rng: np.random.Generator,
+    epochs: int,
+    layers: str = "first",
+    order: str = "shuffle",
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    record: Sequence[int] | NDArray[np.int64] | None = None,
+    dtype: str = "float64",
+    form: str = "auto",
+) -> Run:
+    r"""Batch-one SGD on max(1 - y N(x), 0), until nothing can change any more or the budget is spent.
+
+    A visit with :math:`y N(x) < 1` and a gradient other than zero is an update; see
+    :func:`~learnability.training.reference.two_layer_epoch` for the rule and the slopes at 0.
+
+    Parameters
+    ----------
+    params : TwoLayer
+        Start: W (2k, d), v (2k,) with no zero entry. Not modified.
+    X : (m, d) array
+        Sample; the theorems ask for rows in the unit ball, the engine does not.
+    y : (m,) array of -1, +1
+        Labels.
+    eta : float
+        Step, > 0.
+    alpha : float
+        Slope of the leaky ReLU for negative numbers, in [0, 1); 0 is the ReLU.
+    rng : numpy.random.Generator
+        Draws the order of examples and nothing else.
+    epochs : int
+        Budget, >= 0; an epoch is m visits.
+    layers : {"first", "both"}
+        What is trained. Both layers move simultaneously, each by the other's old weights.
+    order : {"shuffle", "iid", "cyclic"}
+        Permuted anew for each epoch; drawn with replacement, as the paper states; or as given.
+    test : (X_test, y_test), optional
+        Independent sample for ``test_error``.
+    record : sequence of int, optional
+        Epochs to record at; by default about 60, evenly spaced in the logarithm. The last is always recorded.
+    dtype : {"float64", "float32"}
+        Arithmetic of the weights. float32 is faster and makes other decisions once in a while.
+    form : {"auto", "direct", "blocked"}
+        How to compute; ``auto`` estimates which is faster, anew for each stretch of epochs.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        For arguments outside what is said above, naming the argument; before any work starts.
+    """
+    if not isinstance(params, TwoLayer):
+        raise ValueError(f"params must be a TwoLayer, got {type(params).__name__}")
+    W = checks.matrix("params.W", params.W)
+    v = checks.vector("params.v", params.v, length=len(W))
+    if not v.all():
+        raise ValueError(f"params.v must have no zero entry, got 0 at index {int(np.flatnonzero(v == 0)[0])}")
+    X = checks.matrix("X", X, columns=W.shape[1])
+    y = checks.labels("y", y, length=len(X))
+    eta = checks.real("eta", eta, above=0.0, at_most=1e30)
+    alpha = slope(alpha)
+    rng = checks.generator("rng", rng)
+    epochs = checks.integer("epochs", epochs, at_least=0)
+    layers = checks.choice("layers", layers, ("first", "both"))
+    order = checks.choice("order", order, ORDERS)
+    dtype = checks.choice("dtype", dtype, ("float64", "float32"))
+    form = checks.choice("form", form, FORMS)
+    stops = record_epochs(record, epochs)
+    held: Test = None
+    if test is not None:
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise ValueError(f"test must be a pair (X_test, y_test), got {type(test).__name__}")
+        X_test = checks.matrix("test[0]", test[0], columns=W.shape[1])
+        held = X_test.astype(dtype), checks.labels("test[1]", test[1], length=len(X_test))
+    with one_blas_thread():
+        engine = _Engine(TwoLayer(W, v), X, y, eta, alpha, layers == "both", order, np.dtype(dtype), form)
+        return _run(engine, held, stops, rng)
+
+
+def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.Generator) -> Run:
+    m = len(engine.y)
+    rows: list[dict[str, float]] = []
+    epoch = 0
+    status = kernels.BUDGET
+    for stop in stops:
+        while epoch < stop and status == kernels.BUDGET:
+            # growing stretches: the form is chosen anew at the start of each
+            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), max(1, epoch))
+            order = visits(rng, m, stretch, engine.order)
+            while len(order) and status == kernels.BUDGET:
+                ran, status = engine.run(order)
+                epoch += ran
+                order = order[ran:]
+                if status == kernels.CONVERGED and engine.order == "iid" and not engine.critical():
+                    status = kernels.BUDGET  # an epoch without updates need not have seen every example
+        if status == kernels.DIVERGED:
+            break
+        rows.append({"epoch": epoch, "updates": engine.updates, **engine.measure(test)})
+        if not np.isfinite(rows[-1]["hinge_loss"] + rows[-1]["norm"]):
+            rows.pop()
+            status = kernels.DIVERGED
+            break
+        if status == kernels.CONVERGED:
+            break
+    columns: dict[str, NDArray[Any]] = {
+        name: np.array([row[name] for row in rows], dtype=np.int64 if name in COLUMNS[:2] else np.float64)
+        for name in COLUMNS
+    }
+    skipped = 1 - engine.evaluated / (epoch * m) if epoch else 0.0
+    return Run(
+        columns, _OUTCOMES[status], epoch, engine.updates, engine.params(), engine.used, skipped, dict(engine.forms)
+    )
+
+
+class _Engine:
+    """A network in training."""
+
+    def __init__(
+        self,
+        params: TwoLayer,
+        X: Array,
+        y: Array,
+        eta: float,
+        alpha: float,
+        both: bool,
+        order: str,
+        dtype: np.dtype[Any],
+        form: str,
+    ) -> None:
+        self.X, self.y, self.both, self.order, self.form = X.astype(dtype), y.astype(dtype), both, order, form
+        self.eta, self.alpha = dtype.type(eta), dtype.type(alpha)
+        units, d = params.W.shape
+        self.units = units
+        width = -(-units // LANES) * LANES
+        self.WT, self.v = np.zeros((d, width), dtype), np.zeros(width, dtype)
+        self.WT[:, :units], self.v[:units] = params.W.T, params.v
+        self.v_start = params.v
+        self.v_low, self.v_high = self.v.copy(), self.v.copy()
+        # relative error of a sum of d + 2k products, generously
+        self.guard = 16 * float(np.finfo(dtype).eps) * float(np.sqrt(d + width))
+        norms = np.linalg.norm(X, axis=1)
+        self.bounds = np.zeros((len(y), 6))
+        self.bounds[:, kernels.LOW] = -np.inf
+        self.bounds[:, kernels.NORM] = norms * (1 + self.guard)
+        self.totals = np.array([0.0, 0.0, np.linalg.norm(params.v), np.linalg.norm(params.W)])
+        self.positive = not both and bool((X >= 0).all())
+        self.entries = int(np.count_nonzero(X))
+        self.rows: tuple[Array, Array, Array] | None = None
+        self.gram = np.zeros((1, 1), dtype)
+        self.near = False
+        self.used = np.zeros(len(y), np.int64)
+        self.updates = self.evaluated = 0
+        self.recent = 1.0, 0.5  # shares of the last stretch's visits that were evaluated, and that updated
+        self.forms = {"direct": 0, "blocked": 0}
+
+    def run(self, order: NDArray[np.int32]) -> tuple[int, int]:
+        """Run epochs in the given order: epochs run and the kernel's status."""
+        self._prepare()
+        blocked = self.form == "blocked" or (self.form == "auto" and self._blocked_is_faster())
+        common = (self.y, order, self.eta, self.alpha, self.both, self.positive, self.gram, self.near)
+        state = (self.bounds, self.totals, self.guard, self.used)
+        weights = (self.WT, self.v, self.v_low, self.v_high)
+        if blocked:
+            ran, made, seen, _, status = kernels.blocked(*weights, self.X, *common, *state, *self._block())
+        else:
+            ran, made, seen, status = kernels.direct(*weights, *self._sparse(), *common, *state)
+        visited = max(ran, 1) * len(self.y)
+        self.recent = seen / visited, made / visited
+        self.updates += made
+        self.evaluated += seen
+        self.forms["blocked" if blocked else "direct"] += ran
+        return ran, status
+
+    def _prepare(self) -> None:
+        """Compute the Gram matrix once the work done so far would have paid for it."""
+        m, d = self.X.shape
+        if self.near or m * m * self.X.itemsize > _GRAM_BYTES:
+            return
+        spent = self.evaluated * d * len(self.v)
+        if spent >= m * m * d / 2 or m * m <= 2**16:
+            self.gram = self.X @ self.X.T
+            self._settle()
+            self.near = True
+
+    def _settle(self) -> None:
+        """Turn the bounds that refer to sums of earlier updates into bounds that hold now."""
+        K = kernels
+        for label, taken in ((1.0, K.TAKEN), (-1.0, K.TAKEN + 1)):
+            of = self.y == label
+            fallen = self.totals[taken] if self.positive else self.totals[K.TAKEN] + self.totals[K.TAKEN + 1]
+            self.bounds[of, K.LOW] -= self.bounds[of, K.NORM] * (fallen - self.bounds[of, K.FALLEN])
+        widened = self.totals[K.STRETCHED] - self.bounds[:, K.STRETCHED_AT]
+        self.bounds[:, K.REACH] += self.bounds[:, K.NORM] * widened
+        self.bounds[:, K.LOW] -= (self.totals[K.TURNED] - self.bounds[:, K.TURNED_AT]) * self.bounds[:, K.REACH]
+
+    def _blocked_is_faster(self) -> bool:
+        return len(self.v) >= 64
+
+    def _block(self) -> tuple[int, int, int]:
+        """Rows and waiting updates of a block, and how many examples join it at a time."""
+        rows = max(16, min(512, _BLOCK_BYTES // (len(self.v) * self.X.itemsize)))
+        return rows, 256, 64
+
+    def _sparse(self) -> tuple[Array, Array, Array]:
+        """Non-zero entries of each input: indptr, columns, values."""
+        if self.rows is None:
+            i, columns = np.nonzero(self.X)
+            indptr = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=len(self.X)))])
+            self.rows = indptr.astype(np.int64), columns.astype(np.int32), self.X[i, columns]
+        return self.rows
+
+    def critical(self) -> bool:
+        """Whether no example has a gradient other than zero."""
+        W, v = self.params()
+        for low in range(0, len(self.X), 1024):
+            z = self.X[low : low + 1024] @ W.T
+            outputs = leaky(z, float(self.alpha)) @ v
+            violated = ~(self.y[low : low + 1024] * outputs >= 1)
+            if self.alpha == 0:
+                violated &= (z > 0).any(axis=1)
+            violated &= self.X[low : low + 1024].any(axis=1)
+            if violated.any():
+                return False
+        return True
+
+    def measure(self, test: Test) -> dict[str, float]:
+        """The recorded columns but for epoch and updates."""
+        below = np.flatnonzero(~self._certain())  # all others have no loss and are classified correctly
+        margins = self.y[below] * self._outputs(self.X[below])
+        m = len(self.y)
+        error = float("nan") if test is None else float(np.mean(test[1] * self._outputs(test[0]) <= 0))
+        live = slice(0, self.units)
+        first, last = self.v_low[live] / self.v_start, self.v_high[live] / self.v_start
+        return {
+            "train_error": float(np.count_nonzero(~(margins > 0))) / m,
+            "test_error": error,
+            "hinge_loss": float(np.maximum(1 - margins, 0).sum(dtype=np.float64)) / m,
+            "norm": float(np.linalg.norm(self.WT)),
+            "ratio_min": float(np.minimum(first, last).min()),
+            "ratio_max": float(np.maximum(first, last).max()),
+        }
+
+    def _certain(self) -> NDArray[np.bool_]:
+        """Which examples are known to have a margin above 1."""
+        if self.near:
+            known: NDArray[np.bool_] = self.bounds[:, kernels.LOW] > 1
+            return known
+        return np.zeros(len(self.y), dtype=bool)
+
+    def _outputs(self, X: Array) -> Array:
+        """Outputs, a cache-sized block of inputs at a time."""
+        size = max(1, 2**17 // len(self.v))
+        blocks = [leaky(X[low : low + size] @ self.WT, self.alpha) @ self.v for low in range(0, len(X), size)]
+        return np.concatenate(blocks) if blocks else np.zeros(0)
+
+    def params(self) -> TwoLayer:
+        """The network now, in float64."""
+        live = slice(0, self.units)
+        return TwoLayer(self.WT[:, live].T.astype(np.float64), self.v[live].astype(np.float64))
