@@ -1,0 +1,15 @@
+"""Everything that reads data files: files in, arrays out. Nothing is downloaded unless that is asked for."""
+
+from learnability.datasets.digits import digits_pair
+from learnability.datasets.mnist_file import Mnist, fetch_mnist, has_mnist, mnist, mnist_pair
+from learnability.datasets.records import DataSet
+
+__all__ = [
+    "DataSet",
+    "Mnist",
+    "digits_pair",
+    "fetch_mnist",
+    "has_mnist",
+    "mnist",
+    "mnist_pair",
+]
