@@ -175,7 +175,7 @@ def _limits(
     if updates is not None:
         updates = checks.integer("updates", updates, at_least=0)
     each = _updates_each(C, eta)
-    whole = Hypothesis("max(C, 1) / eta is an integer", each.denominator == 1, f"{float(each):.6g}")
+    whole = Hypothesis("max(C, 1) / eta is an integer", each.denominator == 1, f"{float(each):.17g}")
     return [
         Guarantee(
             statement_id("separable/thm9-updates", *name),

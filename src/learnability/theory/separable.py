@@ -2,8 +2,9 @@
 
 Their other theorems stand in :mod:`learnability.theory.lower_bound` (4 and 10),
 :mod:`learnability.theory.compression` (5) and :mod:`learnability.theory.orthonormal` (9), and are offered here too.
-Every function takes numbers, and measured values where there are any. ``w_norm`` is |w*| for a w* with y <w*, x> >= 1 on all examples: 1 over the
-margin, at best the hard margin of :func:`learnability.theory.margins.hard_margin`.
+Every function takes numbers, and measured values where there are any. ``w_norm`` is |w*| for a w* with
+y <w*, x> >= 1 on all examples: 1 over the margin, at best the hard margin of
+:func:`learnability.theory.margins.hard_margin`.
 """
 
 from __future__ import annotations
