@@ -3,13 +3,16 @@
 from learnability.datasets.digits import digits_pair
 from learnability.datasets.mnist_file import Mnist, fetch_mnist, has_mnist, mnist, mnist_pair
 from learnability.datasets.records import DataSet
+from learnability.datasets.table import Table, read_table
 
 __all__ = [
     "DataSet",
     "Mnist",
+    "Table",
     "digits_pair",
     "fetch_mnist",
     "has_mnist",
     "mnist",
     "mnist_pair",
+    "read_table",
 ]
