@@ -131,22 +131,16 @@ def hyperplanes(Z: FloatArray, values: FloatArray, normals: FloatArray, alpha: f
     Raises
     ------
     Degenerate
-        If a point lies on a hyperplane, or M has not rank n.
+        If a point lies on a hyperplane, or M has not rank n and these values cannot be met.
     """
     n, r = Z.shape
     sides = Z @ normals.T  # (n, J)
     if (np.abs(sides) <= IN_SPAN * np.linalg.norm(Z, axis=1)[:, None]).any():
         raise Degenerate("a point lies on a hyperplane")
     M = np.concatenate([(sides > 0)[:, :, None] * Z[:, None, :], Z[:, None, :]], axis=1).reshape(n, -1)
-    if M.shape[1] < n:
-        raise Degenerate(f"{M.shape[1]} weights cannot meet {n} values")
-    basis, triangle = np.linalg.qr(M.T)
-    diagonal = np.abs(np.diag(triangle))
-    if diagonal.min() <= 1e-13 * diagonal.max():
+    solution = _least_solution(M, values)
+    if solution is None:
         raise Degenerate(f"the gradients of the output at the {n} points are linearly dependent")
-    solution = np.zeros(M.shape[1])
-    for _ in range(2):  # the second time for the rounding of the first
-        solution += basis @ np.linalg.solve(triangle.T, values - M @ solution)
     parts = solution.reshape(-1, r)
     a = parts[:-1] / (1 - alpha)  # sigma' = alpha + (1 - alpha) P
     steps = [2 * _step(side, Z @ part) for side, part in zip(sides.T, a, strict=True)]
@@ -199,6 +193,19 @@ def pencil(Z: FloatArray, k: int, rng: np.random.Generator) -> FloatArray:
     between = (around[cuts[best]] + around[cuts[best] - 1]) / 2
     normals: FloatArray = np.stack([-np.sin(between), np.cos(between)], axis=1) @ plane.T
     return normals
+
+
+def _least_solution(M: FloatArray, values: FloatArray) -> FloatArray | None:
+    """The shortest solution of M s = values, or None."""
+    basis, triangle = np.linalg.qr(M.T)
+    diagonal = np.abs(np.diag(triangle))
+    if len(diagonal) < len(M) or diagonal.min() <= 1e-13 * diagonal.max():  # then it depends on the values
+        loose = np.asarray(np.linalg.lstsq(M, values)[0], dtype=np.float64)
+        return loose if np.abs(M @ loose - values).max() <= 1e-9 * np.abs(values).max() else None
+    solution = np.zeros(M.shape[1])
+    for _ in range(2):  # the second time for the rounding of the first
+        solution += basis @ np.linalg.solve(triangle.T, values - M @ solution)
+    return solution
 
 
 def _normal(Z: FloatArray, group: NDArray[np.intp], rng: np.random.Generator) -> tuple[FloatArray, NDArray[np.bool_]]:

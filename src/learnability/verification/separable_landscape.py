@@ -177,7 +177,7 @@ def _midpoint(scale: str) -> list[Guarantee]:
         first, last, promised = theory.nonconvexity(*problem[:3], k=k, v=1.0, alpha=slope)
         half = TwoLayer((first.W + last.W) / 2, first.v)
         values = [theory.hinge_loss(p, problem.X, problem.y, alpha=slope) for p in (first, half, last)]
-        if promised == 0:  # one example of each class on the margin: both sums are equal, and nothing is promised
+        if promised < 1e-9:  # one example of each class on the margin: both sums are equal, and nothing is promised
             continue
         sets.append(
             Guarantee(
