@@ -398,7 +398,8 @@ def test_a_minimum_with_too_small_a_loss_is_caught(monkeypatch):
         found = real(*arguments, **named)
         params = found.params._replace(W=-np.roll(found.params.W, len(found.params.W) // 2, axis=0))  # of -w^
         radius = flat_radius(params, *arguments[:2])
-        return found._replace(params=params, loss=1 - found.loss, dead=~found.dead, radius=radius)
+        dead = ~found.dead
+        return found._replace(params=params, loss=float(dead.mean()), dead=dead, radius=radius)
 
     monkeypatch.setattr(separable_landscape, "bad_local_minimum", other_side)
     assert violated(CHECKS["thm8"].run("smoke")) == {"separable/thm8-loss"}
