@@ -1,0 +1,228 @@
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from learnability.networks.separable import TwoLayer
+from learnability.seeding import generator
+from learnability.theory import Verdict, separable
+from learnability.training.reference import two_layer_epoch
+from learnability.training.trajectory import Outcome
+from learnability.verification import (
+    Check,
+    discover,
+    separable_bounds,
+    separable_compression,
+    separable_relu,
+    separable_sequence,
+)
+
+MODULES = (separable_bounds, separable_compression, separable_relu, separable_sequence)
+CHECKS = [check for module in MODULES for check in module.CHECKS]
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Every check at the smoke scale, run once."""
+    return {check.name: check.run("smoke") for check in CHECKS}
+
+
+def test_every_statement_has_a_check():
+    assert all(isinstance(check, Check) for check in CHECKS)
+    assert {f"separable/{check.name}" for check in CHECKS} <= set(discover())
+    assert {check.name for check in CHECKS} >= {"thm2", "thm2-mechanics", "thm2-relaxed", "thm4", "thm5", "thm9"}
+
+
+@pytest.mark.parametrize("name", [check.name for check in CHECKS])
+def test_checks_hold_at_smoke_scale(name, results):
+    found = results[name]
+    assert len({g.id for g in found}) == len(found) > 0
+    for g in found:
+        assert g.id.startswith("separable/")
+        assert g.source
+        if "sign changed" in g.id:
+            assert g.verdict is Verdict.OUTSIDE
+        else:
+            assert g.verdict is Verdict.HOLDS, g
+
+
+def test_ids_are_unique_over_the_checks(results):
+    assert max(Counter(g.id for found in results.values() for g in found).values()) == 1
+
+
+@pytest.mark.parametrize(
+    "check", [separable_bounds.both_layers, separable_compression.frequencies, separable_relu.updates]
+)
+def test_checks_are_deterministic(check, results):
+    again = check("smoke")
+    assert any(again == found for found in results.values())
+
+
+def verdicts(found):
+    return {g.id.partition("[")[0]: g.verdict for g in found}
+
+
+# The checks can fail
+
+
+def test_too_many_updates_are_caught(monkeypatch):
+    real = separable_bounds.train
+
+    def busy(*arguments, **named):
+        run = real(*arguments, **named)
+        object.__setattr__(run, "updates", run.updates + 10**7)
+        return run
+
+    monkeypatch.setattr(separable_bounds, "train", busy)
+    found = verdicts(separable_bounds.theorem2("smoke"))
+    assert found["separable/cor3"] is found["separable/thm2"] is Verdict.VIOLATED
+    assert verdicts(separable_bounds.both_layers("smoke")[:1]) == {"separable/thm2-relaxed": Verdict.VIOLATED}
+
+
+def test_updates_that_grow_with_the_width_and_unfinished_runs_are_caught(monkeypatch):
+    real = separable_bounds.train
+
+    def wide(start, *arguments, **named):
+        run = real(start, *arguments, **named)
+        object.__setattr__(run, "updates", math.ceil(run.updates * len(start.v) ** 0.1))
+        object.__setattr__(run, "outcome", Outcome.BUDGET_REACHED)
+        return run
+
+    monkeypatch.setattr(separable_bounds, "train", wide)
+    found = verdicts(separable_bounds.theorem2("smoke"))
+    assert found["separable/thm2-width"] is found["separable/thm2-end"] is Verdict.VIOLATED
+    assert found["separable/cor3"] is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("factor", "broken"), [(1.5, {"separable/thm2-norm"}), (0.5, {"separable/thm2-alignment"}), (1.0, set())]
+)
+def test_other_steps_than_the_proofs_are_caught(monkeypatch, factor, broken):
+    def scaled(params, X, y, order, *, eta, **named):
+        return two_layer_epoch(params, X, y, order, eta=factor * eta, **named)
+
+    monkeypatch.setattr(separable_bounds, "two_layer_epoch", scaled)
+    monkeypatch.setattr(separable_bounds, "SLOPES", (0.9,))
+    found = [g for g in separable_bounds.mechanics("smoke") if "first" in g.id]
+    assert {g.id.partition("[")[0] for g in found if g.verdict is Verdict.VIOLATED} == broken
+
+
+def test_a_wrong_lower_bound_and_a_wrong_count_are_caught(monkeypatch):
+    exact = separable.sequence_updates
+    monkeypatch.setattr(separable, "sequence_updates", lambda **p: exact(**p) - 1)
+    monkeypatch.setitem(separable_sequence.RANDOM, "smoke", 20)
+    found = separable_sequence.theorem4("smoke")
+    assert verdicts(found)["separable/thm10-count"] is Verdict.VIOLATED
+    assert verdicts(found)["separable/thm10-exact"] is Verdict.VIOLATED
+    assert {g.verdict for g in found if "sharp" in g.id} == {Verdict.VIOLATED}
+    by = {g.id: g.verdict for g in separable_sequence.networks("smoke")}
+    assert by["separable/thm4-network[reference]"] is by["separable/thm4-network[engine]"] is Verdict.VIOLATED
+
+
+def test_a_small_step_is_not_a_large_one(monkeypatch):
+    real = separable_sequence.train
+    monkeypatch.setattr(
+        separable_sequence, "train", lambda *a, **named: real(*a, **named | {"eta": min(named["eta"], 0.5)})
+    )
+    by = {g.id: g for g in separable_sequence._large_steps()}
+    assert by["separable/thm4-large-step[updates]"].verdict is Verdict.VIOLATED
+
+
+def test_an_example_left_out_of_the_compression_is_caught(monkeypatch):
+    real = separable_compression.kept
+    monkeypatch.setattr(separable_compression, "kept", lambda seen, used: real(seen, used[1:]))
+    found = {g.id: g.verdict for g in separable_compression.scheme("smoke")}
+    assert found["separable/thm5-scheme[examples]"] is Verdict.VIOLATED
+    assert found["separable/thm5-scheme[engine]"] is Verdict.VIOLATED
+    assert found["separable/thm5-scheme[updates]"] is Verdict.HOLDS
+
+
+def test_another_order_does_not_give_the_same_network(monkeypatch):
+    """What the independence of the order is needed for: the places of the used examples in it must be known."""
+    real = separable_compression.kept
+
+    def elsewhere(seen, used):
+        return np.sort(real(seen, used))
+
+    monkeypatch.setattr(separable_compression, "kept", elsewhere)
+    found = {g.id: g.verdict for g in separable_compression.scheme("smoke")}
+    assert found["separable/thm5-scheme[examples]"] is Verdict.VIOLATED
+
+
+def test_bounds_that_fail_too_often_are_caught(monkeypatch):
+    monkeypatch.setattr(separable_compression, "_error", lambda params, alpha, X, y: 0.9 if len(X) == 5000 else 0.0)
+    found = {g.id: g for g in separable_compression.frequencies("smoke")}
+    assert found["separable/thm5-frequency[updates,wide margin]"].measured == 1
+    assert found["separable/thm5-frequency[updates,wide margin]"].verdict is Verdict.VIOLATED
+    assert found["separable/compression-consistent-frequency[examples,wide margin]"].verdict is Verdict.VIOLATED
+    assert "vacuous" in found["separable/thm5-frequency[examples,one epoch]"].note
+
+
+def test_a_run_that_did_not_end_is_outside_theorem6(monkeypatch):
+    real = separable_compression.train
+
+    def stopped(*arguments, **named):
+        return real(*arguments, **named | {"epochs": 1})
+
+    monkeypatch.setattr(separable_compression, "train", stopped)
+    found = {g.id: g.verdict for g in separable_compression.frequencies("smoke")}
+    assert found["separable/thm6-frequency[w* of the distribution,wide margin]"] is Verdict.OUTSIDE
+    assert found["separable/compression-consistent-frequency[examples,wide margin]"] is Verdict.OUTSIDE
+    assert found["separable/thm5-frequency[examples,wide margin]"] is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("eta", [0.07, 1.0, 8.0])
+def test_the_coordinates_alone_give_the_reference_run(eta):
+    d, k = 6, 2
+    W = generator(3, "test", eta).uniform(-2, 2, (2 * k, d))
+    ends = separable_relu.by_coordinates(W, eta)
+    before = W.copy()
+    params, counts = TwoLayer(W, np.repeat([1.0, -1.0], k)), np.zeros(d, int)
+    while True:
+        params, updated = two_layer_epoch(
+            params, np.eye(d), np.ones(d), np.arange(d), eta=eta, alpha=0.0, layers="first"
+        )
+        counts += updated
+        if not updated.any():
+            break
+    assert np.array_equal(ends.W, params.W)
+    assert np.array_equal(ends.updates, counts)
+    outputs = params.v @ np.maximum(params.W, 0)
+    assert ends.outputs == pytest.approx(outputs)
+    assert np.array_equal(W, before)
+
+
+def test_another_distribution_of_starts_is_caught(monkeypatch):
+    real = separable_relu._start
+    monkeypatch.setattr(separable_relu, "_start", lambda *a: real(*a) + 0.3)
+    found = verdicts(separable_relu.probability("smoke"))
+    assert found["separable/thm9"] is Verdict.VIOLATED
+    monkeypatch.setattr(separable_relu, "_start", lambda *a: real(*a) - 0.5)
+    found = {g.id: g.verdict for g in separable_relu.probability("smoke")}
+    assert found["separable/thm9-success[d=8..128,delta=0.1]"] is Verdict.VIOLATED
+    assert found["separable/thm9-dead[d=8..128]"] is Verdict.HOLDS
+
+
+def test_larger_starts_than_said_are_caught(monkeypatch):
+    real = separable_relu._start
+    monkeypatch.setattr(separable_relu, "_start", lambda draw, d, k, C: real(draw, d, k, 9 * C))
+    found = {g.id: g.verdict for g in separable_relu.updates("smoke")}
+    assert found["separable/thm9-updates[one example]"] is Verdict.VIOLATED
+    assert found["separable/thm9-updates[corrected]"] is Verdict.VIOLATED
+
+
+def test_dead_units_that_move_are_caught(monkeypatch):
+    """With a slope below zero no example is dead, and Theorem 9's failures do not happen."""
+    real = separable_relu.train
+    monkeypatch.setattr(separable_relu, "train", lambda *a, **named: real(*a, **named | {"alpha": 0.1}))
+    found = {g.id: g.verdict for g in separable_relu.engine("smoke")}
+    assert set(found.values()) == {Verdict.VIOLATED}
+
+
+def test_the_grid_of_theorem4_is_in_the_thousands():
+    for scale, least in (("smoke", 2000), ("laptop", 10_000)):
+        grid = [tuple(p.items()) for p in separable_sequence._grid(scale)]
+        assert len(set(grid)) > least * 0.9
+    assert sum(1 for _ in itertools.islice(separable_sequence._grid("laptop"), 10)) == 10
