@@ -220,6 +220,23 @@ def test_a_mixed_gadget_takes_any_values_on_the_group(alpha):
     np.testing.assert_allclose(outputs, wanted, atol=1e-9)
 
 
+def test_a_mixed_gadget_keeps_its_steps_small_on_both_sides():
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        Z, group, values = rng.standard_normal((40, 3)), np.array([0, 1]), np.array([1.0, -1.0])
+        rows = gadgets.mixed(Z, group, values, 0.0, rng)
+        outputs = leaky(Z @ rows.plus.T, 0.0).sum(axis=1) - leaky(Z @ rows.minus.T, 0.0).sum(axis=1)
+        np.testing.assert_allclose(outputs, np.concatenate([values, np.zeros(38)]), atol=1e-6)
+
+
+def test_more_units_than_points_are_no_obstacle():
+    rng = np.random.default_rng(15)
+    X, y = rng.standard_normal((10, 3)), rng.choice([-1.0, 1.0], 10)
+    made = memorise(X, y, alpha=0.1, rng=rng, width=100)
+    assert_memorises(made, X, y, 0.1)
+    assert made.k == 100
+
+
 def test_widths_are_filled_with_rows_of_zeros():
     rng = np.random.default_rng(5)
     X, y = rng.standard_normal((30, 6)), rng.choice([-1.0, 1.0], 30)
