@@ -30,6 +30,7 @@ FORMS = ("auto", "direct", "blocked")
 COLUMNS = ("epoch", "updates", "train_error", "test_error", "hinge_loss", "norm", "ratio_min", "ratio_max")
 _ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
 _GRAM_BYTES = 2**27
+_REFERENCE_UPDATES = 64
 _BLOCK_BYTES = 2**26
 _OUTCOMES = {
     kernels.BUDGET: Outcome.BUDGET_REACHED,
@@ -230,15 +231,15 @@ class _Engine:
         self.WT[:, :units], self.v[:units] = params.W.T, params.v
         self.v_start = params.v
         self.v_low, self.v_high = self.v.copy(), self.v.copy()
-        # relative error of a sum of d + 2k products, generously
-        self.guard = 16 * float(np.finfo(dtype).eps) * float(np.sqrt(d + width))
+        self.guard = 4 * float(np.finfo(dtype).eps) * float(np.sqrt(d + width))  # relative error of sums
         norms = np.linalg.norm(X, axis=1)
-        self.bounds = np.zeros((len(y), 6))
-        self.bounds[:, kernels.LOW] = -np.inf
-        self.bounds[:, kernels.NORM] = norms * (1 + self.guard)
-        self.totals = np.array([0.0, 0.0, np.linalg.norm(params.v), np.linalg.norm(params.W)])
-        self.positive = not both and bool((X >= 0).all())
-        self.entries = int(np.count_nonzero(X))
+        self.known = np.zeros((len(y), 6))
+        self.known[:, kernels.LOW] = -np.inf
+        self.known[:, kernels.NORM] = norms * (1 + self.guard)
+        self.way = np.zeros(9)
+        self.way[kernels.SIZE] = np.linalg.norm(params.v) * (1 + self.guard)
+        self.way[kernels.WEIGHT] = np.linalg.norm(params.W) * (1 + self.guard)
+        self.v_reference = self.v.copy()
         self.rows: tuple[Array, Array, Array] | None = None
         self.gram = np.zeros((1, 1), dtype)
         self.near = False
@@ -251,13 +252,17 @@ class _Engine:
         """Run epochs in the given order: epochs run and the kernel's status."""
         self._prepare()
         blocked = self.form == "blocked" or (self.form == "auto" and self._blocked_is_faster())
-        common = (self.y, order, self.eta, self.alpha, self.both, self.positive, self.gram, self.near)
-        state = (self.bounds, self.totals, self.guard, self.used)
         weights = (self.WT, self.v, self.v_low, self.v_high)
+        rest = (self.v_reference, self.y, order, self.eta, self.alpha, self.both, self.known, self.way, self.guard)
+        kernels.new_reference(self.v, self.v_reference, self.way)
         if blocked:
-            ran, made, seen, _, status = kernels.blocked(*weights, self.X, *common, *state, *self._block())
+            ran, made, seen, _, status = kernels.blocked(
+                *weights, self.X, self.gram, self.near, *rest, self.used, *self._block()
+            )
         else:
-            ran, made, seen, status = kernels.direct(*weights, *self._sparse(), *common, *state)
+            ran, made, seen, status = kernels.direct(
+                *weights, *self._sparse(), self.WT.copy(), *rest, self.used, _REFERENCE_UPDATES
+            )
         visited = max(ran, 1) * len(self.y)
         self.recent = seen / visited, made / visited
         self.updates += made
@@ -273,27 +278,15 @@ class _Engine:
         spent = self.evaluated * d * len(self.v)
         if spent >= m * m * d / 2 or m * m <= 2**16:
             self.gram = self.X @ self.X.T
-            self._settle()
             self.near = True
-
-    def _settle(self) -> None:
-        """Turn the bounds that refer to sums of earlier updates into bounds that hold now."""
-        K = kernels
-        for label, taken in ((1.0, K.TAKEN), (-1.0, K.TAKEN + 1)):
-            of = self.y == label
-            fallen = self.totals[taken] if self.positive else self.totals[K.TAKEN] + self.totals[K.TAKEN + 1]
-            self.bounds[of, K.LOW] -= self.bounds[of, K.NORM] * (fallen - self.bounds[of, K.FALLEN])
-        widened = self.totals[K.STRETCHED] - self.bounds[:, K.STRETCHED_AT]
-        self.bounds[:, K.REACH] += self.bounds[:, K.NORM] * widened
-        self.bounds[:, K.LOW] -= (self.totals[K.TURNED] - self.bounds[:, K.TURNED_AT]) * self.bounds[:, K.REACH]
 
     def _blocked_is_faster(self) -> bool:
         return len(self.v) >= 64
 
     def _block(self) -> tuple[int, int, int]:
-        """Rows and waiting updates of a block, and how many examples join it at a time."""
-        rows = max(16, min(512, _BLOCK_BYTES // (len(self.v) * self.X.itemsize)))
-        return rows, 256, 64
+        """Waiting updates and rows of a block, and how many examples join it at a time."""
+        rows = max(16, min(1024, _BLOCK_BYTES // (len(self.v) * self.X.itemsize)))
+        return 256, rows, 32
 
     def _sparse(self) -> tuple[Array, Array, Array]:
         """Non-zero entries of each input: indptr, columns, values."""
@@ -336,10 +329,7 @@ class _Engine:
 
     def _certain(self) -> NDArray[np.bool_]:
         """Which examples are known to have a margin above 1."""
-        if self.near:
-            known: NDArray[np.bool_] = self.bounds[:, kernels.LOW] > 1
-            return known
-        return np.zeros(len(self.y), dtype=bool)
+        return np.array([kernels.safe(row, self.way, self.both) for row in self.known], dtype=bool)
 
     def _outputs(self, X: Array) -> Array:
         """Outputs, a cache-sized block of inputs at a time."""

@@ -8,18 +8,18 @@ how a visit gets its pre-activations.
 ``blocked``
     A block of examples gets its pre-activations by one matrix product. Updates wait in a list (a row of coefficients
     each) instead of going into the weights; a visit first brings its own row up to date by what came since, through
-    the Gram matrix of the block; when the list is full, one matrix product folds it into the weights. Rows stay valid
-    until then however often they are visited, and new examples join in batches, as they come up.
+    the Gram matrix of the block; when the list is full, one matrix product folds it into the weights and a new block
+    begins. Rows stay valid until then however often they are visited, and new examples join in batches, as they come
+    up.
 
-Both skip visits that cannot trigger an update. ``low`` bounds the margin y N(x) of every example from below, from the
-last time it was computed and all updates since. An update at (x_t, y_t) moves the pre-activation of unit j at x by
-eta y_t v_j p_j <x_t, x>, and a leaky ReLU passes on between alpha and 1 times that; so with fixed output weights y N(x)
-changes by eta y y_t <x_t, x> P times a number in [alpha, 1], P = sum_j v_j^2 p_j: it can only rise where the product is
-positive. Trained output weights add eta y y_t <sigma(W x_t), sigma(W x)>, at least -eta |sigma(W x_t)| |sigma(W x)|.
+Both skip visits that cannot trigger an update. With W', v' the weights at an earlier moment,
 
-With a Gram matrix of all examples (``gram``) the bounds of all examples move with every update. Without, what an update
-takes away at most is summed over updates by label (``fallen``), as if |<x_t, x>| = |x_t| |x|, and an example compares
-with the sum at its last evaluation.
+    |N(x) - N'(x)| <= |v| |W - W'|_F |x| + |v - v'| |sigma(W' x)|,
+
+since sigma is 1-Lipschitz. The distance |W - W'|_F from a reference (the weights at the start of the block) is followed
+exactly: an update W += c x^T adds 2 c . (W x - W' x) + |c|^2 |x|^2 to its square. Steps point in all directions, so it
+grows about as the root of the number of updates, and most examples with some margin to spare are skipped for long. When
+the reference moves, the distances between references are added up.
 
 Strict IEEE arithmetic, no fastmath. Rows of neurons are padded with zeros to a multiple of LANES.
 """
@@ -32,15 +32,16 @@ from numba import njit
 from learnability.training.rows import LANES, add_rows, sum_rows
 
 BUDGET, CONVERGED, DIVERGED = 0, 1, 2
+LAZY = 12  # updates that a visit applies to its row by itself; with more, a matrix product does for many rows
+SEGMENT = 128  # updates in one such product
 
-# Columns of the array ``bounds`` (m, 6), one row an example:
-LOW, REACH, FALLEN, TURNED_AT, STRETCHED_AT, NORM = range(6)
-# lower bound of the margin and upper bound of |sigma(W x)| when last computed (with ``gram``: now); what ``totals`` held
-# then; |x|.
+# Columns of the array ``known`` (m, 6), a row an example, as of the reference at its last evaluation: lower bound of
+# the margin y N(x); upper bound of |sigma(W x)|; WAY, DRIFT and TURN of ``way`` then. Last, |x|.
+LOW, REACH, WAY_AT, DRIFT_AT, TURN_AT, NORM = range(6)
 
-# Entries of ``totals`` (4,), sums over updates of eta times: P |x_t| for label -1 and for label +1; |sigma(W x_t)|, to
-# which |v| at the start is added; |v o p| |x_t|, to which |W| is added: so the last two are at least |v| and |W| now.
-TAKEN, TURNED, STRETCHED = 0, 2, 3
+# Entries of the array ``way`` (9,). Distances added up over past references: |v| |W - W'|, |W - W'|, |v - v'|. From the
+# present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. Last, |W| at most.
+WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT = range(9)
 
 
 @njit(cache=True, inline="always")
@@ -59,32 +60,34 @@ def _fold(t, L):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _fallen(label, totals, positive):  # type: ignore[no-untyped-def]
-    """What updates so far can have taken from the margin of an example with this label, per unit of |x|."""
-    if positive:  # no inner product is negative: an update raises the margins of its own label
-        return totals[TAKEN] if label > 0 else totals[TAKEN + 1]
-    return totals[TAKEN] + totals[TAKEN + 1]
-
-
-@njit(cache=True, inline="always")
-def _safe(bounds, label, totals, both, positive, near):  # type: ignore[no-untyped-def]
-    """Whether the margin of the example with this row of bounds is certainly above 1."""
-    low = bounds[LOW]
-    if not near:
-        low -= bounds[NORM] * (_fallen(label, totals, positive) - bounds[FALLEN])
-        if both:
-            reach = bounds[REACH] + bounds[NORM] * (totals[STRETCHED] - bounds[STRETCHED_AT])
-            low -= (totals[TURNED] - bounds[TURNED_AT]) * reach
+def safe(known, way, both):  # type: ignore[no-untyped-def]
+    """Whether the margin of the example with this row of ``known`` is certainly above 1."""
+    norm = known[NORM]
+    low = known[LOW] - norm * (way[WAY] - known[WAY_AT] + way[SIZE] * way[DISTANCE])
+    if both:
+        reach = known[REACH] + norm * (way[DRIFT] - known[DRIFT_AT])
+        low -= (way[TURN] - known[TURN_AT] + way[TURNED]) * reach
     return low > 1.0
+
+
+@njit(cache=True)
+def new_reference(v, v_reference, way):  # type: ignore[no-untyped-def]
+    """Let the present weights be the reference (whoever keeps W' replaces it)."""
+    way[WAY] += way[SIZE] * way[DISTANCE]
+    way[DRIFT] += way[DISTANCE]
+    way[TURN] += way[TURNED]
+    way[WEIGHT] += way[DISTANCE]
+    way[SQUARE] = way[ROUNDING] = way[TURNED] = way[DISTANCE] = 0.0
+    v_reference[:] = v
 
 
 @njit(cache=True, inline="always")
 def _visit(  # type: ignore[no-untyped-def]
-    i, z, v, v_low, v_high, c, t, y, eta, alpha, both, positive, gram, near, bounds, totals, guard, L
+    i, z, v, v_low, v_high, c, t, y, eta, alpha, both, known, way, guard, L
 ):  # fmt: skip
     """The visit of example i with pre-activations z: 0 no update, 1 update, 2 diverged.
 
-    An update moves v and the bounds, and leaves in c the coefficients by which x_i enters the rows of W.
+    An update leaves in c the coefficients by which x_i enters the rows of W, and sigma(z) in t.
     """
     label = y[i]
     one, zero = z.dtype.type(1), z.dtype.type(0)
@@ -99,95 +102,105 @@ def _visit(  # type: ignore[no-untyped-def]
     margin = label * _fold(t, L)
     if not abs(margin) < 1e30:
         return 2
-    activity = 0.0
+    reach = 0.0
     if both:
         for j in range(L):
-            t[j] = (c[j] * z[j]) ** 2
-        activity = np.sqrt(_fold(t, L))
-    norm = bounds[i, NORM]
-    bounds[i, LOW] = margin - guard * (1.0 + totals[TURNED] * totals[STRETCHED] * norm)
-    bounds[i, REACH] = activity * (1.0 + guard)
-    bounds[i, FALLEN] = _fallen(label, totals, positive)
-    bounds[i, TURNED_AT] = totals[TURNED]
-    bounds[i, STRETCHED_AT] = totals[STRETCHED]
-    if not margin < 1:
+            t[j] = (c[j] * z[j]) * (c[j] * z[j])
+        reach = np.sqrt(np.float64(_fold(t, L)))
+    norm = known[i, NORM]
+    # what holds now, moved back to the reference, may be less than what is known of it
+    low = margin - guard * (1.0 + way[SIZE] * (way[WEIGHT] + way[DISTANCE]) * norm) - norm * way[SIZE] * way[DISTANCE]
+    if both:
+        reach = reach * (1.0 + guard) + norm * way[DISTANCE]
+        low -= way[TURNED] * reach
+    before = known[i, LOW] - norm * (way[WAY] - known[i, WAY_AT])
+    if both:
+        before -= (way[TURN] - known[i, TURN_AT]) * (known[i, REACH] + norm * (way[DRIFT] - known[i, DRIFT_AT]))
+    if not before > low:
+        known[i, LOW] = low
+        known[i, REACH] = reach
+        known[i, WAY_AT] = way[WAY]
+        known[i, DRIFT_AT] = way[DRIFT]
+        known[i, TURN_AT] = way[TURN]
+    if not margin < 1 or norm == 0.0:
         return 0
-    # P, or sum_j |v_j' v_j| p_j with the new output weights v'
+    moves = False
     step = eta * label
-    signed = True
-    for j in range(L):
-        t[j] = v[j] * v[j] * c[j]
-    if both:
-        for j in range(L):
-            moved = v[j] + step * (c[j] * z[j])
-            t[j] = moved * v[j] * c[j]
-        least = zero
-        for j in range(L):
-            least = min(least, t[j])
-        if least < 0:
-            signed = False
-            for j in range(L):
-                t[j] = abs(t[j])
-    push = eta * _fold(t, L)
-    for j in range(L):
-        t[j] = (v[j] * c[j]) ** 2
-    stretch = eta * np.sqrt(_fold(t, L))
-    if (stretch == 0 or norm == 0) and activity == 0:
-        return 0  # the gradient vanishes: dead ReLUs, or x = 0
     for j in range(L):
         t[j] = c[j] * z[j]
         c[j] = step * (v[j] * c[j])
+    if alpha > 0:
+        moves = True
+    else:  # dead ReLUs have no gradient
+        for j in range(L):
+            moves = moves or c[j] != 0
+    return 1 if moves else 0
+
+
+@njit(cache=True, inline="always")
+def _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, label, both, known, way, guard, L):  # type: ignore[no-untyped-def]
+    """Account for the update W += c x_i^T, and make that of v. Overwrites z_reference and t, the vector sigma(z)."""
     if both:
+        step = eta * label
         for j in range(L):
             v[j] += step * t[j]
             v_low[j] = min(v_low[j], v[j])
             v_high[j] = max(v_high[j], v[j])
-    totals[TAKEN + (1 if label > 0 else 0)] += push * norm
-    totals[TURNED] += eta * activity
-    totals[STRETCHED] += stretch * norm
-    if near:
-        row = gram[i]
-        for r in range(len(y)):
-            g = push * row[r] * (label * y[r])
-            rise = min(g, alpha * g) if signed else -abs(g)
-            bounds[r, LOW] += rise - guard * abs(g)
-        if both:
-            for r in range(len(y)):
-                bounds[r, LOW] -= eta * activity * bounds[r, REACH]
-                bounds[r, REACH] += stretch * abs(row[r])
-    return 1
+        for j in range(L):
+            t[j] = (v[j] - v_reference[j]) * (v[j] - v_reference[j])
+        way[TURNED] = np.sqrt(np.float64(_fold(t, L))) * (1.0 + guard)
+        for j in range(L):
+            t[j] = v[j] * v[j]
+        way[SIZE] = np.sqrt(np.float64(_fold(t, L))) * (1.0 + guard)
+    norm = known[i, NORM]
+    for j in range(L):
+        t[j] = c[j] * (z[j] - z_reference[j])
+    along = np.float64(_fold(t, L))
+    for j in range(L):
+        t[j] = c[j] * c[j]
+    length = np.sqrt(np.float64(_fold(t, L))) * norm
+    way[SQUARE] += 2.0 * along + length * length
+    way[ROUNDING] += guard * length * (2.0 * way[WEIGHT] + way[DISTANCE] + length)
+    way[DISTANCE] = np.sqrt(max(way[SQUARE], 0.0) + way[ROUNDING])
 
 
 @njit(cache=True)
 def direct(  # type: ignore[no-untyped-def]
-    WT, v, v_low, v_high, indptr, columns, values, y, order, eta, alpha, both, positive, gram, near, bounds, totals,
-    guard, used,
+    WT, v, v_low, v_high, indptr, columns, values, W_reference, v_reference, y, order, eta, alpha, both, known, way,
+    guard, used, waiting,
 ):  # fmt: skip
     """WT (d, L), v (L,); example i has the non-zero entries values[indptr[i]:indptr[i+1]]; used (m,) counts updates.
 
-    Returns (epochs run, updates, evaluations, status).
+    The reference moves after ``waiting`` updates. Returns (epochs run, updates, evaluations, status).
     """
     epochs, m = order.shape
     L = len(v)
-    z, c, t = np.empty_like(v), np.empty_like(v), np.empty_like(v)
-    total = evaluated = 0
+    z, z_reference, c, t = np.empty_like(v), np.empty_like(v), np.empty_like(v), np.empty_like(v)
+    total = evaluated = since = 0
     for e in range(epochs):
         before = total
         for visit in range(m):
             i = order[e, visit]
-            if _safe(bounds[i], y[i], totals, both, positive, near):
+            if safe(known[i], way, both):
                 continue
             sum_rows(WT, z, columns, values, indptr[i], indptr[i + 1], L)
             evaluated += 1
-            outcome = _visit(
-                i, z, v, v_low, v_high, c, t, y, eta, alpha, both, positive, gram, near, bounds, totals, guard, L
-            )
+            outcome = _visit(i, z, v, v_low, v_high, c, t, y, eta, alpha, both, known, way, guard, L)
             if outcome == 2:
                 return e, total, evaluated, DIVERGED
             if outcome == 1:
+                sum_rows(W_reference, z_reference, columns, values, indptr[i], indptr[i + 1], L)
                 add_rows(WT, c, columns, values, indptr[i], indptr[i + 1], L)
+                _follow(
+                    i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L
+                )
                 used[i] += 1
                 total += 1
+                since += 1
+                if since == waiting:
+                    new_reference(v, v_reference, way)
+                    W_reference[:] = WT
+                    since = 0
         if total == before:
             return e + 1, total, evaluated, CONVERGED
     return epochs, total, evaluated, BUDGET
@@ -195,24 +208,30 @@ def direct(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def blocked(  # type: ignore[no-untyped-def]
-    WT, v, v_low, v_high, X, y, order, eta, alpha, both, positive, gram, near, bounds, totals, guard, used,
-    rows, waiting, batch,
+    WT, v, v_low, v_high, X, gram, near, v_reference, y, order, eta, alpha, both, known, way, guard, used, waiting,
+    rows, batch,
 ):  # fmt: skip
-    """X (m, d); a block holds up to ``rows`` examples and ``waiting`` updates, and grows by up to ``batch`` at a time.
+    """X (m, d); a block holds up to ``rows`` examples and ``waiting`` updates, and takes ``batch`` visits at a time.
+
+    ``gram`` (m, m) is used if ``near``; otherwise the Gram matrix of the block is computed as it grows. The reference
+    is the weights at the start of the block, which are in WT until the next one.
 
     Returns (epochs run, updates, evaluations, examples that entered a block, status).
     """
     epochs, m = order.shape
     d, L = WT.shape
     c, t = np.empty_like(v), np.empty_like(v)
-    Z = np.empty((rows, L), WT.dtype)
-    C = np.empty((waiting, L), WT.dtype)
-    XB = np.empty((rows, d), WT.dtype)  # examples of the block
-    K = np.empty((rows, rows), WT.dtype)  # their Gram matrix
-    member = np.empty(rows, np.int64)
+    Z = np.empty((rows, L), WT.dtype)  # pre-activations of the block's examples, as of update ``seen``
+    Z_reference = np.empty((rows, L), WT.dtype)  # and at the start of the block
+    C = np.empty((waiting, L), WT.dtype)  # updates that are not yet in the weights
+    XB = np.empty((rows, d), WT.dtype)
+    K = np.empty((1, 1) if near else (rows, rows), WT.dtype)  # Gram matrix of the block
+    D = np.empty((batch, L), WT.dtype)
+    G = np.empty((batch * SEGMENT), WT.dtype)
+    member, seen = np.empty(rows, np.int64), np.empty(rows, np.int64)
     slot = np.full(m, -1, np.int64)
-    seen = np.empty(rows, np.int64)  # updates that a row of Z knows of
-    at = np.empty(waiting, np.int64)  # row of each waiting update
+    at = np.empty(waiting, np.int64)  # slot of each waiting update
+    coming, stale = np.empty(batch, np.int64), np.empty(batch, np.int64)
     index = np.arange(waiting).astype(np.int32)
     weight = np.empty(waiting, WT.dtype)
     n_rows = n_waiting = 0
@@ -225,71 +244,104 @@ def blocked(  # type: ignore[no-untyped-def]
                 return visit // m, total, evaluated, entered, CONVERGED
             before = total
         i = flat[visit]
-        if _safe(bounds[i], y[i], totals, both, positive, near):
+        if safe(known[i], way, both):
             continue
-        if slot[i] < 0:
-            if n_rows == rows:
-                _fold_back(WT, XB, C, at, n_rows, n_waiting)
-                for r in range(n_rows):
-                    slot[member[r]] = -1
-                n_rows = n_waiting = 0
+        s = slot[i]
+        if s < 0 and n_rows == rows:
+            _fold_back(WT, XB, C, at, n_rows, n_waiting)
+            new_reference(v, v_reference, way)
+            for r in range(n_rows):
+                slot[member[r]] = -1
+            n_rows = n_waiting = 0
+        if s < 0 or n_waiting - seen[s] > LAZY:
+            # this example and those that come up next: new ones join, and all are brought up to date together
             first = n_rows
-            last = min(rows, first + batch)
+            n_coming = 0
             for ahead in range(visit, min(visit + m, epochs * m)):
                 r = flat[ahead]
-                if slot[r] < 0 and not _safe(bounds[r], y[r], totals, both, positive, near):
-                    slot[r] = n_rows
-                    member[n_rows] = r
-                    seen[n_rows] = n_waiting
-                    XB[n_rows] = X[r]
+                q = slot[r]
+                if q >= 0 and (seen[q] < 0 or n_waiting - seen[q] <= LAZY):
+                    continue
+                if safe(known[r], way, both):
+                    continue
+                if q < 0:
+                    if n_rows == rows:
+                        continue
+                    q = n_rows
+                    slot[r] = q
+                    member[q] = r
+                    XB[q] = X[r]
                     n_rows += 1
-                    if n_rows == last:
-                        break
-            entered += n_rows - first
-            np.dot(XB[first:n_rows], WT, Z[first:n_rows])
-            if near:
-                for r in range(first, n_rows):
-                    row = gram[member[r]]
-                    for q in range(n_rows):
-                        K[r, q] = row[member[q]]
-                        K[q, r] = K[r, q]
-            else:
-                fresh = np.dot(XB[first:n_rows], XB[:n_rows].T)
-                for r in range(first, n_rows):
-                    for q in range(n_rows):
-                        K[r, q] = fresh[r - first, q]
-                        K[q, r] = K[r, q]
-            if n_waiting > 0:
-                cross = np.empty((n_rows - first, n_waiting), WT.dtype)
-                for r in range(first, n_rows):
-                    for u in range(n_waiting):
-                        cross[r - first, u] = K[r, at[u]]
-                Z[first:n_rows] += np.dot(cross, C[:n_waiting])
-        s = slot[i]
+                seen[q] = -1 - (0 if q >= first else seen[q])  # marked, so that it is taken once
+                coming[n_coming] = q
+                n_coming += 1
+                if n_coming == batch:
+                    break
+            for b in range(n_coming):
+                seen[coming[b]] = -1 - seen[coming[b]]
+            if n_rows > first:
+                entered += n_rows - first
+                np.dot(XB[first:n_rows], WT, Z[first:n_rows])
+                Z_reference[first:n_rows] = Z[first:n_rows]
+                if not near:
+                    fresh = np.dot(XB[first:n_rows], XB[:n_rows].T)
+                    for r in range(first, n_rows):
+                        for q in range(n_rows):
+                            K[r, q] = fresh[r - first, q]
+                            K[q, r] = K[r, q]
+            for start in range(0, n_waiting, SEGMENT):
+                stop = min(start + SEGMENT, n_waiting)
+                n_stale = 0
+                for b in range(n_coming):
+                    if seen[coming[b]] < stop:
+                        stale[n_stale] = coming[b]
+                        n_stale += 1
+                if n_stale == 0:
+                    continue
+                g = G[: n_stale * (stop - start)].reshape(n_stale, stop - start)
+                for b in range(n_stale):
+                    q = stale[b]
+                    for u in range(start, stop):
+                        if u < seen[q]:
+                            g[b, u - start] = 0
+                        elif near:
+                            g[b, u - start] = gram[member[q], member[at[u]]]
+                        else:
+                            g[b, u - start] = K[q, at[u]]
+                np.dot(g, C[start:stop], D[:n_stale])
+                for b in range(n_stale):
+                    q = stale[b]
+                    for j in range(L):
+                        Z[q, j] += D[b, j]
+            for b in range(n_coming):
+                seen[coming[b]] = n_waiting
+            s = slot[i]
         z = Z[s]
         if seen[s] < n_waiting:
             for u in range(seen[s], n_waiting):
-                weight[u] = K[s, at[u]]
+                weight[u] = gram[i, member[at[u]]] if near else K[s, at[u]]
             sum_rows(C, t, index, weight, seen[s], n_waiting, L)
             for j in range(L):
                 z[j] += t[j]
             seen[s] = n_waiting
         evaluated += 1
-        outcome = _visit(
-            i, z, v, v_low, v_high, c, t, y, eta, alpha, both, positive, gram, near, bounds, totals, guard, L
-        )
+        outcome = _visit(i, z, v, v_low, v_high, c, t, y, eta, alpha, both, known, way, guard, L)
         if outcome == 2:
             _fold_back(WT, XB, C, at, n_rows, n_waiting)
             return visit // m, total, evaluated, entered, DIVERGED
         if outcome == 1:
             for j in range(L):
                 C[n_waiting, j] = c[j]
+            _follow(
+                i, z, Z_reference[s], c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L
+            )
             at[n_waiting] = s
             n_waiting += 1
             used[i] += 1
             total += 1
             if n_waiting == waiting:
                 _fold_back(WT, XB, C, at, n_rows, n_waiting)
+                new_reference(v, v_reference, way)
                 for r in range(n_rows):
                     slot[member[r]] = -1
                 n_rows = n_waiting = 0
