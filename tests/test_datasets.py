@@ -205,6 +205,11 @@ def test_another_compression_of_the_same_arrays_is_mnist(small):
     assert len(mnist().x_train) == 60
 
 
+def test_what_is_kept_of_a_pair_cannot_be_written_to(small):
+    path = put(small, packed())
+    assert not any(array.flags.writeable for array in mnist_file._images(path, 0, 0, 2, 7))
+
+
 def test_a_file_replaced_on_disk_is_read_again(small):
     path = put(small, packed())
     mnist_pair()

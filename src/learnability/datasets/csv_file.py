@@ -43,7 +43,7 @@ def read(path: Path, label: str, budget: Budget) -> Raw:
     check_names(source, header, label)
     features = [name for name in header if name != label]
     budget.check(source, rows, len(features), about=len(sample) == SAMPLE)
-    rows = _lines(path)  # no fewer than there are rows
+    rows = _lines(path)
     budget.check(source, rows, len(features))
 
     where = header.index(label)
@@ -113,12 +113,12 @@ def _rows(stream: Any, separator: str) -> Iterator[list[str]]:
 
 
 def _lines(path: Path) -> int:
-    """How many lines the file has: at least as many as rows."""
+    """How many lines the file has: at least as many as rows, unless it mixes line ends."""
     feeds = returns = 0
     with path.open("rb") as stream:
         while block := stream.read(2**20):
             feeds += block.count(b"\n")
-            returns += block.count(b"\r") if feeds == 0 else 0
+            returns += block.count(b"\r")
     return max(feeds, returns) + 1
 
 
@@ -156,9 +156,8 @@ def _blocks(path: Path, separator: str, header: Sequence[str], other: dict[int, 
     with reader:
         while True:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "error", pd.errors.ParserWarning
-                )  # rows longer than the header: it would cut them
+                # Rows longer than the header, which would be cut.
+                warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = next(reader, None)
             if frame is None:
                 return
