@@ -1,4 +1,7 @@
 import math
+import os
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -148,6 +151,127 @@ def test_margin_of():
     assert margin_of([0.0, 0.0], [[1.0, 5.0]], [1]) == -math.inf
     for size in (5e-324, 1e-200, 1e300):
         assert margin_of([size, 0.0], [[1.0, 5.0], [-3.0, 1.0]], [1, -1]) == 1.0
+
+
+def nearest_by_nnls(signed):
+    """The distance of the convex hull from the origin, by non-negative least squares: another method."""
+    from scipy.optimize import nnls
+
+    u, _ = nnls(np.vstack([signed.T, np.ones(len(signed))]), np.append(np.zeros(signed.shape[1]), 1.0))
+    return float(np.linalg.norm(signed.T @ u) / u.sum())
+
+
+def separable_by_a_linear_programme(signed):
+    from scipy.optimize import linprog
+
+    m, d = signed.shape
+    return linprog(np.zeros(d), A_ub=-signed, b_ub=-np.ones(m), bounds=(None, None)).status == 0
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 60),
+    st.integers(1, 20),
+    st.sampled_from(["free", "whole", "planted", "flat"]),
+)
+def test_against_other_methods(seed, m, d, kind):
+    rng = np.random.default_rng(seed)
+    V = rng.integers(-2, 3, (m, d)).astype(float) if kind == "whole" else rng.standard_normal((m, d))
+    if kind == "flat":  # rank deficient, with a column of zeros
+        V = V[:, : max(1, d // 3)] @ rng.standard_normal((max(1, d // 3), d))
+        V[:, -1] = 0.0
+    y = rng.choice([-1.0, 1.0], m) if kind == "free" else np.where(V @ rng.standard_normal(d) >= 0, 1.0, -1.0)
+    result, signed = certified(V, y), y[:, None] * V
+    assert result.separable == separable_by_a_linear_programme(signed)
+    if result.separable:
+        assert result.margin == pytest.approx(nearest_by_nnls(signed), rel=1e-6)
+    assert np.count_nonzero(result.multipliers) <= d + 1
+
+
+@pytest.mark.parametrize("m", [3, 300, 30_000])
+def test_a_pair_that_coincides_with_opposite_labels_is_the_certificate(m):
+    rng = np.random.default_rng(m)
+    V = rng.standard_normal((m, 7))
+    y = np.where(V[:, 0] > 0, 1.0, -1.0)
+    V[m // 2] = V[-1]
+    V[-1, 3], V[m // 2, 3] = 0.0, -0.0
+    y[m // 2] = -y[-1]
+    result = certified(V, y)
+    np.testing.assert_array_equal(np.flatnonzero(result.multipliers), [m // 2, m - 1])
+    np.testing.assert_array_equal(result.multipliers[result.multipliers > 0], [0.5, 0.5])
+    assert result.upper == 0.0
+
+
+def test_the_shortest_certificate_comes_first():
+    V = np.array([[1.0, 2.0], [-1.0, -2.0], [3.0, 1.0], [3.0, 1.0], [0.0, -0.0], [3.0, 1.0]])
+    np.testing.assert_array_equal(certified(V, [1, 1, 1, -1, 1, 1]).multipliers, [0, 0, 0, 0, 1, 0])
+    np.testing.assert_array_equal(certified(V[:4], [1, 1, 1, -1]).multipliers, [0, 0, 0.5, 0.5])
+    np.testing.assert_array_equal(certified(V[:3], [1, 1, 1]).multipliers, [0.5, 0.5, 0])
+    np.testing.assert_array_equal(certified(np.zeros((3, 2)), [1, 1, -1]).multipliers, [1, 0, 0])
+    assert certified(V[2:4], [1, 1]).separable  # the same point twice with one label is no contradiction
+
+
+@pytest.mark.parametrize(("m", "d"), [(40, 200), (3, 5000), (200, 200), (1, 1)])
+def test_no_more_points_than_dimensions(m, d):
+    rng = np.random.default_rng(m)
+    V, y = rng.standard_normal((m, d)), rng.choice([-1.0, 1.0], m)
+    result = certified(V, y)
+    assert result.margin == pytest.approx(nearest_by_nnls(y[:, None] * V), rel=1e-9)
+
+
+def test_norms_that_differ_by_many_powers():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        V = rng.standard_normal((20, 5)) * 10.0 ** rng.uniform(-3, 3, (20, 1))
+        certified(V, np.where(V @ rng.standard_normal(5) >= 0, 1.0, -1.0))
+
+
+def planted(rng, m, d, gap):
+    """Points on both sides of a random hyperplane, the nearest ones facing each other: the margin is ``gap``."""
+    w = rng.standard_normal(d)
+    w /= np.linalg.norm(w)
+    V = rng.standard_normal((m, d))
+    y = rng.choice([-1.0, 1.0], m)
+    V += np.multiply.outer(y * (gap + np.abs(V @ w)) - V @ w, w)
+    V[0] = gap * w
+    y[0] = 1.0
+    return V, y
+
+
+def test_a_known_margin_of_many_points_in_seconds():
+    V, y = planted(np.random.default_rng(0), 5_000, 50, 1e-3)
+    start = time.perf_counter()
+    result = certified(V, y)
+    assert time.perf_counter() - start < 5
+    assert result.margin == pytest.approx(1e-3, rel=1e-9)
+    y[4321] *= -1
+    result = certified(V, y)
+    assert not result.separable
+    assert result.multipliers[4321] > 0
+    assert result.upper <= 1e-14 * np.linalg.norm(V, axis=1).max()
+
+
+def test_a_large_set_is_not_copied():
+    V, y = planted(np.random.default_rng(1), 60_000, 150, 1e-2)
+    tracemalloc.start()
+    result = hard_margin(V, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.margin == pytest.approx(1e-2, rel=1e-9)
+    assert peak < V.nbytes
+
+
+@pytest.mark.skipif("LEARNABILITY_DATA" not in os.environ, reason="LEARNABILITY_DATA names no folder with mnist.npz")
+def test_mnist_threes_against_fives():
+    with np.load(os.path.join(os.environ["LEARNABILITY_DATA"], "mnist.npz")) as data:
+        images, digits = data["x_train"].reshape(60_000, -1), data["y_train"]
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero((digits == 3) | (digits == 5)))
+    V, y = images[chosen].astype(float), np.where(digits[chosen] == 3, 1.0, -1.0)
+    assert not certified(V, y).separable
+    V, y = V[:4000] / np.linalg.norm(V[:4000], axis=1).max(), y[:4000]
+    result = certified(V, y)
+    assert result.gap <= 1e-12 * result.upper
+    assert result.margin == pytest.approx(0.0018089004, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.theory.margins_active import Solver
-from learnability.theory.margins_points import Points, contradiction
+from learnability.theory.margins_points import Points, contradictions
 
 __all__ = ["HardMargin", "hard_margin", "lift", "margin_of", "normalised"]
 
@@ -88,11 +88,11 @@ def normalised(name: str, array: FloatArray) -> tuple[FloatArray, float]:
         If the largest entry lies outside [1e-250, 1e250]: the results, which go with it or its inverse, would
         leave float64's range.
     """
-    unit = _unit(name, array)
+    unit = unit_of(name, array)
     return array / unit, unit
 
 
-def _unit(name: str, array: FloatArray) -> float:
+def unit_of(name: str, array: FloatArray) -> float:
     largest = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))  # no copy, as |array| would be
     if largest == 0.0:
         return 1.0
@@ -135,25 +135,32 @@ def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardM
     V = checks.matrix("V", V)
     y = checks.labels("y", y, length=len(V))
     tolerance = checks.real("tolerance", tolerance, above=0.0)
-    _unit("V", V)
+    unit_of("V", V)
     points = Points(V, y)
-    weights = contradiction(points)
-    if weights is not None:
+    shortest = next(contradictions(points), None)
+    if shortest:
+        weights = np.zeros(points.m)
+        weights[list(shortest)] = 1 / len(shortest)
         return certified(points, np.zeros(points.d), weights)
     solver = Solver(points, slack=min(tolerance, 1e-9) / 1000)
-    weights = solver.run(MAX_STEPS * (min(V.shape) + 100))
-    if weights is not None:
-        return certified(points, np.zeros(points.d), weights)
-    found = [certified(points, w, solver.multipliers()) for w in (solver.support.w, solver.support.raised())]
-    return max(found, key=lambda result: result.margin)
+    found = solver.run(MAX_STEPS * (min(V.shape) + 100))
+    if found is not None:
+        return certified(points, np.zeros(points.d), found)
+    multipliers = solver.multipliers()
+    both = [certified(points, w, multipliers) for w in (solver.support.w, solver.support.raised())]
+    return max(both, key=lambda result: result.margin)
 
 
-def certified(points: Points, w: FloatArray, multipliers: FloatArray) -> HardMargin:
-    """The result that a direction and convex multipliers prove, whatever they came from.
+def certified(
+    points: Points, w: FloatArray, multipliers: FloatArray, allowed: NDArray[np.bool_] | None = None
+) -> HardMargin:
+    """What a direction and convex multipliers prove about the points (or the allowed ones), wherever they came from.
 
-    ``w`` (d,) and ``multipliers`` (m,), >= 0 with sum 1, are those of the scaled points.
+    ``w`` (d,) and ``multipliers`` (m,), >= 0 with sum 1, are those of the scaled points; the result's are those of
+    the points as given, its multipliers without the points that do not count.
     """
-    margin = points.achieved(w)
+    counted = slice(None) if allowed is None else allowed
+    margin = points.achieved(w, allowed)
     upper = max(points.distance(multipliers), margin)  # equal at best: no negative gap from rounding
-    w = w / points.products(w).min() / points.unit if margin > 0 else np.zeros(points.d)
-    return HardMargin(margin * points.unit, upper * points.unit, w, multipliers)
+    w = w / points.products(w)[counted].min() / points.unit if margin > 0 else np.zeros(points.d)
+    return HardMargin(margin * points.unit, upper * points.unit, w, multipliers[counted])

@@ -85,7 +85,7 @@ class Support:
             rest = float(np.linalg.norm(z))
             terms = size + float(np.abs(r) @ self._lengths[:s])
             dependent = s == len(self.w) or rest <= _DEPENDENT * terms
-            full = np.inf if dependent else max(1.0 - float(p @ self.w), 0.0) / rest**2
+            full = np.inf if dependent else max(1.0 - float(p @ self.w), 0.0) / rest / rest
             blocking = np.flatnonzero(r > 4 * EPSILON * np.abs(r).max(initial=0.0))
             ratios = self._u[blocking] / r[blocking]
             t = min(full, float(ratios.min(initial=np.inf)))
@@ -204,7 +204,7 @@ class Solver:
     support : Support
         The state; ``support.w`` serves all points looked at once :meth:`run` returned ``None`` and ``solved``.
     allowed : array (m,) of bool
-        The points that count. A caller that takes away one of the support calls :meth:`drop`.
+        The points that count.
     """
 
     def __init__(self, points: Points, allowed: NDArray[np.bool_] | None = None, *, slack: float = 1e-12) -> None:
@@ -252,12 +252,19 @@ class Solver:
             self._join(worst)
         return None
 
+    def allow(self, index: NDArray[np.intp]) -> None:
+        """Let more points count: they join the working set."""
+        self.allowed[index] = True
+        self._join(index[~np.isin(index, self._index)])
+
     def multipliers(self) -> FloatArray:
         """The convex multipliers (m,) of the state; all equal as long as there is no support."""
         weights = np.zeros(self.points.m)
         weights[self.support.index] = self.support.multipliers
-        total = weights.sum()
-        return weights / total if total > 0 else np.full(self.points.m, 1.0 / self.points.m)
+        if not weights.any():
+            weights[self.allowed] = 1.0
+        weights /= weights.sum()
+        return weights
 
     def _rounding(self, rows: FloatArray) -> FloatArray:
         """How much of the products of these rows with w may be rounding."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
 
-__all__ = ["EPSILON", "IntArray", "Points", "contradiction"]
+__all__ = ["EPSILON", "IntArray", "Points", "contradictions"]
 
 IntArray = NDArray[np.intp]
 
@@ -50,6 +50,12 @@ class Points:
         rows *= self._y[index, None]
         return rows
 
+    def gather(self, index: IntArray) -> Iterator[FloatArray]:
+        """The points of the given indices, as blocks of rows."""
+        size = max(1, _BLOCK // self.d)
+        for lo in range(0, len(index), size):
+            yield self.rows(index[lo : lo + size])
+
     def blocks(self) -> Iterator[tuple[slice, FloatArray]]:
         """All points, a block of rows at a time, each with its place."""
         size = max(1, _BLOCK // self.d)
@@ -57,9 +63,13 @@ class Points:
             part = slice(lo, lo + size)
             yield part, self.rows(part)
 
-    def same_label(self, i: int, j: int) -> bool:
-        """Whether two points have the same label."""
-        return bool(self._y[i] == self._y[j])
+    def positive(self, k: int) -> bool:
+        """Whether the label of a point is +1."""
+        return bool(self._y[k] > 0)
+
+    def mirror(self, i: int, j: int) -> bool:
+        """Whether p_i = -p_j."""
+        return bool((self._y[i] * self._V[i] == -self._y[j] * self._V[j]).all())
 
     def products(self, w: FloatArray) -> FloatArray:
         """The products w . p_k, (m,)."""
@@ -77,47 +87,47 @@ class Points:
         index = np.flatnonzero(multipliers)
         return float(np.linalg.norm(multipliers[index] @ self.rows(index)))
 
-    def achieved(self, w: FloatArray) -> float:
-        """The margin min_k w . p_k / |w|, or 0 where a product's sign is within rounding."""
-        norm = float(np.linalg.norm(w))
-        if norm == 0.0:
-            return 0.0
-        least, size = np.inf, np.abs(w)
-        for _, rows in self.blocks():
-            products = rows @ w
-            least = min(least, float(products.min()))
-            if least <= 0 or (products <= (self.d + 2) * EPSILON * (np.abs(rows) @ size)).any():
-                return 0.0
-        return least / norm
+    def served(self, w: FloatArray) -> tuple[NDArray[np.bool_], FloatArray]:
+        """For each point: is w . p_k > 0 beyond the rounding of the product; and the product, both (m,)."""
+        size = (self.d + 2) * EPSILON * np.abs(w)
+        products, beyond = np.empty(self.m), np.empty(self.m, dtype=bool)
+        for part, rows in self.blocks():
+            products[part] = rows @ w
+            beyond[part] = products[part] > np.abs(rows) @ size
+        return beyond, products
+
+    def achieved(self, w: FloatArray, allowed: NDArray[np.bool_] | None = None) -> float:
+        """The margin min_k w . p_k / |w| over the allowed points, or 0 where a product's sign is within rounding."""
+        beyond, products = self.served(w)
+        if allowed is not None:
+            beyond, products = beyond[allowed], products[allowed]
+        return float(products.min()) / float(np.linalg.norm(w)) if beyond.all() else 0.0
 
 
-def contradiction(points: Points) -> FloatArray | None:
-    """Multipliers (m,) of the shortest certificates there are, or ``None``.
+def contradictions(points: Points) -> Iterator[tuple[int, ...]]:
+    """The shortest certificates that the points are not separable, no two with a point in common.
 
-    A zero point is on every hyperplane. Two points that coincide with opposite labels have p_i = -p_j, and so have
-    opposite points with the same label: no hyperplane through the origin has both on its right sides. The first
-    zero point comes first, then the first pair of the former kind, then of the latter.
+    A zero point lies on every hyperplane. Two points that coincide with opposite labels have p_i = -p_j, and so have
+    opposite points with the same label: no hyperplane through the origin has both on their right sides. All zero
+    points come first, then as many pairs of the former kind as can be had, then of the latter.
     """
-    zero = np.flatnonzero(points.norms == 0.0)
-    if zero.size:
-        return _weights(points.m, int(zero[0]))
-    seen: dict[int, list[int]] = {}
-    opposite: tuple[int, int] | None = None
-    for part, rows in points.blocks():
+    for zero in np.flatnonzero(points.norms == 0.0):
+        yield (int(zero),)
+    own, mirrored = [], []
+    for _, rows in points.blocks():
         rows += 0.0  # -0.0 becomes 0.0: equal numbers, equal bytes
-        negated = 0.0 - rows
-        for i, (row, mirror) in enumerate(zip(rows, negated, strict=True), part.start):
-            for j in seen.get(hash(mirror.tobytes()), ()):
-                if np.array_equal(points.rows(slice(j, j + 1))[0], mirror):
-                    if points.same_label(i, j):
-                        opposite = opposite or (j, i)
-                    else:
-                        return _weights(points.m, j, i)
-            seen.setdefault(hash(row.tobytes()), []).append(i)
-    return _weights(points.m, *opposite) if opposite else None
-
-
-def _weights(m: int, *support: int) -> FloatArray:
-    weights = np.zeros(m)
-    weights[list(support)] = 1.0 / len(support)
-    return weights
+        own += [hash(row.tobytes()) for row in rows]
+        mirrored += [hash(row.tobytes()) for row in 0.0 - rows]
+    paired = points.norms == 0.0
+    for same in (False, True):
+        waiting: dict[tuple[int, bool], list[int]] = {}
+        for i in map(int, np.flatnonzero(~paired)):
+            label = points.positive(i)
+            candidates = waiting.get((mirrored[i], label == same), [])
+            match = next((n for n, j in enumerate(candidates) if points.mirror(i, j)), None)
+            if match is None:
+                waiting.setdefault((own[i], label), []).append(i)
+            else:
+                j = candidates.pop(match)
+                paired[[i, j]] = True
+                yield (j, i)
