@@ -229,6 +229,32 @@ def test_a_mixed_gadget_keeps_its_steps_small_on_both_sides():
         np.testing.assert_allclose(outputs, np.concatenate([values, np.zeros(38)]), atol=1e-6)
 
 
+def test_a_group_must_be_independent_and_alone_in_its_span():
+    Z = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    for make in (
+        lambda group: gadgets.same_sign(Z, group, 1.0, 0.1, np.random.default_rng(0)),
+        lambda group: gadgets.mixed(Z, group, np.ones(len(group)), 0.1, np.random.default_rng(0)),
+    ):
+        with pytest.raises(gadgets.Degenerate, match="points 0, 1, 2 are linearly dependent"):
+            make(np.array([0, 1, 2]))
+        with pytest.raises(gadgets.Degenerate, match="points 1 lie in the span of points 0, 2"):
+            make(np.array([0, 2]))
+        make(np.array([0, 3]))
+
+
+def test_the_best_of_several_tries_is_kept_and_held_to_the_tolerance():
+    better = 0
+    for seed in range(10):
+        X, y = np.random.default_rng(seed).standard_normal((60, 3)), np.tile([1.0, -1.0], 30)
+        named = {"alpha": 0.1, "construction": "mixed"}
+        one, many = (memorise(X, y, rng=np.random.default_rng(seed), tries=tries, **named) for tries in (1, 8))
+        assert many.residual <= one.residual
+        better += many.residual < one.residual
+    assert better
+    with pytest.raises(ValueError, match=r"mixed: \|N\(x_i\) - y_i\| is up to .*, tolerance 1e-18"):
+        memorise(X, y, rng=np.random.default_rng(0), tolerance=1e-18, **named)
+
+
 def test_more_units_than_points_are_no_obstacle():
     rng = np.random.default_rng(15)
     X, y = rng.standard_normal((10, 3)), rng.choice([-1.0, 1.0], 10)
