@@ -31,6 +31,7 @@ COLUMNS = ("epoch", "updates", "train_error", "test_error", "hinge_loss", "norm"
 _ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
 _GRAM_BYTES = 2**27
 _REFERENCE_UPDATES = 64
+_STRETCH = 64  # epochs
 _BLOCK_BYTES = 2**26
 _OUTCOMES = {
     kernels.BUDGET: Outcome.BUDGET_REACHED,
@@ -180,7 +181,7 @@ def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.G
     for stop in stops:
         while epoch < stop and status == kernels.BUDGET:
             # growing stretches: the form is chosen anew at the start of each
-            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), max(1, epoch))
+            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), min(max(1, epoch), _STRETCH))
             order = visits(rng, m, stretch, engine.order)
             while len(order) and status == kernels.BUDGET:
                 ran, status = engine.run(order)
@@ -255,6 +256,7 @@ class _Engine:
         weights = (self.WT, self.v, self.v_low, self.v_high)
         rest = (self.v_reference, self.y, order, self.eta, self.alpha, self.both, self.known, self.way, self.guard)
         kernels.new_reference(self.v, self.v_reference, self.way)
+        self.way[kernels.WEIGHT] = np.linalg.norm(self.WT) * (1 + self.guard)
         if blocked:
             ran, made, seen, _, status = kernels.blocked(
                 *weights, self.X, self.gram, self.near, *rest, self.used, *self._block()

@@ -60,10 +60,13 @@ def _fold(t, L):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def safe(known, way, both):  # type: ignore[no-untyped-def]
-    """Whether the margin of the example with this row of ``known`` is certainly above 1."""
+def safe(known, way, both, further=0.0):  # type: ignore[no-untyped-def]
+    """Whether the margin of the example with this row of ``known`` is certainly above 1.
+
+    And would be if |v| |W - W'| were larger by ``further``.
+    """
     norm = known[NORM]
-    low = known[LOW] - norm * (way[WAY] - known[WAY_AT] + way[SIZE] * way[DISTANCE])
+    low = known[LOW] - norm * (way[WAY] - known[WAY_AT] + way[SIZE] * way[DISTANCE] + further)
     if both:
         reach = known[REACH] + norm * (way[DRIFT] - known[DRIFT_AT])
         low -= (way[TURN] - known[TURN_AT] + way[TURNED]) * reach
@@ -82,14 +85,12 @@ def new_reference(v, v_reference, way):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _visit(  # type: ignore[no-untyped-def]
-    i, z, v, v_low, v_high, c, t, y, eta, alpha, both, known, way, guard, L
-):  # fmt: skip
-    """The visit of example i with pre-activations z: 0 no update, 1 update, 2 diverged.
+def _look(label, known, z, v, distance, turned, c, t, alpha, both, way, guard, L):  # type: ignore[no-untyped-def]
+    """The margin by pre-activations z and output weights v, and what it says of the margin at the reference.
 
-    An update leaves in c the coefficients by which x_i enters the rows of W, and sigma(z) in t.
+    ``known`` is the example's row; distance and turned are |W - W'| and |v - v'| from the reference. Leaves the slopes
+    in c and sigma(z) in t.
     """
-    label = y[i]
     one, zero = z.dtype.type(1), z.dtype.type(0)
     if alpha > 0:
         for j in range(L):
@@ -97,32 +98,41 @@ def _visit(  # type: ignore[no-untyped-def]
     else:
         for j in range(L):
             c[j] = one if z[j] > zero else zero
-    for j in range(L):
-        t[j] = v[j] * (c[j] * z[j])
-    margin = label * _fold(t, L)
-    if not abs(margin) < 1e30:
-        return 2
     reach = 0.0
     if both:
         for j in range(L):
             t[j] = (c[j] * z[j]) * (c[j] * z[j])
         reach = np.sqrt(np.float64(_fold(t, L)))
-    norm = known[i, NORM]
-    # what holds now, moved back to the reference, may be less than what is known of it
-    low = margin - guard * (1.0 + way[SIZE] * (way[WEIGHT] + way[DISTANCE]) * norm) - norm * way[SIZE] * way[DISTANCE]
+    for j in range(L):
+        t[j] = v[j] * (c[j] * z[j])
+    margin = label * _fold(t, L)
+    norm = known[NORM]
+    low = margin - guard * (1.0 + way[SIZE] * (way[WEIGHT] + distance) * norm) - norm * way[SIZE] * distance
+    before = known[LOW] - norm * (way[WAY] - known[WAY_AT])
     if both:
-        reach = reach * (1.0 + guard) + norm * way[DISTANCE]
-        low -= way[TURNED] * reach
-    before = known[i, LOW] - norm * (way[WAY] - known[i, WAY_AT])
-    if both:
-        before -= (way[TURN] - known[i, TURN_AT]) * (known[i, REACH] + norm * (way[DRIFT] - known[i, DRIFT_AT]))
+        reach = reach * (1.0 + guard) + norm * distance
+        low -= turned * reach
+        before -= (way[TURN] - known[TURN_AT]) * (known[REACH] + norm * (way[DRIFT] - known[DRIFT_AT]))
     if not before > low:
-        known[i, LOW] = low
-        known[i, REACH] = reach
-        known[i, WAY_AT] = way[WAY]
-        known[i, DRIFT_AT] = way[DRIFT]
-        known[i, TURN_AT] = way[TURN]
-    if not margin < 1 or norm == 0.0:
+        known[LOW] = low
+        known[REACH] = reach
+        known[WAY_AT] = way[WAY]
+        known[DRIFT_AT] = way[DRIFT]
+        known[TURN_AT] = way[TURN]
+    return margin
+
+
+@njit(cache=True, inline="always")
+def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: ignore[no-untyped-def]
+    """The visit of example i with pre-activations z: 0 no update, 1 update, 2 diverged.
+
+    An update leaves in c the coefficients by which x_i enters the rows of W, and sigma(z) in t.
+    """
+    label = y[i]
+    margin = _look(label, known[i], z, v, way[DISTANCE], way[TURNED], c, t, alpha, both, way, guard, L)
+    if not abs(margin) < 1e30:
+        return 2
+    if not margin < 1 or known[i, NORM] == 0.0:
         return 0
     moves = False
     step = eta * label
@@ -185,7 +195,7 @@ def direct(  # type: ignore[no-untyped-def]
                 continue
             sum_rows(WT, z, columns, values, indptr[i], indptr[i + 1], L)
             evaluated += 1
-            outcome = _visit(i, z, v, v_low, v_high, c, t, y, eta, alpha, both, known, way, guard, L)
+            outcome = _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L)
             if outcome == 2:
                 return e, total, evaluated, DIVERGED
             if outcome == 1:
@@ -231,7 +241,7 @@ def blocked(  # type: ignore[no-untyped-def]
     member, seen = np.empty(rows, np.int64), np.empty(rows, np.int64)
     slot = np.full(m, -1, np.int64)
     at = np.empty(waiting, np.int64)  # slot of each waiting update
-    coming, stale = np.empty(batch, np.int64), np.empty(batch, np.int64)
+    coming, stale, kept_rows = np.empty(batch, np.int64), np.empty(batch, np.int64), np.empty(rows, np.int64)
     index = np.arange(waiting).astype(np.int32)
     weight = np.empty(waiting, WT.dtype)
     n_rows = n_waiting = 0
@@ -282,39 +292,17 @@ def blocked(  # type: ignore[no-untyped-def]
             if n_rows > first:
                 entered += n_rows - first
                 np.dot(XB[first:n_rows], WT, Z[first:n_rows])
-                Z_reference[first:n_rows] = Z[first:n_rows]
+                for q in range(first, n_rows):
+                    Z_reference[q] = Z[q]
+                    r = member[q]
+                    _look(y[r], known[r], Z[q], v_reference, 0.0, 0.0, c, t, alpha, both, way, guard, L)
                 if not near:
                     fresh = np.dot(XB[first:n_rows], XB[:n_rows].T)
                     for r in range(first, n_rows):
                         for q in range(n_rows):
                             K[r, q] = fresh[r - first, q]
                             K[q, r] = K[r, q]
-            for start in range(0, n_waiting, SEGMENT):
-                stop = min(start + SEGMENT, n_waiting)
-                n_stale = 0
-                for b in range(n_coming):
-                    if seen[coming[b]] < stop:
-                        stale[n_stale] = coming[b]
-                        n_stale += 1
-                if n_stale == 0:
-                    continue
-                g = G[: n_stale * (stop - start)].reshape(n_stale, stop - start)
-                for b in range(n_stale):
-                    q = stale[b]
-                    for u in range(start, stop):
-                        if u < seen[q]:
-                            g[b, u - start] = 0
-                        elif near:
-                            g[b, u - start] = gram[member[q], member[at[u]]]
-                        else:
-                            g[b, u - start] = K[q, at[u]]
-                np.dot(g, C[start:stop], D[:n_stale])
-                for b in range(n_stale):
-                    q = stale[b]
-                    for j in range(L):
-                        Z[q, j] += D[b, j]
-            for b in range(n_coming):
-                seen[coming[b]] = n_waiting
+            _refresh(coming, n_coming, n_waiting, Z, C, at, member, seen, gram, near, K, G, D, stale)
             s = slot[i]
         z = Z[s]
         if seen[s] < n_waiting:
@@ -325,7 +313,7 @@ def blocked(  # type: ignore[no-untyped-def]
                 z[j] += t[j]
             seen[s] = n_waiting
         evaluated += 1
-        outcome = _visit(i, z, v, v_low, v_high, c, t, y, eta, alpha, both, known, way, guard, L)
+        outcome = _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L)
         if outcome == 2:
             _fold_back(WT, XB, C, at, n_rows, n_waiting)
             return visit // m, total, evaluated, entered, DIVERGED
@@ -340,13 +328,69 @@ def blocked(  # type: ignore[no-untyped-def]
             used[i] += 1
             total += 1
             if n_waiting == waiting:
+                # a new block, with those members that will be needed again
+                kept = 0
+                ahead_distance = 2.0 * way[SIZE] * way[DISTANCE]
+                for q in range(n_rows):
+                    r = member[q]
+                    keep = kept < rows - batch and not safe(known[r], way, both, ahead_distance)
+                    slot[r] = kept if keep else -1
+                    if keep:
+                        kept_rows[kept] = q
+                        kept += 1
+                for start in range(0, kept, batch):
+                    n_coming = min(batch, kept - start)
+                    coming[:n_coming] = kept_rows[start : start + n_coming]
+                    _refresh(coming, n_coming, n_waiting, Z, C, at, member, seen, gram, near, K, G, D, stale)
                 _fold_back(WT, XB, C, at, n_rows, n_waiting)
                 new_reference(v, v_reference, way)
-                for r in range(n_rows):
-                    slot[member[r]] = -1
-                n_rows = n_waiting = 0
+                for q in range(kept):
+                    o = kept_rows[q]
+                    r = member[o]
+                    member[q], seen[q] = r, 0
+                    Z[q] = Z[o]
+                    XB[q] = XB[o]
+                    Z_reference[q] = Z[q]
+                    _look(y[r], known[r], Z[q], v, 0.0, 0.0, c, t, alpha, both, way, guard, L)
+                    if not near:
+                        for a in range(q + 1):
+                            K[q, a] = K[o, kept_rows[a]]
+                            K[a, q] = K[q, a]
+                n_rows, n_waiting = kept, 0
     _fold_back(WT, XB, C, at, n_rows, n_waiting)
     return epochs, total, evaluated, entered, CONVERGED if total == before else BUDGET
+
+
+@njit(cache=True)
+def _refresh(coming, n_coming, n_waiting, Z, C, at, member, seen, gram, near, K, G, D, stale):  # type: ignore[no-untyped-def]
+    """Bring the rows ``coming`` of Z up to date by all waiting updates, with matrix products."""
+    L = Z.shape[1]
+    for start in range(0, n_waiting, SEGMENT):
+        stop = min(start + SEGMENT, n_waiting)
+        n_stale = 0
+        for b in range(n_coming):
+            if seen[coming[b]] < stop:
+                stale[n_stale] = coming[b]
+                n_stale += 1
+        if n_stale == 0:
+            continue
+        g = G[: n_stale * (stop - start)].reshape(n_stale, stop - start)
+        for b in range(n_stale):
+            q = stale[b]
+            for u in range(start, stop):
+                if u < seen[q]:
+                    g[b, u - start] = 0
+                elif near:
+                    g[b, u - start] = gram[member[q], member[at[u]]]
+                else:
+                    g[b, u - start] = K[q, at[u]]
+        np.dot(g, C[start:stop], D[:n_stale])
+        for b in range(n_stale):
+            q = stale[b]
+            for j in range(L):
+                Z[q, j] += D[b, j]
+    for b in range(n_coming):
+        seen[coming[b]] = n_waiting
 
 
 @njit(cache=True)
