@@ -214,9 +214,9 @@ def test_the_loss_of_a_whole_set_is_not_convex(seed, alpha, k, v):
 
 
 def test_the_three_widths_of_theorem_7():
-    for statement, width in (("stated", 8), ("proof", 16), ("least", 6)):
+    for statement, width in (("stated", 8), ("proof", 18), ("least", 7)):
         for k, verdict in ((width, Verdict.HOLDS), (width - 1, Verdict.OUTSIDE)):
-            found = theory.theorem7(n=30, d=5, k=k, statement=statement, positive=10, residual=1e-9)
+            found = theory.theorem7(n=31, d=5, k=k, statement=statement, positive=10, residual=1e-9)
             assert (found.verdict, found.kind) == (verdict, Kind.EXACT), (statement, k)
             assert found.id == f"separable/thm7[{statement}]"
     assert theory.theorem7(n=30, d=5, k=8, residual=1e-3).verdict is Verdict.VIOLATED
