@@ -362,9 +362,9 @@ def test_failure_probability_is_the_closed_form(d, k):
 
 
 def test_failure_probability_without_cancellation():
-    assert theory.failure_probability(3, 200) == pytest.approx(3 * 2.0**-200, rel=1e-12)
+    assert theory.failure_probability(3, 200) == pytest.approx(3 * 2.0**-200, rel=1e-12, abs=0)
     assert theory.failure_probability(10**9, 1) == 1.0
-    assert theory.failure_probability(10, 10**6) == 0.0
+    assert theory.failure_probability(10, 10**400) == 0.0
 
 
 @given(st.integers(1, 10**6), st.floats(1e-9, 0.999))
@@ -416,6 +416,20 @@ def test_theorem9_frequencies():
     assert theorem9(k=40, failures=1)["thm9"].verdict is Verdict.VIOLATED
     assert theorem9(k=40, failures=0)["thm9"].verdict is Verdict.HOLDS
     assert {g.verdict for g in theorem9(draws=None, k=3).values()} == {Verdict.NOT_MEASURED, Verdict.OUTSIDE}
+
+
+def test_theorem9_promises_nothing_between_the_thresholds():
+    below, above = (theory.width_threshold(64, 0.1, side=side) for side in ("failure", "success"))
+    for k in range(1, 14):
+        found = theorem9(k=k, failures=500)
+        assert (found["thm9-failure"].verdict is Verdict.OUTSIDE) == (k > below)
+        assert (found["thm9-success"].verdict is Verdict.OUTSIDE) == (k < above)
+
+
+def test_a_rare_failure_may_come_up_more_often_than_expected():
+    few = [theory.theorem9(d=8, k=8, failures=failures, draws=200)[0] for failures in (0, 14, 40)]
+    assert few[0].bound == pytest.approx(0.0308, rel=0.01)
+    assert [g.verdict for g in few] == [Verdict.HOLDS, Verdict.HOLDS, Verdict.VIOLATED]
 
 
 def test_chance_is_one_in_a_million_on_each_side():

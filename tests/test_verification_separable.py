@@ -205,6 +205,19 @@ def test_another_distribution_of_starts_is_caught(monkeypatch):
     assert found["separable/thm9-dead[d=8..128]"] is Verdict.HOLDS
 
 
+def test_a_run_that_ends_otherwise_than_its_dead_examples_say_is_caught(monkeypatch):
+    real = separable_relu.by_coordinates
+
+    def lucky(W, eta):
+        ends = real(W, eta)
+        return ends._replace(outputs=np.maximum(ends.outputs, 1.0))
+
+    monkeypatch.setattr(separable_relu, "by_coordinates", lucky)
+    found = {g.id: g.verdict for g in separable_relu.probability("smoke")}
+    assert found["separable/thm9-dead[d=8..128]"] is Verdict.VIOLATED
+    assert found["separable/thm9[d=8..128]"] is Verdict.VIOLATED
+
+
 def test_larger_starts_than_said_are_caught(monkeypatch):
     real = separable_relu._start
     monkeypatch.setattr(separable_relu, "_start", lambda draw, d, k, C: real(draw, d, k, 9 * C))

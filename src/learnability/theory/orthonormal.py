@@ -25,7 +25,7 @@ CHANCE = 1e-6
 def failure_probability(d: int, k: int) -> float:
     """P(SGD does not reach a global minimum) = P(K_0 is not empty) = 1 - (1 - 2^-k)^d, without cancellation."""
     d, k = _sizes(d, k)
-    return -math.expm1(d * math.log1p(-math.ldexp(1.0, -min(k, 2000))))
+    return -math.expm1(d * math.log1p(-math.ldexp(1.0, -k)))
 
 
 def width_threshold(d: int, delta: float, *, side: str) -> float:

@@ -29,7 +29,7 @@ PAPER = "Brutzkus et al."
 PROJECT = f"this project, on {PAPER}"
 EPOCHS = 10**6
 DELTA = 0.1
-DRAWS = {"smoke": 29, "laptop": 60}
+DRAWS = {"smoke": 29, "laptop": 40}
 """29 samples without a failure are the fewest that say anything of a tenth: .9^29 < .05."""
 TESTED = 5000
 
