@@ -1,0 +1,271 @@
+"""The two-layer engine against the reference: equal decisions, equal weights, whatever the form."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learnability.networks.separable import TwoLayer, forward, initial
+from learnability.problems.separable import lower_bound_sequence, lower_bound_weights, orthonormal_set
+from learnability.training import two_layer
+from learnability.training.orders import visits
+from learnability.training.reference import two_layer_epoch
+from learnability.training.two_layer import train
+
+
+def sample(seed: int, m: int, d: int, k: int, positive: bool = False):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, d))
+    if positive:
+        X = np.abs(X) * (rng.random((m, d)) < 0.6)
+    X /= max(np.linalg.norm(X, axis=1).max(), 1e-3)
+    y = np.where(X @ rng.standard_normal(d) >= 0, 1.0, -1.0)
+    return initial(rng, d, k), X, y
+
+
+def oracle(params, X, y, *, epochs, order="shuffle", seed=5, **options):
+    """Weights, updates and updates of each example by the reference, over the same visits."""
+    rows = visits(np.random.default_rng(seed), len(y), epochs, order)
+    used = np.zeros(len(y), dtype=int)
+    for row in rows:
+        params, updated = two_layer_epoch(params, X, y, row, **options)
+        np.add.at(used, row[updated], 1)
+    return params, used
+
+
+def same(run, expected, used, tolerance=1e-9):
+    assert run.updates == used.sum()
+    assert np.array_equal(run.used, used)
+    assert run.examples_used == np.count_nonzero(used)
+    for got, want in zip(run.params, expected, strict=True):
+        assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
+
+
+def tiny_blocks(monkeypatch, waiting, rows, batch, gram=True):
+    monkeypatch.setattr(two_layer._Engine, "_block", lambda self: (waiting, rows, batch))
+    if not gram:
+        monkeypatch.setattr(two_layer, "_GRAM_BYTES", 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    m=st.integers(1, 50),
+    d=st.integers(1, 12),
+    k=st.integers(1, 20),
+    alpha=st.sampled_from([0.0, 0.01, 0.1, 0.5, 0.9]),
+    eta=st.sampled_from([0.01, 0.1, 0.5]),
+    layers=st.sampled_from(["first", "both"]),
+    order=st.sampled_from(["shuffle", "iid", "cyclic"]),
+    form=st.sampled_from(["direct", "blocked"]),
+    positive=st.booleans(),
+)
+def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, positive):
+    params, X, y = sample(seed, m, d, k, positive)
+    run = train(
+        params, X, y, eta=eta, alpha=alpha, rng=np.random.default_rng(5), epochs=25, layers=layers, order=order, form=form
+    )
+    expected, used = oracle(params, X, y, epochs=run.epochs, order=order, eta=eta, alpha=alpha, layers=layers)
+    same(run, expected, used)
+
+
+@pytest.mark.parametrize("layers", ["first", "both"])
+@pytest.mark.parametrize(
+    ("waiting", "rows", "batch", "gram"),
+    [(1, 1, 1, True), (3, 5, 2, True), (3, 5, 2, False), (7, 16, 4, False), (40, 100, 8, True), (500, 100, 100, False)],
+)
+def test_blocks_of_any_shape(monkeypatch, layers, waiting, rows, batch, gram):
+    tiny_blocks(monkeypatch, waiting, rows, batch, gram)
+    for seed in range(4):
+        params, X, y = sample(seed, 80, 10, 9, positive=seed % 2 == 0)
+        options = {"eta": 0.1, "alpha": 0.1, "layers": layers}
+        run = train(params, X, y, rng=np.random.default_rng(5), epochs=120, form="blocked", **options)
+        same(run, *oracle(params, X, y, epochs=run.epochs, **options))
+        assert run.forms == {"direct": 0, "blocked": run.epochs}
+
+
+def test_a_long_run_skips_most_visits_and_changes_none():
+    params, X, y = sample(3, 200, 15, 20)
+    options = {"eta": 0.1, "alpha": 0.1, "layers": "first"}
+    expected, used = oracle(params, X, y, epochs=300, **options)
+    for form in ("direct", "blocked"):
+        run = train(params, X, y, rng=np.random.default_rng(5), epochs=300, form=form, **options)
+        assert run.skipped > 0.4
+        same(run, expected, used)
+
+
+def test_gradient_is_that_of_automatic_differentiation():
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    jax.config.update("jax_enable_x64", True)
+    params, X, y = sample(1, 12, 6, 4)
+
+    def loss(W, v, x, label):
+        z = W @ x
+        return jnp.maximum(1 - label * (v @ jnp.where(z >= 0, z, 0.1 * z)), 0)
+
+    gradient = jax.grad(loss, argnums=(0, 1))
+    W, v = params
+    order = visits(np.random.default_rng(5), 12, 20, "shuffle")
+    for i in order.reshape(-1):
+        dW, dv = gradient(W, v, X[i], y[i])
+        W, v = W - 0.3 * np.asarray(dW), v - 0.3 * np.asarray(dv)
+    run = train(params, X, y, eta=0.3, alpha=0.1, rng=np.random.default_rng(5), epochs=20, layers="both")
+    np.testing.assert_allclose(run.params.W, W, atol=1e-12)
+    np.testing.assert_allclose(run.params.v, v, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["direct", "blocked"])
+def test_ties_on_the_lower_bound_sequence_fall_as_in_exact_arithmetic(form):
+    """Steps and slopes that are dyadic: every float64 number is exact, and margins meet 1 exactly."""
+    X, y = lower_bound_sequence(4)
+    k, v = 2, 0.5
+    W = np.round(lower_bound_weights(4, k, 1.0) * 8) / 8
+    start = TwoLayer(W, np.repeat([v, -v], k))
+    exact = TwoLayer(*(np.vectorize(Fraction, otypes=[object])(part) for part in start))
+    Xe = np.vectorize(lambda a: Fraction(int(a)), otypes=[object])(X)
+    for eta in (0.125, 0.5, 1.0, 8.0):
+        run = train(start, X, y, eta=eta, alpha=0.25, rng=np.random.default_rng(0), epochs=500, order="cyclic", form=form)
+        params, total = exact, 0
+        for row in visits(np.random.default_rng(0), 4, run.epochs, "cyclic"):
+            params, updated = two_layer_epoch(
+                params, Xe, y.astype(int), row, eta=Fraction(eta), alpha=Fraction(1, 4), layers="first"
+            )
+            total += updated.sum()
+        assert run.outcome == "converged"
+        assert run.updates == total
+        assert np.array_equal(run.params.W, params.W.astype(float))
+
+
+def test_float32_follows_float64():
+    params, X, y = sample(2, 60, 10, 40)
+    options = {"eta": 0.1, "alpha": 0.1, "rng": np.random.default_rng(5), "epochs": 3}
+    double = train(params, X, y, **options)
+    for form in ("direct", "blocked"):
+        options["rng"] = np.random.default_rng(5)
+        single = train(params, X, y, dtype="float32", form=form, **options)
+        assert abs(single.updates - double.updates) <= 2
+        assert single.params.W.dtype == np.float64
+        if single.updates == double.updates:
+            np.testing.assert_allclose(single.params.W, double.params.W, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", ["shuffle", "iid", "cyclic"])
+def test_ends_at_a_global_minimum_with_the_leaky_relu(order):
+    params, X, y = sample(0, 30, 8, 6)
+    margin = np.abs(X @ np.linalg.lstsq(X, y, rcond=None)[0])
+    assert margin.min() > 0
+    run = train(
+        params, X, y, eta=0.5, alpha=0.2, rng=np.random.default_rng(1), epochs=50_000, order=order, test=(X, y)
+    )
+    assert run.outcome == "converged"
+    assert run.final("hinge_loss") == run.final("train_error") == run.final("test_error") == 0
+    assert (y * forward(run.params, X, alpha=0.2)).min() >= 1 - 1e-9
+    assert run.ratios == (1.0, 1.0)
+
+
+def test_a_relu_network_stays_where_all_its_units_are_dead():
+    X, y = orthonormal_set(6)
+    W = -np.abs(np.random.default_rng(0).standard_normal((4, 6)))
+    start = TwoLayer(W, np.array([1.0, 1.0, -1.0, -1.0]))
+    for form in ("direct", "blocked"):
+        for order in ("shuffle", "iid"):
+            run = train(
+                start, X, y, eta=0.1, alpha=0.0, rng=np.random.default_rng(0), epochs=50, order=order, form=form
+            )
+            assert run.outcome == "converged"
+            assert run.updates == 0
+            assert run.final("hinge_loss") == 1.0
+            assert np.array_equal(run.params.W, W)
+
+
+def test_ratios_are_the_extremes_over_all_steps():
+    params, X, y = sample(4, 25, 6, 5)
+    run = train(params, X, y, eta=0.2, alpha=0.1, rng=np.random.default_rng(5), epochs=40, layers="both")
+    low = high = np.ones(10)
+    state = params
+    for row in visits(np.random.default_rng(5), 25, run.epochs, "shuffle"):
+        for i in row:
+            state, _ = two_layer_epoch(state, X, y, np.array([i]), eta=0.2, alpha=0.1, layers="both")
+            ratio = state.v / params.v
+            low, high = np.minimum(low, ratio), np.maximum(high, ratio)
+    assert run.ratios == pytest.approx((low.min(), high.max()), rel=1e-12)
+
+
+def test_columns_are_what_they_say():
+    params, X, y = sample(5, 40, 7, 8)
+    _, X_test, y_test = sample(6, 30, 7, 8)
+    run = train(
+        params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=9, record=[0, 2, 9], test=(X_test, y_test)
+    )
+    assert list(run.columns) == list(two_layer.COLUMNS)
+    state = params
+    rows = visits(np.random.default_rng(5), 40, 9, "shuffle")
+    done = updates = 0
+    for row in run.rows():
+        for order in rows[done : row["epoch"]]:
+            state, updated = two_layer_epoch(state, X, y, order, eta=0.1, alpha=0.1, layers="first")
+            updates += updated.sum()
+        done = row["epoch"]
+        margins = y * forward(state, X, alpha=0.1)
+        assert row["updates"] == updates
+        assert row["train_error"] == np.mean(margins <= 0)
+        assert row["test_error"] == np.mean(y_test * forward(state, X_test, alpha=0.1) <= 0)
+        assert row["hinge_loss"] == pytest.approx(np.maximum(1 - margins, 0).mean(), rel=1e-9)
+        assert row["norm"] == pytest.approx(np.linalg.norm(state.W), rel=1e-9)
+
+
+def test_recording_changes_no_decision():
+    params, X, y = sample(7, 50, 9, 30)
+    runs = [
+        train(params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=40, record=record, form="blocked")
+        for record in (None, [40], range(41))
+    ]
+    assert len({run.updates for run in runs}) == 1
+    np.testing.assert_allclose(runs[0].params.W, runs[2].params.W, rtol=1e-9)
+
+
+def test_divergence_is_said():
+    params, X, y = sample(8, 20, 5, 4)
+    y = np.where(np.arange(20) % 2, 1.0, -1.0)
+    run = train(params, X, y, eta=30.0, alpha=0.1, rng=np.random.default_rng(5), epochs=500, layers="both")
+    assert run.outcome == "diverged"
+    assert np.isfinite(run.columns["hinge_loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"params": (1, 2)}, "params must be a TwoLayer"),
+        ({"params": TwoLayer(np.ones((2, 3)), np.array([1.0, 0.0]))}, "params.v must have no zero entry"),
+        ({"X": np.ones((4, 2))}, "X must have 3 columns"),
+        ({"y": np.array([1, -1, 1, 0])}, "y must hold labels"),
+        ({"eta": 0}, "eta must be > 0"),
+        ({"alpha": 1.0}, "alpha must be < 1"),
+        ({"alpha": -0.1}, "alpha must be >= 0"),
+        ({"rng": 3}, "rng must be a numpy.random.Generator"),
+        ({"epochs": -1}, "epochs must be >= 0"),
+        ({"layers": "second"}, "layers must be one of"),
+        ({"order": "random"}, "order must be one of"),
+        ({"dtype": "float16"}, "dtype must be one of"),
+        ({"form": "cached"}, "form must be one of"),
+        ({"test": np.ones(3)}, "test must be a pair"),
+        ({"record": [99]}, "record must be <= 5"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    good = {
+        "params": TwoLayer(np.ones((2, 3)), np.array([1.0, -1.0])),
+        "X": np.ones((4, 3)),
+        "y": np.array([1, -1, 1, -1]),
+        "eta": 0.1,
+        "alpha": 0.1,
+        "rng": np.random.default_rng(0),
+        "epochs": 5,
+    }
+    with pytest.raises(ValueError, match=message):
+        train(**{**good, **change})
