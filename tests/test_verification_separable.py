@@ -109,6 +109,40 @@ def test_other_steps_than_the_proofs_are_caught(monkeypatch, factor, broken):
     assert {g.id.partition("[")[0] for g in found if g.verdict is Verdict.VIOLATED} == broken
 
 
+@pytest.mark.parametrize("layers", ["first", "both"])
+def test_the_monitors_use_the_runs_own_ratios_and_states(monkeypatch, layers):
+    seen, states = {}, []
+    for name, key in (("norm_bound", "C"), ("alignment_bound", "c")):
+        real = getattr(separable, name)
+
+        def spy(t, *, real=real, key=key, **named):
+            seen[key] = named[key]
+            return real(t, **named)
+
+        monkeypatch.setattr(separable, name, spy)
+
+    def watched(params, *arguments, **named):
+        after = two_layer_epoch(params, *arguments, **named)
+        if after.updated[0]:
+            states.append(after.params)
+        return after
+
+    monkeypatch.setattr(separable_bounds, "two_layer_epoch", watched)
+    norm, alignment = separable_bounds._monitored(separable_bounds._sample(0.3, 0), 4, 0.1, 0.5, layers, "x")
+    v = abs(states[0].v[0]) if layers == "first" else 0.5
+    ratios = np.concatenate([np.ones(1), *(np.abs(state.v) / v for state in states)])
+    assert (seen["c"], seen["C"]) == pytest.approx((ratios.min(), ratios.max()))
+    assert (seen["C"] > 1) == (seen["c"] < 1) == (layers == "both")
+    t = int(norm.note.partition("t = ")[2].partition(" of")[0])
+    assert norm.measured == pytest.approx(np.sum(states[t - 1].W ** 2))
+    w = separable_bounds._sample(0.3, 0).w
+    t = int(alignment.note.partition("t = ")[2].partition(" of")[0])
+    along = [state.W @ w for state in states]
+    start = separable_bounds.initial(generator(0, "separable", "start", 4), separable_bounds.D, 2).W @ w
+    gained = along[t - 1] - start
+    assert alignment.measured == pytest.approx(gained[:2].sum() - gained[2:].sum())
+
+
 def test_a_wrong_lower_bound_and_a_wrong_count_are_caught(monkeypatch):
     exact = separable.sequence_updates
     monkeypatch.setattr(separable, "sequence_updates", lambda **p: exact(**p) - 1)
