@@ -30,7 +30,7 @@ FORMS = ("auto", "direct", "blocked")
 COLUMNS = ("epoch", "updates", "train_error", "test_error", "hinge_loss", "norm", "ratio_min", "ratio_max")
 _ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
 _GRAM_BYTES = 2**27
-_REFERENCE_UPDATES = 64
+_FEW = 0.15  # updates per visit, below which it pays to evaluate at the reference
 _STRETCH = 64  # epochs
 _BLOCK_BYTES = 2**26
 _OUTCOMES = {
@@ -251,19 +251,20 @@ class _Engine:
 
     def run(self, order: NDArray[np.int32]) -> tuple[int, int]:
         """Run epochs in the given order: epochs run and the kernel's status."""
-        self._prepare()
         blocked = self.form == "blocked" or (self.form == "auto" and self._blocked_is_faster())
         weights = (self.WT, self.v, self.v_low, self.v_high)
         rest = (self.v_reference, self.y, order, self.eta, self.alpha, self.both, self.known, self.way, self.guard)
         kernels.new_reference(self.v, self.v_reference, self.way)
         self.way[kernels.WEIGHT] = np.linalg.norm(self.WT) * (1 + self.guard)
         if blocked:
+            self._prepare()
             ran, made, seen, _, status = kernels.blocked(
                 *weights, self.X, self.gram, self.near, *rest, self.used, *self._block()
             )
         else:
+            sparing = self.recent[1] < _FEW
             ran, made, seen, status = kernels.direct(
-                *weights, *self._sparse(), self.WT.copy(), *rest, self.used, _REFERENCE_UPDATES
+                *weights, *self._sparse(), self.WT.copy(), *rest, self.used, 256 if sparing else 64, sparing
             )
         visited = max(ran, 1) * len(self.y)
         self.recent = seen / visited, made / visited
@@ -273,12 +274,9 @@ class _Engine:
         return ran, status
 
     def _prepare(self) -> None:
-        """Compute the Gram matrix once the work done so far would have paid for it."""
-        m, d = self.X.shape
-        if self.near or m * m * self.X.itemsize > _GRAM_BYTES:
-            return
-        spent = self.evaluated * d * len(self.v)
-        if spent >= m * m * d / 2 or m * m <= 2**16:
+        """The Gram matrix of all examples, where it fits."""
+        m = len(self.X)
+        if not self.near and m * m * self.X.itemsize <= _GRAM_BYTES:
             self.gram = self.X @ self.X.T
             self.near = True
 
@@ -287,7 +285,7 @@ class _Engine:
 
     def _block(self) -> tuple[int, int, int]:
         """Waiting updates and rows of a block, and how many examples join it at a time."""
-        rows = max(16, min(1024, _BLOCK_BYTES // (len(self.v) * self.X.itemsize)))
+        rows = max(32, min(1024 if self.near else len(self.v) // 2, _BLOCK_BYTES // (len(self.v) * self.X.itemsize)))
         return 256, rows, 32
 
     def _sparse(self) -> tuple[Array, Array, Array]:

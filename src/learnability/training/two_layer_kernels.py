@@ -84,7 +84,7 @@ def new_reference(v, v_reference, way):  # type: ignore[no-untyped-def]
     v_reference[:] = v
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _look(label, known, z, v, distance, turned, c, t, alpha, both, way, guard, L):  # type: ignore[no-untyped-def]
     """The margin by pre-activations z and output weights v, and what it says of the margin at the reference.
 
@@ -122,7 +122,7 @@ def _look(label, known, z, v, distance, turned, c, t, alpha, both, way, guard, L
     return margin
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: ignore[no-untyped-def]
     """The visit of example i with pre-activations z: 0 no update, 1 update, 2 diverged.
 
@@ -147,7 +147,7 @@ def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: i
     return 1 if moves else 0
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, label, both, known, way, guard, L):  # type: ignore[no-untyped-def]
     """Account for the update W += c x_i^T, and make that of v. Overwrites z_reference and t, the vector sigma(z)."""
     if both:
@@ -177,30 +177,39 @@ def _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, label, 
 @njit(cache=True)
 def direct(  # type: ignore[no-untyped-def]
     WT, v, v_low, v_high, indptr, columns, values, W_reference, v_reference, y, order, eta, alpha, both, known, way,
-    guard, used, waiting,
+    guard, used, waiting, look_back,
 ):  # fmt: skip
     """WT (d, L), v (L,); example i has the non-zero entries values[indptr[i]:indptr[i+1]]; used (m,) counts updates.
 
-    The reference moves after ``waiting`` updates. Returns (epochs run, updates, evaluations, status).
+    The reference moves after ``waiting`` updates. With ``look_back`` an example is first evaluated there, which says
+    more about the visits to come and often enough about this one. Returns (epochs run, updates, evaluations, status).
     """
     epochs, m = order.shape
     L = len(v)
     z, z_reference, c, t = np.empty_like(v), np.empty_like(v), np.empty_like(v), np.empty_like(v)
-    total = evaluated = since = 0
+    looked = np.full(m, -1, np.int64)
+    total = evaluated = since = moved = 0
     for e in range(epochs):
         before = total
         for visit in range(m):
             i = order[e, visit]
             if safe(known[i], way, both):
                 continue
-            sum_rows(WT, z, columns, values, indptr[i], indptr[i + 1], L)
             evaluated += 1
+            lo, hi = indptr[i], indptr[i + 1]
+            if look_back and since > 0 and looked[i] < moved:
+                looked[i] = moved
+                sum_rows(W_reference, z_reference, columns, values, lo, hi, L)
+                _look(y[i], known[i], z_reference, v_reference, 0.0, 0.0, c, t, alpha, both, way, guard, L)
+                if safe(known[i], way, both):
+                    continue
+            sum_rows(WT, z, columns, values, lo, hi, L)
             outcome = _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L)
             if outcome == 2:
                 return e, total, evaluated, DIVERGED
             if outcome == 1:
-                sum_rows(W_reference, z_reference, columns, values, indptr[i], indptr[i + 1], L)
-                add_rows(WT, c, columns, values, indptr[i], indptr[i + 1], L)
+                sum_rows(W_reference, z_reference, columns, values, lo, hi, L)
+                add_rows(WT, c, columns, values, lo, hi, L)
                 _follow(
                     i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L
                 )
@@ -211,6 +220,7 @@ def direct(  # type: ignore[no-untyped-def]
                     new_reference(v, v_reference, way)
                     W_reference[:] = WT
                     since = 0
+                    moved += 1
         if total == before:
             return e + 1, total, evaluated, CONVERGED
     return epochs, total, evaluated, BUDGET
