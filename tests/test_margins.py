@@ -5,12 +5,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.problems.symmetry import all_symmetric, parity
 from learnability.theory.margins import hard_margin, lift, margin_of
+from learnability.theory.margins_points import Points
 from learnability.theory.worst_labels import certify_worst_labels
 
 
@@ -168,6 +169,7 @@ def separable_by_a_linear_programme(signed):
     return linprog(np.zeros(d), A_ub=-signed, b_ub=-np.ones(m), bounds=(None, None)).status == 0
 
 
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 60),
@@ -224,6 +226,38 @@ def test_norms_that_differ_by_many_powers():
         rng = np.random.default_rng(seed)
         V = rng.standard_normal((20, 5)) * 10.0 ** rng.uniform(-3, 3, (20, 1))
         certified(V, np.where(V @ rng.standard_normal(5) >= 0, 1.0, -1.0))
+
+
+def test_a_margin_is_found_although_norms_differ_by_sixteen_powers():
+    worst = 0.0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        V = rng.standard_normal((20, 5)) * 10.0 ** rng.uniform(-8, 8, (20, 1))
+        y = np.where(V @ rng.standard_normal(5) >= 0, 1.0, -1.0)
+        result = hard_margin(V, y)
+        assert result.separable
+        assert (y * (V @ result.w) > 0).all()
+        worst = max(worst, result.gap / result.upper)
+    assert worst <= 1e-9
+
+
+def test_a_product_within_its_rounding_does_not_count():
+    assert 0.1 + 0.2 - 0.3 > 0
+    assert not hard_margin([[0.1, 0.2, -0.3], [-0.1, -0.2, 0.3]], [1, 1]).separable
+    points = Points(np.array([[0.1, 0.2, -0.3], [0.1, 0.2, -0.2]]), np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(points.served(np.ones(3))[0], [False, True])
+    assert points.achieved(np.ones(3)) == 0.0
+    assert points.achieved(np.ones(3), np.array([False, True])) > 0
+
+
+def test_points_of_low_rank_have_short_certificates():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        V = rng.standard_normal((80, 4)) @ rng.standard_normal((4, 30))
+        result = certified(V, rng.choice([-1.0, 1.0], 80))
+        assert not result.separable
+        assert np.count_nonzero(result.multipliers) <= 5
+        assert result.upper <= 1e-14 * np.linalg.norm(V, axis=1).max()
 
 
 def planted(rng, m, d, gap):

@@ -116,6 +116,28 @@ def test_zero_points_and_pairs_are_certificates_of_one_and_two():
     assert result.smallest
 
 
+def test_no_example_is_in_two_pairs():
+    x = np.array([1.0, 2.0])
+    result = checked([x, x, -x, -x, x, [0, 1]], [1, -1, 1, -1, 1, 1])
+    assert [list(c.index) for c in result.certificates] == [[0, 1], [2, 3]]
+    assert len(result.removed) == 2
+    assert [list(c.index) for c in checked([x, x, -x], [1, -1, 1]).certificates] == [[0, 1]]
+
+
+def test_what_is_said_to_be_maximal_is_so_for_any_budget():
+    rng = np.random.default_rng(6)
+    V = rng.standard_normal((60, 4))
+    y = np.where(V[:, 0] + 0.5 * rng.standard_normal(60) > 0, 1.0, -1.0)
+    seen = set()
+    for steps in [*range(4, 1200, 23), 5000]:
+        result = checked(V, y, steps=steps)
+        seen.add(result.maximal)
+        if result.maximal:
+            for k in result.removed:
+                assert not separable((y[:, None] * V)[[*result.kept, k]])
+    assert seen == {False, True}
+
+
 def test_nothing_may_be_left():
     result = checked(np.zeros((3, 2)), [1, -1, 1])
     assert len(result.removed) == 3

@@ -135,7 +135,7 @@ class Support:
         return c, self._triangular(c), z
 
     def _triangular(self, b: FloatArray, *, transposed: bool = False) -> FloatArray:
-        """R^-1 b, or R^-T b. The unused part of R is the identity: solving all of it copies nothing."""
+        """R^-1 b, or R^-T b. What is unused of R has 1 on its diagonal: solving all of it copies nothing."""
         from scipy.linalg.blas import dtrsv
 
         if not len(b):
@@ -177,7 +177,6 @@ class Support:
         s = len(self.index)
         Q, R = qr_delete(self._Q[:, :s], self._R[:s, :s], j, which="col", overwrite_qr=True, check_finite=False)
         self._Q[:, : s - 1], self._R[: s - 1, : s - 1] = Q[:, : s - 1], R[: s - 1]
-        self._R[s - 1, :] = self._R[:, s - 1] = 0.0
         self._R[s - 1, s - 1] = 1.0
         self._points[:, j : s - 1] = self._points[:, j + 1 : s]
         for array in (self._u, self._lengths):

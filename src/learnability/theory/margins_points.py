@@ -29,6 +29,8 @@ class Points:
     ----------
     m, d : int
         Number of points and of coordinates.
+    block_size : int
+        How many rows to look at in one go.
     unit : float
     norms : array (m,)
         |p_k|.
@@ -37,6 +39,7 @@ class Points:
     def __init__(self, V: FloatArray, y: FloatArray) -> None:
         """``V`` (m, d), finite; ``y`` (m,) in {-1, +1}."""
         self.m, self.d = V.shape
+        self.block_size = max(1, _BLOCK // self.d)
         self._V, self._y = V, y
         self.unit = math.ldexp(1.0, math.frexp(max(float(V.max()), -float(V.min())))[1])
         self.norms = np.concatenate([np.linalg.norm(rows, axis=1) for _, rows in self.blocks()])
@@ -50,17 +53,10 @@ class Points:
         rows *= self._y[index, None]
         return rows
 
-    def gather(self, index: IntArray) -> Iterator[FloatArray]:
-        """The points of the given indices, as blocks of rows."""
-        size = max(1, _BLOCK // self.d)
-        for lo in range(0, len(index), size):
-            yield self.rows(index[lo : lo + size])
-
     def blocks(self) -> Iterator[tuple[slice, FloatArray]]:
         """All points, a block of rows at a time, each with its place."""
-        size = max(1, _BLOCK // self.d)
-        for lo in range(0, self.m, size):
-            part = slice(lo, lo + size)
+        for lo in range(0, self.m, self.block_size):
+            part = slice(lo, lo + self.block_size)
             yield part, self.rows(part)
 
     def positive(self, k: int) -> bool:

@@ -5,7 +5,8 @@ from where the one before ended: first s = infinity (the squared hinge, convex) 
 smaller s, so that the points that are served worst stop counting. For s < infinity the points with w . p_k < -s are
 left out, the rest is minimised, and so on (the concave-convex procedure of Collobert, Sinz, Weston & Bottou, "Trading
 convexity for scalability", ICML 2006). What is minimised each time is piecewise quadratic: Newton's method with the
-generalised Hessian and step halving. D, diagonal, makes the result independent of the units of the coordinates.
+generalised Hessian and step halving. D, diagonal, makes the result independent of the units of the coordinates;
+what is an error does not depend on the lengths of the points, so they are scaled to |D^-1 p_k| = 1.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def few_errors(points: Points) -> FloatArray:
     There is no random choice in it: the same points give the same w. Time goes with the number of Newton steps (at
     most 6 for each of 30 pairs) times d^2 times the number of points within the hinge, memory with d^2.
     """
-    penalty = _penalty(points)
+    penalty, factors = _scales(points)
     w = points.mean()
-    products = points.products(w)
+    products = factors * points.products(w)
     best, least = w, int((products <= 0).sum())
     for decay, depth in _PATH:
         counted = products >= -depth
@@ -50,8 +51,8 @@ def few_errors(points: Points) -> FloatArray:
 
         before = loss(w, products)
         for _ in range(_NEWTON):
-            step = _newton(points, counted & (products < 1), decay * points.m * penalty) - w
-            moved = points.products(step)
+            step = _newton(points, factors, counted & (products < 1), decay * points.m * penalty) - w
+            moved = factors * points.products(step)
             t = 1.0
             while t > 1e-3 and loss(w + t * step, products + t * moved) > before:
                 t /= 2
@@ -70,17 +71,23 @@ def few_errors(points: Points) -> FloatArray:
     return best
 
 
-def _penalty(points: Points) -> FloatArray:
-    """The squares of D's diagonal: with D w in place of w the coordinates have equal size and |D^-1 p_k| <= 1."""
+def _scales(points: Points) -> tuple[FloatArray, FloatArray]:
+    """The squares of D's diagonal, by which the coordinates of D^-1 p have equal size, and 1 / |D^-1 p_k|."""
     squares = sum((rows * rows).sum(axis=0) for _, rows in points.blocks()) / points.m
     squares = np.where(squares > 0, squares, 1.0)
-    return squares * max(float(((rows * rows) @ (1 / squares)).max()) for _, rows in points.blocks())
+    lengths = np.sqrt(np.concatenate([(rows * rows) @ (1 / squares) for _, rows in points.blocks()]))
+    return squares, 1 / np.where(lengths > 0, lengths, 1.0)
 
 
-def _newton(points: Points, active: NDArray[np.bool_], penalty: FloatArray) -> FloatArray:
-    """The minimiser of sum_j penalty_j w_j^2 / 2 + sum over the active points of (1 - w . p)^2 / 2."""
+def _newton(points: Points, factors: FloatArray, active: NDArray[np.bool_], penalty: FloatArray) -> FloatArray:
+    """The minimiser of sum_j penalty_j w_j^2 / 2 + sum over the active points of (1 - factor w . p)^2 / 2."""
     hessian, right = np.zeros((points.d, points.d)), np.zeros(points.d)
-    for rows in points.gather(np.flatnonzero(active)):
+    index = np.flatnonzero(active)
+    size = points.block_size
+    for lo in range(0, len(index), size):
+        part = index[lo : lo + size]
+        rows = points.rows(part)
+        rows *= factors[part, None]
         hessian += rows.T @ rows
         right += rows.sum(axis=0)
     scale = np.sqrt(penalty)  # in D w, whose Hessian is no worse conditioned than the data
