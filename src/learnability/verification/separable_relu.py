@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
 from learnability.networks.separable import TwoLayer
@@ -16,6 +15,7 @@ from learnability.seeding import generator
 from learnability.theory import Guarantee, Kind
 from learnability.theory import separable as theory
 from learnability.theory.guarantee import statement_id
+from learnability.training.coordinates import Ends, by_coordinates
 from learnability.training.two_layer import train
 from learnability.verification import Check
 from learnability.verification.aggregate import tightest
@@ -31,38 +31,6 @@ DELTA = 0.1
 RANGES = (0.03, 0.3, 1.0, 3.0, 30.0)
 STEPS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """C and eta of the update counts."""
-
-
-class Ends(NamedTuple):
-    """Where a run on e_1, ..., e_d, all labelled +1, ends; one entry per example."""
-
-    updates: NDArray[np.int64]
-    outputs: FloatArray
-    W: FloatArray
-    """(2k, d)."""
-
-
-def by_coordinates(W: FloatArray, eta: float) -> Ends:
-    """SGD with ReLU and output weights +1 and -1, exactly, whatever the order: no two examples share a weight.
-
-    Column j of W (2k, d) meets e_j only. While its output is below 1, an update adds eta to the positive w and takes
-    eta from the positive u; if there are none of either, the gradient is zero and nothing moves any more.
-    """
-    W = W.copy()
-    k, d = len(W) // 2, W.shape[1]
-    updates, outputs = np.zeros(d, np.int64), np.empty(d)
-    live = np.arange(d)
-    while len(live):
-        columns = W[:, live]
-        active = columns > 0
-        columns = np.where(active, columns, 0.0)
-        outputs[live] = columns[:k].sum(axis=0) - columns[k:].sum(axis=0)
-        moving = (outputs[live] < 1) & active.any(axis=0)
-        live, active = live[moving], active[:, moving]
-        W[:k, live] += eta * active[:k]
-        W[k:, live] -= eta * active[k:]
-        updates[live] += 1
-    return Ends(updates, outputs, W)
 
 
 def _start(draw: int, d: int, k: int, C: float) -> FloatArray:

@@ -1,0 +1,37 @@
+"""Many cases of one statement as one guarantee: the case nearest to failing speaks for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from learnability.theory.guarantee import Guarantee, Verdict
+
+__all__ = ["tightest"]
+
+_URGENCY = {Verdict.VIOLATED: 0, Verdict.NOT_MEASURED: 1, Verdict.OUTSIDE: 2, Verdict.HOLDS: 3}
+
+
+def tightest(identity: str, cases: Sequence[Guarantee], note: str = "") -> Guarantee:
+    """The case with the worst verdict, and among those the least slack relative to its bound.
+
+    Parameters
+    ----------
+    identity : str
+        Id of the result.
+    cases : sequence of Guarantee
+        At least one; their ids name them in the note.
+    note : str
+        What varied over the cases.
+    """
+    if not cases:
+        raise ValueError(f"cases of {identity} must hold at least one guarantee, got none")
+
+    def rank(case: Guarantee) -> tuple[int, float]:
+        slack = float("inf") if case.slack is None or case.bound is None else case.slack
+        return _URGENCY[case.verdict], slack / abs(case.bound) if case.bound else slack
+
+    worst = min(cases, key=rank)
+    where = worst.id.partition("[")[2].rstrip("]")
+    counted = f"{len(cases)} cases, least relative slack at {where}" if len(cases) > 1 else where
+    return replace(worst, id=identity, note="; ".join(filter(None, [note, counted, worst.note])))
