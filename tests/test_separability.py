@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from learnability.theory import separability as separability_module
 from learnability.theory.margins import hard_margin
 from learnability.theory.separability import separable_subset
 
@@ -136,6 +137,18 @@ def test_what_is_said_to_be_maximal_is_so_for_any_budget():
             for k in result.removed:
                 assert not separable((y[:, None] * V)[[*result.kept, k]])
     assert seen == {False, True}
+
+
+def test_a_trial_that_the_budget_cuts_short_is_no_proof(monkeypatch):
+    V, y = [[1.0, 0.0], [-1.0, 1.0], [0.0, -1.0]], [1, 1, 1]  # they sum to zero
+    assert checked(V, y).maximal
+
+    def cut_short(solver, budget):
+        solver.solved = False
+        return 1, False
+
+    monkeypatch.setattr(separability_module, "_cost", cut_short)
+    assert not checked(V, y).maximal
 
 
 def test_nothing_may_be_left():

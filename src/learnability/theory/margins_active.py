@@ -28,6 +28,8 @@ __all__ = ["Solver", "Support"]
 
 _DEPENDENT = 32 * EPSILON
 """A point's part outside the span of S is rounding if it is below this times the terms that cancelled."""
+_VANISHED = 1e-11
+"""A convex combination of points is zero to rounding if it is below this times the terms that cancelled."""
 _REFACTOR = 200
 """Entries and exits between two factorisations from scratch."""
 _REFINEMENTS = 4
@@ -71,13 +73,13 @@ class Support:
         """u, (s,)."""
         return self._u[: len(self.index)].copy()
 
-    def add(self, k: int, p: FloatArray) -> Literal["entered", "contradicted", "stalled"]:
+    def add(self, k: int, p: FloatArray) -> Literal["entered", "contradicted"]:
         """Let the point ``p``, w . p < 1, enter under the name ``k``.
 
-        "contradicted" means that no w has w . p > 0 on S and ``p``; "stalled" that rounding left nothing to do.
-        After either, w and the multipliers may include a share of p: :meth:`refresh` before going on.
+        "contradicted" means that no w has w . p > 0 on S and ``p``, as ``certificate`` shows (to rounding: check it).
+        Then w may include a share of p: :meth:`refresh` before going on.
         """
-        own, size = 0.0, float(np.linalg.norm(p))
+        size = float(np.linalg.norm(p))
         while True:
             self.steps += 1
             s = len(self.index)
@@ -91,9 +93,8 @@ class Support:
             t = min(full, float(ratios.min(initial=np.inf)))
             if t == np.inf:
                 self.certificate = np.append(np.maximum(-r, 0.0), 1.0)
-                return "contradicted" if s else "stalled"
+                return "contradicted"
             self._u[:s] -= t * r
-            own += t
             if not dependent:
                 self.w += t * z
             if t == full:
@@ -282,8 +283,9 @@ class Solver:
             shortfall = 1.0 - self._rows @ support.w
             shortfall[passed | ~self.allowed[self._index]] = -np.inf
             shortfall[[place[k] for k in support.index]] = -np.inf
-            i = int((shortfall / lengths).argmax())
-            if not shortfall[i] > self.slack:
+            shortfall[shortfall <= self.slack] = -np.inf
+            i = int((shortfall / lengths).argmax())  # the farthest on the wrong side of w . p = 1
+            if shortfall[i] == -np.inf:
                 if fresh:
                     return None
                 support.refresh()
@@ -294,16 +296,18 @@ class Solver:
                 passed[i] = True
                 continue
             k = int(self._index[i])
-            answer = support.add(k, row)
-            if answer == "contradicted":
-                weights = np.zeros(self.points.m)
-                weights[[*support.index, k]] = support.certificate
-                support.refresh()
+            if support.add(k, row) == "entered":
+                passed[:] = fresh = False
+                continue
+            weights = np.zeros(self.points.m)
+            weights[[*support.index, k]] = support.certificate
+            support.refresh()
+            passed[i] = True
+            if self._vanishes(weights):
                 weights /= weights.sum()
                 return weights
-            if answer == "entered":
-                passed[:] = fresh = False
-            else:
-                support.refresh()
-                passed[i] = True
         return None
+
+    def _vanishes(self, weights: FloatArray) -> bool:
+        """Whether the combination of the points is zero but for rounding."""
+        return self.points.distance(weights) <= _VANISHED * float(weights @ self.points.norms)
