@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learnability.api import run, run_many, verify
+    from learnability.api import certify, run, run_many, verify
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "run", "run_many", "verify"]
+__all__ = ["__version__", "certify", "run", "run_many", "verify"]
 
-_LAZY = {"run": "learnability.api", "run_many": "learnability.api", "verify": "learnability.api"}
+_LAZY = dict.fromkeys(("certify", "run", "run_many", "verify"), "learnability.api")
 
 
 def __getattr__(name: str) -> Any:

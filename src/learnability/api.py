@@ -5,26 +5,45 @@ Nothing here prints: progress goes to a callback, and what a caller must know co
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import fnmatch
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from learnability import checks, experiments, report, runner, verification
-from learnability.results import Store
+from learnability import certification, checks, experiments, plotting, report, runner, verification
+from learnability.certification import Certification, Options
+from learnability.datasets import DataSet
+from learnability.results import Store, write_json
 from learnability.runner import Progress, Result
 
 if TYPE_CHECKING:
     import os
 
+    from numpy.typing import ArrayLike
+
     from learnability.theory import Guarantee
 
-__all__ = ["Progress", "Result", "Verification", "run", "run_many", "select", "verify", "verify_all"]
+__all__ = [
+    "Certification",
+    "Progress",
+    "Result",
+    "Verification",
+    "certify",
+    "certify_data",
+    "run",
+    "run_many",
+    "select",
+    "verify",
+    "verify_all",
+]
 
 T = TypeVar("T")
 
@@ -264,3 +283,108 @@ def verify_all(
         command = f"learnability verify {names} --scale {scale}"
         report.write_verdicts(folder, guarantees, {**manifest, **runner.occasion(command)})
     return Verification(guarantees, failures)
+
+
+def certify(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    width: int | Iterable[int] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Certification:
+    """What Brutzkus et al. promise for these examples, next to what SGD does on them.
+
+    Parameters
+    ----------
+    X : (m, d) array_like
+        Inputs, a row an example, finite; they are scaled into the unit ball.
+    y : (m,) array_like
+        Labels of two values, the larger of which counts as +1.
+    width : int or iterable of int, optional
+        Hidden units 2k, even, 2 to 20,000; by default 10, 100 and 1,000. Beside a single one a tenth and ten times
+        of it are run.
+    out : path, optional
+        Folder for figure, JSON and verdicts (in ``certify/data/<scale>``); by default nothing is written.
+    on_progress : callable, optional
+        Called with a :class:`Progress` before each part and at the end.
+    **options
+        ``slope``, ``step``, ``delta``, ``scale``, ``bias``, ``test``, ``repeats``, ``seed`` and ``budget``, as in
+        :class:`learnability.certification.Options`.
+
+    Returns
+    -------
+    Certification
+        Margin or certificate, guarantees, runs; ``to_json()`` and ``figure()``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or ``out`` not writable. Nothing has been run or written then.
+    """
+    X = checks.matrix("X", X)
+    labels, classes = certification.labels_of_two_values(y)
+    checks.labels("y", labels, length=len(X))
+    return certify_data(DataSet(X, labels, "data", classes), width=width, out=out, on_progress=on_progress, **options)
+
+
+def certify_data(
+    data: DataSet,
+    *,
+    width: int | Iterable[int] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    command: str = "learnability.certify",
+    on_progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Certification:
+    """Like :func:`certify`, for examples that come with their origin, as :mod:`learnability.datasets` reads them.
+
+    ``command`` is what the manifest in ``out`` says of how it was made.
+    """
+    chosen = certify_options(width=width, **options)
+    inputs = certification.prepare(data, chosen)
+    store = None if out is None else Store(out)
+
+    def advance(label: str, done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress(Progress(label, done, total, done, total))
+
+    start = time.perf_counter()
+    result = certification.certify(inputs, chosen, advance=advance)
+    return result if store is None else _keep(result, store, command, time.perf_counter() - start)
+
+
+def certify_options(*, width: int | Iterable[int] | None = None, **options: Any) -> Options:
+    """The options of :func:`certify`, checked.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown or out of its range.
+    """
+    known = {field.name for field in dataclasses.fields(Options)} - {"widths"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ValueError(f"certify has no option {unknown[0]!r}, only width, out, {', '.join(sorted(known))}")
+    return Options(widths=certification.chosen_widths(width), **options)
+
+
+def _keep(result: Certification, store: Store, command: str, seconds: float) -> Certification:
+    """Write figure, JSON and verdicts of a certification: a section of the report."""
+    name = re.sub(r"[^\w.-]+", "-", PurePath(result.source).stem).strip("-.") or "data"
+    place = store.folder(f"certify/{name}", result.options.scale)
+    with plotting.style():
+        files = report.save_figure(result.figure(), place)
+    result = dataclasses.replace(result, files=files)
+    write_json(place / "certify.json", result.to_json())
+    manifest = {
+        "id": f"certify/{name}",
+        "title": f"What the theorems promise for {result.source}, and what SGD does",
+        "source": "Brutzkus et al.",
+        "scale": result.options.scale,
+        "failures": [],
+        "seconds": seconds,
+    }
+    report.write_verdicts(place, result.guarantees, {**manifest, **runner.occasion(command)})
+    return result

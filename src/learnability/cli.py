@@ -1,4 +1,4 @@
-"""The command line: ``learnability list | run | verify | report``.
+"""The command line: ``learnability list | run | verify | certify | report``.
 
 A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints tables or JSON on
 stdout, and turns outcomes into exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 the request
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -24,7 +25,7 @@ import learnability
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from learnability.api import Progress, Result
+    from learnability.api import Certification, Progress, Result
     from learnability.theory import Guarantee
 
 __all__ = ["app", "main"]
@@ -205,6 +206,68 @@ def verify(
 
 
 @app.command()
+def certify(
+    file: Annotated[str, typer.Argument(help="A .csv, .parquet or .npz file: a row an example, numbers only.")],
+    label: Annotated[str, typer.Option(help="The column (in NPZ the array) of the labels, of two values.")],
+    positive: Annotated[
+        str | None, typer.Option(help="The label that counts as +1.  [default: the larger one]")
+    ] = None,
+    width: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Hidden units 2k, even, 2 to 20000. One: a tenth and ten times of it are run beside it; "
+            "several (--width 2 --width 50): these.  [default: 10, 100 and 1000]"
+        ),
+    ] = None,
+    slope: Annotated[float, typer.Option(help="Slope alpha of the leaky ReLU, in [0, 1); 0 is the ReLU.")] = 0.5,
+    step: Annotated[float, typer.Option(help="Step eta of SGD, > 0.")] = 1.0,
+    delta: Annotated[float, typer.Option(help="Generalisation bounds hold with probability 1 - delta.")] = 0.05,
+    scale: Annotated[
+        str, typer.Option(metavar="[norm|range|standard|none]", help="How inputs come into the unit ball.")
+    ] = "range",
+    bias: Annotated[bool, typer.Option(help="Whether the hyperplane may have an offset.")] = True,
+    test: Annotated[float, typer.Option(help="Share of the examples to test on, in [0, 1).")] = 0.25,
+    repeats: Annotated[int, typer.Option(help="Runs of SGD for each width, at least 1.")] = 3,
+    seed: Annotated[int, typer.Option(help="Draws split, starts and orders of examples.")] = 0,
+    budget: Annotated[float, typer.Option(help="What SGD may cost, in billions of multiply-adds.")] = 200.0,
+    out: Annotated[str, typer.Option("--out", help="Folder for figure, JSON and verdicts.")] = DEFAULT_OUT,
+    as_json: Json = False,
+) -> None:
+    """What the theorems on separable data promise for your own data, next to what SGD does on them."""
+    from learnability import api
+    from learnability.datasets import read_table
+
+    options: dict[str, Any] = {
+        "width": width or None, "slope": slope, "step": step, "delta": delta, "scale": scale, "bias": bias,
+        "test": test, "repeats": repeats, "seed": seed, "budget": budget,
+    }  # fmt: skip
+    api.certify_options(**options)  # before a large file is read
+    start = time.perf_counter()
+    try:
+        with _progress("parts") as advance:
+            done = api.certify_data(
+                read_table(file, label, positive=positive),
+                out=out,
+                command=f"learnability {shlex.join(sys.argv[1:])}",
+                on_progress=advance,
+                **options,
+            )
+    except KeyboardInterrupt:
+        _complain("interrupted: nothing was kept")
+        raise typer.Exit(130) from None
+    seconds = time.perf_counter() - start
+    if as_json:
+        _print_json({**done.to_json(), "seconds": seconds})
+    else:
+        _show_certification(done)
+        for path in done.files:
+            _stdout().print(str(path), soft_wrap=True)
+        _summary(done.guarantees, 0, seconds)
+    if _violated(done.guarantees):
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
     """Write report.html and report.md over everything in the output folder; nothing is run again."""
     from learnability.report import counts, read_sections, write_report
@@ -279,6 +342,37 @@ def _show(result: Result) -> None:
         console.print(verdict_table(result.guarantees, console.width))
     for path in result.files:
         console.print(str(path), soft_wrap=True)
+    console.print()
+
+
+def _show_certification(done: Certification) -> None:
+    """What was found out, the hypotheses, the bounds and the runs."""
+    from rich.box import SIMPLE_HEAD
+    from rich.padding import Padding
+    from rich.table import Table
+
+    from learnability.certification import words
+    from learnability.report import TABLE_WIDTH, blocks, verdict_table
+
+    console = _stdout()
+    console.print(words.headline(done), style="bold")
+    for line in words.sentences(done):
+        console.print(Padding(line, (0, 0, 0, 2), expand=False))
+    console.print("hypotheses", style="bold")
+    for line in words.hypotheses(done):
+        console.print(Padding(line, (0, 0, 0, 2), expand=False))
+    console.print()
+    console.print(verdict_table(done.guarantees, console.width))
+    console.print()
+    cells = list(words.run_cells(done.runs))
+    if console.width < TABLE_WIDTH:
+        named = [[f"{name} {cell}" for name, cell in zip(words.RUN_HEADINGS, row)] for row in cells]
+        console.print(blocks((row[0], [("; ".join(row[1:]), "")]) for row in named))
+    else:
+        table = Table(*words.RUN_HEADINGS, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for row in cells:
+            table.add_row(*row)
+        console.print(table)
     console.print()
 
 

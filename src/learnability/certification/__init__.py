@@ -1,0 +1,75 @@
+"""What Brutzkus et al. promise for anyone's data, next to what SGD does on them: from arrays, without files.
+
+:func:`prepare` checks and scales, :func:`certify` does the rest. Files, figures on disk and the command line are
+above: :func:`learnability.certify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from learnability.certification.findings import Inputs, find, labels_of_two_values, prepare
+from learnability.certification.options import SCALES, Options, chosen_widths
+from learnability.certification.result import Certificate, Certification, certificate
+from learnability.certification.runs import SgdRun, sgd_runs
+from learnability.certification.statements import statements
+
+__all__ = [
+    "SCALES",
+    "Certificate",
+    "Certification",
+    "Inputs",
+    "Options",
+    "SgdRun",
+    "certify",
+    "chosen_widths",
+    "labels_of_two_values",
+    "prepare",
+]
+
+
+def certify(
+    inputs: Inputs, options: Options, *, advance: Callable[[str, int, int], None] | None = None
+) -> Certification:
+    """Margin or certificate, runs of SGD, and every bound beside them.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        From :func:`prepare` with the same options.
+    options : Options
+    advance : callable, optional
+        Called with what is being done, how many parts are done and how many there are.
+    """
+    total = 1 + len(options.widths) * options.repeats
+    done = 0
+
+    def tell(label: str) -> None:
+        nonlocal done
+        if advance is not None:
+            advance(label, done, total)
+        done += 1
+
+    tell("margin")
+    found = find(inputs, options)
+    runs, notes = sgd_runs(found, options, tell)
+    done = total
+    tell("")
+    data = inputs.data
+    positive = int(np.count_nonzero(data.y > 0))
+    return Certification(
+        source=data.origin,
+        classes=data.classes,
+        examples=len(data.y),
+        features=data.X.shape[1],
+        counts=(len(data.y) - positive, positive),
+        notes=(*data.notes, *notes),
+        scaling=inputs.how,
+        options=options,
+        found=found,
+        certificate=certificate(found.whole, inputs),
+        guarantees=statements(inputs, found, runs, options),
+        runs=runs,
+    )

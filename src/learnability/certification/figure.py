@@ -1,0 +1,169 @@
+"""The picture of a certification: updates and test error against width, with the bounds drawn in."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from learnability.certification.runs import ALL, PART
+from learnability.plotting import COLORS, band, panels, style
+from learnability.training.trajectory import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from learnability.certification.result import Certification
+    from learnability.theory import Guarantee
+
+__all__ = ["draw"]
+
+
+def draw(certification: Certification) -> Figure:
+    """Two panels, made from nothing but runs and guarantees."""
+    import pandas as pd
+
+    table = pd.DataFrame([run.to_json() for run in certification.runs])
+    with style():
+        figure, (left, right) = panels(1, 2, width=4.3, height=3.5)
+        figure.suptitle(_title(certification), fontsize=9)
+        for ax in (left, right):
+            ax.set_xscale("log")
+            ax.set_yscale("log")
+            ax.set_xlabel("hidden units 2k")
+        left.set_ylabel("updates of SGD")
+        right.set_ylabel("error")
+        if len(table):
+            widths = sorted(set(table["width"]))
+            room = 1.6 if len(widths) > 1 else 3.0
+            for ax in (left, right):
+                ax.set_xlim(widths[0] / room, widths[-1] * room)
+                ax.set_xticks(widths, [f"{width:,}" for width in widths])
+                ax.minorticks_off()
+            _updates(left, certification, table)
+            _errors(right, certification, table)
+            for ax in (left, right):
+                ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=1)
+    return figure
+
+
+def _title(c: Certification) -> str:
+    if c.separable:
+        what = f"separable, |w*| = {c.w_norm:.4g}"
+    else:
+        what = "not separable"
+    return (
+        f"{c.source}: {c.examples:,} examples, {c.features:,} features, {what}; "
+        f"leaky ReLU α = {c.options.slope:g}, step η = {c.options.step:g}"
+    )
+
+
+def _curves(table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """What was trained on, a label for it, and its rows."""
+    labels = {ALL: "the training sample", PART: "its separable part"}
+    return [
+        (data, labels[data], table[table["data"] == data]) for data in (ALL, PART) if (table["data"] == data).any()
+    ]
+
+
+def _updates(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
+    ax.set_title("(a) non-zero updates", loc="left")
+    for (data, label, rows), color in zip(_curves(table), COLORS):
+        ended = (rows["outcome"] == Outcome.CONVERGED).all()
+        more = "" if ended else ", stopped before an end" if data == PART or c.found.kept.all() else ", stopped"
+        limits = (max(rows["updates"].min() / 2, 1.0), math.inf)  # a log axis has no place for less
+        band(
+            ax, rows, "width", "updates", limits=limits, color=color, marker="o", ms=4, label=f"SGD on {label}{more}"
+        )
+        open_ends = rows[rows["outcome"] != Outcome.CONVERGED]
+        if len(open_ends):
+            ax.plot(open_ends["width"], open_ends["updates"], ls="", marker="^", mfc="white", color=color, ms=6)
+    _line(
+        ax,
+        _find(c, "separable/thm2["),
+        COLORS[1 + (not c.found.kept.all())],
+        "-",
+        "Theorem 2, w* of the training data",
+    )
+    _line(ax, _find(c, "separable/cor3[all"), COLORS[3], "--", "Corollary 3, w* of all examples")
+    worst = _find(c, "separable/thm4[sharp")
+    if worst is not None and worst.measured is not None:
+        _level(ax, worst.measured, COLORS[6], ":", "SGD on Theorem 4's sequence with this |w*|")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low / 2, high * 2)
+
+
+def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
+    tests = len(c.found.y_test)
+    ax.set_title(f"(b) error on {tests:,} test examples", loc="left")
+    floor = 0.5 / max(tests, 1)
+    for (data, label, rows), color in zip(_curves(table), COLORS):
+        if tests:
+            # Zero has no place on a logarithmic axis: it is drawn below the error of one mistake.
+            shown = rows.assign(test_error=rows["test_error"].astype(float).clip(lower=floor))
+            limits = (floor, 1.0)
+            band(
+                ax,
+                shown,
+                "width",
+                "test_error",
+                color=color,
+                marker="o",
+                ms=4,
+                limits=limits,
+                label=f"SGD on {label}",
+            )
+        whose = "" if c.found.kept.all() else f", {label}"
+        for prefix, style_, text in (
+            ("separable/thm5[examples", "--", "Theorem 5, examples used"),
+            ("separable/compression-consistent[examples", "-.", "sharper, for $L_V=0$"),
+        ):
+            points = [
+                (width, g.bound, all(h.holds for h in g.hypotheses))
+                for width in sorted(set(rows["width"]))
+                if (g := _find(c, f"{prefix},2k={width}" + ("]" if c.found.kept.all() else f",{data}]"))) is not None
+                and g.bound is not None
+            ]
+            applies = all(holds for *_, holds in points)
+            if not points or (not applies and "consistent" in prefix):
+                continue
+            ax.plot(
+                [width for width, *_ in points],
+                [bound for _, bound, _ in points],
+                ls=style_, color=color, marker=".", ms=3, alpha=0.9,
+                label=text + ("" if applies else " (hypotheses fail)") + whose,
+            )  # fmt: skip
+    six = _find(c, "separable/thm6[")
+    if six is not None and six.bound is not None:
+        applies = all(h.holds for h in six.hypotheses)
+        _level(ax, six.bound, COLORS[3], ":", "Theorem 6" + ("" if applies else " (hypotheses fail)"))
+    _, high = ax.get_ylim()
+    high = max(high * 2, 2.0)
+    ax.set_ylim(floor / 2, high)
+    ax.axhspan(1.0, high, color="#eeeeee", zorder=0)
+    ax.annotate(
+        "says nothing: an error is at most 1", (0.98, 1.0), xycoords=("axes fraction", "data"),
+        xytext=(0, 3), textcoords="offset points", ha="right", va="bottom", fontsize=7, color="#666666",
+    )  # fmt: skip
+    if tests:
+        ax.axhline(floor, color="#999999", lw=0.6)
+        ax.annotate(
+            "no mistake", (0.02, floor), xycoords=("axes fraction", "data"),
+            xytext=(0, -3), textcoords="offset points", ha="left", va="top", fontsize=7, color="#666666",
+        )  # fmt: skip
+
+
+def _find(c: Certification, prefix: str) -> Guarantee | None:
+    return next((g for g in c.guarantees if g.id.startswith(prefix)), None)
+
+
+def _line(ax: Axes, guarantee: Guarantee | None, color: str, dashes: str, label: str) -> None:
+    if guarantee is not None and guarantee.bound is not None:
+        _level(ax, guarantee.bound, color, dashes, label)
+
+
+def _level(ax: Axes, value: float, color: str, dashes: str, label: str) -> None:
+    digits = f"{value:,.0f}" if 1 <= value < 1e6 else f"{value:.3g}"
+    if math.isfinite(value) and value > 0:
+        ax.axhline(value, color=color, ls=dashes, label=f"{label}: {digits}")

@@ -1,0 +1,203 @@
+"""The theorems beside the runs: every bound with its hypotheses, the measured value and the slack."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from learnability.certification.findings import Findings, Inputs
+from learnability.certification.options import Options
+from learnability.certification.runs import ALL, SgdRun
+from learnability.theory import Guarantee, Hypothesis
+from learnability.theory import separable as theory
+from learnability.training.trajectory import Outcome
+
+__all__ = ["ASSUMPTIONS", "LEVEL", "assumptions", "statements"]
+
+LEVEL = 1e-4
+"""A bound on the error is violated only if the error exceeds it with this confidence (1 - LEVEL)."""
+
+ASSUMPTIONS = (
+    ("examples drawn independently from one distribution", "no data can show it"),
+    ("scaling fixed before the data were seen", "it was chosen from all examples"),
+)
+"""What the generalisation bounds rest on and nothing here can check."""
+
+
+def assumptions(options: Options) -> tuple[Hypothesis, ...]:
+    """The assumptions as hypotheses that are taken for granted, and say so."""
+    listed = ASSUMPTIONS[:1] if options.scale == "none" else ASSUMPTIONS
+    return tuple(Hypothesis(name, True, f"assumed: {why}") for name, why in listed)
+
+
+def statements(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> list[Guarantee]:
+    """Bounds on updates, then on the error, each against the worst of the runs that it is about."""
+    part = found.sample.subset is not None
+    bounded = [run for run in runs if not (part and run.data == ALL)]  # on examples that have a w*
+    listed = [
+        _in_file(inputs, found, bounded, options),
+        *_updates(inputs, found, bounded, options, part),
+        *_lower(found, options),
+        *_theorem6(inputs, found, bounded, options, part),
+    ]
+    groups: dict[tuple[int, str], list[SgdRun]] = {}
+    for run in runs:
+        groups.setdefault((run.width, run.data), []).append(run)
+    for (width, data), group in groups.items():
+        case = f"2k={width}" + (f",{data}" if part else "")
+        listed += _compression(found, group, options, case)
+    return listed
+
+
+def _step(inputs: Inputs, options: Options) -> dict[str, Any]:
+    return {"eta": options.step, "alpha": options.slope, "input_norm": inputs.norm}
+
+
+def _most(runs: list[SgdRun]) -> dict[str, Any]:
+    """The largest number of updates, and whether all runs ended; nothing where there is no run."""
+    if not runs:
+        return {}
+    return {
+        "updates": max(run.updates for run in runs),
+        "ended": all(run.outcome == Outcome.CONVERGED for run in runs),
+    }
+
+
+def _in_file(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> Guarantee:
+    """Corollary 3 with the w* of the whole, which serves every part of it."""
+    if found.whole.subset is None:
+        note = "w* of all examples serves every part of them; largest count of all runs"
+        return theory.corollary3(
+            w_norm=found.whole.w_norm, **_step(inputs, options), **_most(runs), case="all examples", note=note
+        )
+    return theory.corollary3(
+        w_norm=None, **_step(inputs, options), case="all examples", note="no hyperplane separates all examples"
+    )
+
+
+def _updates(
+    inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options, part: bool
+) -> Iterable[Guarantee]:
+    """Theorem 2 for each width, with the w* of what was trained on."""
+    whose = "w* of the separable part of the training sample" if part else "w* of the training sample"
+    for width in sorted({run.width for run in runs}):
+        group = [run for run in runs if run.width == width]
+        size = 1 / math.sqrt(width)
+        yield theory.theorem2(
+            w_norm=found.sample.w_norm,
+            k=width // 2,
+            v=size,
+            R=size,
+            row_norm=max(run.row_norm for run in group),
+            **_step(inputs, options),
+            **_most(group),
+            case=f"2k={width}" + (f",{group[0].data}" if part else ""),
+            note=f"{whose}; largest of {_count(len(group), 'run')}",
+        )
+
+
+def _lower(found: Findings, options: Options) -> Iterable[Guarantee]:
+    """Theorem 4 at this |w*|, beside the exact number of updates on its sequence."""
+    if found.sample.w_norm is None or options.slope == 0:
+        return
+    d = max(1, math.floor(found.sample.w_norm**2))
+    step: dict[str, Any] = {"d": d, "k": 1, "eta": options.step, "alpha": options.slope}
+    note = (
+        f"the sequence of {d} examples with |w*|^2 = {d}, as here: SGD makes that many updates on it, so no bound "
+        "in |w*|, alpha and eta alone is lower"
+    )
+    for form in theory.theorem4(**step, updates=theory.sequence_updates(**step), case=f"|w*|^2={d}", note=note):
+        if "[sharp" in form.id:
+            yield form
+
+
+def _theorem6(
+    inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options, part: bool
+) -> Iterable[Guarantee]:
+    """Theorem 6 from the margin alone, for all runs at once."""
+    if not runs:
+        return
+    worst = max(runs, key=lambda run: run.test_error or 0.0)
+    guarantee = theory.theorem6(
+        n=len(found.y),
+        delta=options.delta / len(runs),
+        w_norm=None if part else found.sample.w_norm,
+        **_step(inputs, options),
+        converged=all(run.zero_loss for run in runs),
+        error=worst.test_error,
+        case="w* of the sample",
+        note=_shared(options, runs),
+    )
+    yield _tested(guarantee, found, options)
+
+
+def _compression(found: Findings, runs: list[SgdRun], options: Options, case: str) -> Iterable[Guarantee]:
+    """Theorem 5 and its sharper relative from the examples that were used; of several runs the worst."""
+    common: dict[str, Any] = {
+        "n": len(found.y),
+        "delta": options.delta / len(runs),
+        "coded": "examples",
+        "case": f"examples,{case}",
+    }
+    note = _shared(options, runs)
+    five, sharper = [], []
+    for run in runs:
+        own = f"L_V = {run.unused_error:.4g}" if run.unused_error else ""
+        measured: dict[str, Any] = {"size": run.examples_used, "error": run.test_error}
+        five.append(
+            theory.theorem5(
+                validation_error=run.unused_error,
+                note="; ".join(filter(None, [own, note])),
+                **measured,
+                **common,
+            )
+        )
+        sharper.append(
+            theory.consistent_compression(consistent=run.unused_error == 0, note=note, **measured, **common)
+        )
+    for group in (five, sharper):
+        worst = min(group, key=lambda g: (all(h.holds for h in g.hypotheses), _least(g)))
+        yield _tested(worst, found, options)
+
+
+def _least(guarantee: Guarantee) -> float:
+    """The slack, or what orders guarantees without one."""
+    if guarantee.slack is not None:
+        return guarantee.slack
+    return -math.inf if guarantee.bound is None else -guarantee.bound
+
+
+def _tested(guarantee: Guarantee, found: Findings, options: Options) -> Guarantee:
+    """With the assumptions, and with room for what a test sample of this size leaves open."""
+    tests = len(found.y_test)
+    error = guarantee.measured
+    note, room = guarantee.note, 0.0
+    if error is not None:
+        room = error - _lowest_error(round(error * tests), tests)
+        note += f"; error on {tests} test examples, allowing {room:.2g} for chance"
+    return dataclasses.replace(
+        guarantee,
+        hypotheses=(*guarantee.hypotheses, *assumptions(options)),
+        tolerance=room,
+        note=note,
+    )
+
+
+def _lowest_error(mistakes: int, tests: int) -> float:
+    """Clopper and Pearson's lower confidence limit for the true error, at level 1 - ``LEVEL``."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(mistakes, tests - mistakes + 1, LEVEL)) if mistakes else 0.0
+
+
+def _shared(options: Options, runs: list[SgdRun]) -> str:
+    """How the runs that a statement covers share its delta."""
+    if len(runs) == 1:
+        return ""
+    return f"worst of {len(runs)} runs, which share delta = {options.delta:g}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
