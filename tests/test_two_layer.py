@@ -67,7 +67,16 @@ def tiny_blocks(monkeypatch, waiting, rows, batch, gram=True):
 def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, positive):
     params, X, y = sample(seed, m, d, k, positive)
     run = train(
-        params, X, y, eta=eta, alpha=alpha, rng=np.random.default_rng(5), epochs=25, layers=layers, order=order, form=form
+        params,
+        X,
+        y,
+        eta=eta,
+        alpha=alpha,
+        rng=np.random.default_rng(5),
+        epochs=25,
+        layers=layers,
+        order=order,
+        form=form,
     )
     expected, used = oracle(params, X, y, epochs=run.epochs, order=order, eta=eta, alpha=alpha, layers=layers)
     same(run, expected, used)
@@ -76,7 +85,14 @@ def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, po
 @pytest.mark.parametrize("layers", ["first", "both"])
 @pytest.mark.parametrize(
     ("waiting", "rows", "batch", "gram"),
-    [(1, 1, 1, True), (3, 5, 2, True), (3, 5, 2, False), (7, 16, 4, False), (40, 100, 8, True), (500, 100, 100, False)],
+    [
+        (1, 1, 1, True),
+        (3, 5, 2, True),
+        (3, 5, 2, False),
+        (7, 16, 4, False),
+        (40, 100, 8, True),
+        (500, 100, 100, False),
+    ],
 )
 def test_blocks_of_any_shape(monkeypatch, layers, waiting, rows, batch, gram):
     tiny_blocks(monkeypatch, waiting, rows, batch, gram)
@@ -129,7 +145,9 @@ def test_ties_on_the_lower_bound_sequence_fall_as_in_exact_arithmetic(form):
     exact = TwoLayer(*(np.vectorize(Fraction, otypes=[object])(part) for part in start))
     Xe = np.vectorize(lambda a: Fraction(int(a)), otypes=[object])(X)
     for eta in (0.125, 0.5, 1.0, 8.0):
-        run = train(start, X, y, eta=eta, alpha=0.25, rng=np.random.default_rng(0), epochs=500, order="cyclic", form=form)
+        run = train(
+            start, X, y, eta=eta, alpha=0.25, rng=np.random.default_rng(0), epochs=500, order="cyclic", form=form
+        )
         params, total = exact, 0
         for row in visits(np.random.default_rng(0), 4, run.epochs, "cyclic"):
             params, updated = two_layer_epoch(
@@ -200,7 +218,15 @@ def test_columns_are_what_they_say():
     params, X, y = sample(5, 40, 7, 8)
     _, X_test, y_test = sample(6, 30, 7, 8)
     run = train(
-        params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=9, record=[0, 2, 9], test=(X_test, y_test)
+        params,
+        X,
+        y,
+        eta=0.1,
+        alpha=0.1,
+        rng=np.random.default_rng(5),
+        epochs=9,
+        record=[0, 2, 9],
+        test=(X_test, y_test),
     )
     assert list(run.columns) == list(two_layer.COLUMNS)
     state = params
@@ -222,7 +248,9 @@ def test_columns_are_what_they_say():
 def test_recording_changes_no_decision():
     params, X, y = sample(7, 50, 9, 30)
     runs = [
-        train(params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=40, record=record, form="blocked")
+        train(
+            params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=40, record=record, form="blocked"
+        )
         for record in (None, [40], range(41))
     ]
     assert len({run.updates for run in runs}) == 1

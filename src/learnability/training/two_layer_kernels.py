@@ -32,7 +32,7 @@ from numba import njit
 from learnability.training.rows import LANES, add_rows, sum_rows
 
 BUDGET, CONVERGED, DIVERGED = 0, 1, 2
-LAZY = 12  # updates that a visit applies to its row by itself; with more, a matrix product does for many rows
+LAZY = 48  # updates that a visit applies to its row by itself; with more, a matrix product does for many rows
 SEGMENT = 128  # updates in one such product
 
 # Columns of the array ``known`` (m, 6), a row an example, as of the reference at its last evaluation: lower bound of
@@ -71,6 +71,25 @@ def safe(known, way, both, further=0.0):  # type: ignore[no-untyped-def]
         reach = known[REACH] + norm * (way[DRIFT] - known[DRIFT_AT])
         low -= (way[TURN] - known[TURN_AT] + way[TURNED]) * reach
     return low > 1.0
+
+
+@njit(cache=True)
+def nonzero_rows(X):  # type: ignore[no-untyped-def]
+    """Non-zero entries of each row: indptr, columns, values."""
+    m, d = X.shape
+    indptr = np.zeros(m + 1, np.int64)
+    for i in range(m):
+        indptr[i + 1] = indptr[i] + np.count_nonzero(X[i])
+    columns = np.empty(indptr[m], np.int32)
+    values = np.empty(indptr[m], X.dtype)
+    at = 0
+    for i in range(m):
+        for a in range(d):
+            if X[i, a] != 0:
+                columns[at] = a
+                values[at] = X[i, a]
+                at += 1
+    return indptr, columns, values
 
 
 @njit(cache=True)
@@ -210,9 +229,7 @@ def direct(  # type: ignore[no-untyped-def]
             if outcome == 1:
                 sum_rows(W_reference, z_reference, columns, values, lo, hi, L)
                 add_rows(WT, c, columns, values, lo, hi, L)
-                _follow(
-                    i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L
-                )
+                _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L)
                 used[i] += 1
                 total += 1
                 since += 1
@@ -330,9 +347,7 @@ def blocked(  # type: ignore[no-untyped-def]
         if outcome == 1:
             for j in range(L):
                 C[n_waiting, j] = c[j]
-            _follow(
-                i, z, Z_reference[s], c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L
-            )
+            _follow(i, z, Z_reference[s], c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L)
             at[n_waiting] = s
             n_waiting += 1
             used[i] += 1
