@@ -140,9 +140,10 @@ def train(
         return _run(problem, choose(problem, form), sample_test, stops, rng)
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
+def one_blas_thread() -> AbstractContextManager[Any]:
     """A context in which BLAS runs on one thread."""
-    return _blas().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache

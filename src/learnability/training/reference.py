@@ -126,8 +126,8 @@ def two_layer_epoch(
     Brutzkus et al. (ICLR 2018), Equations 3 and 10. A visit with :math:`y N(x) < 1` moves, by the old values on the
     right, :math:`W \mathrel{+}= \eta y (v \circ \sigma'(W x)) x^T` and, if ``layers`` is ``"both"``,
     :math:`v \mathrel{+}= \eta y \sigma(W x)`. At 0 the slope is 1 for the leaky ReLU (the paper's p_t) and 0 for the
-    ReLU (``alpha`` = 0; the paper's Lemma 12 counts such a unit as dead). A visit whose gradient vanishes, as it may for
-    the ReLU, is no update.
+    ReLU (``alpha`` = 0; the paper's Lemma 12 counts such a unit as dead). A visit whose gradient vanishes, as it may
+    for the ReLU, is no update.
     """
     W, v = params
     updated = np.zeros(len(order), dtype=bool)

@@ -1,9 +1,9 @@
 r"""Exact online SGD on two-layer leaky-ReLU networks of any width: the engine of the separable study.
 
-Brutzkus, Globerson, Malach & Shalev-Shwartz (ICLR 2018), Section 2: batches of one, hinge loss with margin 1, constant
-step, first layer or both. :func:`learnability.training.reference.two_layer_epoch` says what is computed, and
-:mod:`learnability.training.two_layer_kernels` how the two forms compute it: ``direct`` for narrow networks and few
-non-zero inputs, ``blocked``, by matrix products, for the others. Both skip visits that provably change nothing, which
+Brutzkus, Globerson, Malach & Shalev-Shwartz (ICLR 2018), Section 2: batches of one, hinge loss with margin 1,
+constant step, first layer or both. :func:`learnability.training.reference.two_layer_epoch` says what is computed, and
+:mod:`learnability.training.two_layer_kernels` how the two forms compute it: ``direct`` for narrow networks and inputs
+with many zeros, ``blocked``, by matrix products, for the others. Both skip visits that provably change nothing, which
 changes no trajectory.
 """
 
@@ -295,7 +295,7 @@ class _Engine:
         product = d * L / 20
         gram = 0 if self.near or self._gram_fits() else self._block()[1] * d / 20
         blocks = 2 * by_blocks * (product + gram + 3000 + 4 * L) + 1.5 * updated * (product + 1000 + 20 * L)
-        return blocks < rows
+        return bool(blocks < rows)
 
     def _gram_fits(self) -> bool:
         return len(self.X) ** 2 * self.X.itemsize <= _GRAM_BYTES

@@ -16,10 +16,10 @@ Both skip visits that cannot trigger an update. With W', v' the weights at an ea
 
     |N(x) - N'(x)| <= |v| |W - W'|_F |x| + |v - v'| |sigma(W' x)|,
 
-since sigma is 1-Lipschitz. The distance |W - W'|_F from a reference (the weights at the start of the block) is followed
-exactly: an update W += c x^T adds 2 c . (W x - W' x) + |c|^2 |x|^2 to its square. Steps point in all directions, so it
-grows about as the root of the number of updates, and most examples with some margin to spare are skipped for long. When
-the reference moves, the distances between references are added up.
+since sigma is 1-Lipschitz. The distance |W - W'|_F from a reference (the weights at the start of the block) is
+followed exactly: an update W += c x^T adds 2 c . (W x - W' x) + |c|^2 |x|^2 to its square. Many steps undo each
+other, so it grows far more slowly than their lengths add up, and examples with some margin to spare are skipped for
+long. When the reference moves, the distances between references are added up.
 
 Strict IEEE arithmetic, no fastmath. Rows of neurons are padded with zeros to a multiple of LANES.
 """
@@ -39,8 +39,8 @@ SEGMENT = 128  # updates in one such product
 # the margin y N(x); upper bound of |sigma(W x)|; WAY, DRIFT and TURN of ``way`` then. Last, |x|.
 LOW, REACH, WAY_AT, DRIFT_AT, TURN_AT, NORM = range(6)
 
-# Entries of the array ``way`` (9,). Distances added up over past references: |v| |W - W'|, |W - W'|, |v - v'|. From the
-# present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. Last, |W| at most.
+# Entries of the array ``way`` (9,). Distances added up over past references: |v| |W - W'|, |W - W'|, |v - v'|. From
+# the present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. Last, |W| at most.
 WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT = range(9)
 
 
@@ -107,8 +107,8 @@ def new_reference(v, v_reference, way):  # type: ignore[no-untyped-def]
 def _look(label, known, z, v, distance, turned, c, t, alpha, both, way, guard, L):  # type: ignore[no-untyped-def]
     """The margin by pre-activations z and output weights v, and what it says of the margin at the reference.
 
-    ``known`` is the example's row; distance and turned are |W - W'| and |v - v'| from the reference. Leaves the slopes
-    in c and sigma(z) in t.
+    ``known`` is the example's row; distance and turned are |W - W'| and |v - v'| from the reference. Leaves the
+    slopes in c.
     """
     one, zero = z.dtype.type(1), z.dtype.type(0)
     if alpha > 0:
