@@ -38,7 +38,7 @@ def claim(
     id: str,
     where: str,
     bound: float,
-    measured: float,
+    measured: float | None,
     direction: str,
     note: str,
     kind: Kind = Kind.THRESHOLD,
@@ -98,17 +98,17 @@ def same_mean(
         return claim(id, where, room, upper, "at_most", note)
     if lower > room:
         return claim(id, where, room, lower, "at_most", note)
-    return claim(id, where, room, math.nan, "at_most", f"{note}: too wide to tell")
+    return claim(id, where, room, None, "at_most", f"{note}: too wide to tell")
 
 
 def similar(id: str, where: str, groups: Mapping[str, pd.Series], what: str) -> Guarantee:
     """That means agree within the factor :data:`SIMILAR`, by the logarithms of positive values."""
     if any((group <= 0).any() for group in groups.values()):
         least = min(float(group.min()) for group in groups.values())
-        return claim(id, where, SIMILAR, math.nan, "at_most", f"{what}; {least:.4g} is among them, so no ratio")
+        return claim(id, where, SIMILAR, None, "at_most", f"{what}; {least:.4g} is among them, so no ratio")
     logarithms = {name: np.log(group) for name, group in groups.items()}
     found = same_mean(id, where, logarithms, math.log(SIMILAR), f"{what} (natural logarithms)")
-    measured = math.nan if found.measured is None else math.exp(found.measured)
+    measured = None if found.measured is None else math.exp(found.measured)
     return claim(id, where, SIMILAR, measured, "at_most", found.note)
 
 
@@ -124,7 +124,7 @@ def no_growth(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
         return claim(id, where, GROWTH, slope + half, "at_most", note, Kind.TREND)
     if slope - half > GROWTH:
         return claim(id, where, GROWTH, slope - half, "at_most", note, Kind.TREND)
-    return claim(id, where, GROWTH, math.nan, "at_most", f"{note}: too wide to tell", Kind.TREND)
+    return claim(id, where, GROWTH, None, "at_most", f"{note}: too wide to tell", Kind.TREND)
 
 
 def _slope(x: Any, z: Any, level: float = 0.95) -> tuple[float, float]:
@@ -145,8 +145,8 @@ def zero_loss(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
     reached = (ends["outcome"] == "converged") & (ends["hinge_loss"] == 0)
     return claim(
         id, where, 1.0, float(reached.mean()), "at_least",
-        f"share of {len(ends)} runs that end at training loss 0; most epochs {int(ends['epoch'].max())}, mean updates "
-        f"{ends['updates'].mean():.1f}, most {int(ends['updates'].max())}",
+        f"share of {len(ends)} runs that end at training loss 0; most epochs {int(ends['epoch'].max())}, mean "
+        f"updates {ends['updates'].mean():.1f}, most {int(ends['updates'].max())}",
     )  # fmt: skip
 
 
@@ -166,8 +166,8 @@ def separable_draw(id: str, where: str, table: pd.DataFrame) -> Guarantee:
     row = table.iloc[0]
     return claim(
         id, where, 0.0, float(table["removed"].max()), "equal",
-        f"examples removed until a hyperplane through the origin separates training and test set; |w*| = "
-        f"{row['w_norm_all']:.6g} for both together, {row['w_norm']:.6g} for the {int(row['train_size'])} to train on",
+        f"examples removed until a hyperplane through the origin separates training and test set; |w*| "
+        f"= {row['w_norm_all']:.6g} for both, {row['w_norm']:.6g} for the {int(row['train_size'])} to train on",
     )  # fmt: skip
 
 
@@ -204,5 +204,8 @@ def _bound(row: Any, *, both: bool) -> Guarantee:
         "case": f"seed {row['seed']}",
     }
     if both:
-        return theory.relaxed_bound(c=row["ratio_min"], C=row["ratio_max"], **common)
+        c, C = row["ratio_min"], row["ratio_max"]
+        if not math.isfinite(c + C):  # the run diverged: nothing is promised of it
+            c, C = 0.0, 1.0
+        return theory.relaxed_bound(c=c, C=C, **common)
     return theory.theorem2(**common)

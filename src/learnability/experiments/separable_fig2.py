@@ -1,10 +1,10 @@
 """Figure 2: both layers trained, otherwise as Figure 1.
 
 The output weights start at +-1 / sqrt(2k) and both layers move simultaneously, each by the other's old weights. The
-step is Figure 1's, eta = 1, like everything that the paper leaves open. At it some output weights change their sign,
-so that Section 9.1.2 does not apply: panel (c) shows the least and the largest v_t / v_0 so far, the paper's c and C,
-and Figure 3 has the steps at which no weight does. The runs of Figure 1 are made again beside these, because the paper
-compares the two; they share start and order with those of the same seed and width.
+step is Figure 1's, eta = 1, like everything that the paper leaves open. At it some output weights change their
+sign, so that Section 9.1.2 does not apply: panel (c) shows the least and the largest v_t / v_0 so far, the paper's c
+and C, and Figure 3 has the steps at which no weight does. The runs of Figure 1 are made again beside these, because
+the paper compares the two; they share start and order with those of the same seed and width.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Training loss 0; good test errors, equal between widths and equal to Figure 1's; Equation 13 where it applies."""
+    """Training loss 0; good test errors, equal between widths and to Figure 1's; Equation 13 where it applies."""
     where, ends = "Figure 2", sure.last(table, "layers", "width")
     room = sure.ROOM[str(table["data"].iloc[0])]
     both = pick(ends, layers="both")

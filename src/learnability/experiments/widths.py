@@ -113,7 +113,7 @@ def sample(data: str) -> Sample:
 
 
 def separable_part(X: FloatArray, y: FloatArray) -> tuple[Any, HardMargin]:
-    """Indices of the examples, in order, and their margin; without those in the way of a hyperplane if there are any."""
+    """Indices of a separable part of the examples, in order, and its margin: of all of them if they are separable."""
     margin = hard_margin(X, y)
     if margin.separable:
         return np.arange(len(y)), margin
@@ -191,7 +191,7 @@ def curve(
 
 
 def dots(ax: Axes, ends: pd.DataFrame, column: str, *, shift: float = 0.0, marker: str = "o", **label: Any) -> None:
-    """Every run's value at its end beside the mean with its confidence interval, a place on the axis for each width."""
+    """Every run's last value, and the mean with its confidence interval; each width has a place on the axis."""
     from learnability.experiments.curves import half_width
 
     widths = sorted(ends["width"].unique())
