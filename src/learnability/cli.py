@@ -25,7 +25,7 @@ import learnability
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from learnability.api import Certification, Progress, Result
+    from learnability.api import Progress, Result
     from learnability.theory import Guarantee
 
 __all__ = ["app", "main"]
@@ -229,7 +229,7 @@ def certify(
     test: Annotated[float, typer.Option(help="Share of the examples to test on, in [0, 1).")] = 0.25,
     repeats: Annotated[int, typer.Option(help="Runs of SGD for each width, at least 1.")] = 3,
     seed: Annotated[int, typer.Option(help="Draws split, starts and orders of examples.")] = 0,
-    budget: Annotated[float, typer.Option(help="What SGD may cost, in billions of multiply-adds.")] = 200.0,
+    budget: Annotated[float, typer.Option(help="What SGD may cost, in billions of multiply-adds.")] = 300.0,
     out: Annotated[str, typer.Option("--out", help="Folder for figure, JSON and verdicts.")] = DEFAULT_OUT,
     as_json: Json = False,
 ) -> None:
@@ -237,8 +237,10 @@ def certify(
     from learnability import api
     from learnability.datasets import read_table
 
+    # One width alone is the middle of three; several are taken as they are.
+    widths = width[0] if width and len(width) == 1 else width or None
     options: dict[str, Any] = {
-        "width": width or None, "slope": slope, "step": step, "delta": delta, "scale": scale, "bias": bias,
+        "width": widths, "slope": slope, "step": step, "delta": delta, "scale": scale, "bias": bias,
         "test": test, "repeats": repeats, "seed": seed, "budget": budget,
     }  # fmt: skip
     api.certify_options(**options)  # before a large file is read
@@ -259,9 +261,15 @@ def certify(
     if as_json:
         _print_json({**done.to_json(), "seconds": seconds})
     else:
-        _show_certification(done)
+        from learnability.certification.terminal import page
+        from learnability.report import TABLE_WIDTH, verdict_table
+
+        console = _stdout()
+        verdicts = verdict_table(done.guarantees, console.width)
+        for part in page(done, verdicts, narrow=console.width < TABLE_WIDTH):
+            console.print(part)
         for path in done.files:
-            _stdout().print(str(path), soft_wrap=True)
+            console.print(str(path), soft_wrap=True)
         _summary(done.guarantees, 0, seconds)
     if _violated(done.guarantees):
         raise typer.Exit(1)
@@ -342,37 +350,6 @@ def _show(result: Result) -> None:
         console.print(verdict_table(result.guarantees, console.width))
     for path in result.files:
         console.print(str(path), soft_wrap=True)
-    console.print()
-
-
-def _show_certification(done: Certification) -> None:
-    """What was found out, the hypotheses, the bounds and the runs."""
-    from rich.box import SIMPLE_HEAD
-    from rich.padding import Padding
-    from rich.table import Table
-
-    from learnability.certification import words
-    from learnability.report import TABLE_WIDTH, blocks, verdict_table
-
-    console = _stdout()
-    console.print(words.headline(done), style="bold")
-    for line in words.sentences(done):
-        console.print(Padding(line, (0, 0, 0, 2), expand=False))
-    console.print("hypotheses", style="bold")
-    for line in words.hypotheses(done):
-        console.print(Padding(line, (0, 0, 0, 2), expand=False))
-    console.print()
-    console.print(verdict_table(done.guarantees, console.width))
-    console.print()
-    cells = list(words.run_cells(done.runs))
-    if console.width < TABLE_WIDTH:
-        named = [[f"{name} {cell}" for name, cell in zip(words.RUN_HEADINGS, row)] for row in cells]
-        console.print(blocks((row[0], [("; ".join(row[1:]), "")]) for row in named))
-    else:
-        table = Table(*words.RUN_HEADINGS, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for row in cells:
-            table.add_row(*row)
-        console.print(table)
     console.print()
 
 

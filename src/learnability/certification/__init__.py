@@ -14,7 +14,7 @@ from learnability.certification.findings import Inputs, find, labels_of_two_valu
 from learnability.certification.options import SCALES, Options, chosen_widths
 from learnability.certification.result import Certificate, Certification, certificate
 from learnability.certification.runs import SgdRun, sgd_runs
-from learnability.certification.statements import statements
+from learnability.certification.statements import promises
 
 __all__ = [
     "SCALES",
@@ -70,6 +70,6 @@ def certify(
         options=options,
         found=found,
         certificate=certificate(found.whole, inputs),
-        guarantees=statements(inputs, found, runs, options),
+        guarantees=promises(inputs, found, runs, options),
         runs=runs,
     )

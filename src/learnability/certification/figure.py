@@ -30,8 +30,10 @@ def draw(certification: Certification) -> Figure:
         figure.suptitle(_title(certification), fontsize=9)
         for ax in (left, right):
             ax.set_xscale("log")
-            ax.set_yscale("log")
             ax.set_xlabel("hidden units 2k")
+        left.set_yscale("log")
+        # Linear below the error of one mistake: no mistake has its place at the bottom.
+        right.set_yscale("symlog", linthresh=1 / max(len(certification.found.y_test), 1), linscale=0.4)
         left.set_ylabel("updates of SGD")
         right.set_ylabel("error")
         if len(table):
@@ -59,23 +61,23 @@ def _title(c: Certification) -> str:
     )
 
 
-def _curves(table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+def _curves(c: Certification, table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """What was trained on, a label for it, and its rows."""
-    labels = {ALL: "the training sample", PART: "its separable part"}
-    return [
-        (data, labels[data], table[table["data"] == data]) for data in (ALL, PART) if (table["data"] == data).any()
-    ]
+    left = int((~c.found.kept).sum())
+    labels = {ALL: ", all examples" if left else "", PART: f", {left:,} left out"}
+    return [(data, labels[data], rows) for data in (ALL, PART) if len(rows := table[table["data"] == data])]
 
 
 def _updates(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
     ax.set_title("(a) non-zero updates", loc="left")
-    for (data, label, rows), color in zip(_curves(table), COLORS):
+    for (_, label, rows), color in zip(_curves(c, table), COLORS):
         ended = (rows["outcome"] == Outcome.CONVERGED).all()
-        more = "" if ended else ", stopped before an end" if data == PART or c.found.kept.all() else ", stopped"
+        more = "" if ended else " (△ stopped)"
         limits = (max(rows["updates"].min() / 2, 1.0), math.inf)  # a log axis has no place for less
         band(
-            ax, rows, "width", "updates", limits=limits, color=color, marker="o", ms=4, label=f"SGD on {label}{more}"
-        )
+            ax, rows, "width", "updates", hold=False, limits=limits,
+            color=color, marker="o", ms=4, label=f"SGD{label}{more}",
+        )  # fmt: skip
         open_ends = rows[rows["outcome"] != Outcome.CONVERGED]
         if len(open_ends):
             ax.plot(open_ends["width"], open_ends["updates"], ls="", marker="^", mfc="white", color=color, ms=6)
@@ -97,27 +99,16 @@ def _updates(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
 def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
     tests = len(c.found.y_test)
     ax.set_title(f"(b) error on {tests:,} test examples", loc="left")
-    floor = 0.5 / max(tests, 1)
-    for (data, label, rows), color in zip(_curves(table), COLORS):
+    for (data, label, rows), color in zip(_curves(c, table), COLORS):
         if tests:
-            # Zero has no place on a logarithmic axis: it is drawn below the error of one mistake.
-            shown = rows.assign(test_error=rows["test_error"].astype(float).clip(lower=floor))
-            limits = (floor, 1.0)
+            errors = rows.astype({"test_error": float})
             band(
-                ax,
-                shown,
-                "width",
-                "test_error",
-                color=color,
-                marker="o",
-                ms=4,
-                limits=limits,
-                label=f"SGD on {label}",
-            )
-        whose = "" if c.found.kept.all() else f", {label}"
+                ax, errors, "width", "test_error", hold=False, limits=(0.0, 1.0),
+                color=color, marker="o", ms=4, clip_on=False, label=f"SGD{label}",
+            )  # fmt: skip
         for prefix, style_, text in (
-            ("separable/thm5[examples", "--", "Theorem 5, examples used"),
-            ("separable/compression-consistent[examples", "-.", "sharper, for $L_V=0$"),
+            ("separable/thm5[examples", "--", "Theorem 5"),
+            ("separable/compression-consistent[examples", "-.", "sharper for $L_V = 0$"),
         ):
             points = [
                 (width, g.bound, all(h.holds for h in g.hypotheses))
@@ -132,7 +123,7 @@ def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
                 [width for width, *_ in points],
                 [bound for _, bound, _ in points],
                 ls=style_, color=color, marker=".", ms=3, alpha=0.9,
-                label=text + ("" if applies else " (hypotheses fail)") + whose,
+                label=text + label + ("" if applies else " (hypotheses fail)"),
             )  # fmt: skip
     six = _find(c, "separable/thm6[")
     if six is not None and six.bound is not None:
@@ -140,18 +131,12 @@ def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
         _level(ax, six.bound, COLORS[3], ":", "Theorem 6" + ("" if applies else " (hypotheses fail)"))
     _, high = ax.get_ylim()
     high = max(high * 2, 2.0)
-    ax.set_ylim(floor / 2, high)
+    ax.set_ylim(0.0, high)
     ax.axhspan(1.0, high, color="#eeeeee", zorder=0)
     ax.annotate(
         "says nothing: an error is at most 1", (0.98, 1.0), xycoords=("axes fraction", "data"),
         xytext=(0, 3), textcoords="offset points", ha="right", va="bottom", fontsize=7, color="#666666",
     )  # fmt: skip
-    if tests:
-        ax.axhline(floor, color="#999999", lw=0.6)
-        ax.annotate(
-            "no mistake", (0.02, floor), xycoords=("axes fraction", "data"),
-            xytext=(0, -3), textcoords="offset points", ha="left", va="top", fontsize=7, color="#666666",
-        )  # fmt: skip
 
 
 def _find(c: Certification, prefix: str) -> Guarantee | None:

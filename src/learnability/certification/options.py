@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from learnability import checks
-from learnability.networks.separable import slope
 from learnability.problems.separable import SCALINGS
 
 __all__ = ["SCALES", "WIDEST", "WIDTHS", "Options", "chosen_widths"]
@@ -63,7 +62,7 @@ class Options:
     test: float = 0.25
     repeats: int = 3
     seed: int = 0
-    budget: float = field(default=200.0)
+    budget: float = 300.0
 
     def __post_init__(self) -> None:
         def store(name: str, value: object) -> None:
@@ -72,7 +71,7 @@ class Options:
         store("widths", tuple(sorted({_width(w) for w in self.widths})))
         if not self.widths:
             raise ValueError("width must name at least one width, got none")
-        store("slope", slope(self.slope))
+        store("slope", _below_one("slope", checks.real("slope", self.slope, at_least=0.0)))
         store("step", checks.real("step", self.step, above=0.0, at_most=1e6))
         store("delta", _below_one("delta", checks.real("delta", self.delta, above=0.0)))
         store("scale", checks.choice("scale", self.scale, SCALES))
@@ -85,16 +84,15 @@ class Options:
 
 
 def chosen_widths(width: object) -> tuple[int, ...]:
-    """The widths to run: :data:`WIDTHS` for ``None``, and about a tenth and ten times of a single one beside it.
+    """The widths to run: :data:`WIDTHS` for ``None``; of one integer about a tenth and ten times of it beside it.
 
-    Several (an iterable of integers) are taken as they are.
+    An iterable of integers is taken as it is.
     """
     if width is None:
         return WIDTHS
-    given = [_width(w) for w in (width if isinstance(width, Iterable) and not isinstance(width, str) else [width])]
-    if len(given) != 1:
-        return tuple(given)
-    (middle,) = given
+    if isinstance(width, Iterable) and not isinstance(width, str):
+        return tuple(_width(w) for w in width)
+    middle = _width(width)
     return tuple(sorted({max(2, middle // 20 * 2), middle, min(10 * middle, WIDEST)}))
 
 

@@ -3,8 +3,8 @@
 Budget. A run is charged for multiply-adds: 2k d for each visit that was evaluated and for each update, and
 ``VISIT`` for each visit. Every stretch of a run is as many epochs as are sure to fit into what is left, were every
 visit evaluated and an update. The widths share the budget equally, from narrow to wide, and what one leaves goes to
-the next. A width's first run may use all of its share; another follows if the share still holds the cost of the
-first. A width of which not one epoch is sure to fit is left out (but not the narrowest).
+the next. A width's first run may use all of its share; another follows if the share still holds twice the
+cost of the first. A width of which not one epoch is sure to fit is left out (but not the narrowest).
 
 Examples left out. Where S is not separable, some of its examples are left out of the runs: they are visited as zero
 vectors, on which the gradient vanishes. So the order of visits is still one over all positions of S, drawn without a
@@ -91,7 +91,7 @@ def sgd_runs(
             continue
         spent = first = 0.0
         for repeat in range(options.repeats):
-            if repeat and (first > share - spent or runs[-1].outcome != Outcome.CONVERGED):
+            if repeat and (2 * first > share - spent or runs[-1].outcome != Outcome.CONVERGED):
                 notes.append(
                     f"2k = {width}: {repeat} of {options.repeats} runs, as far as its share of the budget goes"
                 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from learnability.certification.findings import Findings, Inputs
@@ -12,9 +13,10 @@ from learnability.certification.options import Options
 from learnability.certification.runs import ALL, SgdRun
 from learnability.theory import Guarantee, Hypothesis
 from learnability.theory import separable as theory
+from learnability.theory.guarantee import Verdict
 from learnability.training.trajectory import Outcome
 
-__all__ = ["ASSUMPTIONS", "LEVEL", "assumptions", "statements"]
+__all__ = ["ASSUMPTIONS", "LEVEL", "assumptions", "promises"]
 
 LEVEL = 1e-4
 """A bound on the error is violated only if the error exceeds it with this confidence (1 - LEVEL)."""
@@ -32,7 +34,7 @@ def assumptions(options: Options) -> tuple[Hypothesis, ...]:
     return tuple(Hypothesis(name, True, f"assumed: {why}") for name, why in listed)
 
 
-def statements(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> list[Guarantee]:
+def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> list[Guarantee]:
     """Bounds on updates, then on the error, each against the worst of the runs that it is about."""
     part = found.sample.subset is not None
     bounded = [run for run in runs if not (part and run.data == ALL)]  # on examples that have a w*
@@ -55,26 +57,25 @@ def _step(inputs: Inputs, options: Options) -> dict[str, Any]:
     return {"eta": options.step, "alpha": options.slope, "input_norm": inputs.norm}
 
 
-def _most(runs: list[SgdRun]) -> dict[str, Any]:
-    """The largest number of updates, and whether all runs ended; nothing where there is no run."""
-    if not runs:
-        return {}
-    return {
-        "updates": max(run.updates for run in runs),
-        "ended": all(run.outcome == Outcome.CONVERGED for run in runs),
-    }
+def _worst(state: Callable[..., Guarantee], runs: list[SgdRun], note: str) -> Guarantee:
+    """A bound on updates against the runs that ended, or against one that has exceeded it before its end."""
+    ended = [run for run in runs if run.outcome == Outcome.CONVERGED]
+    going = [run for run in runs if run.outcome != Outcome.CONVERGED]
+    if going:
+        note += f"; {len(going)} of {_count(len(runs), 'run')} stopped before an end by the budget"
+        most = state(updates=max(run.updates for run in going), ended=False, note=note)
+        if not ended or most.verdict is Verdict.VIOLATED:
+            return most
+    return state(updates=max((run.updates for run in ended), default=None), note=note)
 
 
 def _in_file(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> Guarantee:
     """Corollary 3 with the w* of the whole, which serves every part of it."""
+    common = {**_step(inputs, options), "case": "all examples"}
     if found.whole.subset is None:
         note = "w* of all examples serves every part of them; largest count of all runs"
-        return theory.corollary3(
-            w_norm=found.whole.w_norm, **_step(inputs, options), **_most(runs), case="all examples", note=note
-        )
-    return theory.corollary3(
-        w_norm=None, **_step(inputs, options), case="all examples", note="no hyperplane separates all examples"
-    )
+        return _worst(partial(theory.corollary3, w_norm=found.whole.w_norm, **common), runs, note)
+    return theory.corollary3(w_norm=None, **common, note="no hyperplane separates all examples")
 
 
 def _updates(
@@ -85,17 +86,17 @@ def _updates(
     for width in sorted({run.width for run in runs}):
         group = [run for run in runs if run.width == width]
         size = 1 / math.sqrt(width)
-        yield theory.theorem2(
+        state = partial(
+            theory.theorem2,
             w_norm=found.sample.w_norm,
             k=width // 2,
             v=size,
             R=size,
             row_norm=max(run.row_norm for run in group),
             **_step(inputs, options),
-            **_most(group),
             case=f"2k={width}" + (f",{group[0].data}" if part else ""),
-            note=f"{whose}; largest of {_count(len(group), 'run')}",
         )
+        yield _worst(state, group, f"{whose}; largest of {_count(len(group), 'run')}")
 
 
 def _lower(found: Findings, options: Options) -> Iterable[Guarantee]:
