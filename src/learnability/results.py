@@ -51,7 +51,7 @@ class DamagedShardWarning(UserWarning):
     """A stored shard cannot be trusted and will be computed again."""
 
 
-_LIBRARIES = ("numpy", "scipy", "numba", "pandas", "duckdb", "matplotlib", "distributed")
+_LIBRARIES = ("numpy", "scipy", "numba", "pandas", "duckdb", "matplotlib", "distributed", "scikit-learn")
 
 
 @cache
