@@ -8,7 +8,7 @@ updates goes with 1 / eta, so the smallest steps take longest.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from learnability import plotting
 from learnability.experiments import Experiment, Row, Setting
@@ -38,7 +38,7 @@ def figure(table: pd.DataFrame) -> Figure:
         for width in sorted(table["width"].unique()):
             rows = pick(table, layers=layers, width=width)
             shade = color(width, table["width"])
-            look = {"color": shade, "marker": marker, "markersize": 4, "linestyle": line}
+            look: dict[str, Any] = {"color": shade, "marker": marker, "markersize": 4, "linestyle": line}
             plotting.band(error, rows, "eta", "test_error", limits=(0, 1), label=f"2k = {width}, {name}", **look)
             plotting.band(updates, rows, "eta", "updates", limits=(1, float("inf")), **look)
             if layers == "both":

@@ -194,14 +194,18 @@ def _short(table: pd.DataFrame) -> float:
 
 
 def _cells(d: int, units: tuple[int, ...], steps: tuple[int, int], largest: int) -> tuple[Setting, ...]:
-    shared = [(alpha, k) for alpha in (0.125, 0.75) for k in units]
-    eta = 0.0625
+    """Exponents ``from`` to ``to``: of 2 for the steps at dimension d, of 4 for the dimensions at the step 1/16."""
+
+    def cell(axis: str, alpha: float, k: int, ends: tuple[int, int]) -> Setting:
+        along = axis == "step"
+        fixed: Setting = {"d_fixed": d if along else 0, "eta_fixed": 0.0 if along else 0.0625}
+        return {"axis": axis, "alpha": alpha, "units": k, **fixed, "from": ends[0], "to": ends[1]}
+
     return tuple(
-        {"axis": "step", "alpha": alpha, "units": k, "d_fixed": d, "eta_fixed": 0.0, "from": steps[0], "to": steps[1]}
-        for alpha, k in shared
-    ) + tuple(
-        {"axis": "dimension", "alpha": alpha, "units": k, "d_fixed": 0, "eta_fixed": eta, "from": 0, "to": largest}
-        for alpha, k in shared
+        cell(axis, alpha, k, ends)
+        for axis, ends in (("step", steps), ("dimension", (0, largest)))
+        for alpha in (0.125, 0.75)
+        for k in units
     )
 
 
