@@ -278,6 +278,15 @@ def test_theorem_2s_claims_notice_what_is_wrong():
     assert few["separable/thm4[thm2,sharp]"] is Verdict.VIOLATED
     growing = verdicts("thm2", table.assign(updates=table["width"] + table["seed"]))
     assert growing["separable/thm2/updates-with-width[digits]"] is Verdict.VIOLATED
+    hidden = table.assign(updates=np.where(table["width"] == 2, 10**4, table["width"] + table["seed"]))
+    hidden = verdicts("thm2", hidden)
+    assert hidden["separable/thm2/updates-with-width[digits]"] is not Verdict.VIOLATED
+    assert hidden["separable/thm2/updates-with-width[digits,without 2k=2]"] is Verdict.VIOLATED
+    once_more = verdicts("thm2", table.assign(updates=table["exact"] + 64))  # one more update of each example
+    assert once_more["separable/thm2/sequence-count"] is Verdict.HOLDS
+    assert verdicts("thm2", table.assign(updates=table["exact"] + 65))["separable/thm2/sequence-count"] is (
+        Verdict.VIOLATED
+    )
     endless = verdicts("thm2", table.assign(outcome="budget_reached"))
     assert endless["separable/thm2/zero-loss[ball]"] is Verdict.VIOLATED
 

@@ -8,7 +8,7 @@ on k and is Corollary 3's bound. Four data sets, each fixed for all runs:
 - 400 points of margin 0.15 in the ball, d = 20;
 - the 275 training images of 3 and 5 among scikit-learn's digits;
 - where its file is there, MNIST's 3,000, at steps from 0.3 on (the number of updates goes with 1 / eta) and, at
-  ``laptop``, up to 2k = 600.
+  ``laptop``, up to 2k = 2,000.
 
 The upper row varies the width at one step, the lower row the step at two widths.
 """
@@ -91,7 +91,7 @@ def figure(table: pd.DataFrame) -> Figure:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     seeds = table["seed"].nunique()
-    note = f"mean over {seeds} runs, bands: 95 % confidence for the mean" if seeds > 1 else "one run"
+    note = f"mean over {seeds} runs, bands: from the least to the most" if seeds > 1 else "one run"
     fig.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=3, title=note, title_fontsize=8
     )  # fmt: skip
@@ -115,10 +115,11 @@ def _against(ax: Axes, rows: pd.DataFrame, x: str, shades: dict[Any, str]) -> No
         ax.plot(grid, [_below(eta) for eta in steps], "--", color="#555555", label="Theorem 4, sharp: at least")
     for index, (label, shade, group) in enumerate(groups):
         look: dict[str, Any] = {"markerfacecolor": "none", "linestyle": "--", "markersize": 7} if index else {}
-        plotting.band(
-            ax, group, x, "updates", limits=(1, np.inf), color=shade, label=label,
-            **{"marker": "s" if index else "o", "markersize": 4, **look},
-        )  # fmt: skip
+        runs = group.groupby(x)["updates"]
+        at = runs.mean().index.to_numpy(float)
+        options = {"marker": "s" if index else "o", "markersize": 4, **look}
+        ax.plot(at, runs.mean().to_numpy(), color=shade, label=label, **options)
+        ax.fill_between(at, runs.min().to_numpy(float), runs.max().to_numpy(float), color=shade, alpha=0.25)
     ax.set(xscale="log", yscale="log")
 
 
@@ -131,9 +132,11 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         cases = [g for width in sorted(rows["width"].unique()) for g in _within(rows, data, int(width))]
         found.append(tightest(f"separable/thm2[widths and steps,{data}]", cases, f"all {len(rows)} runs"))
         wide = pick(rows, axis="width")
-        found.append(
-            sure.no_growth(f"thm2/updates-with-width[{data}]", "Section 5 (updates whatever the width)", wide)
-        )
+        narrowest = int(wide["width"].min())  # one unit of each sign may take far longer, and would hide a growth
+        others = wide[wide["width"] > narrowest]
+        for case, runs in ((data, wide), (f"{data},without 2k={narrowest}", others)):
+            where = "Section 5 (updates whatever the width)"
+            found.append(sure.no_growth(f"thm2/updates-with-width[{case}]", where, runs))
         if data == "sequence":
             found += _sequence(rows)
     return found
@@ -150,7 +153,7 @@ def _within(rows: pd.DataFrame, data: str, width: int) -> list[Guarantee]:
 def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
     """The engine's count against the exact one, and against Theorem 4 from below."""
     ended = rows["outcome"] == "converged"
-    different = int((rows["updates"] != rows["exact"])[ended].sum()) if ended.any() else 0
+    apart = (rows["updates"] - rows["exact"])[ended].abs() / SEQUENCE
     below = [
         g
         for _, row in rows.iterrows()
@@ -163,8 +166,11 @@ def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
     forms = ("printed", "corrected", "sharp", "simple")
     return [
         sure.claim(
-            "thm2/sequence-count", "Theorem 4 (exact count: this project)", 0.0, float(different), "equal",
-            f"runs of {int(ended.sum())} whose number of updates is not the exact one", Kind.EXACT,
+            "thm2/sequence-count", "Theorem 4 (exact count: this project)", 0.0, float(apart.max()), "equal",
+            f"largest difference from the exact number of updates, for each example; {int((apart > 0).sum())} of "
+            f"{int(ended.sum())} runs differ; room 1, because float64 may put an output of 1 below it "
+            "(separable/thm4 has steps that nothing rounds)",
+            Kind.EXACT, tolerance=1.0,
         ),
         *(
             tightest(f"separable/thm4[thm2,{form}]", [g for g in below if f"[{form}," in g.id], "all cells")
@@ -176,18 +182,19 @@ def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
 def _cells(
     data: str, widths: tuple[int, ...], steps: tuple[float, ...], pair: tuple[int, int]
 ) -> tuple[Setting, ...]:
-    epochs = 10_000 if data == "mnist" else 100_000
     return tuple(
-        {**setting(data=data, width=width, eta=_USUAL[data], epochs=epochs), "axis": "width"} for width in widths
+        {**setting(data=data, width=width, eta=_USUAL[data], epochs=100_000), "axis": "width"} for width in widths
     ) + tuple(
-        {**setting(data=data, width=width, eta=eta, epochs=epochs), "axis": "step"} for width in pair for eta in steps
+        {**setting(data=data, width=width, eta=eta, epochs=100_000), "axis": "step"}
+        for width in pair
+        for eta in steps
     )
 
 
 _ARTIFICIAL = _cells("sequence", _WIDTHS, _STEPS, (10, 1000)) + _cells("ball", _WIDTHS, _STEPS, (10, 1000))
 _DIGITS = _cells("digits", _WIDTHS, _STEPS, (10, 1000))
 _MNIST = _cells("mnist", _WIDTHS, (0.3, 1.0, 3.0, 10.0), (10, 1000))
-_SMALL_MNIST = _cells("mnist", _WIDTHS[:5], (0.3, 1.0, 3.0, 10.0), (10, 100))
+_SMALL_MNIST = _cells("mnist", _WIDTHS[:7], (0.3, 1.0, 3.0, 10.0), (10, 100))
 _HERE = images() == "mnist"
 
 EXPERIMENT = Experiment(
