@@ -132,6 +132,10 @@ def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
     _, high = ax.get_ylim()
     high = max(high * 2, 2.0)
     ax.set_ylim(0.0, high)
+    least, most = -math.floor(math.log10(max(tests, 1))), math.floor(math.log10(high))
+    powers = range(least, most + 1, max(1, (most - least) // 6))
+    ax.set_yticks([0.0, *(10.0**power for power in powers)])
+    ax.tick_params(axis="y", which="minor", left=False)
     ax.axhspan(1.0, high, color="#eeeeee", zorder=0)
     ax.annotate(
         "says nothing: an error is at most 1", (0.98, 1.0), xycoords=("axes fraction", "data"),
