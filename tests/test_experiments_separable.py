@@ -150,6 +150,8 @@ def test_seeds_share_the_data_and_draw_start_and_order():
     assert table["w_norm"].nunique() == 1
     later = table[table["epoch"] == 1]
     assert later.groupby("width")["norm"].nunique().min() == smoke("fig1").seeds
+    starts = table[table["epoch"] == 0]  # before any order could matter
+    assert starts.groupby("width")["hinge_loss"].nunique().min() == smoke("fig1").seeds
 
 
 def test_a_draw_that_is_not_separable_loses_what_is_in_the_way():
@@ -254,6 +256,11 @@ def test_figure_2_notices_a_difference_to_figure_1():
     assert verdicts("fig2", other)["separable/fig2/as-figure-1[2k=16]"] is Verdict.VIOLATED
     turned = verdicts("fig2", table.assign(ratio_min=-0.5))
     assert turned["separable/thm2-relaxed[fig2,2k=16]"] is Verdict.OUTSIDE
+    one = table.assign(ratio_min=np.where(table["seed"] == 1, -0.5, 0.9))
+    bounds = {g.id: g for g in discover()["separable/fig2"].claims(one)}
+    kept = bounds["separable/thm2-relaxed[fig2,2k=16]"]
+    assert kept.verdict is Verdict.HOLDS
+    assert "2 of 3 runs keep all signs" in kept.note
 
 
 def test_figure_3_notices_signs_and_ranges():

@@ -47,8 +47,9 @@ another step was chosen to prevent this, so its step of Figure 2 must have been 
 """
 WIDTHS = (10, 100, 1000)
 SMOKE_WIDTHS = (4, 16, 64)
-POINTS = 40
-"""Recorded epochs if a run used its whole budget; they are evenly spaced in the logarithm."""
+POINTS = 28
+"""Recorded epochs if a run used its whole budget, evenly spaced in the logarithm. A record of a wide network costs as
+much as an epoch."""
 
 TITLES = {
     "mnist": "MNIST, 3 against 5",
