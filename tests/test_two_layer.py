@@ -159,6 +159,23 @@ def test_ties_on_the_lower_bound_sequence_fall_as_in_exact_arithmetic(form):
         assert np.array_equal(run.params.W, params.W.astype(float))
 
 
+def test_a_start_at_the_kink_runs_direct_and_the_blocked_form_says_what_it_cannot_resolve():
+    """All weights 0 and one input again and again under both labels: pre-activations return to 0."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X = np.repeat(rng.standard_normal((2, 2)) / 3, 10, axis=0)
+        y = rng.choice([-1.0, 1.0], 20)
+        start = TwoLayer(np.zeros((2, 2)), np.array([0.7, -0.7]))
+        options = {"eta": 0.5, "alpha": 0.5, "layers": "first"}
+        rest = {"rng": np.random.default_rng(5), "epochs": 5, "order": "cyclic"}
+        run = train(start, X, y, **options, **rest)
+        assert run.forms["blocked"] == 0
+        same(run, *oracle(start, X, y, epochs=run.epochs, order="cyclic", **options))
+        assert train(start, X, y, form="blocked", **options, **rest).unresolved > 0
+    for seed in range(3):
+        assert train(*sample(seed, 50, 8, 40), rng=rng, epochs=9, form="blocked", **options).unresolved == 0
+
+
 def test_float32_follows_float64():
     params, X, y = sample(2, 60, 10, 40)
     options = {"eta": 0.1, "alpha": 0.1, "rng": np.random.default_rng(5), "epochs": 3}

@@ -39,9 +39,10 @@ SEGMENT = 128  # updates in one such product
 # the margin y N(x); upper bound of |sigma(W x)|; WAY, DRIFT and TURN of ``way`` then. Last, |x|.
 LOW, REACH, WAY_AT, DRIFT_AT, TURN_AT, NORM = range(6)
 
-# Entries of the array ``way`` (9,). Distances added up over past references: |v| |W - W'|, |W - W'|, |v - v'|. From
-# the present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. Last, |W| at most.
-WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT = range(9)
+# Entries of the array ``way`` (10,). Distances added up over past references: |v| |W - W'|, |W - W'|, |v - v'|. From
+# the present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. |W| at the reference, at
+# most. Last, the number of updates in which a unit stood at its kink to within rounding (``blocked`` counts them).
+WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT, KINKS = range(10)
 
 
 @njit(cache=True, inline="always")
@@ -245,10 +246,12 @@ def direct(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def blocked(  # type: ignore[no-untyped-def]
-    WT, v, v_low, v_high, X, gram, near, v_reference, y, order, eta, alpha, both, known, way, guard, used, waiting,
+    WT, v, v_low, v_high, units, X, gram, near, v_reference, y, order, eta, alpha, both, known, way, guard, used, waiting,
     rows, batch,
 ):  # fmt: skip
-    """X (m, d); a block holds up to ``rows`` examples and ``waiting`` updates, and takes ``batch`` visits at a time.
+    """X (m, d); WT (d, L) holds ``units`` neurons and padding.
+
+    A block holds up to ``rows`` examples and ``waiting`` updates, and takes ``batch`` visits at a time.
 
     ``gram`` (m, m) is used if ``near``; otherwise the Gram matrix of the block is computed as it grows. The reference
     is the weights at the start of the block, which are in WT until the next one.
@@ -345,6 +348,13 @@ def blocked(  # type: ignore[no-untyped-def]
             _fold_back(WT, XB, C, at, n_rows, n_waiting)
             return visit // m, total, evaluated, entered, DIVERGED
         if outcome == 1:
+            # by matrix products a pre-activation of 0 may come out as rounding, and with it the other slope
+            close = guard * (way[WEIGHT] + way[DISTANCE]) * known[i, NORM]
+            kink = False
+            for j in range(units):
+                kink = kink or abs(z[j]) <= close
+            if kink:
+                way[KINKS] += 1.0
             for j in range(L):
                 C[n_waiting, j] = c[j]
             _follow(i, z, Z_reference[s], c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L)
