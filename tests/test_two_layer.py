@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from learnability.networks.separable import TwoLayer, forward, initial
@@ -78,6 +78,7 @@ def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, po
         order=order,
         form=form,
     )
+    assume(run.unresolved == 0)  # in one dimension units do come to their kink
     expected, used = oracle(params, X, y, epochs=run.epochs, order=order, eta=eta, alpha=alpha, layers=layers)
     same(run, expected, used)
 

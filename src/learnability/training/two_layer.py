@@ -69,9 +69,9 @@ class Run(Record):
     forms : dict of str to int
         Epochs run in each form.
     unresolved : int
-        Updates of the blocked form in which some pre-activation was 0 to within rounding: there the reference may take
-        the other slope. A random start does not come near in float64; in float32 it is common. Not counted by the
-        direct form, which sums as the reference does.
+        Visits of the blocked form that found a loss and some pre-activation at 0 to within rounding: there the
+        reference may take the other slope. Wide inputs do not come near in float64; in float32 it is common. Not
+        counted by the direct form, which sums as the reference does.
     """
 
     params: TwoLayer

@@ -41,7 +41,7 @@ LOW, REACH, WAY_AT, DRIFT_AT, TURN_AT, NORM = range(6)
 
 # Entries of the array ``way`` (10,). Distances added up over past references: |v| |W - W'|, |W - W'|, |v - v'|. From
 # the present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. |W| at the reference, at
-# most. Last, the number of updates in which a unit stood at its kink to within rounding (``blocked`` counts them).
+# most. Last, the number of visits with a loss and a unit at its kink to within rounding (``blocked`` only).
 WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT, KINKS = range(10)
 
 
@@ -144,7 +144,7 @@ def _look(label, known, z, v, distance, turned, c, t, alpha, both, way, guard, L
 
 @njit(cache=True)
 def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: ignore[no-untyped-def]
-    """The visit of example i with pre-activations z: 0 no update, 1 update, 2 diverged.
+    """The visit of example i with pre-activations z: 0 no loss, 1 update, 2 diverged, 3 a loss without gradient.
 
     An update leaves in c the coefficients by which x_i enters the rows of W, and sigma(z) in t.
     """
@@ -152,8 +152,10 @@ def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: i
     margin = _look(label, known[i], z, v, way[DISTANCE], way[TURNED], c, t, alpha, both, way, guard, L)
     if not abs(margin) < 1e30:
         return 2
-    if not margin < 1 or known[i, NORM] == 0.0:
+    if not margin < 1:
         return 0
+    if known[i, NORM] == 0.0:
+        return 3
     moves = False
     step = eta * label
     for j in range(L):
@@ -164,7 +166,7 @@ def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: i
     else:  # dead ReLUs have no gradient
         for j in range(L):
             moves = moves or c[j] != 0
-    return 1 if moves else 0
+    return 1 if moves else 3
 
 
 @njit(cache=True)
@@ -246,8 +248,8 @@ def direct(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def blocked(  # type: ignore[no-untyped-def]
-    WT, v, v_low, v_high, units, X, gram, near, v_reference, y, order, eta, alpha, both, known, way, guard, used, waiting,
-    rows, batch,
+    WT, v, v_low, v_high, units, X, gram, near, v_reference, y, order, eta, alpha, both, known, way, guard, used,
+    waiting, rows, batch,
 ):  # fmt: skip
     """X (m, d); WT (d, L) holds ``units`` neurons and padding.
 
@@ -347,7 +349,7 @@ def blocked(  # type: ignore[no-untyped-def]
         if outcome == 2:
             _fold_back(WT, XB, C, at, n_rows, n_waiting)
             return visit // m, total, evaluated, entered, DIVERGED
-        if outcome == 1:
+        if outcome != 0:
             # by matrix products a pre-activation of 0 may come out as rounding, and with it the other slope
             close = guard * (way[WEIGHT] + way[DISTANCE]) * known[i, NORM]
             kink = False
@@ -355,6 +357,7 @@ def blocked(  # type: ignore[no-untyped-def]
                 kink = kink or abs(z[j]) <= close
             if kink:
                 way[KINKS] += 1.0
+        if outcome == 1:
             for j in range(L):
                 C[n_waiting, j] = c[j]
             _follow(i, z, Z_reference[s], c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L)
