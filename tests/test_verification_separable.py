@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from learnability.networks.separable import TwoLayer
+from learnability.networks.separable import TwoLayer, forward
 from learnability.seeding import generator
-from learnability.theory import Verdict, separable
+from learnability.theory import Verdict, compression, separable
 from learnability.training.reference import two_layer_epoch
 from learnability.training.trajectory import Outcome
 from learnability.verification import (
@@ -20,6 +20,10 @@ from learnability.verification import (
 )
 
 MODULES = (separable_bounds, separable_compression, separable_relu, separable_sequence)
+VACUOUS = (
+    "separable/thm5-frequency[examples,one epoch]",
+    "separable/thm6-frequency[w* of the sample,wide margin]",
+)
 CHECKS = [check for module in MODULES for check in module.CHECKS]
 
 
@@ -42,7 +46,7 @@ def test_checks_hold_at_smoke_scale(name, results):
     for g in found:
         assert g.id.startswith("separable/")
         assert g.source
-        if "sign changed" in g.id:
+        if "sign changed" in g.id or g.id in VACUOUS:
             assert g.verdict is Verdict.OUTSIDE
         else:
             assert g.verdict is Verdict.HOLDS, g
@@ -186,6 +190,7 @@ def test_another_order_does_not_give_the_same_network(monkeypatch):
 
 
 def test_bounds_that_fail_too_often_are_caught(monkeypatch):
+    monkeypatch.setattr(separable_compression, "VISITS", ())
     monkeypatch.setattr(separable_compression, "_error", lambda params, alpha, X, y: 0.9 if len(X) == 5000 else 0.0)
     found = {g.id: g for g in separable_compression.frequencies("smoke")}
     assert found["separable/thm5-frequency[updates,wide margin]"].measured == 1
@@ -194,7 +199,54 @@ def test_bounds_that_fail_too_often_are_caught(monkeypatch):
     assert "vacuous" in found["separable/thm5-frequency[examples,one epoch]"].note
 
 
+def test_a_bound_that_is_never_below_1_confirms_nothing(results):
+    found = {g.id: g for g in results["thm5"]}
+    for name in VACUOUS:
+        assert [h.name for h in found[name].hypotheses if not h.holds] == ["the bound is below 1"]
+        assert "vacuous (1 or more) in 29 of 29" in found[name].note
+    for g in found.values():
+        if g.id not in VACUOUS:
+            assert "vacuous" not in g.note
+
+
+@pytest.mark.parametrize(
+    "weaker", [lambda L, c: L + 8 * c, lambda L, c: math.sqrt(4 * L * c) + 8 * c, lambda L, c: L - 8 * c]
+)
+def test_theorem5_without_one_of_its_terms_is_caught(monkeypatch, weaker):
+    """After one step the last term alone is below what L_V deviates by."""
+
+    def bound(*, n, size, delta, validation_error, known_in_advance):
+        return max(weaker(validation_error, size * math.log(n / delta) / n), 0.0)
+
+    monkeypatch.setattr(compression, "compression_bound", bound)
+    found = [separable_compression._stopped(1, draw) for draw in range(separable_compression.DRAWS["smoke"])]
+    name = "separable/thm5[updates]"
+    assert separable_compression._frequency(name, "x", "", "", found).verdict is Verdict.VIOLATED
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_error_on_the_circle_is_exact(seed):
+    rng = generator(seed, "circle")
+    units = int(rng.integers(1, 5))
+    params = TwoLayer(rng.standard_normal((2 * units, 2)), np.repeat([1.0, -1.0], units))
+    direction, noise, alpha = rng.uniform(0, 7), 0.3 * rng.random(), 0.3
+    angles = (np.arange(400_000) + 0.5) / 400_000 * 2 * np.pi
+    outputs = forward(params, np.column_stack([np.cos(angles), np.sin(angles)]), alpha=alpha)
+    apart = np.mean(outputs * np.cos(angles - direction) <= 0)
+    assert separable_compression.circle_error(params, alpha, direction, noise) == pytest.approx(
+        noise + (1 - 2 * noise) * apart, abs=2e-5
+    )
+
+
+def test_the_error_on_the_circle_of_known_networks():
+    like = TwoLayer(np.array([[0.0, 1.0], [0.0, -1.0]]), np.array([1.0, -1.0]))  # the sign of x_2
+    for turned, share in ((0.0, 0.0), (math.pi / 4, 0.25), (math.pi, 1.0)):
+        found = separable_compression.circle_error(like, 0.5, math.pi / 2 + turned, 0.2)
+        assert found == pytest.approx(0.2 + 0.6 * share, abs=1e-12)
+
+
 def test_a_run_that_did_not_end_is_outside_theorem6(monkeypatch):
+    monkeypatch.setattr(separable_compression, "VISITS", ())
     real = separable_compression.train
 
     def stopped(*arguments, **named):
