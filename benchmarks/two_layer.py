@@ -9,8 +9,8 @@ What is timed:
 - The engine, through ``two_layer.train`` with everything it does (checks, set-up, orders, one record at the end):
   the *first epoch*; the *whole run* to zero loss, of ``auto``, and of the other forms where it is short; the *late
   phase*, up to ``--late`` epochs of the run's second half, after some epochs in which the engine learns which
-  examples it may skip: the difference of two runs from the network at half of the run, with the timed epochs and
-  without.
+  examples it may skip: the difference of two runs from the network at half of the run (trained in float32, which
+  takes half the time), with the timed epochs and without.
 - The competitors over short windows, each the same visits for all: the middle of the first epoch, and the late
   phase's beginning. Before anything is timed each one, and each of the engine's forms, makes the window's visits, and
   its updates are compared with the reference's. Their whole runs are extrapolated: the two windows give a cost for
@@ -80,10 +80,10 @@ class Effort(NamedTuple):
     late: int
     """Epochs of the engine's late phase; ``settle`` go before them untimed. Fewer where the run is short."""
     whole: float
-    """Seconds that a whole run may take to be timed for the forms that ``auto`` did not choose, and repeated."""
+    """Where ``auto`` takes fewer seconds for its whole run, it is repeated, and the other forms' are timed too."""
 
 
-FULL = Effort((10, 100, 1000), 100, 20_000, 300, 0.2, 2, 16, 64, 3.0)
+FULL = Effort((10, 100, 1000), 100, 20_000, 300, 0.2, 2, 8, 32, 1.0)
 QUICK = Effort((4, 16), 4, 400, 40, 0.01, 1, 2, 6, 0.1)
 
 
@@ -116,7 +116,7 @@ def compare(case: Case, effort: Effort, say: Callable[[str], None]) -> dict[str,
     effort = effort._replace(
         settle=min(effort.settle, (length - half) // 4), late=max(1, min(effort.late, (length - half) // 2))
     )
-    middle = case.train(half).params
+    middle = case.train(half, dtype="float32").params
     settled = case.train(effort.settle, middle, half)
     windows = {
         "first": first_window(case, effort.visits),
@@ -177,8 +177,7 @@ def _engine_row(
     row = {"name": form, "dtype": dtype, "first": _phase(case, seconds, firsts[0][1])}
     row["late"] = _late(case, middle, how, effort)
     runs = [whole] if form == "auto" else []
-    expected = row["late"]["us_per_visit"] * 1e-6 * whole[1].epochs * len(case.y)
-    while expected < effort.whole and len(runs) < effort.repeats:
+    while whole[0] < effort.whole and len(runs) < effort.repeats:
         runs.append(timed(lambda: case.train(effort.budget, **how)))
     if runs:
         seconds = float(np.median([spent for spent, _ in runs]))

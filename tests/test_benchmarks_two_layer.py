@@ -172,9 +172,7 @@ def test_quick_run(monkeypatch, tmp_path, capsys):
         assert rows["auto", "float64"]["late"]["update_share"] < rows["auto", "float64"]["first"]["update_share"]
         assert rows["numpy", "float64"]["first"]["us_per_visit"] > 0.3
     assert report["targets"] == []
-    assert {(row["form"], row["dtype"]) for row in report["memory"]["rows"]} == {
-        (form, dtype) for form in ("direct", "blocked") for dtype in ("float64", "float32")
-    }
+    assert {row["form"] for row in report["memory"]["rows"]} == {"direct", "blocked"}
     assert all(20 < row["ready_mb"] <= row["peak_mb"] < 2000 for row in report["memory"]["rows"])
 
 
