@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from learnability.theory import Kind, Verdict
+from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 from learnability.theory import separable as theory
+from learnability.theory.aggregate import tightest
 from learnability.theory.lower_bound import FORMS
 
 positive = st.floats(1e-6, 1e6)
@@ -502,3 +503,30 @@ SEQUENCE = {"d": 4, "k": 1, "eta": 1.0, "alpha": 0.5}
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# Many cases as one
+
+
+def case(name, bound, measured, kind=Kind.LOWER_BOUND, **more):
+    return Guarantee(f"x[{name}]", "s", kind, bound, measured, **more)
+
+
+def test_of_cases_with_equality_the_largest_bound_speaks():
+    cases = [case("small", 1, 1), case("large", 40, 40), case("middle", 7, 7), case("loose", 100, 101)]
+    for order in (cases, cases[::-1]):
+        found = tightest("y", order, "note")
+        assert (found.id, found.bound) == ("y", 40)
+        assert found.note == "note; 4 cases, 3 of them with equality, the largest such bound at large"
+
+
+def test_the_number_of_equalities_is_of_those_that_hold():
+    outside = Hypothesis("h", False)
+    cases = [case("out", 9, 9, hypotheses=(outside,)), case("in", 1, 1)]
+    found = tightest("y", cases)
+    assert found.bound == 9
+    assert found.note == "2 cases, 1 of them with equality, least relative slack at out"
+    assert tightest("y", [case("a", 2, 3), case("b", 2, 4)]).note == "2 cases, least relative slack at a"
+    exact = [case("a", 0, 0, Kind.EXACT), case("b", 5, 5, Kind.EXACT)]
+    assert tightest("y", exact).note == "2 cases, least relative slack at b"
+    assert tightest("y", [case("a", 2, 3)]).note == "a"

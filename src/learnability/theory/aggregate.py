@@ -13,7 +13,9 @@ _URGENCY = {Verdict.VIOLATED: 0, Verdict.NOT_MEASURED: 1, Verdict.OUTSIDE: 2, Ve
 
 
 def tightest(identity: str, cases: Sequence[Guarantee], note: str = "") -> Guarantee:
-    """The case with the worst verdict, and among those the least slack relative to its bound.
+    """The case with the worst verdict, among those the least slack relative to its bound, and then the largest bound.
+
+    Of cases that are attained with equality the one with the largest bound says most; the note has their number.
 
     Parameters
     ----------
@@ -27,11 +29,18 @@ def tightest(identity: str, cases: Sequence[Guarantee], note: str = "") -> Guara
     if not cases:
         raise ValueError(f"cases of {identity} must hold at least one guarantee, got none")
 
-    def rank(case: Guarantee) -> tuple[int, float]:
+    def rank(case: Guarantee) -> tuple[int, float, float]:
         slack = float("inf") if case.slack is None or case.bound is None else case.slack
-        return _URGENCY[case.verdict], slack / abs(case.bound) if case.bound else slack
+        relative = slack / abs(case.bound) if case.bound else slack
+        return _URGENCY[case.verdict], relative, -abs(case.bound or 0.0)
 
     worst = min(cases, key=rank)
     where = worst.id.partition("[")[2].rstrip("]")
-    counted = f"{len(cases)} cases, least relative slack at {where}" if len(cases) > 1 else where
+    counted = where
+    if len(cases) > 1:
+        attained = [c.verdict is Verdict.HOLDS and c.slack == 0 and c.direction != "equal" for c in (worst, *cases)]
+        shown, equal = attained[0], sum(attained[1:])
+        which = f"{equal} of them with equality" if equal else ""
+        at = f"{'the largest such bound' if shown else 'least relative slack'} at {where}"
+        counted = ", ".join(filter(None, [f"{len(cases)} cases", which, at]))
     return replace(worst, id=identity, note="; ".join(filter(None, [note, counted, worst.note])))
