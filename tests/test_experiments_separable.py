@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -289,13 +290,28 @@ def test_theorem_2s_claims_notice_what_is_wrong():
     hidden = verdicts("thm2", hidden)
     assert hidden["separable/thm2/updates-with-width[digits]"] is not Verdict.VIOLATED
     assert hidden["separable/thm2/updates-with-width[digits,without 2k=2]"] is Verdict.VIOLATED
-    once_more = verdicts("thm2", table.assign(updates=table["exact"] + 64))  # one more update of each example
-    assert once_more["separable/thm2/sequence-count"] is Verdict.HOLDS
-    assert verdicts("thm2", table.assign(updates=table["exact"] + 65))["separable/thm2/sequence-count"] is (
-        Verdict.VIOLATED
-    )
+    once = table["updates"] + (table["data"] == "sequence")  # one update too many in all, in runs without a tie
+    assert verdicts("thm2", table.assign(updates=once))["separable/thm2/sequence-count"] is Verdict.VIOLATED
+    assert "separable/thm2/sequence-count-at-ties" not in many
     endless = verdicts("thm2", table.assign(outcome="budget_reached"))
     assert endless["separable/thm2/zero-loss[ball]"] is Verdict.VIOLATED
+
+
+def test_ties_have_a_claim_of_their_own():
+    """At eta = .01 the exact output comes to 1, and a slightly smaller step needs another update of each example."""
+    table = smoke("thm2").table
+    sequence = table[table["data"] == "sequence"]
+    at = sequence[sequence["axis"] == "step"].head(1).assign(eta=0.01, exact=20_608)
+    counts = {k: int(theory.sequence_updates(d=64, k=1, eta=Fraction(k, 10**6), alpha=Fraction(1, 10)))
+              for k in (9_999, 10_000)}  # fmt: skip
+    assert counts == {9_999: 20_672, 10_000: 20_608}
+    for updates, verdict in ((20_608, "holds"), (20_672, "holds"), (20_673, "violated")):
+        both = pd.concat([sequence, at.assign(updates=updates)])
+        found = {g.id: g for g in discover()["separable/thm2"].claims(both)}
+        assert str(found["separable/thm2/sequence-count-at-ties"].verdict) == verdict
+        assert "over 1 runs" in found["separable/thm2/sequence-count-at-ties"].note
+        assert found["separable/thm2/sequence-count"].verdict is Verdict.HOLDS
+        assert found["separable/thm2/sequence-count"].tolerance == 0
 
 
 def test_theorem_4s_claims_notice_what_is_wrong():
@@ -363,6 +379,21 @@ def test_means_are_the_same_only_if_the_interval_says_so():
     with_holes = groups(0.02, 0.02)
     with_holes["g1"] = with_holes["g1"].iloc[:0]
     assert same_mean("x", "y", with_holes, 0.01, "z").verdict is Verdict.NOT_MEASURED
+
+
+def test_generalising_is_undecided_where_the_limits_are_on_both_sides():
+    def verdict(*errors):
+        ends = pd.DataFrame({"test_error": errors, "test_size": 90})
+        return confidence.generalises("x", "y", ends)
+
+    assert verdict(0.01, 0.02, 0.03).verdict is Verdict.HOLDS
+    bad = verdict(0.1, 0.11, 0.12)
+    assert bad.verdict is Verdict.VIOLATED
+    assert bad.measured == pytest.approx(0.11 - confidence.half_width([0.1, 0.11, 0.12]))
+    for errors in ((0.01, 0.05, 0.08), (0.03, 0.05, 0.1), (0.2,)):
+        unclear = verdict(*errors)
+        assert unclear.verdict is Verdict.NOT_MEASURED
+        assert "too wide to tell" in unclear.note
 
 
 def test_the_interval_of_a_difference_is_students():
