@@ -176,6 +176,21 @@ def test_quick_run(monkeypatch, tmp_path, capsys):
     assert all(20 < row["ready_mb"] <= row["peak_mb"] < 2000 for row in report["memory"]["rows"])
 
 
+def test_a_long_run_is_timed_once_and_in_one_form(monkeypatch):
+    monkeypatch.setattr(two_layer, "COMPETITORS", {})
+    case, effort = small_case(), two_layer.QUICK._replace(whole=0.0)
+    trained = []
+    monkeypatch.setattr(
+        Case, "train", lambda self, *args, train=Case.train, **how: trained.append(args) or train(self, *args, **how)
+    )
+    rows = two_layer.compare(case, effort, print)["rows"]
+    assert {(row["name"], row["dtype"]) for row in rows if "whole" in row} == {
+        ("auto", "float64"),
+        ("auto", "float32"),
+    }
+    assert trained.count((effort.budget,)) == 2
+
+
 def test_targets_are_judged_where_they_were_set():
     def row(name, ratio, **rates):
         return {"name": name, "dtype": "float64", **{p: {"ratio": ratio, **rates} for p in two_layer_report.PHASES}}
