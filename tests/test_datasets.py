@@ -10,7 +10,7 @@ import pooch
 import pytest
 
 from learnability import datasets
-from learnability.datasets import digits_pair, fetch_mnist, has_mnist, mnist, mnist_file, mnist_pair
+from learnability.datasets import digits_pair, fetch_mnist, has_mnist, mnist, mnist_file, mnist_pair, mnist_path
 from learnability.datasets.digits import DIGITS
 
 
@@ -94,6 +94,7 @@ def test_digits_pair_is_scikit_learns():
 @pytest.mark.parametrize("cache", [False, True])
 def test_the_pair_from_a_file(small, cache):
     assert not has_mnist()
+    assert mnist_path() is None
     put(small, packed(), cache)
     assert has_mnist()
     whole = arrays()
@@ -173,6 +174,9 @@ def test_a_file_that_is_there_is_never_replaced(small, served):
     assert path.read_bytes() == b"mine"
 
 
+DENTED = packed()[:600] + bytes(8) + packed()[608:]
+
+
 def changed():
     image = arrays()["x_test"].copy()
     image[3, 1, 2] ^= 1
@@ -184,7 +188,7 @@ def changed():
     [
         (b"", "cannot be read as MNIST"),
         (packed()[:-400], "cannot be read as MNIST"),
-        (packed()[:600] + bytes(8) + packed()[608:], "cannot be read as MNIST|have the SHA-256"),
+        (DENTED, "cannot be read as MNIST|have the SHA-256"),
         (packed(y_test=None), "cannot be read as MNIST .*y_test"),
         (packed(x_test=changed()), "is not MNIST: .* have the SHA-256"),
         (packed(x_train=arrays()["x_train"].reshape(60, 16)), r"is not MNIST: .*x_train uint8\[60, 16\]"),
@@ -194,6 +198,9 @@ def changed():
 )
 def test_a_damaged_file_is_named(small, content, message):
     path = put(small, content)
+    assert mnist_path() == path
+    if content != DENTED:  # has_mnist reads headers only, which need not show a dent
+        assert has_mnist() == (content == packed(x_test=changed()))
     with pytest.raises(ValueError, match=message) as caught:
         mnist_pair()
     assert str(caught.value).startswith(str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
@@ -13,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability import datasets
+from learnability import datasets, experiments
 from learnability.experiments import SCALES, confidence, discover, separable_fig3, separable_thm9, widths
 from learnability.experiments.confidence import no_growth, same_mean, similar
 from learnability.theory import Verdict
@@ -121,10 +122,32 @@ def test_theorem_2_goes_from_2_to_20000_units():
 
 
 def test_which_images_depends_on_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "has_mnist", lambda: False)
+    monkeypatch.setattr(datasets, "mnist_path", lambda: None)
     assert widths.images() == "digits"
-    monkeypatch.setattr(datasets, "has_mnist", lambda: True)
+    monkeypatch.setattr(datasets, "mnist_path", lambda: tmp_path)
     assert widths.images() == "mnist"
+
+
+def test_a_damaged_file_of_images_is_refused_before_any_task(tmp_path, monkeypatch):
+    (tmp_path / "mnist.npz").write_bytes(b"not MNIST")
+    monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path))
+    assert widths.images() == "mnist"  # not silently replaced
+    cells = (widths.setting(data="digits", width=4), widths.setting(data="mnist", width=4))
+    seen = []
+    for name in WITH_IMAGES:
+        experiment = discover()[f"separable/{name}"]
+        assert experiment.ready is not None
+        experiment.ready(cells[:1])
+        with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
+            experiment.ready(cells)
+    experiment = replace(
+        discover()["separable/fig1"],
+        settings={"laptop": cells}, run=lambda s, seed: seen.append(s) or [{"epoch": 0}],
+    )  # fmt: skip
+    monkeypatch.setattr(experiments, "discover", lambda: {"separable/fig1": experiment})
+    with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
+        learnability.run("separable/fig1", on_progress=seen.append)
+    assert not seen
 
 
 def test_the_title_names_the_stand_in():

@@ -127,6 +127,9 @@ def iterate(
         kept = out is not None
         store = Store(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory()))
         runs = [_Run(experiment, scale, tasks, store, kept) for experiment, tasks in planned]
+        for run in runs:
+            if run.pending and run.experiment.ready is not None:
+                run.experiment.ready([task.setting for task in run.pending.values()])
         owner = {run.experiment.id: run for run in runs}
         meter = _Meter(runs, on_progress)
         for run in runs:

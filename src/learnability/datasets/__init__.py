@@ -1,7 +1,7 @@
 """Everything that reads data files: files in, arrays out. Nothing is downloaded unless that is asked for."""
 
 from learnability.datasets.digits import digits_pair
-from learnability.datasets.mnist_file import Mnist, fetch_mnist, has_mnist, mnist, mnist_pair
+from learnability.datasets.mnist_file import Mnist, fetch_mnist, has_mnist, mnist, mnist_pair, mnist_path
 from learnability.datasets.records import DataSet
 from learnability.datasets.table import Table, read_table
 
@@ -14,5 +14,6 @@ __all__ = [
     "has_mnist",
     "mnist",
     "mnist_pair",
+    "mnist_path",
     "read_table",
 ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from learnability.datasets.records import DataSet, pair_of_digits
 
-__all__ = ["FOLDER_VARIABLE", "Mnist", "fetch_mnist", "has_mnist", "mnist", "mnist_pair"]
+__all__ = ["FOLDER_VARIABLE", "Mnist", "fetch_mnist", "has_mnist", "mnist", "mnist_pair", "mnist_path"]
 
 FOLDER_VARIABLE = "LEARNABILITY_DATA"
 """The environment variable that names the folder of data files."""
@@ -33,6 +33,9 @@ CONTENT_SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc
 """Of the bytes of the four arrays one after the other: what any file must match, however it was compressed. (The
 arrays are those of the four original IDX files, whose MD5 sums are in wide use.)"""
 SHAPES = ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
+
+DAMAGE = (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged file may raise."""
 
 
 class Mnist(NamedTuple):
@@ -48,9 +51,31 @@ class Mnist(NamedTuple):
     """(10000,)"""
 
 
+def mnist_path() -> Path | None:
+    """The file ``mnist.npz`` that would be read, damaged or not; ``None`` if there is none."""
+    return next((place for place in _places() if place.is_file()), None)
+
+
 def has_mnist() -> bool:
-    """Whether there is a file ``mnist.npz`` to read; it is not opened."""
-    return any(place.is_file() for place in _places())
+    """Whether there is a file ``mnist.npz`` that looks like MNIST: the directory and the headers of its arrays.
+
+    What the arrays hold is not read; :func:`mnist` does that, and may still find them damaged.
+    """
+    path = mnist_path()
+    if path is None:
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name, shape in zip(Mnist._fields, SHAPES, strict=True):
+                with archive.open(f"{name}.npy") as member:
+                    first = np.lib.format.read_magic(member) == (1, 0)
+                    header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    found, _, dtype = header(member)
+                if (found, dtype) != (shape, np.uint8):
+                    return False
+    except DAMAGE:
+        return False
+    return True
 
 
 def fetch_mnist() -> Path:
@@ -66,7 +91,7 @@ def fetch_mnist() -> Path:
     """
     import pooch
 
-    found = next((place for place in _places() if place.is_file()), None)
+    found = mnist_path()
     if found is not None:
         _read(found)
         return found
@@ -152,9 +177,9 @@ def _places() -> list[Path]:
 def _found(download: bool) -> Path:
     if download:
         return fetch_mnist()
-    for place in _places():
-        if place.is_file():
-            return place
+    found = mnist_path()
+    if found is not None:
+        return found
     looked = " and ".join(str(place.parent) for place in _places())
     raise ValueError(
         f"MNIST is not there (looked for {FILE} in {looked}): call learnability.datasets.fetch_mnist() to download "
@@ -177,7 +202,7 @@ def _read(path: Path) -> Mnist:
                     array = np.lib.format.read_array(member, allow_pickle=False)
                 arrays.append(np.ascontiguousarray(array))
                 digest.update(arrays[-1].data)
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise ValueError(f"{path} cannot be read as MNIST ({_first_line(error)}); {_replace()}") from error
     as_published = all(a.dtype == np.uint8 and a.shape == shape for a, shape in zip(arrays, SHAPES, strict=True))
     if not as_published or digest.hexdigest() != CONTENT_SHA256:

@@ -56,6 +56,9 @@ class Experiment:
         The table holds every row of every task: the setting's columns, ``seed``, and the row's columns.
     claims : callable (table) -> list of Guarantee
         What the paper says of the figure, as statements that can fail.
+    ready : callable (settings) -> None, optional
+        Called with the settings of unfinished tasks before any is started: raises ValueError if a file that they
+        need is absent or damaged.
     """
 
     title: str
@@ -67,6 +70,7 @@ class Experiment:
     run: Callable[[Setting, int], list[Row]]
     figure: Callable[[pd.DataFrame], Figure]
     claims: Callable[[pd.DataFrame], Sequence[Guarantee]]
+    ready: Callable[[Sequence[Setting]], None] | None = None
     id: str = field(default="")
 
 

@@ -30,6 +30,7 @@ from learnability.experiments.widths import (
     dots,
     finish,
     images,
+    ready,
     run,
     setting,
 )
@@ -99,4 +100,5 @@ EXPERIMENT = Experiment(
     run=run,
     figure=figure,
     claims=claims,
+    ready=ready,
 )

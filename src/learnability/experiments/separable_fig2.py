@@ -22,6 +22,7 @@ from learnability.experiments.widths import (
     curve,
     finish,
     images,
+    ready,
     run,
     setting,
 )
@@ -109,4 +110,5 @@ EXPERIMENT = Experiment(
     run=run,
     figure=figure,
     claims=claims,
+    ready=ready,
 )

@@ -28,6 +28,7 @@ from learnability.experiments.widths import (
     curve,
     finish,
     images,
+    ready,
     run,
     setting,
 )
@@ -139,4 +140,5 @@ EXPERIMENT = Experiment(
     run=run,
     figure=figure,
     claims=claims,
+    ready=ready,
 )

@@ -14,7 +14,7 @@ from learnability import plotting
 from learnability.experiments import Experiment, Row, Setting
 from learnability.experiments import confidence as sure
 from learnability.experiments.curves import pick
-from learnability.experiments.widths import PAPER, TITLES, color, images, setting
+from learnability.experiments.widths import PAPER, TITLES, color, images, ready, setting
 from learnability.experiments.widths import run as train
 
 if TYPE_CHECKING:
@@ -108,4 +108,5 @@ EXPERIMENT = Experiment(
     run=run,
     figure=figure,
     claims=claims,
+    ready=ready,
 )

@@ -23,7 +23,7 @@ from learnability import plotting
 from learnability.experiments import Experiment, Row, Setting
 from learnability.experiments import confidence as sure
 from learnability.experiments.curves import pick
-from learnability.experiments.widths import ALPHA, PAPER, SEQUENCE, images, setting
+from learnability.experiments.widths import ALPHA, PAPER, SEQUENCE, images, ready, setting
 from learnability.experiments.widths import run as train
 from learnability.theory import Guarantee, Kind
 from learnability.theory import separable as theory
@@ -239,4 +239,5 @@ EXPERIMENT = Experiment(
     run=run,
     figure=figure,
     claims=claims,
+    ready=ready,
 )

@@ -16,6 +16,7 @@ intervals over seeds are about training, and say nothing of other samples of ima
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,8 +63,17 @@ _SIZES = {"mnist": (3000, 1000), "digits": (275, 90), "ball": (400, 1000)}
 
 
 def images() -> str:
-    """The data of the figures here: "mnist" if its file is there, else the stand-in "digits"."""
-    return "mnist" if datasets.has_mnist() else "digits"
+    """The data of the figures here: "mnist" if its file is there, else the stand-in "digits".
+
+    A damaged file is not replaced by the stand-in: :func:`ready` refuses it.
+    """
+    return "mnist" if datasets.mnist_path() is not None else "digits"
+
+
+def ready(settings: Sequence[Setting]) -> None:
+    """Refuse to start (ValueError) where the settings need MNIST and its file cannot be read."""
+    if any(s["data"] == "mnist" for s in settings):
+        datasets.mnist_pair()
 
 
 class Sample(NamedTuple):
