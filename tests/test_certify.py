@@ -101,7 +101,8 @@ def test_bounds_of_a_separable_set(digits):
     (six,) = by_id(digits, "separable/thm6")
     assert six.verdict is Verdict.OUTSIDE  # n < 2 M
     for g in by_id(digits, "separable/compression-consistent"):
-        assert g.verdict is Verdict.HOLDS
+        assert g.verdict is Verdict.OUTSIDE  # all examples set the scale
+        assert [h.name for h in g.hypotheses if not h.holds] == [statements.SCALING]
         assert 0 < g.bound < 1
     assumed = [h for h in six.hypotheses if h.detail.startswith("assumed")]
     assert [h.name for h in assumed] == [name for name, _ in statements.ASSUMPTIONS]
@@ -118,6 +119,70 @@ def test_the_error_bound_that_is_shown_is_the_nearest_to_failing(digits):
     assert g.slack == min(slacks)
 
 
+def test_scaling_decides_whether_the_error_bounds_are_proved():
+    """A single example sets the largest norm: it counts as used. Ranges are set by all, test examples too."""
+    pair = digits_pair()
+    seen = set()
+    for seed in range(6):
+        result = learnability.certify(pair.X, pair.y, width=[10], repeats=1, scale="norm", seed=seed)
+        largest = np.linalg.norm(pair.X, axis=1)
+        inside = largest[result.found.train].max() == largest.max()
+        seen.add(inside)
+        (g,) = by_id(result, "separable/compression-consistent")
+        assert (g.verdict is Verdict.HOLDS) == inside
+        if inside:
+            n, size = len(result.found.y), result.runs[0].examples_used + 1
+            expected = theory.consistent_compression(n=n, size=size, delta=0.05, coded="examples", consistent=True)
+            assert g.bound == expected.bound
+    assert seen == {True, False}
+    scaled = pair.X / np.linalg.norm(pair.X, axis=1).max()
+    (g,) = by_id(learnability.certify(scaled, pair.y, width=[10], scale="none"), "separable/compression-consistent")
+    assert g.verdict is Verdict.HOLDS
+
+
+def test_a_run_that_the_budget_stopped_proves_no_error_bound(digits):
+    runs = [dataclasses.replace(run, complete=False) for run in digits.runs]
+    inputs, options = certification.prepare(digits_pair(), digits.options), digits.options
+    unscaled = dataclasses.replace(options, scale="none")
+    for g in statements.promises(inputs, digits.found, runs, unscaled):
+        if g.id.startswith(("separable/thm5", "separable/compression")):
+            assert g.verdict is Verdict.OUTSIDE
+
+
+def test_delta_is_shared_by_the_runs_asked_for(digits):
+    """Their number may not depend on the sample, as that of the runs that the budget allowed does."""
+    unscaled = dataclasses.replace(digits.options, scale="none")
+    inputs = certification.prepare(digits_pair(), digits.options)
+    few = [run for run in digits.runs if run.seed == 0]
+    for g in statements.promises(inputs, digits.found, few, unscaled):
+        if g.id.startswith("separable/compression"):
+            size = next(run.examples_used for run in few if f"2k={run.width}]" in g.id)
+            n = len(digits.found.y)
+            delta = digits.options.delta / digits.options.repeats
+            expected = theory.consistent_compression(n=n, size=size, delta=delta, coded="examples", consistent=True)
+            assert g.bound == expected.bound
+
+
+def test_json_can_be_checked_by_hand(digits):
+    said, pair = digits.to_json(), digits_pair()
+    constants = said["scaling_constants"]
+    Z = (pair.X - constants["centre"]) / constants["divisor"] / constants["radius"]
+    Z = np.column_stack([Z, np.ones(len(Z))]) / math.sqrt(2)
+    assert (pair.y * (Z @ said["w"])).min() == pytest.approx(1, rel=1e-9)
+    rows = [m["row"] - 1 for m in said["multipliers"]]
+    weights = np.array([m["weight"] for m in said["multipliers"]])
+    assert weights.sum() == pytest.approx(1)
+    distance = np.linalg.norm((weights * pair.y[rows]) @ Z[rows])
+    assert distance == pytest.approx(said["margin"], rel=1e-8)
+    assert {g["vacuous"] for g in said["guarantees"]} == {True, False}
+
+
+def test_masked_entries_are_refused():
+    X = np.ma.array(np.eye(4), mask=np.eye(4))
+    with pytest.raises(ValueError, match="X must have no masked entries, got 4"):
+        learnability.certify(X, [0, 1, 0, 1])
+
+
 def test_a_bound_that_is_too_low_is_violated(digits):
     """No verdict is a foregone conclusion: of the numbers the same functions would say otherwise."""
     found, options = digits.found, digits.options
@@ -126,7 +191,8 @@ def test_a_bound_that_is_too_low_is_violated(digits):
     verdicts = {g.id: g.verdict for g in statements.promises(inputs, found, many, options)}
     assert verdicts["separable/thm2[2k=10]"] is verdicts["separable/cor3[all examples]"] is Verdict.VIOLATED
     wrong = [dataclasses.replace(run, test_error=1.0, examples_used=3) for run in digits.runs]
-    verdicts = {g.id: g.verdict for g in statements.promises(inputs, found, wrong, options)}
+    unscaled = dataclasses.replace(options, scale="none")
+    verdicts = {g.id: g.verdict for g in statements.promises(inputs, found, wrong, unscaled)}
     assert verdicts["separable/compression-consistent[examples,2k=10]"] is Verdict.VIOLATED
     beyond = [dataclasses.replace(digits.runs[0], updates=10**9, outcome="budget_reached"), *digits.runs[1:]]
     verdicts = {g.id: g.verdict for g in statements.promises(inputs, found, beyond, options)}

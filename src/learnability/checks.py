@@ -146,6 +146,8 @@ def distribution(name: str, value: ArrayLike, *, length: int | None = None) -> F
 
 def _reals(name: str, value: ArrayLike) -> FloatArray:
     """A float64 array of real numbers: no complex numbers, no text of digits, no dates."""
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        raise ValueError(f"{name} must have no masked entries, got {int(np.ma.getmaskarray(value).sum())}")
     try:
         array = np.asarray(value)
     except ValueError:  # ragged

@@ -235,6 +235,7 @@ def certify(
 ) -> None:
     """What the theorems on separable data promise for your own data, next to what SGD does on them."""
     from learnability import api
+    from learnability.certification.statements import is_vacuous
     from learnability.datasets import read_table
 
     # One width alone is the middle of three; several are taken as they are.
@@ -270,6 +271,11 @@ def certify(
             console.print(part)
         for path in done.files:
             console.print(str(path), soft_wrap=True)
+        if done.files:
+            console.print(str(done.files[0].with_name("certify.json")), soft_wrap=True)
+        vacuous = sum(g.verdict == "holds" and is_vacuous(g) for g in done.guarantees)
+        if vacuous:
+            console.print(f"{vacuous} of those that hold are vacuous: an error is never above 1")
         _summary(done.guarantees, 0, seconds)
     if _violated(done.guarantees):
         raise typer.Exit(1)

@@ -67,6 +67,7 @@ def certify(
         counts=(len(data.y) - positive, positive),
         notes=(*data.notes, *notes),
         scaling=inputs.how,
+        constants=inputs.constants,
         options=options,
         found=found,
         certificate=certificate(found.whole, inputs),

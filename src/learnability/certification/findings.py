@@ -34,6 +34,8 @@ class Inputs:
     """What was done to the inputs, in one sentence."""
     norm: float
     """The largest norm."""
+    constants: dict[str, Any] | None
+    """The numbers of the scaling; ``None`` if there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +112,17 @@ def prepare(data: DataSet, options: Options) -> Inputs:
     checks.labels("y", data.y, length=len(X))
     if not 1 <= len(X) - _tests(len(X), options) < len(X) + 1:
         raise ValueError(f"test must leave an example to train on, got {options.test} of {len(X)}")
+    constants: dict[str, Any] | None = None
     if options.scale == "none":
         V, how = X, "inputs taken as they are"
     else:
         V, scaling = into_unit_ball(X, options.scale)
         how = scaling.describe()
+        constants = {
+            "centre": np.asarray(scaling.centre).tolist(),
+            "divisor": np.asarray(scaling.divisor).tolist(),
+            "radius": float(scaling.radius),
+        }
     norm = _largest_norm(V)
     if norm > 1 + ROUNDING:
         raise ValueError(f"X must have rows of norm <= 1 with scale 'none', got norm {norm:.6g}")
@@ -122,7 +130,7 @@ def prepare(data: DataSet, options: Options) -> Inputs:
         V = with_bias(V)
         how += "; then x becomes (x, 1) / sqrt(2), so that the hyperplane has an offset"
         norm = _largest_norm(V)
-    return Inputs(data, V, how, norm)
+    return Inputs(data, V, how, norm, constants)
 
 
 def _tests(m: int, options: Options) -> int:

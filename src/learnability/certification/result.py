@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from learnability.certification.findings import Findings, Inputs, Margins
 from learnability.certification.options import Options
 from learnability.certification.runs import SgdRun
-from learnability.certification.statements import assumptions
+from learnability.certification.statements import assumptions, is_vacuous
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
@@ -85,6 +85,9 @@ class Certification:
         What was done to the data on the way, what was left out.
     scaling : str
         How the inputs came into the unit ball.
+    constants : dict or None
+        The numbers of the scaling, x -> (x - centre) / divisor / radius, then (x, 1) / sqrt(2) with ``bias``: so that
+        ``w`` and ``multipliers`` can be checked by hand.
     options : Options
     found : Findings
         Margins, separable part and split.
@@ -103,6 +106,7 @@ class Certification:
     counts: tuple[int, int]
     notes: tuple[str, ...]
     scaling: str
+    constants: dict[str, Any] | None
     options: Options
     found: Findings
     certificate: Certificate | None
@@ -153,6 +157,12 @@ class Certification:
             "duality_gap": self.duality_gap,
             "certificate": None if self.certificate is None else self.certificate.to_json(),
             "removal": _removal(found.whole),
+            "w": found.whole.margin.w.tolist(),
+            "multipliers": [
+                {"row": int(i) + 1, "weight": float(found.whole.margin.multipliers[i])}
+                for i in np.flatnonzero(found.whole.margin.multipliers)
+            ],
+            "scaling_constants": self.constants,
             "training": {
                 "examples": len(found.y),
                 "test_examples": len(found.y_test),
@@ -160,8 +170,8 @@ class Certification:
                 "w_norm": found.sample.w_norm,
                 "left_out": [int(i) + 1 for i in found.train[~found.kept]],
             },
-            "assumptions": [h.name for h in assumptions(options)],
-            "guarantees": [guarantee.to_json() for guarantee in self.guarantees],
+            "assumptions": [h.name for h in assumptions()],
+            "guarantees": [{**g.to_json(), "vacuous": is_vacuous(g)} for g in self.guarantees],
             "runs": [run.to_json() for run in self.runs],
             "figures": [str(path) for path in self.files],
         }
@@ -179,6 +189,10 @@ def _removal(margins: Margins) -> dict[str, Any] | None:
         "smallest": subset.smallest,
         "maximal": subset.maximal,
         "rule": subset.rule,
+        "disjoint_certificates": [
+            [{"row": int(i) + 1, "weight": float(weight)} for i, weight in zip(c.index, c.multipliers)]
+            for c in subset.certificates
+        ],
         "margin": None if subset.rest is None else subset.rest.margin,
         "w_norm": margins.w_norm,
         "duality_gap": None if subset.rest is None else subset.rest.gap,

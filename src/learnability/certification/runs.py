@@ -59,6 +59,8 @@ class SgdRun:
     epochs: int
     outcome: str
     zero_loss: bool
+    complete: bool
+    """Whether it ended by itself or after a number of epochs fixed in advance, and not by the budget."""
     row_norm: float
     """The largest norm of a row of W_0."""
 
@@ -147,6 +149,7 @@ def _run(found: Findings, options: Options, width: int, seed: int, data: str, bu
         epochs=done.epochs,
         outcome=str(done.outcome),
         zero_loss=zero_loss,
+        complete=converged or (not ends and done.epochs == BRIEF),
         row_norm=float(np.linalg.norm(start.W, axis=1).max()),
     )
     return run, done.cost

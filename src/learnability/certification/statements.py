@@ -16,22 +16,36 @@ from learnability.theory import separable as theory
 from learnability.theory.guarantee import Verdict
 from learnability.training.trajectory import Outcome
 
-__all__ = ["ASSUMPTIONS", "LEVEL", "assumptions", "promises"]
+__all__ = ["ASSUMPTIONS", "LEVEL", "SCALING", "assumptions", "is_vacuous", "promises", "scaling"]
 
 LEVEL = 1e-4
 """A bound on the error is violated only if the error exceeds it with this confidence (1 - LEVEL)."""
 
-ASSUMPTIONS = (
-    ("examples drawn independently from one distribution", "no data can show it"),
-    ("scaling fixed before the data were seen", "it was chosen from all examples"),
-)
+ASSUMPTIONS = (("examples drawn independently from one distribution", "no data can show it"),)
 """What the generalisation bounds rest on and nothing here can check."""
 
+SCALING = "scaling that does not depend on further examples"
 
-def assumptions(options: Options) -> tuple[Hypothesis, ...]:
+
+def assumptions() -> tuple[Hypothesis, ...]:
     """The assumptions as hypotheses that are taken for granted, and say so."""
-    listed = ASSUMPTIONS[:1] if options.scale == "none" else ASSUMPTIONS
-    return tuple(Hypothesis(name, True, f"assumed: {why}") for name, why in listed)
+    return tuple(Hypothesis(name, True, f"assumed: {why}") for name, why in ASSUMPTIONS)
+
+
+def scaling(inputs: Inputs, found: Findings, options: Options) -> tuple[Hypothesis, int]:
+    """Whether the network is a function of the examples used and a few that set the scale, and how many these are.
+
+    The largest norm is set by one example; if that is in the training sample, it joins the compression set. Ranges
+    and moments are set by many examples, those of the test sample among them: then no bound here is proved.
+    """
+    if options.scale == "none":
+        return Hypothesis(SCALING, True, "inputs taken as they are"), 0
+    if options.scale == "norm":
+        largest = float((found.X**2).sum(axis=1).max()) ** 0.5
+        if largest >= inputs.norm * (1 - 1e-12):
+            return Hypothesis(SCALING, True, "the largest input, a training example, counts as one more"), 1
+        return Hypothesis(SCALING, False, "the largest input, which sets the scale, is a test example"), 0
+    return Hypothesis(SCALING, False, f"scale {options.scale!r} was set by all examples; 'none' needs none"), 0
 
 
 def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> list[Guarantee]:
@@ -49,7 +63,7 @@ def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Optio
         groups.setdefault((run.width, run.data), []).append(run)
     for (width, data), group in groups.items():
         case = f"2k={width}" + (f",{data}" if part else "")
-        listed += _compression(found, group, options, case)
+        listed += _compression(inputs, found, group, options, case)
     return listed
 
 
@@ -123,30 +137,44 @@ def _theorem6(
     worst = max(runs, key=lambda run: run.test_error or 0.0)
     guarantee = theory.theorem6(
         n=len(found.y),
-        delta=options.delta / len(runs),
+        delta=options.delta / _planned(options, len(options.widths)),
         w_norm=None if part else found.sample.w_norm,
         **_step(inputs, options),
         converged=all(run.zero_loss for run in runs),
         error=worst.test_error,
         case="w* of the sample",
-        note=_shared(options, runs),
+        note=_shared(options, runs, len(options.widths)),
     )
-    yield _tested(guarantee, found, options)
+    scaled = Hypothesis(SCALING, options.scale == "none", f"scale {options.scale!r}")
+    yield _tested(guarantee, found, scaled)
 
 
-def _compression(found: Findings, runs: list[SgdRun], options: Options, case: str) -> Iterable[Guarantee]:
-    """Theorem 5 and its sharper relative from the examples that were used; of several runs the worst."""
+def _compression(
+    inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options, case: str
+) -> Iterable[Guarantee]:
+    """Theorem 5 and its sharper relative from the examples that were used; of several runs the worst.
+
+    A run that the budget stopped did so after a number of epochs that depends on the visits that were skipped, and so
+    on examples that were not used: its network is no function of those that were.
+    """
+    scaled, extra = scaling(inputs, found, options)
     common: dict[str, Any] = {
         "n": len(found.y),
-        "delta": options.delta / len(runs),
+        "delta": options.delta / _planned(options, 1),
         "coded": "examples",
         "case": f"examples,{case}",
     }
-    note = _shared(options, runs)
+    note = _shared(options, runs, 1)
     five, sharper = [], []
+    ended = all(run.complete for run in runs)
+    end = Hypothesis(
+        "the run's end does not depend on examples that were not used",
+        ended,
+        "" if ended else f"the budget stopped {sum(not run.complete for run in runs)} of {_count(len(runs), 'run')}",
+    )
     for run in runs:
         own = f"L_V = {run.unused_error:.4g}" if run.unused_error else ""
-        measured: dict[str, Any] = {"size": run.examples_used, "error": run.test_error}
+        measured: dict[str, Any] = {"size": run.examples_used + extra, "error": run.test_error}
         five.append(
             theory.theorem5(
                 validation_error=run.unused_error,
@@ -160,7 +188,7 @@ def _compression(found: Findings, runs: list[SgdRun], options: Options, case: st
         )
     for group in (five, sharper):
         worst = min(group, key=lambda g: (all(h.holds for h in g.hypotheses), _least(g)))
-        yield _tested(worst, found, options)
+        yield _tested(worst, found, scaled, end)
 
 
 def _least(guarantee: Guarantee) -> float:
@@ -170,17 +198,20 @@ def _least(guarantee: Guarantee) -> float:
     return -math.inf if guarantee.bound is None else -guarantee.bound
 
 
-def _tested(guarantee: Guarantee, found: Findings, options: Options) -> Guarantee:
-    """With the assumptions, and with room for what a test sample of this size leaves open."""
+def _tested(guarantee: Guarantee, found: Findings, *hypotheses: Hypothesis) -> Guarantee:
+    """With further hypotheses, the assumptions, and room for what a test sample of this size leaves open."""
     tests = len(found.y_test)
     error = guarantee.measured
     note, room = guarantee.note, 0.0
     if error is not None:
         room = error - _lowest_error(round(error * tests), tests)
         note += f"; error on {tests} test examples, allowing {room:.2g} for chance"
+    guessing = min(float((found.y > 0).mean()), float((found.y < 0).mean()))
+    if guarantee.bound is not None and guessing <= guarantee.bound < 1:
+        note += f"; no better than the larger class, which errs on {guessing:.3g} of S"
     return dataclasses.replace(
         guarantee,
-        hypotheses=(*guarantee.hypotheses, *assumptions(options)),
+        hypotheses=(*guarantee.hypotheses, *hypotheses, *assumptions()),
         tolerance=room,
         note=note,
     )
@@ -193,11 +224,23 @@ def _lowest_error(mistakes: int, tests: int) -> float:
     return float(betaincinv(mistakes, tests - mistakes + 1, LEVEL)) if mistakes else 0.0
 
 
-def _shared(options: Options, runs: list[SgdRun]) -> str:
+def is_vacuous(guarantee: Guarantee) -> bool:
+    """Whether it bounds an error by 1 or more, or by nothing at all."""
+    about_error = guarantee.id.startswith(("separable/thm5", "separable/thm6", "separable/compression"))
+    return about_error and (guarantee.bound is None or guarantee.bound >= 1)
+
+
+def _planned(options: Options, widths: int) -> int:
+    """The runs asked for, whichever of them the budget allowed: that number may not depend on the sample."""
+    return options.repeats * widths
+
+
+def _shared(options: Options, runs: list[SgdRun], widths: int) -> str:
     """How the runs that a statement covers share its delta."""
-    if len(runs) == 1:
+    planned = _planned(options, widths)
+    if planned == 1:
         return ""
-    return f"worst of {len(runs)} runs, which share delta = {options.delta:g}"
+    return f"worst of {len(runs)} runs; the {planned} asked for share delta = {options.delta:g}"
 
 
 def _count(number: int, what: str) -> str:

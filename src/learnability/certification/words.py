@@ -34,6 +34,8 @@ def headline(c: Certification) -> str:
 def sentences(c: Certification) -> Iterator[str]:
     """What was done to the data and found out about them, before any bound."""
     yield from c.notes
+    if len(set(c.found.y.tolist())) == 1:
+        yield "the training sample holds one class only: what is said of it says nothing about telling two apart"
     yield f"scaling: {c.scaling}"
     if c.separable:
         yield f"separable: margin {c.margin:.6g}, |w*| = {c.w_norm:.6g} (duality gap {c.duality_gap:.2g})"
@@ -105,13 +107,13 @@ def hypotheses(c: Certification) -> Iterator[str]:
         for h in guarantee.hypotheses:
             if h.detail.startswith("assumed") or h.name in seen:
                 continue
-            if h.name.startswith(("n >= 2 c", "c < n", "no mistake", "SGD reached")):
+            if h.name.startswith(("n >= 2 c", "c < n", "no mistake", "SGD reached", "the run's end")):
                 continue  # of single runs: the table has them where they fail
             seen.add(h.name)
             if h.name == "linearly separable" and not h.holds:
                 h = Hypothesis(h.name, h.holds, "of all examples; of the part above, yes")
             yield _hypothesis(h.name, h.holds, h.detail)
-    for h in assumptions(c.options):
+    for h in assumptions():
         yield f"{h.name}: {h.detail}"
 
 
