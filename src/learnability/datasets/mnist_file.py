@@ -71,7 +71,7 @@ def has_mnist() -> bool:
                     first = np.lib.format.read_magic(member) == (1, 0)
                     header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
                     found, _, dtype = header(member)
-                if (found, dtype) != (shape, np.uint8):
+                if found != shape or dtype != np.uint8:
                     return False
     except DAMAGE:
         return False

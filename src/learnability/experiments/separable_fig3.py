@@ -58,8 +58,8 @@ def figure(table: pd.DataFrame) -> Figure:
         ax.set_ylim(bottom=0)
     train.set_title("(a) training error (0-1)")
     test.set_title("(b) test error (0-1)")
-    curve(ratio, chosen, "ratio_max")
-    curve(ratio, chosen, "ratio_min", linestyle=":", linewidth=1.8)
+    curve(ratio, chosen, "ratio_max", limits=(1, math.inf))  # C >= 1 >= c by definition
+    curve(ratio, chosen, "ratio_min", limits=(-math.inf, 1), linestyle=":", linewidth=1.8)
     if chosen["ratio_min"].min() > 0:
         ratio.set_yscale("log")
     else:

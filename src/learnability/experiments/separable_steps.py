@@ -19,6 +19,7 @@ from learnability.experiments.widths import run as train
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from learnability.theory import Guarantee
@@ -40,10 +41,10 @@ def figure(table: pd.DataFrame) -> Figure:
             shade = color(width, table["width"])
             look: dict[str, Any] = {"color": shade, "marker": marker, "markersize": 4, "linestyle": line}
             plotting.band(error, rows, "eta", "test_error", limits=(0, 1), label=f"2k = {width}, {name}", **look)
-            plotting.band(updates, rows, "eta", "updates", limits=(1, float("inf")), **look)
+            _runs(updates, rows, "updates", look)
             if layers == "both":
                 for column in ("ratio_min", "ratio_max"):
-                    plotting.band(ratio, rows, "eta", column, **look)
+                    _runs(ratio, rows, column, look)
     error.set(title="(a) final test error", ylabel="error (0-1)")
     error.set_ylim(bottom=0)
     updates.set(title="(b) non-zero updates", yscale="log")
@@ -53,11 +54,19 @@ def figure(table: pd.DataFrame) -> Figure:
     for ax in (error, updates, ratio):
         ax.set(xscale="log", xlabel="step η")
     seeds = table["seed"].nunique()
-    note = f"mean over {seeds} runs, bands: 95 % confidence for the mean" if seeds > 1 else "one run"
+    note = f"(a) mean of {seeds} runs and its 95 % confidence band; (b), (c) median, and each run as a dot"
+    note = note if seeds > 1 else "one run"
     fig.suptitle(TITLES[str(table["data"].iloc[0])], fontsize=10)
     handles, labels = error.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2, title=note, title_fontsize=8)
     return fig
+
+
+def _runs(ax: Axes, rows: pd.DataFrame, column: str, look: dict[str, Any]) -> None:
+    """Every run as a dot, and a line through the medians: a few runs over decades make no symmetric interval."""
+    median = rows.groupby("eta")[column].median()
+    ax.plot(median.index.to_numpy(float), median.to_numpy(float), **look)
+    ax.plot(rows["eta"].to_numpy(float), rows[column].to_numpy(float), **{**look, "linestyle": "none", "alpha": 0.35})
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
