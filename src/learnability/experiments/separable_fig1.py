@@ -96,7 +96,7 @@ EXPERIMENT = Experiment(
         "paper": _cells(images(), WIDTHS),
     },
     seeds={"smoke": 3, "laptop": 10, "paper": 40},
-    seconds={"smoke": 2, "laptop": 150, "paper": 600},
+    seconds={"smoke": 2, "laptop": 220, "paper": 600},
     run=run,
     figure=figure,
     claims=claims,

@@ -235,7 +235,7 @@ EXPERIMENT = Experiment(
         "paper": _ARTIFICIAL + _DIGITS + (_MNIST if _HERE else ()),
     },
     seeds={"smoke": 2, "laptop": 3, "paper": 10},
-    seconds={"smoke": 5, "laptop": 200, "paper": 3600},
+    seconds={"smoke": 5, "laptop": 175, "paper": 3600},
     run=run,
     figure=figure,
     claims=claims,
