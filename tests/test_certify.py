@@ -455,13 +455,18 @@ def test_files_are_written_where_asked(tmp_path):
     X, y = planted()
     seen = []
     result = learnability.certify(X, y, width=[2], repeats=2, out=tmp_path, on_progress=seen.append)
-    place = tmp_path / "certify/data/range"
+    (place,) = (tmp_path / "certify/data").iterdir()
+    assert place.name.startswith("range-")
     assert result.files == [place / "figure.png", place / "figure.pdf"]
     assert {p.name for p in place.iterdir()} == {
         "figure.png", "figure.pdf", "certify.json", "verdicts.json", "verdicts.md", "manifest.json",
     }  # fmt: skip
     assert json.loads((place / "certify.json").read_text()) == result.to_json()
     assert (seen[0].label, seen[-1].done, seen[-1].total) == ("margin", 3, 3)
+    learnability.certify(X, y, width=[2], repeats=2, out=tmp_path)  # the same again
+    learnability.certify(X, y, width=[2], repeats=2, out=tmp_path, slope=0.3)
+    learnability.certify(X[1:], y[1:], width=[2], repeats=2, out=tmp_path)
+    assert len(list((tmp_path / "certify/data").iterdir())) == 3
     assert [p.done for p in seen] == sorted(p.done for p in seen)
 
 

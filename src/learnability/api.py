@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
+import hashlib
 import re
 import shlex
 import time
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from learnability import certification, checks, experiments, plotting, report, runner, verification
 from learnability.certification import Certification, Options
@@ -306,7 +309,8 @@ def certify(
         Hidden units 2k, even, 2 to 20,000; by default 10, 100 and 1,000. Beside a single one a tenth and ten times
         of it are run.
     out : path, optional
-        Folder for figure, JSON and verdicts (in ``certify/data/<scale>``); by default nothing is written.
+        Folder for figure, JSON and verdicts (in ``certify/data/<scale>-<digest>``, the digest being that of examples
+        and options); by default nothing is written.
     on_progress : callable, optional
         Called with a :class:`Progress` before each part and at the end.
     **options
@@ -373,7 +377,11 @@ def certify_options(*, width: int | Iterable[int] | None = None, **options: Any)
 def _keep(result: Certification, store: Store, command: str, seconds: float) -> Certification:
     """Write figure, JSON and verdicts of a certification: a section of the report."""
     name = re.sub(r"[^\w.-]+", "-", PurePath(result.source).stem).strip("-.") or "data"
-    place = store.folder(f"certify/{name}", result.options.scale)
+    # another file of this name, or other options, have a folder of their own
+    digest = hashlib.sha256(repr(result.options).encode())
+    for part in (result.found.X, result.found.y, result.found.X_test, result.found.y_test):
+        digest.update(np.ascontiguousarray(part).data)
+    place = store.folder(f"certify/{name}", f"{result.options.scale}-{digest.hexdigest()[:8]}")
     with plotting.style():
         files = report.save_figure(result.figure(), place)
     result = dataclasses.replace(result, files=files)

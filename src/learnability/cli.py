@@ -220,7 +220,7 @@ def certify(
         ),
     ] = None,
     slope: Annotated[float, typer.Option(help="Slope alpha of the leaky ReLU, in [0, 1); 0 is the ReLU.")] = 0.5,
-    step: Annotated[float, typer.Option(help="Step eta of SGD, > 0.")] = 1.0,
+    step: Annotated[float, typer.Option(help="Step eta of SGD, > 0 and at most 1e6.")] = 1.0,
     delta: Annotated[float, typer.Option(help="Generalisation bounds hold with probability 1 - delta.")] = 0.05,
     scale: Annotated[
         str, typer.Option(metavar="[norm|range|standard|none]", help="How inputs come into the unit ball.")

@@ -59,13 +59,16 @@ def certify(
     tell("")
     data = inputs.data
     positive = int(np.count_nonzero(data.y > 0))
+    one_class: tuple[str, ...] = ()
+    if len(np.unique(found.y)) == 1:
+        one_class = ("the training sample holds one class only: what is said of it is not about telling two apart",)
     return Certification(
         source=data.origin,
         classes=data.classes,
         examples=len(data.y),
         features=data.X.shape[1],
         counts=(len(data.y) - positive, positive),
-        notes=(*data.notes, *notes),
+        notes=(*data.notes, *notes, *one_class),
         scaling=inputs.how,
         constants=inputs.constants,
         options=options,

@@ -16,11 +16,9 @@ __all__ = ["page"]
 
 
 def page(c: Certification, verdicts: RenderableType, *, narrow: bool) -> Iterator[RenderableType]:
-    """What was found out, the hypotheses, the table of ``verdicts`` and the runs, these as lines if ``narrow``."""
+    """What was found out, the hypotheses, the runs (as lines if ``narrow``) and the table of ``verdicts``."""
     yield from _section(headline(c), sentences(c))
     yield from _section("hypotheses", hypotheses(c))
-    yield ""
-    yield verdicts
     yield ""
     if narrow:
         for width, *cells in run_cells(c.runs):
@@ -34,6 +32,8 @@ def page(c: Certification, verdicts: RenderableType, *, narrow: bool) -> Iterato
         for row in run_cells(c.runs):
             table.add_row(*row)
         yield table
+    yield ""
+    yield verdicts
     yield ""
 
 

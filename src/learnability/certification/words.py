@@ -34,8 +34,6 @@ def headline(c: Certification) -> str:
 def sentences(c: Certification) -> Iterator[str]:
     """What was done to the data and found out about them, before any bound."""
     yield from c.notes
-    if len(set(c.found.y.tolist())) == 1:
-        yield "the training sample holds one class only: what is said of it says nothing about telling two apart"
     yield f"scaling: {c.scaling}"
     if c.separable:
         yield f"separable: margin {c.margin:.6g}, |w*| = {c.w_norm:.6g} (duality gap {c.duality_gap:.2g})"
