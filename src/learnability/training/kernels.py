@@ -14,27 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from learnability.training.rows import LANES, add_rows, aligned, sum_rows
+from learnability.training.rows import add_rows, aligned, fold, sum_rows
 
 BUDGET, CONVERGED, DIVERGED = 0, 1, 2
 _HUGE = 1e300
 ROUNDING = 1e-14  # relative error allowed for in sums over the entries of an input and over neurons
 REFRESH = 512  # updates between two evaluations of the deviation form's bounds
-
-
-@njit(cache=True, inline="always")
-def _fold(t, L):  # type: ignore[no-untyped-def]
-    """Sum of t[0:L], L a multiple of LANES; overwrites t."""
-    width = L
-    while width > LANES:
-        half = (width // (2 * LANES)) * LANES
-        keep = width - half
-        for j in range(half):
-            t[j] += t[keep + j]
-        width = keep
-    for j in range(8):
-        t[j] += t[j + 8]
-    return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]))
 
 
 @njit(cache=True, inline="always")
@@ -114,7 +99,7 @@ def direct(WT, M, b, indptr, columns, values, y, order, step, beta, batch, both,
                 _activate(z, v[n_pending], slope[n_pending], L, sigmoid)
                 for j in range(L):
                     t[j] = M[j] * v[n_pending, j]
-                s = _fold(t, L) + b[0]
+                s = fold(t, L) + b[0]
                 if not abs(s) < _HUGE:
                     return e, total, DIVERGED
                 if y[i] * s > beta:
@@ -165,7 +150,7 @@ def cached(Z, A, M, b, gram, y, order, step, beta, batch, sigmoid):  # type: ign
                     _activate(Z[i], v[0], slope[0], L, sigmoid)
                     for j in range(L):
                         t[j] = M[j] * v[0, j]
-                    out[i] = _fold(t, L) + b[0]
+                    out[i] = fold(t, L) + b[0]
                     fresh_at[i] = total
                     if not abs(out[i]) < _HUGE:
                         return e, total, DIVERGED
@@ -259,7 +244,7 @@ def deviation(  # type: ignore[no-untyped-def]
                     zeta_max = max(zeta_max, zbound[j])
                     mu1_sum += abs(mu1[j]) * z0_max[j]
                     t[j] = size * zbound[j] + abs(mu1[j]) * z0_max[j]
-                E = unit2 * _fold(t, L) * (1.0 + 1e-9) + rounding * total
+                E = unit2 * fold(t, L) * (1.0 + 1e-9) + rounding * total
                 if unit2 * zeta_max >= z0_least:
                     for j in range(L):
                         if unit2 * zbound[j] >= z0_min[j]:
@@ -294,13 +279,13 @@ def deviation(  # type: ignore[no-untyped-def]
                     for j in range(L):
                         t[j] = up[j] * (mu0[j] * zk[j])
                         r[j] = up[j] * ((mu0[j] * ze[j] + mu1[j] * zk[j]) + unit2 * (mu1[j] * ze[j]))
-                    leading = y[i] * (_fold(t, L) + count[0]) - threshold
+                    leading = y[i] * (fold(t, L) + count[0]) - threshold
                     for j in range(L):
                         t[j] = abs(r[j])
-                    s = leading + y[i] * (unit2 * _fold(r, L))
+                    s = leading + y[i] * (unit2 * fold(r, L))
                     if leading == 0.0:
                         state[1] += 1.0
-                    if total > 0 and abs(s) <= ROUNDING * unit2 * _fold(t, L):
+                    if total > 0 and abs(s) <= ROUNDING * unit2 * fold(t, L):
                         state[3] += 1.0
                     if not abs(s) < _HUGE:
                         return e, total, DIVERGED

@@ -15,7 +15,7 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "add_rows", "aligned", "sum_rows"]
+__all__ = ["LANES", "add_rows", "aligned", "fold", "sum_rows"]
 
 LANES = 16  # rows are padded to a multiple of this
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
@@ -139,3 +139,18 @@ def aligned(rows, L):  # type: ignore[no-untyped-def]
     raw = np.zeros(rows * L + 7)
     skip = (-(raw.ctypes.data // 8)) % 8
     return raw[skip : skip + rows * L].reshape(rows, L)
+
+
+@njit(cache=True, inline="always")
+def fold(t, L):  # type: ignore[no-untyped-def]
+    """Sum of t[0:L], L a multiple of LANES; overwrites t."""
+    width = L
+    while width > LANES:
+        half = (width // (2 * LANES)) * LANES
+        keep = width - half
+        for j in range(half):
+            t[j] += t[keep + j]
+        width = keep
+    for j in range(8):
+        t[j] += t[j + 8]
+    return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]))

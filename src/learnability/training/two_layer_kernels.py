@@ -29,7 +29,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from learnability.training.rows import LANES, add_rows, sum_rows
+from learnability.training.rows import add_rows, fold, sum_rows
 
 BUDGET, CONVERGED, DIVERGED = 0, 1, 2
 LAZY = 48  # updates that a visit applies to its row by itself; with more, a matrix product does for many rows
@@ -43,21 +43,6 @@ LOW, REACH, WAY_AT, DRIFT_AT, TURN_AT, NORM = range(6)
 # the present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. |W| at the reference, at
 # most. Last, the number of visits with a loss and a unit at its kink to within rounding (``blocked`` only).
 WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT, KINKS = range(10)
-
-
-@njit(cache=True, inline="always")
-def _fold(t, L):  # type: ignore[no-untyped-def]
-    """Sum of t[0:L], L a multiple of LANES; overwrites t."""
-    width = L
-    while width > LANES:
-        half = (width // (2 * LANES)) * LANES
-        keep = width - half
-        for j in range(half):
-            t[j] += t[keep + j]
-        width = keep
-    for j in range(8):
-        t[j] += t[j + 8]
-    return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]))
 
 
 @njit(cache=True, inline="always")
@@ -122,10 +107,10 @@ def _look(label, known, z, v, distance, turned, c, t, alpha, both, way, guard, L
     if both:
         for j in range(L):
             t[j] = (c[j] * z[j]) * (c[j] * z[j])
-        reach = np.sqrt(np.float64(_fold(t, L)))
+        reach = np.sqrt(np.float64(fold(t, L)))
     for j in range(L):
         t[j] = v[j] * (c[j] * z[j])
-    margin = label * _fold(t, L)
+    margin = label * fold(t, L)
     norm = known[NORM]
     low = margin - guard * (1.0 + way[SIZE] * (way[WEIGHT] + distance) * norm) - norm * way[SIZE] * distance
     before = known[LOW] - norm * (way[WAY] - known[WAY_AT])
@@ -180,17 +165,17 @@ def _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, label, 
             v_high[j] = max(v_high[j], v[j])
         for j in range(L):
             t[j] = (v[j] - v_reference[j]) * (v[j] - v_reference[j])
-        way[TURNED] = np.sqrt(np.float64(_fold(t, L))) * (1.0 + guard)
+        way[TURNED] = np.sqrt(np.float64(fold(t, L))) * (1.0 + guard)
         for j in range(L):
             t[j] = v[j] * v[j]
-        way[SIZE] = np.sqrt(np.float64(_fold(t, L))) * (1.0 + guard)
+        way[SIZE] = np.sqrt(np.float64(fold(t, L))) * (1.0 + guard)
     norm = known[i, NORM]
     for j in range(L):
         t[j] = c[j] * (z[j] - z_reference[j])
-    along = np.float64(_fold(t, L))
+    along = np.float64(fold(t, L))
     for j in range(L):
         t[j] = c[j] * c[j]
-    length = np.sqrt(np.float64(_fold(t, L))) * norm
+    length = np.sqrt(np.float64(fold(t, L))) * norm
     way[SQUARE] += 2.0 * along + length * length
     way[ROUNDING] += guard * length * (2.0 * way[WEIGHT] + way[DISTANCE] + length)
     way[DISTANCE] = np.sqrt(max(way[SQUARE], 0.0) + way[ROUNDING])
