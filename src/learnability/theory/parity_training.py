@@ -1,0 +1,403 @@
+r"""How far gradient descent moves after the first step: Theorem 13 and Lemmas 14 to 16 of Daniely & Malach.
+
+Theorem 3 is proved in two halves. The first step makes features (:mod:`learnability.theory.parity_first_step` and
+:mod:`learnability.theory.parity_features`); from then on both layers move so little that the output layer's descent
+is online convex optimisation on nearly fixed features. This module holds the second half, and
+:mod:`learnability.theory.parity_theorem3` what the two give together.
+
+t counts steps, the first one included: after it t = 1. All of it is for :math:`\eta_1 = 1, \lambda_1 = 1/2` and then
+constant :math:`\eta, \lambda \in [0, 1/2]`, from a start at which the network is 0 (the safe form of the
+initialisation): only then is the first step the correlation with the label, on which Lemma 14 rests.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = [
+    "bias_movement_bound",
+    "hidden_movement_bound",
+    "lemma14",
+    "lemma15",
+    "lemma16",
+    "loss_change_bound",
+    "output_bound",
+    "regret_bound",
+    "theorem13",
+]
+
+PAPER = "Daniely & Malach"
+
+ROUNDING = 1e-9
+"""Relative room for rounding: some of these bounds are attained."""
+
+FORMS = ("printed", "sharp")
+
+
+# Theorem 13
+
+
+def regret_bound(
+    *,
+    eta: float,
+    comparator_loss: float,
+    gradient_norms: ArrayLike,
+    start_norm: float,
+    comparator_norm: float,
+    form: str = "printed",
+) -> float:
+    r"""The right side of Theorem 13.
+
+    .. math:: \frac1T \sum_t f_t(\theta^*) + \frac{\|\theta^*\|^2}{2 \eta T}
+              + \|\theta_1\| \frac1T \sum_t \|\nabla f_t(\theta_t)\| + \frac{c}{T} \sum_t \|\nabla f_t(\theta_t)\|^2
+
+    with :math:`c = \eta` as printed. :math:`c = \eta / 2` would do (``"sharp"``): with
+    :math:`\varphi_t = \theta_t - \theta_1` the usual bound for a start at 0 gives
+    :math:`\sum_t \langle g_t, \varphi_t - \theta^* \rangle \le \|\theta^*\|^2 / 2 \eta + (\eta/2) \sum_t \|g_t\|^2`,
+    and :math:`\langle g_t, \theta_1 \rangle \le \|\theta_1\| \|g_t\|` is added. The sharp form is attained, by linear
+    functions with one gradient g, :math:`\theta_1 = 0` and :math:`\theta^* = -\eta T g`.
+
+    Parameters
+    ----------
+    eta : float
+        Step size, > 0.
+    comparator_loss : float
+        Mean over t of f_t(theta*).
+    gradient_norms : array (T,)
+        Norms of the gradients (or subgradients) used, >= 0.
+    start_norm, comparator_norm : float
+        Norms of theta_1 and theta*, >= 0.
+    form : {"printed", "sharp"}
+    """
+    eta = checks.real("eta", eta, above=0.0)
+    comparator_loss = checks.real("comparator_loss", comparator_loss)
+    norms = _sizes("gradient_norms", gradient_norms)
+    start_norm = checks.real("start_norm", start_norm, at_least=0.0)
+    comparator_norm = checks.real("comparator_norm", comparator_norm, at_least=0.0)
+    last = eta if checks.choice("form", form, FORMS) == "printed" else eta / 2
+    T = len(norms)
+    distance = comparator_norm**2 / (2 * eta * T)
+    return comparator_loss + distance + start_norm * float(norms.mean()) + last * float(np.mean(norms**2))
+
+
+def theorem13(
+    *,
+    eta: float,
+    losses: ArrayLike,
+    comparator_losses: ArrayLike,
+    gradient_norms: ArrayLike,
+    start_norm: float,
+    comparator_norm: float,
+    convex: bool = True,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Theorem 13 for one sequence, in both forms of :func:`regret_bound`: mean loss of online gradient descent.
+
+    Parameters
+    ----------
+    eta, gradient_norms, start_norm, comparator_norm
+        As in :func:`regret_bound`.
+    losses, comparator_losses : array (T,)
+        f_t(theta_t) and f_t(theta*).
+    convex : bool
+        Whether every f_t is convex; numbers cannot tell.
+    case, note : str
+        Put into the id in brackets, and into the note.
+    """
+    norms = _sizes("gradient_norms", gradient_norms)
+    losses = checks.vector("losses", losses, length=len(norms))
+    others = checks.vector("comparator_losses", comparator_losses, length=len(norms))
+    room = ROUNDING * (float(np.abs(losses).mean()) + float(np.abs(others).mean()))
+    found = []
+    for form in FORMS:
+        bound = regret_bound(
+            eta=eta,
+            comparator_loss=float(others.mean()),
+            gradient_norms=norms,
+            start_norm=start_norm,
+            comparator_norm=comparator_norm,
+            form=form,
+        )
+        found.append(
+            Guarantee(
+                statement_id("parity/theorem13", form, case),
+                f"{PAPER}, Theorem 13" + ("" if form == "printed" else " (sharp form: this project)"),
+                Kind.UPPER_BOUND,
+                bound,
+                float(losses.mean()),
+                (Hypothesis("every f_t is convex", convex),),
+                note=note,
+                tolerance=room + ROUNDING * abs(bound),
+            )
+        )
+    return found
+
+
+# Lemma 14
+
+
+def lemma14(
+    n: int, k: int, *, largest: float | None = None, zero_start: bool = True, case: str = "", note: str = ""
+) -> Guarantee:
+    r"""Lemma 14: after the first step every output weight is at most :math:`k / \sqrt n` in absolute value.
+
+    For a start at 0, :math:`u^{(1)} = E[y \sigma(z)]`; y has mean 0 given the coordinates outside A (also on each
+    part of the mixture alone), and the k coordinates in A move z by at most :math:`k / \sqrt n`.
+
+    Parameters
+    ----------
+    n, k : int
+        Dimension and size of A, 1 <= k <= n.
+    largest : float, optional
+        Measured: the largest absolute output weight after the step.
+    zero_start : bool
+        Whether the network was 0 at the start. As printed, the initialisation's network is not.
+    case, note : str
+        As in :func:`theorem13`.
+    """
+    n, k = _problem(n, k)
+    if largest is not None:
+        largest = checks.real("largest", largest, at_least=0.0)
+    bound = k / math.sqrt(n)
+    return Guarantee(
+        statement_id("parity/lemma14", case),
+        f"{PAPER}, Lemma 14",
+        Kind.UPPER_BOUND,
+        bound,
+        largest,
+        (_zero_start(zero_start),),
+        note=note,
+        tolerance=ROUNDING * bound,
+    )
+
+
+# Lemma 15
+
+
+def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
+    r"""Lemma 15: :math:`|u_i^{(t)}| \le 6 \eta t + k / \sqrt n`; sharp: t - 1 for t, the number of steps since.
+
+    Parameters
+    ----------
+    t : array (r,)
+        Numbers of steps, >= 1, the first one counted.
+    n, k : int
+        Dimension and size of A.
+    eta : float
+        Step size after the first step, >= 0.
+    form : {"printed", "sharp"}
+
+    Returns
+    -------
+    array (r,)
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    steps = t if checks.choice("form", form, FORMS) == "printed" else t - 1
+    return 6 * eta * steps + k / math.sqrt(n)
+
+
+def bias_movement_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
+    r"""Lemma 15: :math:`|b_i^{(t)} - b_i^{(1)}| \le 6 \eta^2 t^2 + \eta t k / \sqrt n`; parameters as above.
+
+    A step moves a bias by at most eta times the output weight; summing :func:`output_bound` in its sharp form gives
+    :math:`3 \eta^2 (t-1)(t-2) + \eta (t-1) k / \sqrt n` (``"sharp"``).
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    if checks.choice("form", form, FORMS) == "printed":
+        return 6 * eta**2 * t**2 + eta * t * k / math.sqrt(n)
+    return 3 * eta**2 * (t - 1) * (t - 2) + eta * (t - 1) * k / math.sqrt(n)
+
+
+def hidden_movement_bound(
+    t: ArrayLike, *, n: int, k: int, eta: float, lam: float, form: str = "printed"
+) -> FloatArray:
+    r"""Lemma 15: :math:`\|w_i^{(t)} - w_i^{(1)}\| \le 6 \eta^2 t^2 + \eta t k / \sqrt n + 2 \eta \lambda t n / k`.
+
+    The paper prints the last two terms run together. That they are these: :math:`w^{(t)} - w^{(1)}` is
+    :math:`(1 - 2 \eta \lambda)` times its predecessor, plus a vector of norm at most eta times the output weight,
+    minus :math:`2 \eta \lambda w^{(1)}`, and :math:`\|w^{(1)}\| \le |u^{(0)}| \le n / k`. Parameters as in
+    :func:`output_bound`; ``lam`` >= 0 is the regulariser's weight. Sharp: as in :func:`bias_movement_bound`, and
+    t - 1 for t in the last term.
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    lam = checks.real("lam", lam, at_least=0.0)
+    steps = t if form == "printed" else t - 1
+    return bias_movement_bound(t, n=n, k=k, eta=eta, form=form) + 2 * eta * lam * steps * n / k
+
+
+def lemma15(
+    *,
+    n: int,
+    k: int,
+    eta: float,
+    lam: float,
+    t: ArrayLike,
+    output: ArrayLike,
+    hidden_movement: ArrayLike,
+    bias_movement: ArrayLike,
+    zero_start: bool = True,
+    form: str = "printed",
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 15 along a run as three guarantees: output weights, hidden weights, biases.
+
+    Each reports the record with the least slack relative to its bound.
+
+    Parameters
+    ----------
+    n, k, eta, lam, t, form
+        As in :func:`hidden_movement_bound`; t at the records.
+    output : array (r,)
+        Largest absolute output weight at each record.
+    hidden_movement, bias_movement : array (r,)
+        Largest distance of a row of W, and of a bias, from its value after the first step.
+    zero_start : bool
+        As in :func:`lemma14`.
+    case, note : str
+        As in :func:`theorem13`.
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    lam = checks.real("lam", lam, at_least=0.0)
+    hypotheses = (
+        _zero_start(zero_start),
+        Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
+        Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
+    )
+    parts = {
+        "output": (output, output_bound(t, n=n, k=k, eta=eta, form=form)),
+        "hidden": (hidden_movement, hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)),
+        "bias": (bias_movement, bias_movement_bound(t, n=n, k=k, eta=eta, form=form)),
+    }
+    found = []
+    for name, (values, bounds) in parts.items():
+        measured = _sizes(name, values, length=len(t))
+        room = bounds + ROUNDING  # at t = 1 a sharp bound is 0, and so is the movement
+        worst = int(np.argmax(measured / room))
+        found.append(
+            Guarantee(
+                statement_id(f"parity/lemma15-{name}", form, case),
+                f"{PAPER}, Lemma 15" + ("" if form == "printed" else " (sharp form: this project)"),
+                Kind.UPPER_BOUND,
+                float(bounds[worst]),
+                float(measured[worst]),
+                hypotheses,
+                note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
+                tolerance=ROUNDING * float(room[worst]),
+            )
+        )
+    return found
+
+
+# Lemma 16
+
+
+def loss_change_bound(
+    t: ArrayLike, *, n: int, k: int, eta: float, lam: float, norm: float, nonzero: int, form: str = "printed"
+) -> FloatArray:
+    r"""Lemma 16: what a fixed output layer's loss can change on any input while the hidden layer moves.
+
+    .. math:: 2 \|u^*\|_2 \sqrt{\|u^*\|_0} \left(6 \eta^2 t^2 + \eta t k / \sqrt n + \eta \lambda t n / k\right)
+
+    The hinge and ReLU6 have slope at most 1, so it is at most :math:`\|u^*\|_1` times the sum of Lemma 15's bounds
+    for hidden weights and biases; the sharp form takes these in their sharp forms.
+
+    Parameters
+    ----------
+    t, n, k, eta, lam, form
+        As in :func:`hidden_movement_bound`.
+    norm : float
+        :math:`\|u^*\|_2 \ge 0`.
+    nonzero : int
+        :math:`\|u^*\|_0 \ge 0`.
+
+    Returns
+    -------
+    array (r,)
+    """
+    norm = checks.real("norm", norm, at_least=0.0)
+    nonzero = checks.integer("nonzero", nonzero, at_least=0)
+    moved = hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)
+    return norm * math.sqrt(nonzero) * (moved + bias_movement_bound(t, n=n, k=k, eta=eta, form=form))
+
+
+def lemma16(
+    *,
+    n: int,
+    k: int,
+    eta: float,
+    lam: float,
+    t: ArrayLike,
+    norm: float,
+    nonzero: int,
+    change: ArrayLike,
+    zero_start: bool = True,
+    form: str = "printed",
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Lemma 16 along a run, at the record with the least slack relative to its bound.
+
+    Parameters
+    ----------
+    n, k, eta, lam, t, norm, nonzero, form
+        As in :func:`loss_change_bound`.
+    change : array (r,)
+        At each record the largest change, over inputs, of u*'s hinge loss since the first step.
+    zero_start : bool
+        As in :func:`lemma14`.
+    case, note : str
+        As in :func:`theorem13`.
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    bounds = loss_change_bound(t, n=n, k=k, eta=eta, lam=lam, norm=norm, nonzero=nonzero, form=form)
+    measured = _sizes("change", change, length=len(t))
+    room = bounds + ROUNDING
+    worst = int(np.argmax(measured / room))
+    return Guarantee(
+        statement_id("parity/lemma16", form, case),
+        f"{PAPER}, Lemma 16" + ("" if form == "printed" else " (sharp form: this project)"),
+        Kind.UPPER_BOUND,
+        float(bounds[worst]),
+        float(measured[worst]),
+        (
+            _zero_start(zero_start),
+            Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
+            Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
+        ),
+        note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
+        tolerance=ROUNDING * float(room[worst]),
+    )
+
+
+def _zero_start(holds: bool) -> Hypothesis:
+    return Hypothesis("the network is 0 at the start", holds)
+
+
+def _problem(n: int, k: int) -> tuple[int, int]:
+    n = checks.integer("n", n, at_least=1)
+    return n, checks.integer("k", k, at_least=1, at_most=n)
+
+
+def _schedule(t: ArrayLike, n: int, k: int, eta: float) -> tuple[FloatArray, int, int, float]:
+    n, k = _problem(n, k)
+    times = checks.vector("t", t)
+    if not len(times) or (times < 1).any():
+        raise ValueError(f"t must hold numbers of steps >= 1, got {times.min() if len(times) else 'none'}")
+    return times, n, k, checks.real("eta", eta, at_least=0.0)
+
+
+def _sizes(name: str, values: ArrayLike, length: int | None = None) -> FloatArray:
+    """A vector of non-negative numbers, at least one."""
+    sizes = checks.vector(name, values, length=length)
+    if not len(sizes) or (sizes < 0).any():
+        raise ValueError(f"{name} must hold numbers >= 0, got {sizes.min() if len(sizes) else 'none'}")
+    return sizes
