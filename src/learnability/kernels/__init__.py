@@ -1,0 +1,1 @@
+"""Kernels, random features and kernel regression: what can be learnt without learning the features."""

@@ -1,0 +1,244 @@
+r"""Kernels in closed form: Gaussian, arc-cosine, and those of fully-connected ReLU networks of infinite width.
+
+The networks have the inputs :math:`h^0 = x` as they are given, hidden layers :math:`z^l = W^l h^{l-1} + \beta^l`,
+:math:`h^l = \max(z^l, 0)` for l = 1, ..., L, and one linear output. Entries of :math:`W^l` are independent Gaussians
+of variance ``weight`` / (width of layer l - 1), where the inputs count as width 1 (scale them by 1 / sqrt(n) for the
+usual 1 / fan-in), and entries of :math:`\beta^l` have variance ``bias``. With the covariance
+:math:`K^1 = w \langle x, z \rangle + b`, each hidden layer gives (Cho & Saul, Kernel Methods for Deep Learning,
+NeurIPS 2009)
+
+.. math::
+
+    C^l = E[h^l(x) h^l(z)] = \tfrac12 \sqrt{K^l_{xx} K^l_{zz}}\, \kappa_1(\rho^l), \qquad
+    \rho^l = K^l_{xz} / \sqrt{K^l_{xx} K^l_{zz}}, \qquad K^{l+1} = w C^l + b ,
+
+where :math:`C^L` is the conjugate kernel. Where every layer is trained, each scaled so that all weigh the same, the
+tangent kernel is :math:`\Theta^{L+1}` with :math:`\Theta^1 = w \langle x, z \rangle + t` and
+:math:`\Theta^{l+1} = w C^l + t + \tfrac w2 \Theta^l \kappa_0(\rho^l)` (Jacot, Gabriel & Hongler, Neural Tangent
+Kernel, NeurIPS 2018); t is the weight of trained biases.
+
+All work in float64 and in place where they can: memory is a few arrays of shape (m, r).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = ["arc_cosine0", "arc_cosine1", "conjugate", "rbf", "tangent"]
+
+
+def rbf(X: ArrayLike, Z: ArrayLike, gamma: float) -> FloatArray:
+    r"""The Gaussian kernel :math:`\exp(-\gamma \|x - z\|^2)`.
+
+    Parameters
+    ----------
+    X : array (m, n)
+    Z : array (r, n)
+    gamma : float
+        > 0.
+
+    Returns
+    -------
+    array (m, r)
+        In [0, 1]. Squared distances are found from inner products: absolute error about 1e-16 (|x|^2 + |z|^2).
+    """
+    X, Z = _pair(X, Z)
+    gamma = checks.real("gamma", gamma, above=0.0)
+    exponent = X @ Z.T
+    exponent *= -2.0
+    exponent += _squares(X)[:, None]
+    exponent += _squares(Z)[None, :]
+    np.maximum(exponent, 0.0, out=exponent)
+    exponent *= -gamma
+    return np.exp(exponent, out=exponent)
+
+
+def arc_cosine0(rho: ArrayLike) -> FloatArray:
+    r""":math:`\kappa_0(\rho) = (\pi - \arccos \rho) / \pi`: twice the probability that two Gaussians are positive.
+
+    Parameters
+    ----------
+    rho : array
+        Correlations. Values beyond [-1, 1], as rounding makes them, count as the nearer end.
+
+    Returns
+    -------
+    array of the same shape
+        In [0, 1]; 0, 1/2 and 1 at rho = -1, 0 and 1. Near the ends an error e of rho becomes one of sqrt(2 e) / pi.
+    """
+    return _kappa0(np.clip(_correlations(rho), -1.0, 1.0))
+
+
+def arc_cosine1(rho: ArrayLike) -> FloatArray:
+    r""":math:`\kappa_1(\rho) = (\sqrt{1 - \rho^2} + \rho (\pi - \arccos \rho)) / \pi`: twice E[relu(a) relu(b)].
+
+    Parameters
+    ----------
+    rho : array
+        Correlations of two standard Gaussians a, b. Values beyond [-1, 1] count as the nearer end.
+
+    Returns
+    -------
+    array of the same shape
+        In [0, 1]; 0, 1 / pi and 1 at rho = -1, 0 and 1.
+    """
+    rho = np.clip(_correlations(rho), -1.0, 1.0)
+    return _kappa1(rho, _kappa0(rho))
+
+
+def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0, bias: float = 0.0) -> FloatArray:
+    r"""The conjugate kernel :math:`C^L`: inner products of the last hidden layer, divided by its width.
+
+    It is the kernel of the network of which the output layer alone is trained, and of ReLU random features.
+
+    Parameters
+    ----------
+    X : array (m, n)
+    Z : array (r, n)
+    depth : int
+        L, hidden layers, >= 1.
+    weight : float
+        w, > 0. At 2 the kernel of x with itself is |x|^2 for every depth, if there are no biases.
+    bias : float
+        b, variance of the biases, >= 0.
+
+    Returns
+    -------
+    array (m, r)
+
+    Raises
+    ------
+    ValueError
+        If the arrays disagree in their columns or hold a value that is not finite, or a number is out of range.
+    """
+    X, Z = _pair(X, Z)
+    depth, weight, bias = _options(depth, weight, bias)
+    K, x, z = _first(X, Z, weight, bias)
+    for layer in range(1, depth + 1):
+        scale = _normalise(K, x, z)
+        K = _kappa1(K, _kappa0(K))
+        K *= scale
+        K *= 0.5
+        x, z = 0.5 * x, 0.5 * z
+        if layer < depth:
+            K *= weight
+            K += bias
+            x, z = weight * x + bias, weight * z + bias
+    return K
+
+
+def tangent(
+    X: ArrayLike,
+    Z: ArrayLike,
+    *,
+    depth: int = 1,
+    weight: float = 2.0,
+    bias: float = 0.0,
+    trained_bias: float | None = None,
+) -> FloatArray:
+    r"""The neural tangent kernel :math:`\Theta^{L+1}`: inner products of the gradient with respect to all parameters.
+
+    Parameters
+    ----------
+    X : array (m, n)
+    Z : array (r, n)
+    depth : int
+        L, hidden layers, >= 1.
+    weight : float
+        w, > 0.
+    bias : float
+        b, variance of the biases at initialisation, >= 0; the output's bias starts at 0.
+    trained_bias : float, optional
+        t >= 0: squared size of the gradient with respect to a bias, over that with respect to its pre-activation; 0
+        where biases are not trained. ``bias`` by default, as in the parametrisation sqrt(bias) * (standard
+        Gaussian); give 1 for biases that start at 0 and are trained.
+
+    Returns
+    -------
+    array (m, r)
+
+    Raises
+    ------
+    ValueError
+        If the arrays disagree in their columns or hold a value that is not finite, or a number is out of range.
+    """
+    X, Z = _pair(X, Z)
+    depth, weight, bias = _options(depth, weight, bias)
+    trained = bias if trained_bias is None else checks.real("trained_bias", trained_bias, at_least=0.0)
+    K, x, z = _first(X, Z, weight, bias)
+    theta = K + (trained - bias)
+    for _ in range(depth):
+        scale = _normalise(K, x, z)
+        gate = _kappa0(K)
+        K = _kappa1(K, gate)
+        K *= scale
+        K *= 0.5 * weight  # w C^l
+        gate *= 0.5 * weight
+        theta *= gate
+        theta += K
+        theta += trained
+        K += bias
+        x, z = 0.5 * weight * x + bias, 0.5 * weight * z + bias
+    return theta
+
+
+def _pair(X: ArrayLike, Z: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    X = checks.matrix("X", X)
+    return X, checks.matrix("Z", Z, columns=X.shape[1])
+
+
+def _options(depth: int, weight: float, bias: float) -> tuple[int, float, float]:
+    return (
+        checks.integer("depth", depth, at_least=1),
+        checks.real("weight", weight, above=0.0),
+        checks.real("bias", bias, at_least=0.0),
+    )
+
+
+def _correlations(rho: ArrayLike) -> FloatArray:
+    array = np.asarray(rho, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError("rho must be finite, got a value that is not")
+    return array
+
+
+def _squares(X: FloatArray) -> FloatArray:
+    squares: FloatArray = np.einsum("ij,ij->i", X, X)
+    return squares
+
+
+def _first(X: FloatArray, Z: FloatArray, weight: float, bias: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """K^1 and the variances of the first layer's pre-activations at the rows of X and of Z."""
+    K = X @ Z.T
+    K *= weight
+    K += bias
+    return K, weight * _squares(X) + bias, weight * _squares(Z) + bias
+
+
+def _normalise(K: FloatArray, x: FloatArray, z: FloatArray) -> FloatArray:
+    """Turn covariances into correlations in place; returns what they were divided by (0 where a variance is 0)."""
+    scale = np.sqrt(x)[:, None] * np.sqrt(z)[None, :]
+    np.divide(K, scale, out=K, where=scale > 0)
+    np.clip(K, -1.0, 1.0, out=K)
+    return scale
+
+
+def _kappa0(rho: FloatArray) -> FloatArray:
+    gate: FloatArray = np.arccos(rho)
+    gate *= -1.0 / math.pi
+    gate += 1.0
+    return gate
+
+
+def _kappa1(rho: FloatArray, gate: FloatArray) -> FloatArray:
+    """kappa_1 from the correlations and their kappa_0."""
+    value: FloatArray = np.sqrt((1.0 - rho) * (1.0 + rho))  # no cancellation near the ends
+    value /= math.pi
+    value += rho * gate
+    return value

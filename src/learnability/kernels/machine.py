@@ -1,0 +1,251 @@
+r"""Kernel ridge machines, with the ridge found by leaving one example out, in closed form.
+
+With the Gram matrix K of the training inputs and targets y, the coefficients :math:`c = (K + \lambda I)^{-1} y` give
+the prediction :math:`\sum_i c_i k(x, x_i)`, and what the machine without example i is wrong by at example i is
+:math:`c_i / [(K + \lambda I)^{-1}]_{ii}`: one factorisation answers for all m machines that leave one example out.
+
+Up to :data:`EXACT` examples one eigendecomposition serves every ridge. With more, the ridge is chosen on the first
+:data:`EXACT` of them (give them in random order) and all are fitted by one Cholesky factorisation, m^3 / 3
+multiplications in place. Where rounding leaves the matrix not positive definite the ridge is raised tenfold until it
+is; :attr:`Machine.ridge` says the one in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = ["EXACT", "MEMORY", "RIDGES", "Kernel", "Machine", "fit", "gram", "leave_one_out"]
+
+Kernel = Callable[[FloatArray, FloatArray], FloatArray]
+"""(m, n), (r, n) -> (m, r), symmetric and positive semidefinite."""
+
+EXACT = 4000
+"""Most examples of which the Gram matrix is decomposed into eigenvectors (about 10 s on one core)."""
+RIDGES = tuple(10.0**e for e in range(-7, 3))
+"""Default ridges, in units of the mean of the kernel's diagonal."""
+MEMORY = 3e9
+"""Default memory limit in bytes."""
+BLOCK = 512
+"""Rows of a Gram matrix made at a time: the kernel's own temporaries are of this size only."""
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """A fitted kernel machine.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    X : array (m, n)
+        Training inputs.
+    coefficients : array (m,) or (m, c)
+    ridge : float
+        lambda, in the kernel's units.
+    ridges, errors : tuple of float
+        The ridges tried and their mean squared leave-one-out errors; empty if the ridge was given.
+    chosen_on : int
+        How many examples, the first ones, the ridge was chosen on; 0 if it was given.
+    """
+
+    kernel: Kernel
+    X: FloatArray
+    coefficients: FloatArray
+    ridge: float
+    ridges: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
+    chosen_on: int = 0
+
+    def predict(self, X: ArrayLike) -> FloatArray:
+        """Real-valued predictions (r,), or (r, c) for c targets, block by block; a class is their sign."""
+        X = checks.matrix("X", X, columns=self.X.shape[1])
+        out = np.empty((len(X), *self.coefficients.shape[1:]))
+        for start in range(0, len(X), BLOCK):
+            rows = slice(start, start + BLOCK)
+            out[rows] = _evaluate(self.kernel, X[rows], self.X) @ self.coefficients
+        return out
+
+
+def fit(
+    kernel: Kernel,
+    X: ArrayLike,
+    y: ArrayLike,
+    ridge: float | None = None,
+    *,
+    ridges: tuple[float, ...] = RIDGES,
+    memory: float = MEMORY,
+) -> Machine:
+    """Fit a kernel ridge machine by least squares.
+
+    Parameters
+    ----------
+    kernel : callable (X (m, n), Z (r, n)) -> (m, r)
+        For instance ``functools.partial(rbf, gamma=1.0)``.
+    X : array (m, n)
+        Training inputs, in random order if the ridge is to be chosen.
+    y : array (m,) or (m, c)
+        Targets: labels in {-1, +1}, or any real numbers.
+    ridge : float, optional
+        lambda > 0 in the kernel's own units. If not given, the one of ``ridges`` times the mean of the kernel's
+        diagonal with the least mean squared leave-one-out error; of equals the largest.
+    ridges : tuple of float
+        Each > 0.
+    memory : float
+        Bytes that the fit may take, > 0.
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is not finite, the kernel returns another shape or something not finite, a ridge
+        is not positive, or the fit would take more memory than allowed: said before any work, with the number of
+        examples that fit.
+    """
+    X = checks.matrix("X", X)
+    y = _targets(y, len(X))
+    memory = checks.real("memory", memory, above=0.0)
+    _fits(len(X), X.shape[1], memory)
+    if ridge is not None:
+        ridge = checks.real("ridge", ridge, above=0.0)
+        used, coefficients = _solve(gram(kernel, X), y, ridge)
+        return Machine(kernel, X, coefficients, used)
+    tried = tuple(checks.real("each of ridges", r, above=0.0) for r in ridges)
+    if not tried:
+        raise ValueError("ridges must hold at least one number, got none")
+    few = min(len(X), EXACT)
+    K = gram(kernel, X[:few])
+    unit = float(np.trace(K)) / few
+    if not unit > 0:
+        raise ValueError(f"kernel must have a positive mean diagonal, got {unit:g}")
+    candidates = tuple(unit * r for r in tried)
+    residuals, coefficients = leave_one_out(K, y[:few], candidates)
+    errors = tuple(float((r**2).mean()) for r in residuals)
+    best = max(range(len(tried)), key=lambda i: (-errors[i], candidates[i]))
+    used, c = candidates[best], coefficients[best]
+    if few < len(X):
+        del K, residuals, coefficients
+        used, c = _solve(gram(kernel, X), y, used)
+    return Machine(kernel, X, c, used, candidates, errors, few)
+
+
+def gram(kernel: Kernel, X: FloatArray) -> FloatArray:
+    """The Gram matrix (m, m) of a kernel, in Fortran order, made in blocks; each pair of blocks is evaluated once.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    X : array (m, n)
+    """
+    X = checks.matrix("X", X)
+    m = len(X)
+    K = np.empty((m, m), order="F")
+    for start in range(0, m, BLOCK):
+        rows = slice(start, min(start + BLOCK, m))
+        K[start:, rows] = _evaluate(kernel, X[rows], X[start:]).T
+        K[rows, start:] = K[start:, rows].T
+    return K
+
+
+def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tuple[list[FloatArray], list[FloatArray]]:
+    r"""What each machine that leaves one example out is wrong by at that example, for several ridges.
+
+    With K = V diag(s) V' the coefficients are V (V'y / (s + lambda)) and the diagonal of the inverse is
+    :math:`\sum_j V_{ij}^2 / (s_j + \lambda)`.
+
+    Parameters
+    ----------
+    K : array (m, m)
+        Symmetric positive semidefinite; negative eigenvalues, as rounding makes them, count as 0.
+    y : array (m,) or (m, c)
+    ridges : tuple of float
+        Each > 0.
+
+    Returns
+    -------
+    residuals : list of arrays shaped like y
+        y_i less the prediction at i of the machine without i, for each ridge.
+    coefficients : list of arrays shaped like y
+        Those of the machine with all examples.
+    """
+    from scipy.linalg import eigh
+
+    K = checks.matrix("K", K)
+    if K.shape[0] != K.shape[1]:
+        raise ValueError(f"K must be square, got shape {K.shape}")
+    y = _targets(y, len(K))
+    sizes = [checks.real("each of ridges", r, above=0.0) for r in ridges]
+    s, V = eigh(K, check_finite=False)
+    s = np.maximum(s, 0.0)
+    turned, squares = V.T @ y, V**2
+    residuals, coefficients = [], []
+    for size in sizes:
+        inverse = 1 / (s + size)
+        c = V @ (turned.T * inverse).T
+        residuals.append((c.T / (squares @ inverse)).T)
+        coefficients.append(c)
+    return residuals, coefficients
+
+
+def _solve(K: FloatArray, y: FloatArray, ridge: float) -> tuple[float, FloatArray]:
+    """The ridge used and the coefficients, by Cholesky in place of the lower triangle of K."""
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+    diagonal = K.diagonal().copy()
+    while True:
+        np.fill_diagonal(K, diagonal + ridge)
+        try:
+            factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)  # the upper triangle stays
+        except LinAlgError:  # rounding: the least eigenvalue is below -ridge
+            if ridge > diagonal.max():
+                raise ValueError("kernel must be positive semidefinite, got a Gram matrix that is not") from None
+            ridge *= 10
+            for i in range(len(K)):
+                K[i + 1 :, i] = K[i, i + 1 :]
+            continue
+        coefficients: FloatArray = cho_solve(factor, y, check_finite=False)
+        return ridge, coefficients
+
+
+def _evaluate(kernel: Kernel, X: FloatArray, Z: FloatArray) -> FloatArray:
+    values = np.asarray(kernel(X, Z), dtype=np.float64)
+    if values.shape != (len(X), len(Z)):
+        raise ValueError(f"kernel must return shape {(len(X), len(Z))}, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("kernel must return finite numbers, got one that is not")
+    return values
+
+
+def _targets(y: ArrayLike, m: int) -> FloatArray:
+    array = np.asarray(y)
+    if array.ndim == 2:
+        array = checks.matrix("y", array)
+        if len(array) != m:
+            raise ValueError(f"y must have {m} rows, got {len(array)}")
+        return array
+    return checks.vector("y", array, length=m)
+
+
+def _fits(m: int, n: int, memory: float) -> None:
+    """Refuse a fit that would take too much memory."""
+
+    def need(m: int) -> float:
+        few = min(m, EXACT)  # eigenvectors, their squares and the workspace beside the small Gram matrix
+        return 8.0 * max(5 * few**2, m**2 + 8 * BLOCK * m) + 8.0 * BLOCK * n
+
+    if need(m) > memory:
+        most = m
+        while most > 1 and need(most) > memory:
+            most = int(most * 0.99)
+        raise ValueError(
+            f"X must have at most about {most} rows for a Gram matrix within memory = {memory:.3g} bytes, got {m} "
+            f"rows ({need(m):.3g} bytes)"
+        )

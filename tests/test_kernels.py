@@ -1,0 +1,254 @@
+"""Kernels in closed form against sampled networks, and the kernel machine against the machines it stands for."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learnability.kernels import machine
+from learnability.kernels.closed_form import arc_cosine0, arc_cosine1, conjugate, rbf, tangent
+from learnability.kernels.machine import fit, gram, leave_one_out
+
+
+def sphere(rng, m, n):
+    X = rng.standard_normal((m, n))
+    return X / np.linalg.norm(X, axis=1, keepdims=True)
+
+
+class TestArcCosine:
+    def test_values_that_are_known(self):
+        rho = [-1.0, 0.0, 0.5, 1.0]
+        assert arc_cosine0(rho) == pytest.approx([0, 1 / 2, 2 / 3, 1], abs=1e-15)
+        assert arc_cosine1(rho) == pytest.approx(
+            [0, 1 / math.pi, (math.sqrt(3) / 2 + math.pi / 3) / math.pi, 1], abs=1e-15
+        )
+
+    def test_rounding_beyond_the_ends_is_harmless(self):
+        rho = [-1 - 1e-12, 1 + 1e-12]
+        assert arc_cosine0(rho).tolist() == [0.0, 1.0]
+        assert arc_cosine1(rho).tolist() == [0.0, 1.0]
+
+    def test_they_are_the_gaussian_expectations(self):
+        a, c = np.random.default_rng(0).standard_normal((2, 400_000))
+        for rho in (-0.8, -0.1, 0.6):
+            b = rho * a + math.sqrt(1 - rho**2) * c
+            assert 2 * ((a > 0) & (b > 0)).mean() == pytest.approx(float(arc_cosine0(rho)), abs=0.006)
+            assert 2 * (np.maximum(a, 0) * np.maximum(b, 0)).mean() == pytest.approx(
+                float(arc_cosine1(rho)), abs=0.01
+            )
+
+    def test_not_finite(self):
+        with pytest.raises(ValueError, match="rho must be finite"):
+            arc_cosine1([0.0, np.nan])
+
+
+def test_rbf_is_its_definition():
+    rng = np.random.default_rng(1)
+    X, Z = rng.standard_normal((5, 3)), rng.standard_normal((4, 3))
+    expected = [[math.exp(-0.7 * sum((x - z) ** 2)) for z in Z] for x in X]
+    np.testing.assert_allclose(rbf(X, Z, 0.7), expected, rtol=1e-13)
+    assert rbf(X, X, 0.7).diagonal() == pytest.approx(np.ones(5), abs=1e-14)
+    with pytest.raises(ValueError, match="gamma must be > 0"):
+        rbf(X, Z, 0.0)
+    with pytest.raises(ValueError, match="Z must have 3 columns"):
+        rbf(X, np.ones((2, 2)), 1.0)
+
+
+def network_kernels(X, *, depth, weight, bias, trained, width, rng):
+    """Empirical conjugate and tangent kernel of one network of finite width, by its gradients written out."""
+    h, layers = X, []
+    for layer in range(depth):
+        fan = 1 if layer == 0 else width
+        W = rng.standard_normal((width, h.shape[1])) * math.sqrt(weight / fan)
+        z = h @ W.T + rng.standard_normal(width) * math.sqrt(bias)
+        layers.append((h, W, z))
+        h = np.maximum(z, 0)
+    last = h @ h.T / width
+    # output v.h + c in the parametrisation in which a weight is sqrt(weight / fan) times a parameter
+    theta = weight * last + trained
+    v = rng.standard_normal(width) * math.sqrt(weight / width)
+    back = np.broadcast_to(v, h.shape)
+    for layer in reversed(range(depth)):
+        inputs, W, z = layers[layer]
+        back = back * (z > 0)
+        fan = 1 if layer == 0 else width
+        theta = theta + (back @ back.T) * (weight / fan * inputs @ inputs.T + trained)
+        back = back @ W
+    return last, theta
+
+
+@pytest.mark.parametrize(
+    ("depth", "weight", "bias", "trained"), [(1, 2.0, 0.0, 0.0), (1, 1.3, 0.4, 1.0), (3, 2.0, 0.1, 0.1)]
+)
+def test_networks_of_finite_width_come_near(depth, weight, bias, trained):
+    rng = np.random.default_rng(2)
+    X = sphere(rng, 6, 5) * np.array([1, 1, 0.5, 2, 1, 0])[:, None]  # the last is the zero input
+    X[1] = -X[0]
+    found = np.mean(
+        [
+            network_kernels(X, depth=depth, weight=weight, bias=bias, trained=trained, width=1500, rng=rng)
+            for _ in range(8)
+        ],
+        axis=0,
+    )
+    options = {"depth": depth, "weight": weight, "bias": bias}
+    exact = conjugate(X, X, **options), tangent(X, X, **options, trained_bias=trained)
+    for sampled, closed in zip(found, exact, strict=True):
+        np.testing.assert_allclose(sampled, closed, atol=0.06 * closed.max())
+
+
+def test_two_layers_by_their_formula():
+    rng = np.random.default_rng(3)
+    X, Z = sphere(rng, 4, 6), sphere(rng, 3, 6)
+    rho = X @ Z.T
+    np.testing.assert_allclose(conjugate(X, Z, weight=1.0), arc_cosine1(rho) / 2, rtol=1e-13)
+    np.testing.assert_allclose(tangent(X, Z), 2 * (arc_cosine1(rho) + rho * arc_cosine0(rho)) / 2 * 2, rtol=1e-12)
+
+
+def test_depth_keeps_the_diagonal_at_weight_two():
+    X = sphere(np.random.default_rng(4), 5, 7)
+    for depth in (1, 4):
+        assert conjugate(X, X, depth=depth).diagonal() == pytest.approx(np.ones(5), rel=1e-7)
+        assert tangent(X, X, depth=depth).diagonal() == pytest.approx(np.full(5, 2.0 * (depth + 1)), rel=1e-7)
+
+
+def test_biases_trained_by_default_as_they_are_drawn():
+    X = sphere(np.random.default_rng(5), 4, 3)
+    same = tangent(X, X, bias=0.3), tangent(X, X, bias=0.3, trained_bias=0.3)
+    np.testing.assert_array_equal(*same)
+    assert (tangent(X, X, bias=0.3, trained_bias=0.5) > same[0]).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.floats(0, 1))
+@settings(max_examples=20, deadline=None)
+def test_gram_matrices_are_positive_semidefinite(seed, depth, bias):
+    X = np.random.default_rng(seed).choice([-1.0, 1.0], (12, 4)) / 2  # repeats and opposites among them
+    for K in (conjugate(X, X, depth=depth, bias=bias), tangent(X, X, depth=depth, bias=bias), rbf(X, X, 0.5)):
+        np.testing.assert_allclose(K, K.T, atol=1e-12)
+        assert np.linalg.eigvalsh(K).min() > -1e-6 * np.trace(K)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"depth": 0}, "depth must be >= 1"),
+        ({"weight": 0}, "weight must be > 0"),
+        ({"bias": -1}, "bias must be >= 0"),
+    ],
+)
+def test_options_out_of_range(option, message):
+    with pytest.raises(ValueError, match=message):
+        tangent(np.ones((2, 2)), np.ones((2, 2)), **option)
+
+
+class TestMachine:
+    kernel = staticmethod(partial(rbf, gamma=0.8))
+
+    def data(self, m=40, seed=6):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((m, 2))
+        return X, np.sign(X[:, 0] * X[:, 1]) + 0.1 * rng.standard_normal(m)
+
+    def test_it_solves_the_regularised_equations(self):
+        X, y = self.data()
+        found = fit(self.kernel, X, y, 0.3)
+        K = rbf(X, X, 0.8)
+        np.testing.assert_allclose((K + 0.3 * np.eye(40)) @ found.coefficients, y, atol=1e-12)
+        np.testing.assert_allclose(found.predict(X), K @ found.coefficients, rtol=1e-12)
+        assert (found.ridge, found.ridges, found.chosen_on) == (0.3, (), 0)
+
+    def test_against_scikit_learn(self):
+        from sklearn.kernel_ridge import KernelRidge
+
+        X, y = self.data()
+        Z = self.data(seed=7)[0]
+        other = KernelRidge(alpha=0.2, kernel="rbf", gamma=0.8).fit(X, y)
+        np.testing.assert_allclose(fit(self.kernel, X, y, 0.2).predict(Z), other.predict(Z), rtol=1e-9)
+
+    def test_leaving_one_out_is_leaving_one_out(self):
+        X, y = self.data(m=15)
+        ridges = (0.01, 1.0)
+        residuals, _ = leave_one_out(rbf(X, X, 0.8), y, ridges)
+        for ridge, found in zip(ridges, residuals, strict=True):
+            for i in range(15):
+                others = np.arange(15) != i
+                left = fit(self.kernel, X[others], y[others], ridge).predict(X[i : i + 1])[0]
+                assert found[i] == pytest.approx(y[i] - left, rel=1e-8, abs=1e-10)
+
+    def test_the_ridge_of_least_error_is_taken(self):
+        X, y = self.data()
+        found = fit(self.kernel, X, y, ridges=(1e-6, 0.1, 10.0))
+        assert found.ridges == pytest.approx((1e-6, 0.1, 10.0))  # the mean diagonal is 1
+        assert found.ridge == found.ridges[int(np.argmin(found.errors))]
+        assert found.chosen_on == 40
+        np.testing.assert_allclose(
+            found.coefficients, fit(self.kernel, X, y, found.ridge).coefficients, rtol=1e-7, atol=1e-9
+        )
+
+    def test_many_examples_choose_on_the_first(self, monkeypatch):
+        X, y = self.data()
+        monkeypatch.setattr(machine, "EXACT", 25)
+        monkeypatch.setattr(machine, "BLOCK", 7)
+        found = fit(self.kernel, X, y)
+        assert found.chosen_on == 25
+        first = fit(self.kernel, X[:25], y[:25])
+        assert (found.ridge, found.errors) == (first.ridge, first.errors)
+        np.testing.assert_allclose(found.coefficients, fit(self.kernel, X, y, found.ridge).coefficients, rtol=1e-9)
+        np.testing.assert_allclose(found.predict(X), rbf(X, X, 0.8) @ found.coefficients, rtol=1e-9)
+
+    def test_several_targets_at_once(self):
+        X, y = self.data()
+        both = fit(self.kernel, X, np.stack([y, -2 * y], axis=1), 0.5)
+        np.testing.assert_allclose(both.predict(X)[:, 1], -2 * both.predict(X)[:, 0], rtol=1e-9)
+        assert fit(self.kernel, X, np.stack([y, -2 * y], axis=1)).coefficients.shape == (40, 2)
+
+    def test_blocks_make_the_gram_matrix(self, monkeypatch):
+        X = self.data()[0]
+        monkeypatch.setattr(machine, "BLOCK", 9)
+        np.testing.assert_allclose(gram(self.kernel, X), rbf(X, X, 0.8), rtol=1e-13)
+
+    def test_a_ridge_below_rounding_is_raised(self):
+        X = np.zeros((30, 2))  # a matrix of ones, rank 1
+        found = fit(lambda X, Z: np.ones((len(X), len(Z))), X, np.ones(30), 1e-30)
+        assert found.ridge > 1e-30
+        assert found.predict(X[:1])[0] == pytest.approx(1, abs=1e-3)
+
+    def test_a_kernel_that_is_none(self):
+        X, y = self.data()
+        with pytest.raises(ValueError, match="positive semidefinite"):
+            fit(lambda X, Z: -rbf(X, Z, 1.0) + 1.2 * (X @ Z.T == 0), X, y, 0.1)
+        with pytest.raises(ValueError, match=r"kernel must return shape \(40, 40\)"):
+            fit(lambda X, Z: np.ones(len(X)), X, y, 0.1)
+        with pytest.raises(ValueError, match="kernel must return finite"):
+            fit(lambda X, Z: np.full((len(X), len(Z)), np.nan), X, y, 0.1)
+
+    def test_too_little_memory_is_said_before_work(self):
+        X, y = self.data()
+
+        def never(X, Z):
+            raise AssertionError("worked")
+
+        with pytest.raises(ValueError, match=r"at most about \d+ rows .* memory = 1e\+05"):
+            fit(never, X, y, memory=1e5)
+        machine._fits(10_000, 2352, 1.5e9)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"ridge": 0.0}, "ridge must be > 0"),
+            ({"ridges": ()}, "ridges must hold"),
+            ({"ridges": (-1.0,)}, "each of ridges must be > 0"),
+            ({"y": np.ones(3)}, "y must have length 40"),
+            ({"y": np.ones((3, 2))}, "y must have 40 rows"),
+            ({"memory": 0}, "memory must be > 0"),
+        ],
+    )
+    def test_arguments(self, change, message):
+        X, y = self.data()
+        with pytest.raises(ValueError, match=message):
+            fit(**{"kernel": self.kernel, "X": X, "y": y, **change})
