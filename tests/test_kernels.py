@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from learnability.kernels import machine
 from learnability.kernels.closed_form import arc_cosine0, arc_cosine1, conjugate, rbf, tangent
+from learnability.kernels.features import Layer, coordinates, parities, random_layer
 from learnability.kernels.machine import fit, gram, leave_one_out
 
 
@@ -252,3 +253,70 @@ class TestMachine:
         X, y = self.data()
         with pytest.raises(ValueError, match=message):
             fit(**{"kernel": self.kernel, "X": X, "y": y, **change})
+
+
+class TestFeatures:
+    def test_one_layer_is_its_formula(self):
+        rng = np.random.default_rng(8)
+        W, b, X = rng.standard_normal((4, 3)), rng.standard_normal(4), sphere(rng, 6, 3)
+        z = X @ W.T + b
+        np.testing.assert_allclose(Layer(W, b, "relu")(X), np.maximum(z, 0), rtol=1e-14)
+        np.testing.assert_allclose(Layer(W, b, "relu", "clip")(X), np.clip(z, 0, 1), rtol=1e-14)
+        np.testing.assert_allclose(Layer(W, b, "tanh")(X), np.tanh(z), rtol=1e-14)
+        np.testing.assert_allclose(Layer(W, b, "cos")(X), np.cos(z), rtol=1e-12)
+        assert set(Layer(W, b, "sign")(X).flat) <= {-1.0, 1.0}
+        most = np.linalg.norm(W, axis=1) + abs(b)
+        np.testing.assert_allclose(Layer(W, b, "relu", "normalise")(X) * most, np.maximum(z, 0), rtol=1e-14)
+
+    @pytest.mark.parametrize("limit", ["clip", "normalise"])
+    def test_limited_features_stay_within_one(self, limit):
+        layer = random_layer(np.random.default_rng(9), 3, 50, "relu", scale=20.0, bias=5.0, limit=limit)
+        Z = layer(
+            np.vstack(
+                [
+                    sphere(np.random.default_rng(10), 200, 3),
+                    layer.W[:5] / np.linalg.norm(layer.W[:5], axis=1)[:, None],
+                ]
+            )
+        )
+        assert Z.min() >= 0
+        assert Z.max() <= 1 + 1e-12
+        assert Layer(np.zeros((1, 3)), np.zeros(1), "relu", limit)(np.ones((1, 3))) == 0
+
+    def test_cosines_are_those_of_the_gaussian_kernel(self):
+        rng = np.random.default_rng(11)
+        X, gamma = sphere(rng, 5, 4), 0.9
+        Z = random_layer(rng, 4, 200_000, "cos", scale=math.sqrt(2 * gamma))(X)
+        np.testing.assert_allclose(2 * Z @ Z.T / 200_000, rbf(X, X, gamma), atol=0.01)
+
+    def test_relus_are_those_of_the_conjugate_kernel(self):
+        rng = np.random.default_rng(12)
+        X = sphere(rng, 5, 4)
+        Z = random_layer(rng, 4, 200_000, "relu", scale=1.5, bias=0.5)(X)
+        np.testing.assert_allclose(Z @ Z.T / 200_000, conjugate(X, X, weight=2.25, bias=0.25), atol=0.02)
+
+    def test_parities_multiply_signs(self):
+        X = np.random.default_rng(13).choice([-0.5, 0.5], (20, 4))
+        Z = parities(4, [(), (2,), (3, 0), (0, 1, 2, 3), (1, 3)])(X)
+        expected = [np.ones(20), X[:, 2] * 2, X[:, 0] * X[:, 3] * 4, X.prod(axis=1) * 16, X[:, 1] * X[:, 3] * 4]
+        np.testing.assert_array_equal(Z, np.transpose(expected))
+        np.testing.assert_array_equal(coordinates(4)(X), 2 * X)
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (lambda: parities(3, []), "at least one subset"),
+            (lambda: parities(3, [(0, 3)]), "each of subset must be <= 2"),
+            (lambda: parities(3, [(1, 1)]), "distinct coordinates"),
+            (lambda: coordinates(2)([[0.0, 1.0]]), "no zero entries"),
+            (lambda: coordinates(2)([[1.0, 1.0, 1.0]]), "X must have 2 columns"),
+            (lambda: Layer(np.ones((2, 2)), np.ones(2), "sigmoid"), "activation must be one of"),
+            (lambda: Layer(np.ones((2, 2)), np.ones(2), "relu", "squash"), "limit must be one of"),
+            (lambda: Layer(np.ones((2, 2)), np.ones(3), "relu"), "b must have length 2"),
+            (lambda: random_layer(0, 2, 2, "relu"), "rng must be"),
+            (lambda: random_layer(np.random.default_rng(), 2, 2, "relu", scale=0), "scale must be > 0"),
+        ],
+    )
+    def test_arguments(self, call, message):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -127,12 +127,12 @@ def fit(
     if not unit > 0:
         raise ValueError(f"kernel must have a positive mean diagonal, got {unit:g}")
     candidates = tuple(unit * r for r in tried)
-    residuals, coefficients = leave_one_out(K, y[:few], candidates)
+    residuals, fitted = leave_one_out(K, y[:few], candidates)
     errors = tuple(float((r**2).mean()) for r in residuals)
     best = max(range(len(tried)), key=lambda i: (-errors[i], candidates[i]))
-    used, c = candidates[best], coefficients[best]
+    used, c = candidates[best], fitted[best]
     if few < len(X):
-        del K, residuals, coefficients
+        del K, residuals, fitted
         used, c = _solve(gram(kernel, X), y, used)
     return Machine(kernel, X, c, used, candidates, errors, few)
 
