@@ -32,8 +32,8 @@ def feature_probability(*, k: int, r: int, alpha: float, epsilon: float) -> floa
 
     With b = 1/(8k) the first term is ReLU(v z + |r|), v = 8k |r| alpha u / n, as long as the cap 6 is not reached,
     and v = -sign(r) gives phi_r. The supremum is k |v + sign(r)|, taken at z = -sign(r) k, and so the probability
-    epsilon / (8k alpha |r|), if epsilon <= k + |r| (else it is taken where the first term is 0) and epsilon <= k |r|
-    (then the interval of v lies in the range of v).
+    epsilon / (8k alpha |r|), if epsilon < k + |r| (from there on the first term is 0 at that z, and the probability
+    larger) and epsilon <= k |r| (then the interval of v lies in the range of v).
 
     Parameters
     ----------
@@ -42,10 +42,12 @@ def feature_probability(*, k: int, r: int, alpha: float, epsilon: float) -> floa
     alpha : float
         In [1/4, 1].
     epsilon : float
-        In (0, min(k |r|, k + |r|)].
+        Above 0, below k + |r| and at most k |r|.
     """
     k, size, alpha = _feature(k, r, alpha)
-    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=min(k * size, k + size))
+    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
+    if epsilon >= k + size:
+        raise ValueError(f"epsilon must be < k + |r| = {k + size}, got {epsilon!r}")
     return epsilon / (8 * k * alpha * size)
 
 
@@ -91,7 +93,7 @@ def lemma10(
     Returns
     -------
     list of Guarantee
-        The bound; the exact probability, for epsilon <= k + |r|; the error at u*, exactly 0.
+        The bound; the exact probability, for epsilon < k + |r|; the error at u*, exactly 0.
     """
     k, size, alpha = _feature(k, r, alpha)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
@@ -110,7 +112,7 @@ def lemma10(
             tolerance=room,
         )
     ]
-    if epsilon <= k + size:
+    if epsilon < k + size:
         exact = feature_probability(k=k, r=r, alpha=alpha, epsilon=epsilon)
         text = _join("epsilon / (8 k alpha |r|)", note)
         ours = f"{PAPER}, Lemma 10 (exact probability: this project)"
@@ -199,8 +201,8 @@ def lemma11(
 ) -> Guarantee:
     """Lemma 11: after the step a neuron is psi_r to within 2 epsilon with a certain probability over w and u.
 
-    That is, | |r|/b sigma(<w', x> + b') - psi_r(x) | <= 2 epsilon for all x, with the new w' and b', the start's b, and
-    psi_r(x) = phi_r(sum of the signs in A) with the ReLU.
+    That is, | |r|/b sigma(<w', x> + b') - psi_r(x) | <= 2 epsilon for all x, with the new w' and b', the start's b,
+    and psi_r(x) = phi_r(sum of the signs in A) with the ReLU.
 
     Parameters
     ----------
