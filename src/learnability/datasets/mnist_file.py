@@ -183,7 +183,7 @@ def _found(download: bool) -> Path:
     looked = " and ".join(str(place.parent) for place in _places())
     raise ValueError(
         f"MNIST is not there (looked for {FILE} in {looked}): call learnability.datasets.fetch_mnist() to download "
-        f"it, or {_by_hand()}; digits_pair() is the stand-in that needs no file"
+        f"it, or {_by_hand()}; scikit-learn's digits are the stand-in that needs no file"
     )
 
 

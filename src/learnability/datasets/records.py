@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from learnability import checks
 from learnability.checks import FloatArray
 
-__all__ = ["DataSet", "pair_of_digits"]
+__all__ = ["DataSet", "DigitImages", "pair_of_digits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,24 @@ class DataSet:
     """What the labels -1 and +1 stand for, in this order."""
     notes: tuple[str, ...] = ()
     """What was done to the data on the way, a sentence each."""
+
+
+@dataclass(frozen=True, eq=False)
+class DigitImages:
+    """Images of all ten digits, divided, as unsigned bytes."""
+
+    x_train: NDArray[np.uint8]
+    """(N, h, w)"""
+    y_train: NDArray[np.uint8]
+    """(N,), the digits 0..9"""
+    x_test: NDArray[np.uint8]
+    """(M, h, w)"""
+    y_test: NDArray[np.uint8]
+    """(M,)"""
+    highest: int
+    """The largest value that a pixel can have: pixels over it are in [0, 1]."""
+    origin: str
+    """Where the images come from."""
 
 
 def pair_of_digits(

@@ -1,0 +1,212 @@
+"""The models of the MNIST-parity experiment, as pure functions in JAX: one hidden layer of p units, one output.
+
+Daniely & Malach, section 6.1, with the start of the authors' public experiment: Glorot-uniform weights (limit
+sqrt(6 / (fan in + fan out))), zero biases, a trained output bias. A model is a function ``apply(params, X)`` of a
+NamedTuple, a function that draws a start, and the names of the fields that are trained:
+
+relu
+    Both layers of f(x) = u · relu(W x + b) + c.
+gated
+    Hidden unit 1[<g, x> > 0] (<w, x> + b) with random frozen gates g; w, b and the output are trained. The paper's
+    "NTK regime" ("decouples the gating from the linearity"). It is a linear class over the fixed features
+    1[<g, x> > 0] (x, 1), trained as a product of two layers, and is neither the network's tangent kernel nor its
+    linearisation (no term of the features themselves); so reports call it a gated linear network with frozen gates.
+linearised
+    The first-order Taylor expansion of the ReLU network in all of its parameters at its start.
+relu_features, gaussian_features
+    A frozen random layer, relu(W x) or cos(W x + phase), and a trained output. Cosines of weights N(0, 16 / n) have
+    in the mean over weights and phases the kernel exp(-8 |x - x'|^2 / n) / 2.
+
+Arrays are float64 as drawn; the trainer casts them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = [
+    "MODELS",
+    "Cosines",
+    "Gated",
+    "Linearised",
+    "Model",
+    "Relu",
+    "cosine",
+    "cosine_start",
+    "gated",
+    "gated_start",
+    "linearised",
+    "linearised_start",
+    "relu",
+    "relu_start",
+]
+
+GATES = ("independent", "same")
+COSINE_SCALE = 4.0
+"""Standard deviation of the cosines' weights, times sqrt(n)."""
+
+
+class Relu(NamedTuple):
+    """u · relu(W x + b) + c."""
+
+    W: FloatArray
+    """(p, n)"""
+    b: FloatArray
+    """(p,)"""
+    u: FloatArray
+    """(p,)"""
+    c: FloatArray
+    """()"""
+
+
+class Gated(NamedTuple):
+    """The sum of u_j 1[<G_j, x> > 0] (<W_j, x> + b_j), and c."""
+
+    G: FloatArray
+    """(p, n), frozen"""
+    W: FloatArray
+    """(p, n)"""
+    b: FloatArray
+    """(p,)"""
+    u: FloatArray
+    """(p,)"""
+    c: FloatArray
+    """()"""
+
+
+class Linearised(NamedTuple):
+    """A network's Taylor expansion at ``start``; W and b are movements from there, u and c the output's values."""
+
+    start: Relu
+    """Frozen."""
+    W: FloatArray
+    """(p, n), 0 at the start"""
+    b: FloatArray
+    """(p,), 0 at the start"""
+    u: FloatArray
+    """(p,)"""
+    c: FloatArray
+    """()"""
+
+
+class Cosines(NamedTuple):
+    """u · cos(W x + phase) + c."""
+
+    W: FloatArray
+    """(p, n), frozen"""
+    phase: FloatArray
+    """(p,), frozen"""
+    u: FloatArray
+    """(p,)"""
+    c: FloatArray
+    """()"""
+
+
+def relu(params: Relu, X: Any) -> Any:
+    """Outputs (m,) of the ReLU network."""
+    return jax.nn.relu(X @ params.W.T + params.b) @ params.u + params.c
+
+
+def gated(params: Gated, X: Any) -> Any:
+    """Outputs (m,) of the gated linear network; a gate is closed where <g, x> = 0."""
+    open_ = X @ params.G.T > 0
+    return jnp.where(open_, X @ params.W.T + params.b, 0.0) @ params.u + params.c
+
+
+def linearised(params: Linearised, X: Any) -> Any:
+    """Outputs (m,) of the linearised network.
+
+    f_0 + the derivative in the direction of the movement: with z = W_0 x + b_0 the terms of u and c together make
+    u · relu(z) + c, and those of W and b make u_0 · (1[z > 0] (dW x + db)).
+    """
+    start = params.start
+    z = X @ start.W.T + start.b
+    moved = jnp.where(z > 0, X @ params.W.T + params.b, 0.0)
+    return jax.nn.relu(z) @ params.u + moved @ start.u + params.c
+
+
+def cosine(params: Cosines, X: Any) -> Any:
+    """Outputs (m,) of the cosine features' readout."""
+    return jnp.cos(X @ params.W.T + params.phase) @ params.u + params.c
+
+
+def relu_start(rng: np.random.Generator, n: int, p: int) -> Relu:
+    """A ReLU network of p units on n inputs: Glorot-uniform W, then u; zero biases.
+
+    Raises
+    ------
+    ValueError
+        If n < 1, p < 1 or rng is no generator (as everywhere here).
+    """
+    n, p = _sizes(rng, n, p)
+    W = _glorot(rng, p, n)
+    return Relu(W, np.zeros(p), _output(rng, p), np.zeros(()))
+
+
+def gated_start(rng: np.random.Generator, n: int, p: int, gates: str = "independent") -> Gated:
+    """A gated linear network. W and u are drawn as by :func:`relu_start`, then the gates.
+
+    Parameters
+    ----------
+    gates : {"independent", "same"}
+        Gates of their own (the authors' experiment), or G = W (the paper's identity relu(<w, x>) = <w, x> 1[<w, x> >
+        0]), with which the start is the ReLU network's.
+    """
+    checks.choice("gates", gates, GATES)
+    W, b, u, c = relu_start(rng, n, p)
+    return Gated(_glorot(rng, p, n) if gates == "independent" else W.copy(), W, b, u, c)
+
+
+def linearised_start(rng: np.random.Generator, n: int, p: int) -> Linearised:
+    """The expansion of the network that :func:`relu_start` draws."""
+    start = relu_start(rng, n, p)
+    return Linearised(start, np.zeros_like(start.W), np.zeros_like(start.b), start.u, start.c)
+
+
+def cosine_start(rng: np.random.Generator, n: int, p: int) -> Cosines:
+    """Weights N(0, 16 / n), then phases uniform in [0, 2 pi), then the output."""
+    n, p = _sizes(rng, n, p)
+    W = rng.standard_normal((p, n)) * (COSINE_SCALE / math.sqrt(n))
+    phase = rng.uniform(0, 2 * np.pi, p)
+    return Cosines(W, phase, _output(rng, p), np.zeros(()))
+
+
+class Model(NamedTuple):
+    """What the trainer needs of a model."""
+
+    apply: Callable[[Any, Any], Any]
+    start: Callable[[np.random.Generator, int, int], Any]
+    trainable: tuple[str, ...]
+
+
+MODELS: Mapping[str, Model] = {
+    "relu": Model(relu, relu_start, ("W", "b", "u", "c")),
+    "gated": Model(gated, gated_start, ("W", "b", "u", "c")),
+    "linearised": Model(linearised, linearised_start, ("W", "b", "u", "c")),
+    "relu_features": Model(relu, relu_start, ("u", "c")),
+    "gaussian_features": Model(cosine, cosine_start, ("u", "c")),
+}
+"""The five models, see the module."""
+
+
+def _sizes(rng: object, n: object, p: object) -> tuple[int, int]:
+    checks.generator("rng", rng)
+    return checks.integer("n", n, at_least=1), checks.integer("p", p, at_least=1)
+
+
+def _glorot(rng: np.random.Generator, p: int, n: int) -> FloatArray:
+    limit = math.sqrt(6 / (n + p))
+    return rng.uniform(-limit, limit, (p, n))
+
+
+def _output(rng: np.random.Generator, p: int) -> FloatArray:
+    return _glorot(rng, 1, p).reshape(p)
