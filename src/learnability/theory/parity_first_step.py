@@ -200,7 +200,7 @@ def lemma7(
     inside : float, optional
         Measured: the largest |E s_j f sigma' - P(active)| over j in A.
     tolerance : float
-        Room for rounding, >= 0: none for the closed form.
+        Room for rounding, >= 0: none for the closed form of the first two. P(active) always has 1e-13.
     case, note : str
         As in :func:`lemma5`.
     """
@@ -221,7 +221,7 @@ def lemma7(
             value,
             hypotheses,
             _join(text, note),
-            tolerance=room,
+            tolerance=room if part != "inside" else max(room, 1e-13),
         )
         for part, value, hypotheses, text in values
     ]
