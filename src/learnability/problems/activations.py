@@ -1,0 +1,236 @@
+r"""Smooth activations by their Taylor series, and the two complexities that the residual study measures them by.
+
+Allen-Zhu & Li, Section 4: for :math:`\phi(z) = \sum_i c_i z^i` and a large constant C* ("e.g. 10^4"),
+
+.. math::
+    C_\epsilon(\phi) = \sum_i \Bigl((C^*)^i + \bigl(\sqrt{\log(1/\epsilon)}\, C^* / \sqrt i\bigr)^i\Bigr) |c_i|,
+    \qquad C_s(\phi) = C^* \sum_i (i + 1) |c_i|,
+
+where the second summand of the term i = 0 is read as 1. C* is a parameter here, 1 by default, for numbers that can be
+read; their Theorem 1 needs at least 2 (see :func:`Taylor.smoothness`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = ["NAMES", "Taylor", "monomial", "series"]
+
+NAMES = ("sin", "cos", "expm1", "tanh", "sigmoid")
+"""The functions that :func:`series` knows: all of the paper's Example 4.1 but polynomials."""
+
+
+@dataclass(frozen=True)
+class Taylor:
+    """An activation: its Taylor coefficients at 0 and, for values beyond the polynomial's reach, the function itself.
+
+    Parameters
+    ----------
+    coefficients : iterable of float
+        c_0, c_1, ..., at least one; trailing zeros are dropped. For an infinite series, as many as matter.
+    function : callable, optional
+        What is evaluated: an array in, an array of its shape out. Without it, the polynomial. The complexities are
+        those of ``coefficients`` either way.
+
+    Raises
+    ------
+    ValueError
+        If there is no coefficient or one is not finite.
+    """
+
+    coefficients: tuple[float, ...]
+    function: Callable[[Any], Any] | None = None
+
+    def __post_init__(self) -> None:
+        found = checks.vector("coefficients", list(self.coefficients)).tolist()
+        if not found:
+            raise ValueError("coefficients must hold at least c_0, got none")
+        while len(found) > 1 and found[-1] == 0:
+            found.pop()
+        object.__setattr__(self, "coefficients", tuple(found))
+        if self.function is not None and not callable(self.function):
+            raise ValueError(f"function must be callable or None, got {self.function!r}")
+
+    @property
+    def degree(self) -> int:
+        """Of the last coefficient kept."""
+        return len(self.coefficients) - 1
+
+    def __call__(self, z: ArrayLike) -> FloatArray:
+        """The values, of the shape of ``z``.
+
+        Raises
+        ------
+        ValueError
+            If the function does not return finite values of that shape.
+        """
+        points = np.asarray(z, dtype=np.float64)
+        if self.function is None:
+            return np.asarray(np.polynomial.polynomial.polyval(points, self.coefficients))
+        values = np.asarray(self.function(points), dtype=np.float64)
+        if values.shape != points.shape or not np.isfinite(values).all():
+            raise ValueError(
+                f"function must return finite values of shape {points.shape}, got "
+                f"{'a value that is not finite' if values.shape == points.shape else f'shape {values.shape}'}"
+            )
+        return values
+
+    def derivative(self) -> Taylor:
+        """The derivative's series, term by term, as a polynomial."""
+        return Taylor(tuple(i * c for i, c in enumerate(self.coefficients))[1:] or (0.0,))
+
+    def odd_part(self) -> Taylor:
+        r"""Lemma A.2's :math:`\phi^+ = \sum_{i = 0, 1, 3, 5, \dots} c_i z^i`: the zero- and odd-order terms."""
+        kept = tuple(c if i == 0 or i % 2 else 0.0 for i, c in enumerate(self.coefficients))
+        return Taylor(kept, None if self.function is None else _Part(self, even=False))
+
+    def even_part(self) -> Taylor:
+        r"""Lemma A.2's :math:`\phi^- = \sum_{i = 2, 4, \dots} c_i z^{i-1}`, so that phi is phi^+ + z phi^-."""
+        kept = (0.0, *(c if i % 2 == 0 else 0.0 for i, c in enumerate(self.coefficients[2:], 2)))
+        return Taylor(kept, None if self.function is None else _Part(self, even=True))
+
+    def majorant(self, radius: float) -> float:
+        r""":math:`\sum_i |c_i| r^i`: a bound on \|phi(z)\| for \|z\| <= r, of the coefficients kept."""
+        r = checks.real("radius", radius, at_least=0.0)
+        return float(np.polynomial.polynomial.polyval(r, np.abs(self.coefficients)))
+
+    def smoothness(self, constant: float = 1.0) -> float:
+        r"""C_s(phi), with ``constant`` for C*.
+
+        Their existence lemma (E.2) needs :math:`E h^2 \le C_s^2` for a certain h; with the exact constants of
+        Claim E.3 that is true for C* >= 2 and false for C* = 1.
+        """
+        constant = checks.real("constant", constant, above=0.0)
+        return constant * math.fsum((i + 1) * abs(c) for i, c in enumerate(self.coefficients))
+
+    def complexity(self, eps: float, constant: float = 1.0) -> float:
+        r"""C_eps(phi), with ``constant`` for C*.
+
+        Parameters
+        ----------
+        eps : float
+            In (0, 1].
+        constant : float
+            > 0. With the paper's 10^4 and a degree of 77 the value leaves float64.
+
+        Raises
+        ------
+        ValueError
+            For arguments outside these ranges, or if the value is too large for float64.
+        """
+        eps = checks.real("eps", eps, above=0.0, at_most=1.0)
+        constant = checks.real("constant", constant, above=0.0)
+        spread = math.sqrt(math.log(1 / eps))
+        terms = [2 * abs(self.coefficients[0])]
+        try:
+            for i, c in enumerate(self.coefficients[1:], 1):
+                terms.append((constant**i + (spread / math.sqrt(i) * constant) ** i) * abs(c))
+            return math.fsum(terms)
+        except OverflowError:
+            raise ValueError(
+                f"constant must keep C_eps within float64, got {constant:g} with degree {self.degree}"
+            ) from None
+
+
+def monomial(degree: int, scale: float = 1.0) -> Taylor:
+    """Scale z^degree, degree >= 0."""
+    degree = checks.integer("degree", degree, at_least=0)
+    return Taylor((0.0,) * degree + (checks.real("scale", scale),))
+
+
+def series(name: str, degree: int, scale: float = 1.0) -> Taylor:
+    r"""One of :data:`NAMES` at ``scale`` times z, with Taylor coefficients up to ``degree``; evaluated exactly.
+
+    Example 4.1: for sin, cos and exp - 1 the complexities are those of the whole series for any scale; tanh and
+    sigmoid have series that converge for :math:`|z| < \pi/2` and :math:`|z| < \pi` over the scale, and the paper
+    truncates them at a degree of order log(1/eps).
+
+    Parameters
+    ----------
+    name : {"sin", "cos", "expm1", "tanh", "sigmoid"}
+    degree : int
+        Last degree kept, >= 0.
+    scale : float
+        c in phi(c z).
+
+    Raises
+    ------
+    ValueError
+        For arguments outside these ranges.
+    """
+    name = checks.choice("name", name, NAMES)
+    degree = checks.integer("degree", degree, at_least=0)
+    scale = checks.real("scale", scale)
+    exact = (c * Fraction(scale) ** i for i, c in enumerate(_coefficients(name, degree)))
+    try:
+        return Taylor(tuple(map(float, exact)), _Scaled(name, scale))
+    except OverflowError:
+        raise ValueError(f"scale must keep the coefficients within float64, got {scale:g}, degree {degree}") from None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """phi^+ or phi^- of an activation that has a function: from its values at z and -z, which need no series."""
+
+    whole: Taylor
+    even: bool
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        here, there, c_0 = self.whole(z), self.whole(-z), self.whole.coefficients[0]
+        if not self.even:
+            return c_0 + (here - there) / 2
+        divisor = np.where(z == 0, 1.0, z)
+        return np.where(z == 0, 0.0, ((here + there) / 2 - c_0) / divisor)
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Function of scale times z: an object, so that two equal activations compare equal."""
+
+    name: str
+    scale: float
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        return _FUNCTIONS[self.name](self.scale * z)
+
+
+_FUNCTIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "sin": np.sin,
+    "cos": np.cos,
+    "expm1": np.expm1,
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 0.5 + 0.5 * np.tanh(z / 2),
+}
+
+
+def _coefficients(name: str, degree: int) -> Sequence[Fraction]:
+    """Exact Taylor coefficients c_0 .. c_degree."""
+    factorials = [Fraction(1, math.factorial(i)) for i in range(degree + 1)]
+    if name == "expm1":
+        return [Fraction(0), *factorials[1:]]
+    if name in ("sin", "cos"):
+        first = int(name == "sin")
+        return [f * (-1) ** (i // 2) if i % 2 == first else Fraction(0) for i, f in enumerate(factorials)]
+    tanh = _tanh(degree)
+    if name == "tanh":
+        return tanh
+    return [Fraction(1, 2) * (i == 0) + c / 2 ** (i + 1) for i, c in enumerate(tanh)]
+
+
+def _tanh(degree: int) -> list[Fraction]:
+    """From the differential equation t' = 1 - t^2, term by term."""
+    c = [Fraction(0)] * (degree + 1)
+    for i in range(degree):
+        square = sum((c[j] * c[i - j] for j in range(i + 1)), Fraction(0))
+        c[i + 1] = (int(i == 0) - square) / (i + 1)
+    return c
