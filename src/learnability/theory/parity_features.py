@@ -241,6 +241,7 @@ def lemma11(
                 "4 |r| <= epsilon sqrt(C(ceil(n/2), k-1))", 4 * size <= root, f"{4 * size} against {root:.4g}"
             ),
         )
+    empty = "" if 2 * epsilon < k + size else f"says little: 2 epsilon = {2 * epsilon:g}, psi_r is at most {k + size}"
     return Guarantee(
         statement_id("parity/lemma11", form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case),
         source,
@@ -248,7 +249,7 @@ def lemma11(
         bound,
         probability,
         hypotheses,
-        note,
+        _join(empty, note),
         tolerance=1e-12 * bound,
     )
 

@@ -93,7 +93,8 @@ def _binomial(m: int) -> FloatArray:
     law: FloatArray = np.exp(
         gammaln(m + 1) - gammaln(i + 1) - gammaln(m - i + 1) + xlogy(i, 2 / 3) + xlog1py(m - i, -2 / 3)
     )
-    return law / law.sum()
+    law /= law.sum()
+    return law
 
 
 def _exceeds(values: FloatArray, probabilities: FloatArray, threshold: float) -> float:
@@ -224,7 +225,8 @@ def _active(problem: ParityMixture, w: NDArray[Any], b: float) -> float:
     """P[0 < <w, x> + b < 6] on D2, from the law of the sum outside A."""
     tau = float(w[list(problem.support)].sum())
     m = int(np.count_nonzero(w)) - int(np.count_nonzero(w[list(problem.support)]))
-    sums, f = m - 2.0 * np.arange(m + 1), _slope(problem.n, b)
+    sums: FloatArray = m - 2 * np.arange(m + 1, dtype=np.float64)
+    f = _slope(problem.n, b)
     return float(sign_sum_law(m) @ (f(sums + tau) + f(sums - tau)) / 2)
 
 
@@ -286,7 +288,8 @@ def _worst_deviation(n: int, k: int, m: int) -> float:
     is that of k - p0 signs on D1, and ±tau on D2.
     """
     root, b = math.sqrt(n), 1 / (8 * k)
-    law, sums = sign_sum_law(m), m - 2.0 * np.arange(m + 1)
+    law = sign_sum_law(m)
+    sums: FloatArray = m - 2 * np.arange(m + 1, dtype=np.float64)
     # a lattice point within rounding of an edge: n = 64 k^2 c^2 is not among the sizes used
     event = (k / root < sums / root + b) & (sums / root + b < CAP - k / root)
     phi, slope = float(law[event].sum()), _slope(n, b)
@@ -312,7 +315,7 @@ def good_starts(n: int, k: int, count: int, share: float = 0.5) -> tuple[ParityM
     A = list(problem.support)
     while not (good := good_neurons(W, A)).all():
         again = np.flatnonzero(~good)
-        W[np.ix_(again, A)] = rng.integers(-1, 2, size=(len(again), k), dtype=np.int8)
+        W[again[:, None], A] = rng.integers(-1, 2, size=(len(again), k), dtype=np.int8)
     return problem, W
 
 
@@ -331,7 +334,7 @@ def lemma9(scale: str) -> list[Guarantee]:
     return found + [tightest(identity, case) for identity, case in cases.items()]
 
 
-def _step(n: int, k: int, count: int) -> dict[str, float]:
+def _step(n: int, k: int, count: int) -> dict[str, Any]:
     """What :func:`learnability.theory.parity_first_step.lemma9` takes, measured on good neurons."""
     problem, W = good_starts(n, k, count)
     found = correlation(W, 1 / (8 * k), problem)
