@@ -1,9 +1,9 @@
 """Strips of k digits side by side, labelled by the parity of their sum: the MNIST-parity task.
 
 Daniely & Malach, section 6. An image of an even digit counts +1, of an odd one -1, and a strip's label is the
-product: +1 if and only if the sum of its digits is even. An epoch puts every image once at every position: the positions are
-independent permutations of the images, as in the authors' public experiment (the paper says "chosen uniformly at
-random"; over an epoch the two differ only in that permutations draw without replacement).
+product: +1 if and only if the sum of its digits is even. An epoch puts every image once at every position: the
+positions are independent permutations of the images, as in the authors' public experiment (the paper says "chosen
+uniformly at random"; over an epoch the two differ only in that permutations draw without replacement).
 
 The strips of an epoch are never in memory together: :meth:`Strips.draw` gives which images stand where, and
 :func:`gather` composes a batch of them in JAX out of the unsigned bytes. :meth:`Strips.compose` does the same in

@@ -145,7 +145,7 @@ def train(
     epochs = checks.integer("epochs", epochs, at_least=0)
     at = {int(epoch) for epoch in record_epochs(record, epochs)}
     trained, frozen = _divide(params, trainable)
-    generators = [checks.generator("rng", one) for one in ([rng] if isinstance(rng, np.random.Generator) else rng)]
+    generators = [checks.generator("rng", one) for one in (rng if isinstance(rng, Sequence) else [rng])]
     rates, decays = _hyper("learning_rate", learning_rate), _hyper("weight_decay", weight_decay)
     if not (rates > 0).all():
         raise ValueError(f"learning_rate must be > 0, got {rates.min():g}")
