@@ -150,8 +150,8 @@ def feature(r: int, z: ArrayLike, *, cap: bool = False) -> FloatArray:
         Odd, of either sign.
     z : array
     cap : bool
-        Whether :math:`\sigma` is ReLU6, as printed. By default it is the ReLU: for k >= 7 the argument reaches 2k > 6,
-        and with the cap neither the lemma nor the representation behind Lemma 12 is true.
+        Whether :math:`\sigma` is ReLU6, as printed. By default it is the ReLU: for k >= 7 the argument reaches 2k,
+        beyond the cap, with which neither the lemma nor the representation behind Lemma 12 is true.
 
     Raises
     ------
@@ -173,9 +173,9 @@ def representation(k: int) -> tuple[NDArray[np.int64], FloatArray]:
 
     .. math:: \sum_{r \in \{-k, -k+2, \dots, k\}} c_r \phi_r(z).
 
-    With the uncapped ReLU the k + 1 coefficients are unique. They alternate: :math:`c_r = 2 (-1)^{(k-r)/2 + 1}` up to
-    sign inside, 3/2 (k = 3 mod 4) or 1/2 (k = 1 mod 4) in size at :math:`r = \pm k`. This is derived by this project:
-    second differences of the parity over steps of 2 give the inner ones, its values at the ends the outer ones.
+    With the uncapped ReLU the k + 1 coefficients are unique, :math:`c_r = (-1)^{(r+k)/2} a_r` with :math:`a_r = 2`
+    inside and, at :math:`r = \pm k`, 3/2 for k = 3 mod 4 and 1/2 for k = 1 mod 4. (Derived by this project: the
+    second differences of the parity give the inner ones, its values at the ends the outer ones.)
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def representation(k: int) -> tuple[NDArray[np.int64], FloatArray]:
     if k % 2 == 0:
         raise ValueError(f"k must be odd, got {k}")
     r = np.arange(-k, k + 1, 2)
-    matrix = np.array([feature(int(s), r.astype(np.float64)) for s in r]).T
-    parity = np.where((k - r) // 2 % 2 == 0, 1.0, -1.0)
-    c = np.linalg.solve(matrix, parity)
-    return r, np.round(2 * c) / 2  # multiples of 1/2, exactly
+    c = np.full(k + 1, 2.0)
+    c[[0, -1]] = 1.5 if k % 4 == 3 else 0.5
+    c[1::2] *= -1
+    return r, c

@@ -4,7 +4,7 @@ Daniely & Malach, Section 2. Instances are :math:`x \in \{\pm 1/\sqrt n\}^n`, so
 parity of k coordinates, :math:`f_A(x) = \mathrm{sign} \prod_{i \in A} x_i`. :math:`D_A^{(1)}` is uniform;
 :math:`D_A^{(2)}` is uniform outside A, and its coordinates in A are all :math:`+1/\sqrt n` or all
 :math:`-1/\sqrt n`, with probability one half each (the paper writes :math:`\pm 1` there; scaled coordinates are
-meant). :math:`D_A` is their even mixture. k is odd: of an even number of equal signs the product is always +1, and the
+meant). :math:`D_A` is their even mixture. k is odd: an even number of equal signs has the product +1, and so the
 second part would say nothing.
 
 With ``share`` the mixture can be any other: 0 is the uniform distribution, under which parities are hard to learn by
