@@ -8,9 +8,9 @@ nature; ReLU features are unbounded and take them by one of two stated ways,
 - ``normalise``: max(z, 0) / (|w| + |b|), the most it can be on the unit ball: the span is that of the plain features,
   but a given norm of weights buys less.
 
-Cosine features cos(<w, x> + c) with Gaussian w of variance 2 gamma and uniform phase are those of the Gaussian kernel:
-their inner product over N comes to exp(-gamma |x - z|^2) / 2 (Rahimi & Recht, Random Features for Large-Scale Kernel
-Machines, NeurIPS 2007).
+Cosine features cos(<w, x> + c) with Gaussian w of variance 2 gamma and uniform phase are those of the Gaussian
+kernel: their inner product over N comes to exp(-gamma |x - z|^2) / 2 (Rahimi & Recht, Random Features for Large-Scale
+Kernel Machines, NeurIPS 2007).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Layer:
     activation : {"relu", "tanh", "cos", "sign"}
         The sign of 0 is +1.
     limit : {"none", "clip", "normalise"}
-        For ``relu``; the others have values in [-1, 1] whatever it is. ``normalise`` keeps its word for inputs of norm
-        at most 1.
+        For ``relu``; the others have values in [-1, 1] whatever it is. ``normalise`` keeps its word for inputs of
+        norm at most 1.
     """
 
     W: FloatArray
