@@ -26,8 +26,8 @@ from learnability.problems.parity import ParityMixture
 
 __all__ = ["Slope", "activations", "checked", "gradient", "hinge_gradient", "sampled_gradient"]
 
-_BLOCK = 1 << 19
-"""Activations held at a time: 4 MB in float64."""
+_BLOCK = 1 << 18
+"""Activations held at a time: 2 MB in float64, about a second-level cache."""
 
 Array = NDArray[Any]
 

@@ -1,0 +1,558 @@
+"""Population gradients against plain loops over the cube, JAX, exact fractions and mpmath."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learnability.networks.parity import ParityNet, forward, good_neurons, initial, relu6, relu6_slope
+from learnability.problems import boolean
+from learnability.problems.parity import ParityMixture, random_mixture
+from learnability.training import population
+from learnability.training.population_exact import correlation, first_step
+from learnability.training.trajectory import Outcome
+
+
+def by_loops(W, b, problem):
+    """E[y s_j sigma'], E[y sigma'], E[y sigma] of every unit: Section 2 as it is written, point by point."""
+    n, k = problem.n, problem.k
+    G, g, h = np.zeros(W.shape), np.zeros(len(W)), np.zeros(len(W))
+    for s in itertools.product((-1, 1), repeat=n):
+        within = [s[j] for j in problem.support]
+        mass = (1 - problem.share) * 0.5**n
+        if len(set(within)) == 1:
+            mass += problem.share * 0.5 * 0.5 ** (n - k)
+        y = math.prod(within)
+        for i, w in enumerate(W):
+            z = sum(float(wj) * sj for wj, sj in zip(w, s, strict=True)) / math.sqrt(n) + b[i]
+            if 0 < z < 6:
+                g[i] += mass * y
+                G[i] += mass * y * np.array(s)
+            h[i] += mass * y * min(max(z, 0), 6)
+    return G, g, h
+
+
+def by_enumeration(W, b, problem):
+    """The same as sums over arrays."""
+    X, y, p1, p2 = problem.enumerate()
+    weights = ((1 - problem.share) * p1 + problem.share * p2) * y
+    z = X @ np.asarray(W, dtype=float).T + b
+    slope = relu6_slope(z)
+    return (weights[:, None] * slope).T @ X * np.sqrt(problem.n), weights @ slope, weights @ relu6(z)
+
+
+def units(rng, problem, count):
+    """Random weights, and rows with every number of zeros in A, equal signs, nothing outside A or nothing at all."""
+    n, A = problem.n, list(problem.support)
+    W = rng.integers(-1, 2, (count, n)).astype(np.int8)
+    W[0], W[1], W[2] = 0, 1, -1
+    for zeros in range(problem.k + 1):
+        W[3 + zeros, A] = [0] * zeros + list(rng.choice([-1, 1], problem.k - zeros))
+    W[3 + problem.k + 1] = 0
+    W[3 + problem.k + 1, A] = 1
+    return W
+
+
+def assert_correlation(W, b, problem, expected, atol=1e-13):
+    found = correlation(W, b, problem)
+    G, g, h = expected
+    np.testing.assert_allclose(found.dense(W), G, rtol=0, atol=atol)
+    np.testing.assert_allclose(found.bias, g, rtol=0, atol=atol)
+    np.testing.assert_allclose(found.output, h, rtol=0, atol=atol)
+    return found
+
+
+# The exact first step
+
+
+def test_the_enumeration_is_the_plain_loop():
+    problem = ParityMixture(7, (0, 2, 5), 0.3)
+    W = units(np.random.default_rng(0), problem, 9)
+    b = np.linspace(-0.5, 2, 9)
+    for ours, theirs in zip(by_enumeration(W, b, problem), by_loops(W, b, problem), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.5, 1])
+@pytest.mark.parametrize("n", range(7, 14))
+def test_the_closed_form_is_the_enumeration(n, share):
+    rng = np.random.default_rng(n)
+    for k in (1, 3, 5, 7):
+        problem = ParityMixture(n, tuple(rng.choice(n, k, replace=False)), share)
+        W = units(rng, problem, 24)
+        for b in (1 / (8 * k), -1 / (8 * k), rng.uniform(-4, 9)):
+            assert_correlation(W, b, problem, by_enumeration(W, np.full(24, b), problem))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 9), st.data())
+def test_the_closed_form_at_random(n, data):
+    k = data.draw(st.sampled_from(range(1, n + 1, 2)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    problem = random_mixture(rng, n, k, data.draw(st.floats(0, 1)))
+    W, b = rng.integers(-1, 2, (6, n)), rng.uniform(-3, 8, 6)
+    assert_correlation(W, b, problem, by_enumeration(W, b, problem))
+
+
+@pytest.mark.parametrize("c", [-9, -4, -1, 0, 1, 2, 4, 23, 24, 28, 30])
+def test_kinks_that_are_met_have_slope_0(c):
+    """At n = 16 the steps of z are 1/4, and b = c/4 and 6 are multiples of it: floats decide every kink exactly."""
+    problem = ParityMixture(16, (1, 4, 15))
+    W = units(np.random.default_rng(c + 9), problem, 12)
+    X = problem.enumerate().X
+    z = X @ W.T.astype(float) + c / 4
+    assert ((z == 0) | (z == 6)).any()
+    assert_correlation(W, c / 4, problem, by_enumeration(W, np.full(12, c / 4), problem))
+
+
+@pytest.mark.parametrize(("n", "k", "sign"), [(576, 3, 1), (576, 3, -1), (1600, 5, 1), (575, 3, 1), (2304, 3, 1)])
+def test_the_kink_of_the_papers_bias_is_decided_in_integers(n, k, sign):
+    """n = 64 k^2 c^2 is where 1/(8k) meets 0; 8k t + sign sqrt(n) > 0 is an inequality of integers."""
+    root = math.isqrt(n)
+    exactly = root * root == n
+
+    def active(t):
+        t = np.asarray(np.rint(t), dtype=object)
+        above = [8 * k * s + sign * root > 0 if exactly else s + sign * math.sqrt(n) / (8 * k) > 0 for s in t]
+        below = [s / math.sqrt(n) + sign / (8 * k) < 6 - 1e-9 for s in t]
+        return np.array([float(a and b) for a, b in zip(above, below, strict=True)])
+
+    problem = ParityMixture(n, tuple(range(k)))
+    rng = np.random.default_rng(n)
+    W = units(rng, problem, 20)
+    W[:, k:][rng.random((20, n - k)) < 0.02] = 0
+    found = correlation(W, sign / (8 * k), problem)
+    for i, w in enumerate(W.astype(int)):
+        tau, zeros, m = w[:k].sum(), (w[:k] == 0).sum(), np.count_nonzero(w[k:])
+        expected = boolean.correlation(active, 0, m, tau) - boolean.correlation(active, 0, m, -tau)
+        expected *= 0.25
+        if zeros == 0:
+            expected += 0.5 * w[:k].prod() * boolean.correlation(active, k, m)
+        assert found.bias[i] == pytest.approx(expected, rel=1e-10, abs=1e-15)
+        if m > 0:
+            outside = boolean.correlation(active, 1, m - 1, tau) - boolean.correlation(active, 1, m - 1, -tau)
+            outside *= 0.25
+            if zeros == 0:
+                outside += 0.5 * w[:k].prod() * boolean.correlation(active, k + 1, m - 1)
+            assert found.outside[i] == pytest.approx(outside, rel=1e-9, abs=1e-16)
+
+
+def test_what_the_uniform_part_says_is_accurate_relative_to_its_size():
+    """With share 0 all that is left is of order C(n, k)^(-1/2): exact integers at n = 400, k = 7."""
+    n, k, b = 400, 7, Fraction(1, 56)
+    problem = ParityMixture(n, tuple(range(k)), 0.0)
+    W = np.random.default_rng(3).integers(-1, 2, (5, n))
+    W[:, :k] = np.where(W[:, :k] == 0, 1, W[:, :k])
+    found = correlation(W, float(b), problem)
+
+    def exact(l, m, f):
+        c = [1]
+        for sign in [-1] * l + [1] * m:
+            c = [x + sign * y for x, y in zip([*c, 0], [0, *c], strict=True)]
+        return float(sum(x * Fraction(f(l + m - 2 * i)) for i, x in enumerate(c)) / 2 ** (l + m))
+
+    def z(t):
+        return Fraction(t, 20) + b
+
+    for i, w in enumerate(W):
+        m, sign = int(np.count_nonzero(w[k:])), int(w[:k].prod())
+        assert found.bias[i] == pytest.approx(sign * exact(k, m, lambda t: 0 < z(t) < 6), rel=1e-12)
+        assert found.outside[i] == pytest.approx(sign * exact(k + 1, m - 1, lambda t: 0 < z(t) < 6), rel=1e-12)
+        assert found.output[i] == pytest.approx(sign * exact(k, m, lambda t: min(max(z(t), 0), 6)), rel=1e-12)
+        inside = sign * w[:k] * exact(k - 1, m + 1, lambda t: 0 < z(t) < 6)
+        np.testing.assert_allclose(found.inside[i], inside, rtol=1e-12)
+
+
+def test_a_hundred_thousand_inputs():
+    mpmath = pytest.importorskip("mpmath")
+    n, k = 100_000, 3
+    problem = ParityMixture(n, (10, 20_000, 99_999))
+    rng = np.random.default_rng(0)
+    W = rng.integers(-1, 2, (4, n), dtype=np.int8)
+    W[:, problem.support] = [[1, 1, -1], [1, 0, 1], [0, 1, -1], [1, 1, 1]]
+    found = correlation(W, 1 / (8 * k), problem)
+    with mpmath.workdps(40):
+        root, b = mpmath.sqrt(n), mpmath.mpf(1) / (8 * k)
+
+        def D(f, m, a):
+            reach = int(7 * root)
+            total, i0 = mpmath.mpf(0), (m - reach) // 2
+            weight = mpmath.binomial(m, i0) / mpmath.mpf(2) ** m
+            for i in range(i0, (m + reach) // 2):
+                z = (a + m - 2 * i) / root + b
+                total += weight * (f(z) if z > 0 else 0)
+                weight = weight * (m - i) / (i + 1)
+            return total
+
+        for i, tau in enumerate((1, 2, 0, 3)):
+            m = int(np.count_nonzero(W[i])) - int(np.count_nonzero(W[i, problem.support]))
+            on = [D(lambda z: z < 6, m, a) for a in (tau, -tau)]
+            height = [D(lambda z: min(z, 6), m, a) for a in (tau, -tau)]
+            # part 1 adds 1/2 E[y s_j sigma'], of order C(n, k - 1)^(-1/2) inside A and smaller elsewhere
+            assert found.inside[i] == pytest.approx([float(sum(on) / 4)] * 3, abs=2e-5)
+            if tau in (0, 2):  # with a zero in A it adds nothing to the other two
+                assert found.bias[i] == pytest.approx(float((on[0] - on[1]) / 4), rel=1e-11, abs=0)
+                assert found.output[i] == pytest.approx(float((height[0] - height[1]) / 4), rel=1e-10, abs=0)
+                assert found.inside[i, 0] * (i == 1) == pytest.approx(float(sum(on) / 4) * (i == 1), rel=1e-13)
+
+
+def test_weights_are_taken_in_any_type_and_per_unit_biases():
+    problem = ParityMixture(11, (0, 3, 4))
+    W = units(np.random.default_rng(1), problem, 30)
+    reference = correlation(W, 0.125, problem)
+    for other in (W.astype(np.float32), W.astype(float), W.tolist(), np.asfortranarray(W)):
+        for ours, theirs in zip(correlation(other, np.full(30, 0.125), problem), reference, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert reference.dense(W, np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize(("n", "k"), [(200, 3), (1000, 3), (1001, 5), (2500, 7)])
+def test_good_units_follow_the_parity_alone(n, k):
+    """Lemma 7 exactly, alpha in [1/4, 1] as in Lemma 9, and Lemma 14."""
+    problem = ParityMixture(n, tuple(range(0, 3 * k, 3)))
+    start = initial(np.random.default_rng(n), n, k, 300)
+    good = good_neurons(start.W, problem.support)
+    moved = first_step(start, problem)
+    others = np.setdiff1d(np.arange(n), problem.support)
+    assert 0 < good.sum() < len(good)
+    assert not moved.W[good][:, others].any()
+    np.testing.assert_array_equal(moved.b[good], start.b[good])
+    alpha = moved.W[good][:, problem.support] * np.sqrt(n) / start.u[good, None]
+    zeros = start.W[good][:, problem.support] == 0
+    plain = ~(zeros & (zeros.sum(axis=1) == 1)[:, None])
+    assert 0.25 - 1e-8 <= alpha[plain].min() <= alpha[plain].max() <= 0.27
+    if n < 64 * k**2:  # b is less than one step of z: half of all sums, and the sum 0, which needs an even m
+        m = np.count_nonzero(start.W[good][:, others], axis=1)
+        at_zero = np.array([0.0 if c % 2 else boolean.sign_sum_law(int(c))[c // 2] for c in m])
+        expected = np.broadcast_to(0.25 + 0.25 * at_zero[:, None], plain.shape)
+        np.testing.assert_allclose(alpha[plain], expected[plain], rtol=0, atol=1e-8)
+    assert np.abs(alpha[~plain] - 0.25).max() < 0.02 + 0.5 / math.sqrt(math.comb(n // 2, k - 1))
+    assert np.abs(moved.u).max() <= k / math.sqrt(n)
+    assert np.abs(moved.W[~good][:, others]).max() > 0
+
+
+# Gradients
+
+
+def net_of(rng, n, p):
+    return ParityNet(rng.standard_normal((p, n)), rng.standard_normal(p), rng.standard_normal(p))
+
+
+def assert_close(ours, theirs, rtol=1e-9):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-13)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from([1, 5, 8]), st.sampled_from([1, 9]), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_the_gradient_is_autograds(n, p, share, seed):
+    import jax
+    import jax.numpy as jnp
+
+    rng = np.random.default_rng(seed)
+    problem = random_mixture(rng, n, int(rng.choice(range(1, n + 1, 2))), share)
+    params = net_of(rng, n, p)
+    X, y, p1, p2 = problem.enumerate()
+
+    def loss(net, X, y, weights):
+        g = jnp.clip(X @ net.W.T + net.b, 0, 6) @ net.u
+        return weights @ jnp.maximum(1 - y * g, 0)
+
+    with jax.enable_x64(True):
+        expected, slope = jax.value_and_grad(loss)(params, X, y, (1 - share) * p1 + share * p2)
+        found, ours = population.gradient(params, problem)
+        assert found == pytest.approx(float(expected), rel=1e-12)
+        assert_close(ours, slope)
+        X, y = problem.sample(rng, 17)
+        expected, slope = jax.value_and_grad(loss)(params, X, y, np.full(17, 1 / 17))
+        found, ours = population.sampled_gradient(params, X, y)
+        assert found == pytest.approx(float(expected), rel=1e-12)
+        assert_close(ours, slope)
+
+
+def test_the_gradient_by_plain_loops():
+    rng = np.random.default_rng(5)
+    problem, params = ParityMixture(6, (0, 1, 5), 0.4), net_of(rng, 6, 5)
+    X, y, p1, p2 = problem.enumerate()
+    loss, W, b, u = 0.0, np.zeros((5, 6)), np.zeros(5), np.zeros(5)
+    for x, label, mass in zip(X, y, 0.6 * p1 + 0.4 * p2, strict=True):
+        z = params.W @ x + params.b
+        margin = label * (params.u @ relu6(z))
+        if margin < 1:
+            loss += mass * (1 - margin)
+            u -= mass * label * relu6(z)
+            b -= mass * label * params.u * relu6_slope(z)
+            W -= mass * label * np.outer(params.u * relu6_slope(z), x)
+    found, slope = population.gradient(params, problem)
+    assert found == pytest.approx(loss, rel=1e-13)
+    assert_close(slope, (W, b, u))
+
+
+def test_blocks_do_not_matter(monkeypatch):
+    from learnability.training import population_gradient
+
+    rng = np.random.default_rng(6)
+    problem, params = ParityMixture(11, (2, 3, 7)), net_of(rng, 11, 40)
+    whole = population.gradient(params, problem)
+    monkeypatch.setattr(population_gradient, "_BLOCK", 40 * 100)
+    blocked = population.gradient(params, problem)
+    assert blocked[0] == pytest.approx(whole[0], rel=1e-13)
+    assert_close(blocked[1], whole[1])
+
+
+def test_at_the_kinks_the_zero_subgradient_is_taken():
+    X, y = np.ones((1, 1)), np.ones(1)
+    for W, b, u in ((1.0, 0.0, 1.0), (0.0, 0.0, 1.0), (0.0, 6.0, 0.1)):  # y g = 1; z = 0; z = 6
+        loss, slope = population.sampled_gradient(ParityNet(np.full((1, 1), W), np.full(1, b), np.full(1, u)), X, y)
+        assert loss == pytest.approx(max(1 - u * min(W + b, 6), 0))
+        assert (slope.W, slope.b) == (0, 0)
+        assert slope.u == (-6 if b == 6 else 0)
+
+
+def test_the_exact_first_step_is_the_enumerated_one():
+    rng = np.random.default_rng(7)
+    for n, k, share in ((9, 3, 0.5), (10, 5, 0.2), (7, 7, 1.0)):
+        problem = random_mixture(rng, n, k, share)
+        start = initial(rng, n, k, 20)
+        loss, slope = population.gradient(start, problem)
+        assert loss == pytest.approx(1, abs=1e-14)
+        assert_close(first_step(start, problem), (-slope.W, start.b - slope.b, -slope.u))
+
+
+# Training
+
+
+def by_hand(start, problem, eta, lam, steps, layers="both"):
+    """Theorem 3's run, in plain arrays and enumerated expectations; objectives and slopes of Theorem 13 as well."""
+    _, slope = population.gradient(start, problem)
+    W, b, u = -slope.W, start.b - slope.b, -slope.u
+    path, objectives, slopes = [ParityNet(W, b, u)], [], []
+    for t in range(steps - 1):
+        loss, (gW, gb, gu) = population.gradient(path[-1], problem)
+        objectives.append(loss + lam[t] * u @ u)
+        slopes.append(np.linalg.norm(gu + 2 * lam[t] * u))
+        if layers == "both":
+            W, b = W - eta[t] * (gW + 2 * lam[t] * W), b - eta[t] * gb
+        u = u - eta[t] * (gu + 2 * lam[t] * u)
+        path.append(ParityNet(W, b, u))
+    return path, np.array(objectives), np.array(slopes)
+
+
+@pytest.mark.parametrize("layers", ["both", "output"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_the_run_is_the_theorems(layers, share):
+    problem = ParityMixture(8, (0, 4, 5), share)
+    start = initial(np.random.default_rng(8), 8, 3, 10)
+    eta, lam = np.linspace(0.3, 0.1, 11), np.linspace(0.01, 0.05, 11)
+    path, objectives, slopes = by_hand(start, problem, eta, lam, 12, layers)
+    rival = np.random.default_rng(9).standard_normal(20)
+    kept = ParityNet(*(part.copy() for part in start))
+    run = population.train(
+        start, problem, steps=12, eta=eta, lam=lam, record=range(13), layers=layers, comparator=rival
+    )
+    assert run.outcome is Outcome.BUDGET_REACHED
+    assert (len(run), run.epochs, run.updates) == (13, 12, 12)
+    assert set(run.columns) == set(population.COLUMNS)
+    assert_close(run.params, path[-1])
+    assert_close(run.after_first, path[0])
+    for before, after in zip(kept, start, strict=True):
+        np.testing.assert_array_equal(before, after)
+    X, y, p1, p2 = problem.enumerate()
+    for step, net in enumerate(path, start=1):
+        row = run.rows()[step]
+        margins = y * forward(net, X)
+        for part, p in (("1", p1), ("2", p2)):
+            assert row[f"loss_{part}"] == pytest.approx(p @ np.maximum(1 - margins, 0), rel=1e-9, abs=1e-12)
+            assert row[f"error_{part}"] == pytest.approx(p @ (margins <= 0), abs=1e-12)
+        assert row["loss"] == pytest.approx((1 - share) * row["loss_1"] + share * row["loss_2"], rel=1e-12)
+        assert row["output_max"] == pytest.approx(np.abs(net.u).max())
+        assert row["output_norm"] == pytest.approx(np.linalg.norm(net.u))
+        assert row["hidden_moved"] == pytest.approx(np.linalg.norm(net.W - path[0].W, axis=1).max(), abs=1e-12)
+        assert row["bias_moved"] == pytest.approx(np.abs(net.b - path[0].b).max(), abs=1e-12)
+        if step > 1:
+            done = slice(0, step - 1)
+            assert row["mean_objective"] == pytest.approx(objectives[done].mean(), rel=1e-9)
+            assert row["mean_slope"] == pytest.approx(slopes[done].mean(), rel=1e-9)
+            assert row["mean_square_slope"] == pytest.approx((slopes[done] ** 2).mean(), rel=1e-9)
+            mixed = (1 - share) * p1 + share * p2
+            others = [mixed @ np.maximum(1 - y * (relu6(X @ v.W.T + v.b) @ rival), 0) for v in path[: step - 1]]
+            expected = np.mean(others) + lam[: step - 1].mean() * (rival @ rival)
+            assert row["mean_comparator"] == pytest.approx(expected, rel=1e-9)
+    assert run.rows()[0]["error_1"] == run.rows()[0]["error_2"] == 1  # output 0
+    assert run.rows()[0]["loss"] == pytest.approx(1, abs=1e-12)
+    assert np.isnan([run.columns["hidden_moved"][0], run.columns["mean_objective"][1]]).all()
+
+
+def test_theorem_13_holds_along_a_run():
+    problem = ParityMixture(30, (1, 2, 3))
+    start = initial(np.random.default_rng(1), 30, 3, 20)
+    rival = 0.1 * np.random.default_rng(2).standard_normal(40)
+    eta = 0.2
+    run = population.train(
+        start, problem, steps=60, eta=eta, lam=0.02, later=64, rng=np.random.default_rng(3), comparator=rival
+    )
+    at_first = run.columns["output_norm"][run.columns["step"] == 1][0]
+    for row in run.rows():
+        T = row["step"] - 1
+        if T >= 1:
+            bound = row["mean_comparator"] + rival @ rival / (2 * eta * T)
+            bound += at_first * row["mean_slope"] + eta * row["mean_square_slope"]
+            assert row["mean_objective"] <= bound
+
+
+def test_samples_are_fresh_and_recording_changes_nothing():
+    problem = ParityMixture(25, (0, 1, 2))
+    start = initial(np.random.default_rng(0), 25, 3, 8)
+    options = {"steps": 6, "eta": 0.2, "later": 50}
+    runs = [
+        population.train(start, problem, rng=np.random.default_rng(5), **options, **more)
+        for more in ({}, {"record": [3], "evaluate": 10}, {"evaluate": 9000})
+    ]
+    for other in runs[1:]:
+        assert_close(other.params, runs[0].params, rtol=0)
+    rng = np.random.default_rng(5)
+    rng.spawn(1)
+    net = first_step(start, problem)
+    for _ in range(5):
+        _, slope = population.sampled_gradient(net, *problem.sample(rng, 50))
+        net = ParityNet(*(part - 0.2 * by for part, by in zip(net, slope, strict=True)))
+    assert_close(runs[0].params, net)
+    errors = [run.final("loss_1") for run in (runs[0], runs[2])]
+    assert errors[0] == pytest.approx(errors[1], abs=0.1)
+    assert errors[0] != errors[1]
+
+
+def test_an_estimated_first_step_tends_to_the_exact_one():
+    problem = ParityMixture(12, (0, 5, 6))
+    for form in ("safe", "printed"):
+        start = initial(np.random.default_rng(4), 12, 3, 10, form)
+        exact = population.train(start, problem, steps=1, eta=0.1, first="enumerate").after_first
+        run = population.train(start, problem, steps=1, eta=0.1, first=200_000, rng=np.random.default_rng(5))
+        scale = np.abs(start.u).max()
+        for ours, theirs in zip(run.after_first, exact, strict=True):
+            assert 0 < np.abs(ours - theirs).max() < 0.01 * scale
+        if form == "safe":
+            closed = population.train(start, problem, steps=1, eta=0.1)
+            assert_close(closed.after_first, exact)
+            assert_close(closed.params, exact)
+    # the printed form's output is far from 0: about half of the hinges say nothing
+    g = forward(start, problem.enumerate().X)
+    assert 0.3 < np.mean(problem.target(problem.enumerate().X) * g < 1) < 0.7
+
+
+def test_single_precision_follows_double():
+    problem = ParityMixture(10, (0, 1, 2))
+    start = initial(np.random.default_rng(0), 10, 3, 16)
+    runs = {d: population.train(start, problem, steps=20, eta=0.1, dtype=d) for d in (np.float32, np.float64)}
+    assert all(part.dtype == np.float32 for part in runs[np.float32].params)
+    for ours, theirs in zip(runs[np.float32].params, runs[np.float64].params, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
+
+
+def test_divergence_is_an_outcome():
+    problem = ParityMixture(9, (0, 1, 2))
+    start = initial(np.random.default_rng(0), 9, 3, 8)
+    for dtype in (np.float64, np.float32):
+        run = population.train(start, problem, steps=40, eta=1e200, dtype=dtype)
+        assert run.outcome is Outcome.DIVERGED
+        assert run.epochs < 40
+        assert all(np.isfinite(run.columns["loss"]))
+        assert run.columns["step"].tolist() == [0, 1]
+
+
+def test_a_run_ends_where_nothing_can_change_any_more():
+    """One input coordinate, A = all of it: a few units fit y = sign(x) and every hinge goes quiet."""
+    problem = ParityMixture(1, (0,))
+    start = initial(np.random.default_rng(0), 1, 1, 6)
+    run = population.train(start, problem, steps=10_000, eta=0.5)
+    assert run.outcome is Outcome.CONVERGED
+    assert run.columns["step"][-1] == run.epochs < 10_000
+    assert run.final("loss") == run.final("error_1") == 0
+    longer = population.train(start, problem, steps=run.epochs + 50, eta=0.5, lam=1e-3)
+    assert longer.outcome is Outcome.BUDGET_REACHED
+
+
+def test_the_network_learns_what_the_theorem_promises():
+    """Not the theorem's sizes, its procedure: exact first step, then both layers; uniform inputs alone are learnt."""
+    problem = ParityMixture(10, (0, 3, 7))
+    start = initial(np.random.default_rng(1), 10, 3, 64)
+    run = population.train(start, problem, steps=800, eta=0.3, record=[800])
+    assert run.final("error_1") < 0.05
+    assert run.final("error_2") == 0
+
+
+# Bad input
+
+PROBLEM = ParityMixture(9, (0, 1, 2))
+START = initial(np.random.default_rng(0), 9, 3, 4)
+LARGE = ParityMixture(21, (0, 1, 2))
+LARGE_START = initial(np.random.default_rng(0), 21, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: correlation(np.zeros((2, 8)), 0.1, PROBLEM),
+            r"W must have shape \(rows >= 1, 9\), got shape \(2, 8\)",
+        ),
+        (lambda: correlation(np.zeros(9), 0.1, PROBLEM), "got shape"),
+        (lambda: correlation(np.zeros((0, 9)), 0.1, PROBLEM), "got shape"),
+        (lambda: correlation(np.full((2, 9), 2), 0.1, PROBLEM), "entries -1, 0 and 1 only"),
+        (lambda: correlation(np.full((2, 9), -128, dtype=np.int8), 0.1, PROBLEM), "entries -1, 0 and 1 only"),
+        (lambda: correlation(np.full((2, 9), 0.5), 0.1, PROBLEM), "entries -1, 0 and 1 only"),
+        (lambda: correlation(np.full((2, 9), np.nan), 0.1, PROBLEM), "entries -1, 0 and 1 only"),
+        (lambda: correlation(np.zeros((2, 9)), np.inf, PROBLEM), "b must be finite"),
+        (lambda: correlation(np.zeros((2, 9)), [0.1], PROBLEM), "b must have length 2"),
+        (lambda: correlation(np.zeros((2, 9)), 0.1, PROBLEM).dense(np.zeros((3, 9))), r"the \(2, n\) start weights"),
+        (lambda: first_step(initial(np.random.default_rng(0), 9, 3, 4, "printed"), PROBLEM), "safe start"),
+        (lambda: first_step(START._replace(u=np.arange(8.0)), PROBLEM), "safe start"),
+        (lambda: first_step(ParityNet(START.W[:3], START.b[:3], START.u[:3]), PROBLEM), "safe start"),
+        (lambda: first_step(START._replace(W=START.W[:4]), PROBLEM), r"params.W must have shape \(8, n\)"),
+        (lambda: population.gradient(START._replace(b=START.b[1:]), PROBLEM), "params.b must have length 8"),
+        (lambda: population.gradient(START._replace(u=np.full(8, np.nan)), PROBLEM), "params.u must be finite"),
+        (lambda: population.gradient(LARGE_START, LARGE), "n must be <= 20"),
+        (lambda: population.sampled_gradient(START, np.zeros((2, 9)), [1, 0]), "labels"),
+        (lambda: population.sampled_gradient(START, np.zeros((2, 8)), [1, 1]), "params.W must have 8 columns"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be >= 1"),
+        ({"eta": -1.0}, "eta must be >= 0"),
+        ({"eta": [0.1, 0.1]}, "eta must have length 3"),
+        ({"lam": [0.1, 0.1, -0.5]}, "lam must be >= 0, got -0.5"),
+        ({"first": "exactly"}, "first must be one of 'exact', 'enumerate'"),
+        ({"first": 0}, "first must be >= 1"),
+        ({"first": 2.5}, "a number of samples, got 2.5"),
+        ({"later": "exact"}, "later must be one of 'enumerate'"),
+        ({"later": 10}, "rng must be a numpy.random.Generator, got None"),
+        ({"evaluate": 10}, "rng must be a numpy.random.Generator"),
+        ({"layers": "hidden"}, "layers must be one of"),
+        ({"record": [5]}, "record must be <= 4"),
+        ({"comparator": [1.0]}, "comparator must have length 8"),
+        ({"dtype": np.int64}, "dtype must be float64 or float32"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        population.train(START, PROBLEM, **{"steps": 4, "eta": 0.1, **options})
+
+
+def test_large_cubes_are_not_enumerated():
+    for name in ("first", "later", "evaluate"):
+        options = {"first": "exact", "later": 10, "evaluate": 10, name: "enumerate"}
+        with pytest.raises(ValueError, match=f"{name} must be a number of samples for n > 20"):
+            population.train(LARGE_START, LARGE, steps=2, eta=0.1, rng=np.random.default_rng(0), **options)
