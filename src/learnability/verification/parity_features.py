@@ -25,7 +25,7 @@ from learnability.theory import parity_features as theory
 from learnability.theory import parity_separator as separator
 from learnability.theory.guarantee import statement_id
 from learnability.theory.margins import hard_margin
-from learnability.training.population_exact import correlation
+from learnability.training.population import correlation
 from learnability.verification import Check
 from learnability.verification.aggregate import tightest
 

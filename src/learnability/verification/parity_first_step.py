@@ -2,7 +2,7 @@
 
 On the uniform distribution the gradient of a neuron depends on the number of zeros in A, the number m of non-zero
 weights outside A, and signs. So its law over the draw of w is a finite sum over m, computed here without sampling;
-beside it neurons are drawn and put through :func:`learnability.training.population_exact.correlation`.
+beside it neurons are drawn and put through :func:`learnability.training.population.correlation`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from learnability.seeding import generator
 from learnability.theory import Guarantee, Kind
 from learnability.theory import parity_first_step as theory
 from learnability.theory.guarantee import statement_id
-from learnability.training.population_exact import correlation
+from learnability.training.population import correlation
 from learnability.verification import Check
 from learnability.verification.aggregate import tightest
 
