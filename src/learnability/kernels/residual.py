@@ -1,0 +1,176 @@
+r"""Kernels of the three-layer ResNet of Allen-Zhu & Li at initialisation, in closed form.
+
+The network, x~ = (x, 1): h = W x~, o = A relu(h), o~ = (o, 1), out = A (relu(h) + relu(V o~)), with independent
+Gaussian A of variance 1 / m, W of variance sigma_w^2, V of variance sigma_v^2 / m; k outputs, m units. Two kernels:
+``last``, inner products of the features relu(h) + relu(V o~) (with a frozen copy of A in the bottleneck), and the
+tangent kernel, the sum of the parts of A, V and W (here its mean over the diagonal blocks, output against itself;
+blocks off the diagonal are random of order m^(-1/2)).
+
+The bottleneck has k units and is **not self-averaging**: o tends to a Gaussian process of covariance
+sigma_w^2 Sigma(x, z) with :math:`\Sigma = \frac12 |\tilde x| |\tilde z| \kappa_1(\rho)`, and whatever involves o~ is
+deterministic only given o (:func:`given_bottleneck`) or as sigma_w -> 0. Section 8.1 has sigma_w^2 = 1 / m, so there
+the limits exist (:func:`limit`): those of the two-layer network plus constants. They are approached slowly: at
+m = 200, k = 15, d = 30, |o|^2 is about 1.16. :func:`average` is the mean over initialisations to order 1 / m.
+
+Terms with B = A diag(V o~ >= 0) V (its first k columns), through which A and W act a second time: given (A, W) its
+mean is :math:`\sigma_v (\sum_j A_{rj}) o_s / (\sqrt{2 \pi m} |\tilde o|)`, over A of the diagonal
+:math:`\bar B = \sigma_v \sigma_w |\tilde x| / (2 \pi \sqrt m |\tilde o|)`, and :math:`E B B'^T` is
+:math:`\frac{k \sigma_v^2}{2m} \kappa_0(\rho_o) I`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.kernels.closed_form import arc_cosine0, arc_cosine1
+
+__all__ = ["Parts", "average", "given_bottleneck", "limit"]
+
+
+class Parts(NamedTuple):
+    """Kernels of the ResNet, each an array (n, r)."""
+
+    last: FloatArray
+    """Inner products of the last layer's features."""
+    A: FloatArray
+    """Part of the output matrix (both times it occurs) in the tangent kernel."""
+    V: FloatArray
+    W: FloatArray
+
+    @property
+    def ntk(self) -> FloatArray:
+        """The tangent kernel where all of A, V, W are trained."""
+        return self.A + self.V + self.W
+
+    @property
+    def hidden(self) -> FloatArray:
+        """The tangent kernel where A is not trained."""
+        return self.V + self.W
+
+
+def limit(X: ArrayLike, Z: ArrayLike) -> Parts:
+    r"""Section 8.1's initialisation (sigma_w^2 = 1 / m, sigma_v = 1) at infinite width.
+
+    .. math:: K_{last} = K_A = \Sigma + \tfrac12 + \frac{|\tilde x| + |\tilde z|}{2 \pi}, \quad K_V = \tfrac12, \quad
+              K_W = \tfrac12 \langle \tilde x, \tilde z \rangle \kappa_0(\rho)
+
+    Parameters
+    ----------
+    X : array (n, d)
+    Z : array (r, d)
+    """
+    pair = _Pair(X, Z)
+    last = pair.covariance + 0.5 + (pair.x[:, None] + pair.z[None, :]) / (2 * math.pi)
+    return Parts(last, last.copy(), np.full_like(last, 0.5), 0.5 * pair.inner * pair.gate)
+
+
+def average(
+    X: ArrayLike, Z: ArrayLike, *, m: int, k: int, sigma_w: float | None = None, sigma_v: float = 1.0
+) -> Parts:
+    """Mean over initialisations at width m, to order 1 / m where sigma_w is of order m^(-1/2).
+
+    :func:`given_bottleneck` at the mean of <o~, o~'>, which is 1 + k sigma_w^2 Sigma. With sigma_w fixed that stays
+    random, and the mean of a function is not the function of the mean: use :func:`given_bottleneck` there.
+
+    Parameters
+    ----------
+    X : array (n, d)
+    Z : array (r, d)
+    m, k : int
+        Width and number of outputs, >= 1.
+    sigma_w : float, optional
+        > 0; 1 / sqrt(m) by default, as in Section 8.1.
+    sigma_v : float
+        > 0.
+    """
+    pair = _Pair(X, Z)
+    m, k = checks.integer("m", m, at_least=1), checks.integer("k", k, at_least=1)
+    sigma_w = 1 / math.sqrt(m) if sigma_w is None else checks.real("sigma_w", sigma_w, above=0.0)
+    sigma_v = checks.real("sigma_v", sigma_v, above=0.0)
+    size = k * sigma_w**2
+    a, b = np.sqrt(1 + size * pair.x**2 / 2), np.sqrt(1 + size * pair.z**2 / 2)
+    return _parts(pair, 1 + size * pair.covariance, a, b, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v)
+
+
+def given_bottleneck(
+    X: ArrayLike,
+    Z: ArrayLike,
+    O: ArrayLike,
+    P: ArrayLike,
+    *,
+    m: int,
+    sigma_w: float | None = None,
+    sigma_v: float = 1.0,
+) -> Parts:
+    r"""The kernels at width m given the bottleneck's outputs, up to a relative error of order m^(-1/2).
+
+    With a = |o~|, b = |o~'|, rho_o their cosine and c the constant of the module's :math:`E B B'^T`:
+
+    .. math::
+
+        K_{last} &= m \sigma_w^2 \Sigma + \tfrac12 \sigma_v^2 a b \kappa_1(\rho_o)
+                    + \frac{\sqrt m \sigma_w \sigma_v}{2 \pi} (|\tilde x| b + |\tilde z| a) , \\
+        K_V &= \tfrac12 \langle \tilde o, \tilde o' \rangle \kappa_0(\rho_o) , \qquad
+        K_W = \tfrac12 \langle \tilde x, \tilde z \rangle \kappa_0(\rho) (1 + \bar B + \bar B' + c) , \\
+        K_A &= K_{last} + \bar B' E \langle \phi, \sigma' \rangle + \bar B E \langle \sigma, \phi' \rangle
+               + c\, m \sigma_w^2 \Sigma .
+
+    Parameters
+    ----------
+    X : array (n, d)
+    Z : array (r, d)
+    O, P : array (n, k), (r, k)
+        o at the rows of X and of Z.
+    m, sigma_w, sigma_v
+        As in :func:`average`.
+    """
+    pair = _Pair(X, Z)
+    O = checks.matrix("O", O)
+    P = checks.matrix("P", P, columns=O.shape[1])
+    if len(O) != len(pair.x) or len(P) != len(pair.z):
+        raise ValueError(f"O and P must have a row for each of X and Z, got {len(O)} and {len(P)}")
+    m = checks.integer("m", m, at_least=1)
+    sigma_w = 1 / math.sqrt(m) if sigma_w is None else checks.real("sigma_w", sigma_w, above=0.0)
+    sigma_v = checks.real("sigma_v", sigma_v, above=0.0)
+    a, b = np.sqrt(1 + (O**2).sum(axis=1)), np.sqrt(1 + (P**2).sum(axis=1))
+    return _parts(pair, 1 + O @ P.T, a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v)
+
+
+class _Pair:
+    """What every kernel needs of x~ and z~: norms, inner products, kappa_0 and Sigma."""
+
+    def __init__(self, X: ArrayLike, Z: ArrayLike) -> None:
+        X = checks.matrix("X", X)
+        Z = checks.matrix("Z", Z, columns=X.shape[1])
+        self.x: FloatArray = np.sqrt(1 + (X**2).sum(axis=1))
+        self.z: FloatArray = np.sqrt(1 + (Z**2).sum(axis=1))
+        self.inner: FloatArray = 1 + X @ Z.T
+        scale = self.x[:, None] * self.z[None, :]
+        rho = self.inner / scale
+        self.gate = arc_cosine0(rho)
+        self.covariance: FloatArray = 0.5 * scale * arc_cosine1(rho)
+
+
+def _parts(
+    pair: _Pair, between: FloatArray, a: FloatArray, b: FloatArray, *, m: int, k: int, sigma_w: float, sigma_v: float
+) -> Parts:
+    """The formulas of :func:`given_bottleneck`, of <o~, o~'> = ``between`` and the norms a and b."""
+    ab = a[:, None] * b[None, :]
+    rho = between / ab
+    gate = arc_cosine0(rho)
+    mixed = math.sqrt(m) * sigma_w * sigma_v / (2 * math.pi)
+    first = m * sigma_w**2 * pair.covariance
+    right, left = mixed * pair.x[:, None] * b[None, :], mixed * a[:, None] * pair.z[None, :]
+    last = first + 0.5 * sigma_v**2 * ab * arc_cosine1(rho) + right + left
+    B = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.x / a)[:, None]
+    B_z = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.z / b)[None, :]
+    c = k * sigma_v**2 / (2 * m) * gate
+    # phi = relu(h) + relu(V o~): <phi(x), relu(h(z))> has the mean of the first term and of relu(V o~) relu(h(z)).
+    A = last + B_z * (first + left) + B * (first + right) + c * first
+    return Parts(last, A, 0.5 * between * gate, 0.5 * pair.inner * pair.gate * (1 + B + B_z + c))
