@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.problems import boolean, walsh
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import walsh_hadamard
 
 
 @pytest.mark.parametrize("n", range(11))
@@ -185,3 +190,14 @@ def test_good_neurons_of_the_paper():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_benchmark_runs(tmp_path, capsys):
+    report = walsh_hadamard.main(["--quick", "--json", str(tmp_path / "report.json")])
+    assert [row["n"] for row in report["rows"]] == list(walsh_hadamard.QUICK)
+    for row in report["rows"]:
+        assert row["equal_to_plain"]
+        assert min(value for name, value in row.items() if name.endswith("_s")) > 0
+    assert report["rows"][0]["matrix_error"] < 1e-12
+    assert (tmp_path / "report.json").exists()
+    assert "Hadamard matrix" in capsys.readouterr().out

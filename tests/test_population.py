@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,10 @@ from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.training import population
 from learnability.training.population_exact import correlation, first_step
 from learnability.training.trajectory import Outcome
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import parity_first_step
 
 
 def by_loops(W, b, problem):
@@ -86,7 +93,7 @@ def test_the_closed_form_is_the_enumeration(n, share):
     for k in (1, 3, 5, 7):
         problem = ParityMixture(n, tuple(rng.choice(n, k, replace=False)), share)
         W = units(rng, problem, 24)
-        for b in (1 / (8 * k), -1 / (8 * k), rng.uniform(-4, 9)):
+        for b in (1 / (8 * k), -1 / (8 * k), rng.uniform(-4, 9), rng.choice([-1e300, -40.0, 40.0, 1e300])):
             assert_correlation(W, b, problem, by_enumeration(W, np.full(24, b), problem))
 
 
@@ -485,6 +492,29 @@ def test_the_network_learns_what_the_theorem_promises():
     run = population.train(start, problem, steps=800, eta=0.3, record=[800])
     assert run.final("error_1") < 0.05
     assert run.final("error_2") == 0
+
+
+def test_a_sampled_first_step_is_the_mean_of_its_samples():
+    problem = ParityMixture(7, (0, 5, 6), 0.3)
+    start = initial(np.random.default_rng(4), 7, 3, 5, "printed")
+    run = population.train(start, problem, steps=1, eta=0.1, first=5000, rng=np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    chunks = [problem.sample(rng, 4096), problem.sample(rng, 904)]
+    X, y = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    _, slope = population.sampled_gradient(start, X, y)
+    assert_close(run.after_first, (-slope.W, start.b - slope.b, -slope.u))
+
+
+# The benchmark
+
+
+def test_the_benchmark_runs(tmp_path, capsys):
+    report = parity_first_step.main(["--quick", "--json", str(tmp_path / "report.json")])
+    found = report["comparison"][0]
+    # 2,048 samples of a correlation of about 1/4: a relative error of a few per cent inside A, more over all of W
+    assert 0.01 < found["sampled"][-1]["error_inside"] < 0.3 < found["sampled"][-1]["error_all"] < 1.5
+    assert json.loads((tmp_path / "report.json").read_text())["comparison"][0]["n"] == 200
+    assert "by the law" in capsys.readouterr().out
 
 
 # Bad input
