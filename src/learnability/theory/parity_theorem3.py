@@ -36,8 +36,8 @@ __all__ = [
 
 PAPER = "Daniely & Malach"
 
-SEPARATOR = 1.0
-SPARSITY = 1.0
+SEPARATOR = 0.8
+SPARSITY = 48.0
 
 FORMS = ("safe", "printed")
 

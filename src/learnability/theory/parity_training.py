@@ -23,6 +23,7 @@ from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement
 from learnability.theory.parity_regret import FORMS, PAPER, ROUNDING, nonnegative, regret_bound, theorem13
 
 __all__ = [
+    "FORMS",
     "bias_movement_bound",
     "hidden_movement_bound",
     "lemma14",
@@ -173,8 +174,7 @@ def lemma15(
     found = []
     for name, (values, bounds) in parts.items():
         measured = nonnegative(name, values, length=len(t))
-        room = bounds + ROUNDING  # at t = 1 a sharp bound is 0, and so is the movement
-        worst = int(np.argmax(measured / room))
+        worst = _nearest(measured, bounds)
         found.append(
             Guarantee(
                 statement_id(f"parity/lemma15-{name}", form, case),
@@ -184,7 +184,7 @@ def lemma15(
                 float(measured[worst]),
                 hypotheses,
                 note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
-                tolerance=ROUNDING * float(room[worst]),
+                tolerance=ROUNDING * (1 + float(bounds[worst])),
             )
         )
     return found
@@ -253,8 +253,7 @@ def lemma16(
     t, n, k, eta = _schedule(t, n, k, eta)
     bounds = loss_change_bound(t, n=n, k=k, eta=eta, lam=lam, norm=norm, nonzero=nonzero, form=form)
     measured = nonnegative("change", change, length=len(t))
-    room = bounds + ROUNDING
-    worst = int(np.argmax(measured / room))
+    worst = _nearest(measured, bounds)
     return Guarantee(
         statement_id("parity/lemma16", form, case),
         f"{PAPER}, Lemma 16" + ("" if form == "printed" else " (sharp form: this project)"),
@@ -267,8 +266,17 @@ def lemma16(
             Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
         ),
         note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
-        tolerance=ROUNDING * float(room[worst]),
+        tolerance=ROUNDING * (1 + float(bounds[worst])),
     )
+
+
+def _nearest(measured: FloatArray, bounds: FloatArray) -> int:
+    """The record with the least slack relative to its bound, of equal ones that with the largest bound.
+
+    At t = 1 a sharp bound is 0, and so is the movement.
+    """
+    ratios = measured / (bounds + ROUNDING)
+    return int(np.lexsort((bounds, ratios))[-1])
 
 
 def _zero_start(holds: bool) -> Hypothesis:
