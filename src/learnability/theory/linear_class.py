@@ -8,7 +8,7 @@ For features :math:`\psi_i \in R^N` with labels :math:`y_i` and probabilities :m
          = \max_{0 \le a \le p} \sum_i a_i - B \Big\| \sum_i a_i y_i \psi_i \Big\| ,
 
 the quantity that Theorem 2 of Daniely & Malach bounds from below. Any w in the ball shows an upper bound, any a in
-the box a lower one; :func:`best_hinge` returns both and how far they are apart, so that nobody has to trust the solver.
+the box a lower one; :func:`best_hinge` returns both and how far they are apart: nobody has to trust the solver.
 
 The solver is a primal-dual interior-point method with Mehrotra's predictor and corrector. With :math:`z_i = B y_i
 \psi_i` and w scaled to the unit ball it keeps slacks :math:`\xi_i > 0` and :math:`s_i = \xi_i - 1 + \langle z_i, w
@@ -31,6 +31,8 @@ __all__ = ["BestHinge", "best_hinge", "hinge_loss", "hinge_lower"]
 
 STEPS = 100
 """Most steps; a problem takes about 20."""
+NEGLIGIBLE = 1e-30
+"""Points of smaller weights are kept from the solver, not from the value and the bound it is judged by."""
 ROWS = 8192
 """Rows of the features that are weighted at a time."""
 
@@ -143,7 +145,7 @@ def best_hinge(
         raise ValueError("p must have a positive sum, got 0")
     if norm == 0 or not features.any():
         return BestHinge(total, total, np.zeros(features.shape[1]), p.copy(), norm, 0)
-    kept = np.flatnonzero(p > 0)
+    kept = np.flatnonzero(p > NEGLIGIBLE * total)
     Z = features[kept] * (norm * y[kept])[:, None]
     turn = None
     if Z.shape[1] > len(Z):  # w lies in the span of the rows: N becomes the number of rows
