@@ -393,7 +393,7 @@ EXPERIMENT = Experiment(
         "paper": _PAPER,
     },
     seeds={"smoke": 2, "laptop": 5, "paper": 5},
-    seconds={"smoke": 2, "laptop": 60, "paper": 900},
+    seconds={"smoke": 2, "laptop": 60, "paper": 550},
     run=run,
     figure=figure,
     claims=claims,

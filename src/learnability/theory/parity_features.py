@@ -313,7 +313,7 @@ def _feature(k: int, r: int, alpha: float) -> tuple[int, int, float]:
     r = checks.integer("r", r, at_least=-k, at_most=k)
     if r % 2 == 0:
         raise ValueError(f"r must be odd, got {r}")
-    alpha = checks.real("alpha", alpha, at_least=0.25 - ROUNDING, at_most=1.0)
+    alpha = checks.real("alpha", alpha, at_least=0.25, at_most=1.0)
     return k, abs(r), alpha
 
 

@@ -69,11 +69,11 @@ def lemma12(
         k odd, 3 <= k < n; q pairs of neurons. The hypotheses are n >= 9 ln 7, 7 <= k <= c n^(1/10) and q >= C k^7
         ln((k+1)/delta); the paper leaves c and C open, here both are 1.
     delta : float
-        In (0, 1).
+        In (0, 1].
     failures, draws : int, optional
         Measured: how many of ``draws`` starts have no such u* among their good neurons.
     case, note : str
-        As in :func:`lemma10`.
+        Put into the id in brackets, and into the note.
     """
     n, k = odd_parity(n, k)
     q = checks.integer("q", q, at_least=1)
@@ -122,7 +122,7 @@ def lemma12_separator(
     nonzero, points : int, optional
         Measured: the non-zero entries of a vertex, and the distinct points, whose number bounds them.
     case, note : str
-        As in :func:`lemma10`.
+        As in :func:`lemma12`.
     """
     _, k = odd_parity(max(3, checks.integer("k", k)), k)
     source, name = f"{PAPER}, Lemma 12", (f"k={k}", case)
@@ -143,7 +143,13 @@ def lemma12_separator(
 
 
 def lemma12_growth(
-    what: str, sizes: ArrayLike, norms: ArrayLike, *, tolerance: float = 0.1, case: str = "", note: str = ""
+    what: str,
+    sizes: ArrayLike,
+    norms: ArrayLike | None = None,
+    *,
+    tolerance: float = 0.1,
+    case: str = "",
+    note: str = "",
 ) -> Guarantee:
     """How the least norm of a u* goes with q (exponent -1/2) and how |u*| sqrt(q) goes with k (at most 5).
 
@@ -153,19 +159,25 @@ def lemma12_growth(
     ----------
     what : {"q", "k"}
         What varies.
-    sizes, norms : array (r,), r >= 2
-        Positive. Norms |u*|_2, over ``"k"`` times sqrt(q).
+    sizes : array (r,), r >= 2
+        Positive.
+    norms : array (r,), optional
+        Measured, positive: |u*|_2, over ``"k"`` times sqrt(q).
     tolerance : float
         Room of the exponent in q, >= 0: with few neurons the best of them are not yet near Lemma 10's u*.
     case, note : str
-        As in :func:`lemma10`.
+        As in :func:`lemma12`.
     """
     over_q = checks.choice("what", what, ("q", "k")) == "q"
     sizes = checks.vector("sizes", sizes)
-    norms = checks.vector("norms", norms, length=len(sizes))
-    if len(sizes) < 2 or (sizes <= 0).any() or (norms <= 0).any():
-        raise ValueError("sizes and norms must hold at least two positive values each")
-    slope = float(np.polyfit(np.log(sizes), np.log(norms), 1)[0])
+    if len(sizes) < 2 or (sizes <= 0).any():
+        raise ValueError(f"sizes must hold at least two positive values, got {sizes.tolist()}")
+    slope = None
+    if norms is not None:
+        norms = checks.vector("norms", norms, length=len(sizes))
+        if (norms <= 0).any():
+            raise ValueError(f"norms must be > 0, got {norms.tolist()}")
+        slope = float(np.polyfit(np.log(sizes), np.log(norms), 1)[0])
     return Guarantee(
         statement_id(f"parity/lemma12-norm-{what}", case),
         f"{PAPER}, Lemma 12 (|u*| <= B k^5 / sqrt(q))",

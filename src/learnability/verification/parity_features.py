@@ -298,15 +298,15 @@ def _separators(scale: str) -> list[Guarantee]:
         for q in widths:
             neurons = [good_features(generator(i, "norm", n, k, q), n, k, q) for i in range(repeats)]
             both = [_least_norms(one, y, k, q) for one in neurons]
-            norms.append(float(np.mean([np.linalg.norm(u) for u, _ in both])))
-            fewer.append(float(np.mean([np.linalg.norm(u) for _, u in both])))
+            norms.append(_mean_norm([u for u, _ in both]))
+            fewer.append(_mean_norm([u for _, u in both]))
             for i, (one, (u, few)) in enumerate(zip(neurons, both)):
                 vertex = separator.sparse_separator(one.V, y)
                 named = {"least norm": u, "few neurons": few, "linear programme": vertex}
                 cases.append(_separator_cases(one.V, y, named, k, q, f"q={q},{i}"))
         text = [", ".join(f"{x * math.sqrt(q) / k**5:.3g}" for x, q in zip(xs, widths)) for xs in (norms, fewer)]
         note = f"mean least norm over {repeats} starts; B = |u*| sqrt(q) / k^5: {text[0]}; with few neurons {text[1]}"
-        found.append(separator.lemma12_growth("q", widths, norms, case=f"n={n},k={k}", note=note))
+        found.append(separator.lemma12_growth("q", widths, _known(norms), case=f"n={n},k={k}", note=note))
         for name, xs in (("least norm", norms), ("few neurons", fewer)):
             scaled[name].append(xs[-1] * math.sqrt(widths[-1]))
         found += [
@@ -315,10 +315,18 @@ def _separators(scale: str) -> list[Guarantee]:
         ]
     ks = list(NORMS[scale])
     for name, sizes in scaled.items():
-        found.append(
-            separator.lemma12_growth("k", ks, sizes, case=name, note="|u*| sqrt(q) at the largest q of each k")
-        )
+        note = "|u*| sqrt(q) at the largest q of each k"
+        found.append(separator.lemma12_growth("k", ks, _known(sizes), case=name, note=note))
     return found
+
+
+def _mean_norm(separators: list[FloatArray]) -> float:
+    """Infinite if one start has no separator."""
+    return float(np.mean([np.linalg.norm(u) if u.any() else np.inf for u in separators]))
+
+
+def _known(norms: list[float]) -> list[float] | None:
+    return norms if np.isfinite(norms).all() else None
 
 
 def _least_norms(neurons: GoodNeurons, y: FloatArray, k: int, q: int) -> tuple[FloatArray, FloatArray]:

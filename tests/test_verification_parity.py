@@ -1,0 +1,288 @@
+"""The checks of Lemmas 5 to 12: they hold, they can fail, and their exact laws are those of counting and drawing."""
+
+import itertools
+import math
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from learnability.networks.parity import feature, good_neurons, hidden, initial, relu6, relu6_slope
+from learnability.problems.parity import ParityMixture, random_mixture
+from learnability.seeding import generator
+from learnability.theory import Verdict
+from learnability.theory.parity_first_step import good_share
+from learnability.training.population import first_step
+from learnability.verification import discover, parity_features, parity_first_step
+
+MODULES = (parity_first_step, parity_features)
+CHECKS = [check for module in MODULES for check in module.CHECKS]
+OUTSIDE = {
+    "parity/lemma6[printed,every C,n=32,k=3]",
+    "parity/lemma7[coordinate,not good]",
+    "parity/lemma7[bias,not good]",
+    "parity/lemma9-alpha-low[printed,n=200,k=3]",
+    "parity/representation[ReLU6 as printed,k=5]",
+    "parity/representation[ReLU6 as printed,k=7]",
+    "parity/representation[ReLU6 as printed,k=9]",
+    "parity/lemma10[printed range,n=200,k=3,r=3,alpha=0.25,epsilon=1]",
+    "parity/lemma10[printed range,n=1000,k=7,r=7,alpha=0.25,epsilon=1]",
+    "parity/lemma10[printed ReLU6,n=1000,k=7,r=7,alpha=0.25]",
+    "parity/lemma11[any n,outside]",
+    "parity/lemma11[printed,outside]",
+    "parity/lemma12[n=101,k=3,q=64,delta=0.1]",
+    "parity/lemma12[n=201,k=5,q=256,delta=0.1]",
+}
+"""What is shown outside its hypotheses: the printed forms that fail, and sizes that the paper asks too much of."""
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Every check at the smoke scale, run once."""
+    return {check.name: check.run("smoke") for check in CHECKS}
+
+
+def test_every_statement_has_a_check():
+    assert {f"parity/{check.name}" for check in CHECKS} <= set(discover())
+    assert {check.name for check in CHECKS} == {f"lemma{i}" for i in range(5, 13)} | {"representation"}
+
+
+def test_checks_hold_at_smoke_scale(results):
+    found = [g for gs in results.values() for g in gs]
+    assert max(Counter(g.id for g in found).values()) == 1
+    assert {g.id for g in found if g.verdict is Verdict.OUTSIDE} == OUTSIDE
+    for g in found:
+        assert g.verdict in (Verdict.HOLDS, Verdict.OUTSIDE), g
+        assert g.measured is not None, g
+        assert g.id.startswith("parity/")
+        assert "Daniely & Malach" in g.source
+
+
+@pytest.mark.parametrize("name", ["lemma5", "lemma9", "lemma12"])
+def test_checks_are_deterministic(name, results):
+    assert next(check for check in CHECKS if check.name == name).run("smoke") == results[name]
+
+
+def test_printed_forms_that_fail_are_far_off(results):
+    measured = {g.id: g.measured for gs in results.values() for g in gs if g.id in OUTSIDE}
+    assert measured["parity/lemma10[printed range,n=1000,k=7,r=7,alpha=0.25,epsilon=1]"] == 0
+    assert measured["parity/lemma10[printed ReLU6,n=1000,k=7,r=7,alpha=0.25]"] == pytest.approx(8)
+    assert measured["parity/lemma7[bias,not good]"] > 0.1
+    for k, error in ((5, 0.5), (7, 0.25), (9, 0.4)):
+        assert measured[f"parity/representation[ReLU6 as printed,k={k}]"] == pytest.approx(error)
+
+
+# Lemmas 5, 6 and 8: the laws
+
+
+def exact_expectation(l, m, n, b):
+    """E t_1..t_l 1[0 < (t_1 + .. + e_m) / sqrt(n) + b < 6] in fractions, b^2 n no square."""
+    coefficients = [1]
+    for factor in [-1] * l + [1] * m:
+        coefficients = [x + factor * y for x, y in zip([*coefficients, 0], [0, *coefficients])]
+    sums = [l + m - 2 * i for i in range(l + m + 1)]
+    kept = sum(c for c, t in zip(coefficients, sums) if 0 < t / math.sqrt(n) + b < 6)
+    return Fraction(kept, 2 ** (l + m))
+
+
+@pytest.mark.parametrize(("n", "k", "b"), [(31, 3, 1 / 24), (24, 5, -1.0), (40, 7, 2.0)])
+def test_the_law_of_the_correlations_is_exact(n, k, b):
+    law = parity_first_step._law(n, k, b)
+    for m in range(1, n - k + 1):
+        exact = [abs(float(exact_expectation(*lm, n, b))) for lm in ((k, m), (k + 1, m - 1))]
+        assert [law.bias[m], law.coordinate[m]] == pytest.approx(
+            exact, rel=1e-9, abs=1e-14 / math.sqrt(math.comb(k + m, k))
+        )
+    assert law.given_none.sum() == pytest.approx((2 / 3) ** k)
+    assert law.given_coordinate.sum() == pytest.approx((2 / 3) ** (k + 1))
+
+
+def test_the_law_is_that_of_all_w_and_all_x():
+    """n = 6, k = 3: every w in {-1, 0, 1}^6 and every x, one coordinate outside A and the bias."""
+    n, k, b = 6, 3, 1 / 24
+    S = np.array(list(itertools.product((-1, 1), repeat=n)), dtype=float)
+    W = np.array(list(itertools.product((-1, 0, 1), repeat=n)), dtype=float)
+    slope, f = relu6_slope(S @ W.T / math.sqrt(n) + b), S[:, :k].prod(axis=1)
+    law = parity_first_step._law(n, k, b)
+    cases = (
+        (np.abs((f * S[:, k]) @ slope) / 2**n, law.coordinate, law.given_coordinate),
+        (np.abs(f @ slope) / 2**n, law.bias, law.given_none),
+    )
+    for values, atoms, probabilities in cases:
+        assert (values**2).mean() == pytest.approx(probabilities @ atoms**2)
+        for threshold in (0.01, 0.05, 0.1, 0.2):
+            above = parity_first_step._exceeds(atoms, probabilities, threshold)
+            assert above == pytest.approx((values > threshold).mean())
+        unit = 0.03
+        tried = max(c * (values > c * unit).mean() for c in np.linspace(0.001, 20, 4000))
+        assert tried <= parity_first_step._supremum(atoms, probabilities, unit) <= tried + 0.02
+
+
+@pytest.mark.parametrize(("n", "k"), [(8, 3), (9, 5)])
+def test_the_worst_deviation_of_lemma8_is_worst(n, k):
+    """Against every w of a given number of non-zero weights outside A, and random h, by enumeration."""
+    problem, rng = ParityMixture(n, tuple(range(k))), np.random.default_rng(0)
+    X, _, p1, p2 = problem.enumerate()
+    p, b, S = (p1 + p2) / 2, 1 / (8 * k), np.sign(X)
+    inside = np.array(list(itertools.product((-1, 0, 1), repeat=k)), dtype=float)
+    patterns = ((S[:, :k] > 0) * 2 ** np.arange(k)).sum(axis=1)
+    for m in range(1, n - k + 1):
+        outside = np.concatenate([np.ones(m), np.zeros(n - k - m)])
+        z_out = S[:, k:] @ outside / math.sqrt(n) + b
+        phi = p @ ((z_out > k / math.sqrt(n)) & (z_out < 6 - k / math.sqrt(n)))
+        slope = relu6_slope((S[:, :k] @ inside.T) / math.sqrt(n) + z_out[:, None])
+        signs = np.where(rng.random((40, 2**k)) < rng.random((40, 1)), 1.0, -1.0)
+        signs[0] = 1
+        h = signs[:, patterns]  # (40, 2^n)
+        found = np.abs((h * p) @ slope - ((h @ p) * phi)[:, None])
+        worst = parity_first_step._worst_deviation(n, k, m)
+        assert found.max() == pytest.approx(worst, abs=1e-12)
+        assert found[0].max() == pytest.approx(worst, abs=1e-12)
+
+
+# Lemmas 11 and 12: against the network itself
+
+
+def test_lemma11s_probability_is_that_of_drawn_neurons():
+    """n = 9, k = 3: first step and all inputs, no formula."""
+    n, k, q, epsilon = 9, 3, 4000, 0.8
+    problem = ParityMixture(n, (0, 1, 2))
+    start = initial(generator(0, "lemma11"), n, k, q)
+    net = first_step(start, problem)
+    X = problem.enumerate().X
+    H, z = hidden(net, X), np.sign(X[:, :3]).sum(axis=1)
+    for r, e, p in parity_features.lemma11_probabilities(n, k, (epsilon,)):
+        psi = feature(r, z)[:, None]
+        within = np.abs(8 * k * r * H - psi).max(axis=0) <= 2 * e
+        frequency = float(within[:q].mean())
+        assert frequency == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / q))
+        assert 0.01 < p < 0.99
+
+
+def test_kinds_of_neurons_have_the_law_of_w():
+    kinds = parity_features._kinds(40, 5)
+    assert kinds.probability.sum() == pytest.approx(1, abs=1e-7)
+    good = good_neurons(kinds.W, range(5))
+    assert kinds.probability[good].sum() == pytest.approx(float(good_share(5)), abs=1e-7)
+    assert kinds.probability @ kinds.m == pytest.approx(35 * 2 / 3, abs=1e-5)
+    assert (np.count_nonzero(kinds.W[:, 5:], axis=1) == kinds.m).all()
+
+
+def test_good_features_are_those_of_the_network_at_every_input():
+    n, k, q = 12, 3, 20
+    found = parity_features.good_features(generator(3, "x"), n, k, q)
+    rng = generator(3, "x")
+    problem = random_mixture(rng, n, k)
+    start = initial(rng, n, k, q)
+    net = first_step(start, problem)
+    good = good_neurons(start.W, problem.support)
+    X, y, _, _ = problem.enumerate()
+    S, parity = parity_features.patterns(k)
+    inside = np.sign(X[:, problem.support])
+    row = [int(np.flatnonzero((s == S).all(axis=1))[0]) for s in inside]
+    assert np.allclose(hidden(net, X)[:, good], found.V[row], atol=1e-12)
+    assert (parity[row] == y).all()
+    # the value is 0 on one side of the kink, and positive on the other
+    z = S.sum(axis=1)[:, None]
+    clear = np.abs(z - found.kink) > 0.05
+    assert ((found.V > 1e-12) == ((z > found.kink) == (found.kink < 0)))[clear].all()
+
+
+def test_no_good_neuron_gives_no_separator(monkeypatch):
+    monkeypatch.setattr(parity_features, "good_neurons", lambda W, A: np.zeros(len(W), dtype=bool))
+    assert parity_features.good_features(generator(0, "x"), 20, 3, 4).V.shape == (8, 0)
+    assert not parity_features._separable(generator(0, "x"), 20, 3, 4)
+
+
+# The checks can fail
+
+
+def verdicts(found):
+    return {g.id: g.verdict for g in found}
+
+
+def altered(monkeypatch, module, **changes):
+    """The module's correlation with some of its fields passed through a function."""
+    real = module.correlation
+
+    def wrong(W, b, problem):
+        found = real(W, b, problem)
+        return found._replace(**{name: change(getattr(found, name)) for name, change in changes.items()})
+
+    monkeypatch.setattr(module, "correlation", wrong)
+
+
+def test_a_gradient_outside_a_is_caught(monkeypatch):
+    altered(monkeypatch, parity_first_step, outside=lambda x: x + 1e-15, bias=lambda x: x + 1e-15)
+    seven, nine = verdicts(parity_first_step.lemma7("smoke")), verdicts(parity_first_step.lemma9("smoke"))
+    for part in ("coordinate", "bias"):
+        assert seven[f"parity/lemma7[{part},closed form]"] is Verdict.VIOLATED
+        assert seven[f"parity/lemma7[{part},enumeration]"] is Verdict.HOLDS
+    assert nine["parity/lemma9-outside[printed]"] is nine["parity/lemma9-bias[good neurons]"] is Verdict.VIOLATED
+
+
+def test_wrong_weights_inside_a_are_caught(monkeypatch):
+    altered(monkeypatch, parity_first_step, inside=lambda G: G * np.linspace(0.9, 1, G.shape[1]))
+    seven, nine = verdicts(parity_first_step.lemma7("smoke")), verdicts(parity_first_step.lemma9("smoke"))
+    assert seven["parity/lemma7[inside,closed form]"] is Verdict.VIOLATED
+    assert nine["parity/lemma9-inside[good neurons]"] is Verdict.VIOLATED
+    assert nine["parity/lemma9-alpha-low[good neurons]"] is Verdict.VIOLATED
+
+
+def test_correlations_that_do_not_shrink_with_n_are_caught(monkeypatch):
+    monkeypatch.setattr(parity_first_step, "signed_expectation", lambda f, l, m: 0.1)
+    parity_first_step._law.cache_clear()
+    five, six = parity_first_step.lemma5("smoke"), parity_first_step.lemma6("smoke")
+    parity_first_step._law.cache_clear()
+    assert verdicts(five)["parity/lemma5[coordinate,every c]"] is Verdict.VIOLATED
+    assert verdicts(five)["parity/lemma5-moment[bias]"] is Verdict.VIOLATED
+    assert verdicts(five)["parity/lemma5[bias,drawn]"] is Verdict.HOLDS
+    assert verdicts(six)["parity/lemma6[any n,every C]"] is Verdict.VIOLATED
+
+
+def test_dependence_beyond_lemma8_is_caught(monkeypatch):
+    real = parity_first_step._worst_deviation
+    monkeypatch.setattr(parity_first_step, "_worst_deviation", lambda n, k, m: 3 * real(n, k, m))
+    found = verdicts(parity_first_step.lemma8("smoke"))
+    assert found["parity/lemma8[k=3]"] is found["parity/lemma8-constant[k=3]"] is Verdict.VIOLATED
+
+
+def test_neurons_that_moved_too_far_are_no_features(monkeypatch):
+    """Weights that are a tenth leave no kink in [-k, k]: no feature, no separator."""
+    altered(monkeypatch, parity_features, inside=lambda G: G / 10)
+    eleven, twelve = parity_features.lemma11("smoke"), verdicts(parity_features.lemma12("smoke"))
+    assert verdicts(eleven)["parity/lemma11[any n]"] is Verdict.VIOLATED
+    assert twelve["parity/lemma12-margin[k=3]"] is Verdict.VIOLATED
+    unknown = ("width[n=101,k=3,delta=0.1]", "norm-q[n=101,k=3]", "norm-k[least norm]", "norm-k[few neurons]")
+    assert {twelve[f"parity/lemma12-{name}"] for name in unknown} == {Verdict.NOT_MEASURED}
+
+
+def test_capped_features_are_caught(monkeypatch):
+    monkeypatch.setattr(parity_features, "feature", lambda r, z, cap=False: feature(r, z, cap=True))
+    found = verdicts(parity_features.lemma10("smoke"))
+    assert found["parity/lemma10-identity"] is found["parity/lemma10"] is Verdict.VIOLATED
+    rows = verdicts(parity_features.representations("smoke"))
+    assert rows["parity/representation"] is rows["parity/representation-rank"] is Verdict.VIOLATED
+
+
+def test_bisection_finds_the_probability_of_a_grid():
+    k, r, alpha = 5, -3, 0.4
+    t = 2 * (np.arange(20_000) + 0.5) / 20_000 - 1
+    best = 1 / (8 * alpha * abs(r))  # u* k / n, positive as r is negative
+    epsilons = np.array([0.2, 1.0, 4.0, 9.0, 15.0])  # the last two beyond the closed form
+    found = parity_features._probabilities(best, epsilons, k, r, alpha)
+    grid = [(parity_features._errors(t, k, r, alpha) <= e).mean() for e in epsilons]
+    assert found == pytest.approx(grid, abs=2 / 20_000)
+
+
+def test_the_supremum_over_z_is_taken_at_a_kink():
+    rng, z = np.random.default_rng(1), np.linspace(-5, 5, 20_001)
+    for r in (-5, -1, 3):
+        for cap in (False, True):
+            t, alpha = rng.uniform(-1, 1, 50), rng.uniform(0.25, 1)
+            value = abs(r) * 40 * relu6(alpha * t[:, None] * z / 5 + 1 / 40)
+            dense = np.abs(value - feature(r, z, cap=cap)).max(axis=1)
+            exact = parity_features._errors(t, 5, r, alpha, cap=cap)
+            assert (exact >= dense - 1e-9).all()
+            assert exact == pytest.approx(dense, abs=abs(r) * 40 * 1e-3)
