@@ -260,9 +260,9 @@ def _accuracy(ax: Axes, table: pd.DataFrame) -> None:
     m = np.sort(rows["m"].unique())
     if len(m):
         ax.plot(m, 4 / np.sqrt(m), color="black", linewidth=0.8, linestyle=":", label="4 / √m")
+        ax.legend()
     ax.set(xscale="log", yscale="log", xlabel="examples m", ylabel="relative error")
     ax.set_title("(f) estimated against exact gradient in A")
-    ax.legend()
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:

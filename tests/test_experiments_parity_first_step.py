@@ -1,0 +1,135 @@
+"""parity/first-step: its rows are the network's, its figure comes out, and its claims can fail."""
+
+import math
+
+import numpy as np
+import pytest
+
+from learnability import experiments, plotting, sweep
+from learnability.experiments import parity_first_step as module
+from learnability.networks.parity import forward, good_neurons, initial
+from learnability.problems.parity import random_mixture
+from learnability.results import tidy
+from learnability.seeding import generator
+from learnability.theory import Verdict
+from learnability.training.population import first_step, gradient
+
+EXPERIMENT = module.EXPERIMENT
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Every row of a smoke run, computed once."""
+    found = experiments.discover()["parity/first-step"]
+    assert found is EXPERIMENT
+    tasks = sweep.tasks(found, "smoke", 2)
+    done = list(sweep.execute(tasks))
+    assert [d.error for d in done] == [None] * len(tasks)
+    return tidy([row for d in done for row in d.rows])
+
+
+def verdicts(table):
+    return {g.id.removeprefix("parity/first-step/"): g for g in EXPERIMENT.claims(table)}
+
+
+def test_claims_hold_and_the_smallest_case_is_outside(table):
+    found = verdicts(table)
+    assert len(found) == len(EXPERIMENT.claims(table))
+    outside = {name for name, g in found.items() if g.verdict is Verdict.OUTSIDE}
+    assert outside == {"readout[printed enumerated,n=15,k=3,q=128]"}
+    assert {g.verdict for g in found.values()} == {Verdict.HOLDS, Verdict.OUTSIDE}
+    assert len(found) == 16
+
+
+def test_the_figure_shows_all_panels(table):
+    with plotting.style():
+        figure = EXPERIMENT.figure(table)
+        partial = EXPERIMENT.figure(table[table["start"] == "safe exact"])
+    assert len(figure.axes) == len(partial.axes) == 6
+    assert all(ax.collections or ax.lines or ax.patches for ax in figure.axes)
+    assert all(ax.get_title() for ax in figure.axes)
+
+
+def test_a_task_is_a_function_of_setting_and_seed():
+    for setting in EXPERIMENT.settings["smoke"]:
+        assert EXPERIMENT.run(setting, 0) == EXPERIMENT.run(setting, 0)
+        assert EXPERIMENT.run(setting, 0) != EXPERIMENT.run(setting, 1)
+
+
+def test_starts_that_are_compared_share_problem_and_weights():
+    a, b = (EXPERIMENT.run(s, 0) for s in EXPERIMENT.settings["smoke"][:2])
+    for one, other in zip(a[:-1], b[:-1]):
+        assert (one["tau"], one["u"]) == (other["tau"], other["u"])
+
+
+@pytest.mark.parametrize(("index", "form"), [(0, "safe"), (1, "printed")])
+def test_rows_are_what_the_step_made(index, form):
+    setting = EXPERIMENT.settings["smoke"][index]
+    n, k, q = 15, 3, 128
+    rows, net_row = EXPERIMENT.run(setting, 1)[:-1], EXPERIMENT.run(setting, 1)[-1]
+    problem = random_mixture(generator(1, "problem", n, k), n, k)
+    start = initial(generator(1, "init", n, k), n, k, q, form)
+    slope = gradient(start, problem)[1]
+    A, rest = list(problem.support), [j for j in range(n) if j not in problem.support]
+    G = -slope.W[:q] * math.sqrt(n) / start.u[:q, None]
+    if form == "safe":
+        assert np.allclose(first_step(start, problem).W[:q], -slope.W[:q], atol=1e-12)
+    assert [r["inside_low"] for r in rows] == pytest.approx(G[:, A].min(axis=1), abs=1e-12)
+    assert [r["inside_high"] for r in rows] == pytest.approx(G[:, A].max(axis=1), abs=1e-12)
+    assert [r["outside_norm"] for r in rows] == pytest.approx(np.linalg.norm(G[:, rest], axis=1), abs=1e-12)
+    assert [abs(r["outside"]) for r in rows] == pytest.approx(np.abs(G[:, rest]).max(axis=1), abs=1e-12)
+    assert [r["bias"] for r in rows] == pytest.approx(-slope.b[:q] / start.u[:q], abs=1e-12)
+    assert [r["tau"] for r in rows] == start.W[:q][:, A].sum(axis=1).tolist()
+    assert net_row["good"] == good_neurons(start.W[:q], A).sum()
+    X, y, p1, p2 = problem.enumerate()
+    p, g = (p1 + p2) / 2, forward(start, X)
+    room = 4 / math.sqrt(module.EXAMPLES)
+    assert net_row["active"] == pytest.approx(p @ (y * g < 1) if form == "printed" else 1.0, abs=room)
+    assert net_row["output"] == pytest.approx(p @ np.abs(g), abs=1e-12 + room * np.abs(g).max())
+    assert (net_row["output"] == 0) == (form == "safe")
+
+
+def test_a_sampled_step_tends_to_the_exact_one():
+    setting = {"start": "safe sampled", "n": 20, "k": 3, "q": 20, "samples": 4 * module.BATCH}
+    sampled, exact = EXPERIMENT.run(setting, 0), EXPERIMENT.run({**setting, "start": "safe exact"}, 0)
+    off = np.array([a["alpha"] - b["alpha"] for a, b in zip(sampled[:-1], exact[:-1])])
+    assert 0 < np.abs(off).max() < 6 / math.sqrt(4 * module.BATCH)
+
+
+def test_claims_notice_weights_outside_and_a_wrong_alpha(table):
+    good = (table["row"] == "neuron") & (table["tau"] == 0) & (table["start"] == "safe exact")
+    leak = verdicts(table.assign(outside=table["outside"].where(~good, 1e-9), bias=table["bias"].where(~good, 1e-9)))
+    assert leak["parity/lemma9-outside[figure]"].verdict is Verdict.VIOLATED
+    assert leak["parity/lemma9-bias[figure]"].verdict is Verdict.VIOLATED
+    small = verdicts(table.assign(alpha=table["alpha"] * 0.999))
+    assert small["parity/lemma9-alpha-low[figure]"].verdict is Verdict.VIOLATED
+    other = verdicts(table.assign(tau=table["tau"].where(good, 1)))
+    assert other["parity/lemma9-alpha-low[figure]"].verdict is Verdict.HOLDS
+
+
+def test_claims_notice_equal_starts(table):
+    same = table.assign(error_1=0.0, active=1.0, alpha=0.26)
+    found = verdicts(same)
+    assert found["readout[printed sampled,n=60,k=3,q=96]"].verdict is Verdict.VIOLATED
+    assert found["printed-active[sampled,n=60,k=3]"].verdict is Verdict.VIOLATED
+    assert found["printed-alpha[sampled,n=60,k=3]"].verdict is Verdict.VIOLATED
+    swapped = verdicts(table.assign(error_1=0.5))
+    assert swapped["readout[safe exact,n=60,k=3,q=96]"].verdict is Verdict.VIOLATED
+
+
+def test_claims_notice_a_wrong_gradient_and_a_wrong_share(table):
+    biased = verdicts(table.assign(standardised=table["standardised"] * 1.2, error=table["error"] + 0.2))
+    assert biased["estimate-agrees[n=60,k=3]"].verdict is Verdict.VIOLATED
+    assert biased["estimate-slope[n=60,k=3]"].verdict is Verdict.VIOLATED
+    assert verdicts(table.assign(good=table["good"] * 2))["good-share[n=60,k=3]"].verdict is Verdict.VIOLATED
+
+
+def test_estimates_are_compared_with_the_exact_gradient(monkeypatch):
+    real = module.correlation
+    setting = next(s for s in EXPERIMENT.settings["smoke"] if s["start"] == "estimate")
+    monkeypatch.setattr(module, "correlation", lambda *a: real(*a)._replace(inside=1.1 * real(*a).inside))
+    wrong = EXPERIMENT.run(setting, 0)
+    assert wrong[-1]["m"] == setting["samples"]
+    assert wrong[-1]["error"] > 0.05
+    monkeypatch.undo()
+    assert EXPERIMENT.run(setting, 0)[-1]["error"] < 0.05
