@@ -159,7 +159,14 @@ def train(
         group = _Group(model, trained, frozen, stacked, generators, rates, decays)
         store = _on_device(source)
         stores = {name: _on_device(other) for name, other in watched.items()}
-        logs: list[dict[str, list[float]]] = [{} for _ in range(count)]
+        names = [
+            "epoch",
+            "loss",
+            "error",
+            *(f"{name}_{what}" for name in watched for what in ("loss", "error")),
+            "norm",
+        ]
+        logs: list[dict[str, list[float]]] = [{name: [] for name in names} for _ in range(count)]
         found: dict[int, MinibatchRun] = {}
 
         def note(epoch: int, seen: NDArray[Any], norms: NDArray[Any], places: NDArray[np.bool_]) -> None:
@@ -171,7 +178,7 @@ def train(
             columns["norm"] = norms
             for place in np.flatnonzero(places):
                 for name, column in columns.items():
-                    logs[group.runs[place]].setdefault(name, []).append(column[place])
+                    logs[group.runs[place]][name].append(column[place])
 
         def end(epoch: int, places: NDArray[np.bool_], outcomes: Sequence[Outcome]) -> None:
             for place in np.flatnonzero(places).tolist():
