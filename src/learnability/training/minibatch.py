@@ -159,22 +159,16 @@ def train(
         group = _Group(model, trained, frozen, stacked, generators, rates, decays)
         store = _on_device(source)
         stores = {name: _on_device(other) for name, other in watched.items()}
-        names = [
-            "epoch",
-            "loss",
-            "error",
-            *(f"{name}_{what}" for name in watched for what in ("loss", "error")),
-            "norm",
-        ]
+        of_watched = [f"{name}_{what}" for name in watched for what in ("loss", "error")]
+        names = ["epoch", "loss", "error", *of_watched, "norm"]
         logs: list[dict[str, list[float]]] = [{name: [] for name in names} for _ in range(count)]
         found: dict[int, MinibatchRun] = {}
 
         def note(epoch: int, seen: NDArray[Any], norms: NDArray[Any], places: NDArray[np.bool_]) -> None:
             columns: dict[str, Any] = {"epoch": [epoch] * len(places), "loss": seen[0], "error": seen[1]}
             for name, other in watched.items():
-                columns[f"{name}_loss"], columns[f"{name}_error"] = group.evaluate(
-                    other, stores[name], children[name]
-                )
+                means = group.evaluate(other, stores[name], children[name])
+                columns[f"{name}_loss"], columns[f"{name}_error"] = means
             columns["norm"] = norms
             for place in np.flatnonzero(places):
                 for name, column in columns.items():
