@@ -51,7 +51,9 @@ class DamagedShardWarning(UserWarning):
     """A stored shard cannot be trusted and will be computed again."""
 
 
-_LIBRARIES = ("numpy", "scipy", "numba", "pandas", "duckdb", "matplotlib", "distributed", "scikit-learn")
+_LIBRARIES = (
+    "numpy", "scipy", "numba", "jax", "jaxlib", "optax", "pandas", "duckdb", "matplotlib", "distributed", "scikit-learn",
+)  # fmt: skip
 
 
 @cache
