@@ -143,8 +143,8 @@ def values_on_cube(
 def best_fits(values: ArrayLike, k: int) -> BestFits:
     """All targets against the span of N functions given by their values on the cube.
 
-    An orthonormal basis of the span comes from a Householder QR with column pivoting, never from an inverse: training
-    points may repeat, and kernels with fast decay are dependent to rounding.
+    An orthonormal basis of the span comes from a Householder QR, and of its triangle another with column pivoting,
+    never from an inverse: training points may repeat, and kernels with fast decay are dependent to rounding.
 
     Parameters
     ----------
@@ -158,8 +158,6 @@ def best_fits(values: ArrayLike, k: int) -> BestFits:
     ValueError
         If the rows are no power of two, k is out of range, or the arrays would not fit into memory.
     """
-    from scipy.linalg import qr
-
     columns = checks.matrix("values", values)
     d = len(columns).bit_length() - 1
     if len(columns) != 2**d:
@@ -173,15 +171,16 @@ def best_fits(values: ArrayLike, k: int) -> BestFits:
         size = np.abs(column).max()
         spectrum = boolean.fourier_spectrum(column / size if size > 0 else column)
         F[:, n] = spectrum / (np.linalg.norm(spectrum) or 1.0)
-    level = _basis(qr, F[masks])
-    Q = _basis(qr, F)
-    q_one, q_set = Q[1 << np.arange(d)], Q[masks]
+    level = _basis(F[masks], slice(None))
+    singles = 1 << np.arange(d)
+    rows = _basis(F, np.concatenate([singles, masks]))
+    q_one, q_set = rows[:d], rows[d:]
     cross = np.take_along_axis(q_set @ q_one.T, members, axis=1)
     return BestFits(
         d,
         k,
         columns.shape[1],
-        Q.shape[1],
+        rows.shape[1],
         level.shape[1],
         members,
         (level**2).sum(axis=1),
@@ -312,8 +311,15 @@ def _fits(d: int, N: int) -> None:
         raise ValueError(f"values must have at most {most} columns for d = {d} to fit into 2 GiB, got {N}")
 
 
-def _basis(qr: Any, F: FloatArray) -> FloatArray:
-    """Orthonormal basis of the columns, without the directions that are rounding."""
-    Q, R, _ = qr(F, mode="economic", pivoting=True, check_finite=False)
-    rank = int((np.abs(np.diag(R)) > ROUNDING * math.sqrt(F.shape[1])).sum())
-    return np.ascontiguousarray(Q[:, :rank])
+def _basis(F: FloatArray, rows: Any) -> FloatArray:
+    """Rows of an orthonormal basis of the columns, without the directions that are rounding.
+
+    The blocked QR of the tall matrix is fast; the pivoted one, which finds the rank, is of its triangle only.
+    """
+    from scipy.linalg import qr
+
+    Q, R = qr(F, mode="economic", check_finite=False)
+    turn, diagonal, _ = qr(R, mode="economic", pivoting=True, check_finite=False)
+    rank = int((np.abs(np.diag(diagonal)) > ROUNDING * math.sqrt(F.shape[1])).sum())
+    basis: FloatArray = Q[rows] @ turn[:, :rank]
+    return basis
