@@ -52,7 +52,8 @@ class DamagedShardWarning(UserWarning):
 
 
 _LIBRARIES = (
-    "numpy", "scipy", "numba", "jax", "jaxlib", "optax", "pandas", "duckdb", "matplotlib", "distributed", "scikit-learn",
+    "numpy", "scipy", "numba", "scikit-learn", "jax", "jaxlib", "optax", "pandas", "duckdb", "matplotlib",
+    "distributed",
 )  # fmt: skip
 
 
