@@ -160,6 +160,22 @@ def test_lemma11s_probability_is_that_of_drawn_neurons():
         assert 0.01 < p < 0.99
 
 
+def test_lemma11s_probability_over_every_w():
+    """n = 6, k = 3: all 729 starts, gradients by enumeration, and a grid of u."""
+    n, k, epsilon, b = 6, 3, 1.0, 1 / 24
+    problem = ParityMixture(n, (0, 1, 2))
+    X, y, p1, p2 = problem.enumerate()
+    S, p = np.sign(X), (p1 + p2) / 2
+    W = np.array(list(itertools.product((-1, 0, 1), repeat=n)), dtype=float)
+    slope = relu6_slope(S @ W.T / math.sqrt(n) + b) * (p * y)[:, None]
+    kappa = (slope.T @ S) @ S.T / n + slope.sum(axis=0)[:, None]  # (w, x)
+    grid = (2 * (np.arange(1000) + 0.5) / 1000 - 1) * n / k
+    for r, e, probability in parity_features.lemma11_probabilities(n, k, (epsilon,)):
+        psi = feature(r, S[:, :3].sum(axis=1))
+        within = [(np.abs(8 * k * r * relu6(u * kappa + b) - psi).max(axis=1) <= 2 * e).mean() for u in grid]
+        assert np.mean(within) == pytest.approx(probability, abs=2e-3)
+
+
 def test_kinds_of_neurons_have_the_law_of_w():
     kinds = parity_features._kinds(40, 5)
     assert kinds.probability.sum() == pytest.approx(1, abs=1e-7)
@@ -239,6 +255,34 @@ def test_correlations_that_do_not_shrink_with_n_are_caught(monkeypatch):
     assert verdicts(five)["parity/lemma5-moment[bias]"] is Verdict.VIOLATED
     assert verdicts(five)["parity/lemma5[bias,drawn]"] is Verdict.HOLDS
     assert verdicts(six)["parity/lemma6[any n,every C]"] is Verdict.VIOLATED
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_lemma6_is_about_the_coordinates_and_the_bias(monkeypatch, odd):
+    monkeypatch.setattr(parity_first_step, "signed_expectation", lambda f, l, m: 0.1 * (l % 2 == odd))
+    parity_first_step._law.cache_clear()
+    found = verdicts(parity_first_step.lemma6("smoke"))
+    parity_first_step._law.cache_clear()
+    assert found["parity/lemma6[any n,every C]"] is Verdict.VIOLATED
+
+
+def test_the_width_that_suffices_has_no_failures_beyond(monkeypatch):
+    monkeypatch.setattr(parity_features, "_separable", lambda rng, n, k, q: q not in (2, 8))
+    monkeypatch.setattr(parity_features, "_separators", lambda scale: [])
+    found = {g.id: g for g in parity_features.lemma12("smoke")}
+    assert found["parity/lemma12-width[n=101,k=3,delta=0.1]"].measured == 16
+    assert found["parity/lemma12-width[n=201,k=5,delta=0.1]"].measured == 16
+    monkeypatch.setattr(parity_features, "_separable", lambda rng, n, k, q: False)
+    assert parity_features.lemma12("smoke")[-1].verdict is Verdict.NOT_MEASURED
+
+
+def test_each_separators_margin_counts(monkeypatch):
+    real = parity_features.separator.sparse_separator
+    monkeypatch.setattr(parity_features.separator, "sparse_separator", lambda V, y: 0.9 * real(V, y))
+    found = verdicts(parity_features._separators("smoke"))
+    assert found["parity/lemma12-margin[k=3]"] is found["parity/lemma12-margin[k=5]"] is Verdict.VIOLATED
+    monkeypatch.setattr(parity_features.separator, "sparse_separator", lambda V, y: None)
+    assert verdicts(parity_features._separators("smoke"))["parity/lemma12-margin[k=3]"] is Verdict.VIOLATED
 
 
 def test_dependence_beyond_lemma8_is_caught(monkeypatch):

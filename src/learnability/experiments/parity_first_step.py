@@ -157,7 +157,7 @@ def figure(table: pd.DataFrame) -> Figure:
     fig, axes = plotting.panels(2, 3, width=3.6, height=3.1)
     seed = table["seed"].min()
     for ax, start, title in zip(
-        axes, ("safe exact", "printed sampled"), ("(a) safe start, exact", "(b) printed start")
+        axes, ("safe exact", "printed sampled"), ("(a) safe start, exact", "(b) printed start, estimated")
     ):
         _weights(ax, _shown(table, start, seed), title)
     axes[1].sharey(axes[0])
@@ -341,8 +341,8 @@ def _accuracy_claims(rows: pd.DataFrame) -> list[Guarantee]:
             _claim(f"estimate-slope[n={n},k={k}]", "Section 5.1", -0.5, slope, "equal",
                    "exponent of the estimate's error over the number of examples", Kind.TREND, tolerance=0.1),
             _claim(f"estimate-agrees[n={n},k={k}]", "Section 5.1", 1.0, float(most["standardised"].mean()), "equal",
-                   f"root mean square over all weights of the estimate at m = {most['m'].iloc[0]} less the exact "
-                   "gradient, in standard errors", tolerance=0.1),
+                   f"root mean square over all weights of the estimate at m = {int(most['m'].iloc[0])} less the "
+                   "exact gradient, in standard errors", tolerance=0.1),
         ]  # fmt: skip
     return found
 

@@ -203,9 +203,8 @@ def lemma11_probabilities(n: int, k: int, epsilons: tuple[float, ...]) -> Iterat
         for epsilon in epsilons:
             if epsilon > k * r:
                 continue
-            least, most = b * (psi - 2 * epsilon) / r, b * (psi + 2 * epsilon) / r
-            low = np.where(least > 0, least - b, -np.inf)  # relu6 is never below 0
-            high = np.where(most < 6, most - b, np.inf)
+            least, high = b * (psi - 2 * epsilon) / r, b * (psi + 2 * epsilon) / r - b
+            low = np.where(least > 0, least - b, -np.inf)  # relu6 is never below 0; its cap is far above high
             with np.errstate(divide="ignore", invalid="ignore"):
                 first, second = low / kappa, high / kappa
             flat = kappa == 0
