@@ -1,0 +1,174 @@
+"""What ``parity/separation`` claims: the network learns, no linear method gets past Theorem 2, and what that costs.
+
+Means over seeds are judged by the 95 % confidence limit that speaks against the claim.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from learnability.experiments.curves import half_width, pick
+from learnability.experiments.opponents import TEST, majority_error
+from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory.aggregate import tightest
+from learnability.theory.parity_linear import FORMS, PAPER, features_needed, theorem2
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["PAPER", "claims"]
+
+LEARNT = 0.05
+"""An error on D_A^(1) up to this counts as learnt."""
+REACH = 0.5
+"""Hinge loss on D_A^(1) for which N B^2 is measured."""
+ROOM = 0.03
+"""A linear method is no better than the majority of A or chance if its error is not below by more than this."""
+
+
+def claims(table: pd.DataFrame) -> list[Guarantee]:
+    """Of errors, of hinge losses against the bound, and of how N B^2 grows."""
+    errors = pick(table, panel="error")
+    ends = errors[errors["features"] == errors.groupby(["k", "method"])["features"].transform("max")]
+    found = []
+    for k in sorted(ends["k"].unique()):
+        of_k = pick(ends, k=k)
+        net = pick(of_k, method="network").set_index("seed")["error_1"]
+        linear = {str(m): rows.set_index("seed")["error_1"] for m, rows in of_k.groupby("method") if m != "network"}
+        if k == 1:
+            found += [_easy(net, linear)]
+            continue
+        found += [_learns(int(k), pick(of_k, method="network")), _hard(int(k), linear), _gap(int(k), net, linear)]
+    found += [_other_half(ends)]
+    found += _bounds(pick(table, panel="norm"))
+    found += _growth(pick(table, panel="needed"))
+    return found
+
+
+def _claim(
+    id: str, where: str, bound: float, measured: float | None, direction: str, note: str, **more: Any
+) -> Guarantee:
+    return Guarantee(
+        f"parity/separation-{id}", f"{PAPER}, {where}", more.pop("kind", Kind.THRESHOLD), bound, measured,
+        direction=direction, note=note, **more,
+    )  # fmt: skip
+
+
+def _about(values: Any) -> tuple[float, float, str]:
+    """Mean, half-width of its interval (infinite with one seed), and both as text."""
+    mean, half = float(np.mean(values)), half_width(values)
+    half = half if half >= 0 else math.inf
+    return mean, half, f"mean {mean:.4f} +- {half:.4f} (95 % over {len(values)} seeds)"
+
+
+def _easy(net: pd.Series, linear: dict[str, pd.Series]) -> Guarantee:
+    """That k = 1 is a linear problem."""
+    means = {"network": float(net.mean()), **{m: float(e.mean()) for m, e in linear.items()}}
+    text = ", ".join(f"{m} {e:.4f}" for m, e in means.items())
+    return _claim(
+        "easy[k=1]", "Section 6", LEARNT, max(means.values()), "at_most", f"largest mean error on D_A^(1): {text}"
+    )
+
+
+def _learns(k: int, rows: pd.DataFrame) -> Guarantee:
+    """The network's error on the hard half, at its largest width."""
+    mean, half, text = _about(rows["error_1"])
+    n, width = int(rows["n"].iloc[0]), int(rows["features"].iloc[0])
+    note = f"error on D_A^(1), n = {n}, 2q = {width}: {text}; not with the theorem's step"
+    decided = mean + half <= LEARNT or mean - half > LEARNT
+    measured = (mean + half if mean + half <= LEARNT else mean) if decided else None
+    note += "" if decided else ": too wide to tell"
+    return _claim(f"learns[k={k}]", "Theorem 3 (trend)", LEARNT, measured, "at_most", note)
+
+
+def _hard(k: int, linear: dict[str, pd.Series]) -> Guarantee:
+    """No linear method is better on the hard half than chance, or than the majority of A where that is better."""
+    floor = min(0.5, majority_error(k)) - ROOM
+    text = ", ".join(f"{m} {e.mean():.3f}" for m, e in linear.items())
+    return _claim(
+        f"linear-fails[k={k}]", "Theorem 2 (of errors it says nothing)", floor,
+        min(float(e.mean()) for e in linear.values()), "at_least",
+        f"least mean error on D_A^(1): {text}; the majority of A has {majority_error(k):.4f}",
+    )  # fmt: skip
+
+
+def _gap(k: int, net: pd.Series, linear: dict[str, pd.Series]) -> Guarantee:
+    """The network is better than the best linear method, paired by seed."""
+    best = min(linear, key=lambda m: float(linear[m].mean()))
+    mean, half, text = _about(linear[best] - net)
+    return _claim(
+        f"gap[k={k}]", "Theorems 2 and 3", 0.0, mean - half if math.isfinite(half) else None, "at_least",
+        f"lower limit of the error of {best}, the best linear method, less the network's: {text}", kind=Kind.TREND,
+    )  # fmt: skip
+
+
+def _other_half(ends: pd.DataFrame) -> Guarantee:
+    """All methods learn D_A^(2), so that D_A is never worse than half learnt."""
+    means = ends.groupby(["k", "method"])["error_2"].mean()
+    k, method = max(means.index, key=lambda cell: float(means[cell]))
+    return _claim(
+        "other-half", "Section 4", LEARNT, float(means.max()), "at_most",
+        f"largest mean error on D_A^(2), by {method} at k = {k}: why errors are compared on D_A^(1)",
+    )  # fmt: skip
+
+
+def _bounds(rows: pd.DataFrame) -> list[Guarantee]:
+    """Each form on the mean loss of each cell, attained by some w, hence above the best; three standard errors."""
+    cases: dict[str, list[Guarantee]] = {form: [] for form in FORMS}
+    keys = ["k", "n", "method", "features", "norm"]
+    for k, n, method, N, B in rows[keys].drop_duplicates().itertuples(index=False):
+        losses = pick(rows, k=k, n=n, method=method, features=N, norm=B)["loss"]
+        spread = float(losses.std(ddof=1)) / math.sqrt(len(losses)) if len(losses) > 1 else 1 / math.sqrt(TEST)
+        made = theorem2(
+            N=int(N), B=float(B), n=int(n), k=int(k), measured=float(losses.mean()), tolerance=3 * spread,
+            case=str(method),
+        )  # fmt: skip
+        for form, one in zip(FORMS, made, strict=True):
+            cases[form].append(one)
+    found = []
+    for form, all_cases in cases.items():
+        telling = [case for case in all_cases if case.bound is not None and case.bound > 0]
+        if telling:
+            note = (
+                f"mean loss attained; {len(all_cases) - len(telling)} vacuous cases left out; three standard errors"
+            )
+            found.append(tightest(f"parity/separation-theorem2[{form}]", telling, note))
+    return found
+
+
+def _growth(rows: pd.DataFrame) -> list[Guarantee]:
+    """N B^2 that reaches the loss: never below the bound, which parities attain, and growing faster elsewhere."""
+    found = []
+    where = "Theorem 2 (direct form: this project)"
+    for method in sorted(rows["method"].unique()):
+        all_rows = pick(rows, method=method)
+        reached = all_rows[all_rows["loss_1"] <= REACH + 1e-9]
+        need = reached["features"] * reached["norm"] ** 2
+        cells = zip(reached["n"], reached["k"], strict=True)
+        bound = np.array([(1 - REACH) ** 2 * math.comb(int(n), int(k)) for n, k in cells])
+        ratio = (need / bound).groupby(reached["k"]).mean()
+        text = f"N B^2 for hinge loss {REACH:g} on D_A^(1) over that of the bound, n = {rows['n'].iloc[0]}"
+        text += f"; reached by {len(reached)} of {len(all_rows)}"
+        if method == "parities":
+            note = f"{text}; largest; all parities attain the bound, but for the bisection"
+            found.append(_claim("needed[parities]", where, 1.05, float(ratio.max()), "at_most", note))
+            continue
+        each = ", ".join(f"k={k}: {value:.3g}" for k, value in ratio.items())
+        found.append(_claim(f"needed[{method}]", where, 1.0, float(ratio.min()), "at_least", f"{text}; {each}"))
+        if reached["k"].nunique() > 1:
+            slopes = [float(np.polyfit(reached["k"], np.log(values), 1)[0]) for values in (need, bound)]
+            note = f"slope of log(N B^2) in k, against that of the bound at n = {rows['n'].iloc[0]}"
+            found.append(_claim(f"growth[{method}]", where, slopes[1], slopes[0], "at_least", note, kind=Kind.TREND))
+    ks = (3, 5, 7, 9)
+    least = [math.log(float(features_needed(loss=0.25, B=1, n=16 * k, k=k))) for k in ks]
+    found.append(
+        _claim(
+            "exponential", "Theorem 2 (k <= n/16)", math.log(16), float(min(np.diff(least) / 2)), "at_least",
+            "least growth of log N per unit of k, in what the direct form needs for loss 1/4 on D_A, B = 1, n = 16 k",
+            kind=Kind.TREND, hypotheses=(Hypothesis("k <= n/16", True, "n = 16 k"),),
+        )
+    )  # fmt: skip
+    return found
