@@ -154,6 +154,7 @@ def test_values_recomputed_by_the_public_functions():
     ("change", "message"),
     [
         ({"norm": -1.0}, "norm must be >= 0"),
+        ({"norm": 1e101}, "norm times the largest feature must be <= 1e\\+100"),
         ({"tolerance": 0.0}, "tolerance must be > 0"),
         ({"y": [1.0, 0.0]}, "y must hold labels"),
         ({"p": [0.5, -0.5]}, "p must be >= 0"),

@@ -4,8 +4,8 @@ The paper proves it and shows it on strips of digits (``parity/fig1``); here it 
 theorems, with n = 16 k, so that Theorem 2's hypothesis k <= n/16 holds.
 
 - The network starts from the safe form (:mod:`learnability.networks.parity`) and takes the theorem's exact first
-  step. After it both layers are trained by plain gradient descent on 1,024 fresh examples a step, without regulariser,
-  and **not** with the theorem's step k^2 / (T sqrt q), all T of which come to k^2 / sqrt q and leave a network of this
+  step. After it both layers are trained by gradient descent on 1,024 fresh examples a step, without regulariser, and
+  **not** with the theorem's step k^2 / (T sqrt q), all T of which come to k^2 / sqrt q and leave a network of this
   size at loss 1: the step falls linearly from 0.3 to 0. With a constant 0.3 the network of k = 3 ends the same; those
   of k = 5 and 7 jump between errors of 0.1 and 0.6 to the end.
 - The linear methods (:mod:`learnability.experiments.opponents`) see fresh examples too, and choose their scale and
@@ -133,7 +133,8 @@ def _needed(seed: int, n: int, k: int, family: str, most: int) -> Row:
         best = best_hinge(values, points.y, points.p1, norm=B, tolerance=1e-3)
         return best.value, best.w
 
-    low = (1 - REACH) / max(float(np.linalg.norm(values.T @ (points.y * points.p1))), 1e-300)  # none less can do
+    correlation = float(np.linalg.norm(values.T @ (points.y * points.p1)))
+    low = min((1 - REACH) / max(correlation, 1e-300), LARGEST_NORM)  # a smaller norm cannot do
     high = low
     found, w = loss(high)
     while found > REACH and high < LARGEST_NORM:

@@ -31,6 +31,8 @@ __all__ = ["BestHinge", "best_hinge", "hinge_loss", "hinge_lower"]
 
 STEPS = 100
 """Most steps; a problem takes about 20."""
+LARGEST = 1e100
+"""What may be squared."""
 NEGLIGIBLE = 1e-30
 """Points of smaller weights are kept from the solver, not from the value and the bound it is judged by."""
 ROWS = 8192
@@ -134,7 +136,8 @@ def best_hinge(
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite or out of its range, or a label is not -1 or +1.
+        If shapes disagree, a value is not finite or out of its range, a label is not -1 or +1, or the norm times the
+        largest feature is above 1e100.
     """
     features = checks.matrix("features", features)
     p = np.full(len(features), 1.0 / len(features)) if p is None else p
@@ -143,6 +146,8 @@ def best_hinge(
     total = float(p.sum())
     if not total > 0:
         raise ValueError("p must have a positive sum, got 0")
+    if norm * float(np.abs(features).max()) > LARGEST:
+        raise ValueError(f"norm times the largest feature must be <= {LARGEST:g}, got norm = {norm:g}")
     if norm == 0 or not features.any():
         return BestHinge(total, total, np.zeros(features.shape[1]), p.copy(), norm, 0)
     kept = np.flatnonzero(p > NEGLIGIBLE * total)

@@ -1,0 +1,166 @@
+"""``parity/separation``: a smoke run, its pieces, and claims that can fail."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import learnability
+from learnability.experiments import discover, opponents
+from learnability.experiments.parity_separation import _needed, _numbers
+from learnability.kernels.features import Parities
+from learnability.problems.boolean import signs
+from learnability.theory import Verdict
+
+ID = "parity/separation"
+
+
+@cache
+def smoke():
+    return learnability.run(ID, scale="smoke")
+
+
+def verdicts(table):
+    return {g.id.removeprefix(f"{ID}-"): g.verdict for g in discover()[ID].claims(table)}
+
+
+class TestSmoke:
+    def test_every_task_gave_finite_rows(self):
+        result, cells = smoke(), discover()[ID].settings["smoke"]
+        assert result.failures == []
+        assert result.tasks["run"] == 2 * len(cells)
+        assert result.table.groupby([*cells[0], "seed"]).ngroups == 2 * len(cells)
+        assert np.isfinite(result.table.select_dtypes("number").to_numpy(float)).all()
+        for name in ("loss", "error"):
+            both = result.table[f"{name}_1"] + result.table[f"{name}_2"]
+            np.testing.assert_allclose(result.table[name], both / 2, rtol=1e-12)
+
+    def test_the_figure(self):
+        figure = smoke().figure
+        assert isinstance(figure, Figure)
+        figure.canvas.draw()
+        assert len(figure.axes) == 4
+        assert all(ax.get_xlabel() and ax.get_ylabel() and ax.lines for ax in figure.axes)
+
+    def test_guarantees(self):
+        found = smoke().guarantees
+        ids = [g.id for g in found]
+        assert len(ids) == len(set(ids))
+        assert all(i.startswith("parity/") for i in ids)
+        json.dumps([g.to_json() for g in found], allow_nan=False)
+        assert Verdict.VIOLATED not in {g.verdict for g in found}
+        assert Verdict.HOLDS in {g.verdict for g in found}
+
+    def test_a_task_gives_the_same_rows_twice(self):
+        experiment = discover()[ID]
+        for panel in ("norm", "needed"):
+            setting = next(s for s in experiment.settings["smoke"] if s["panel"] == panel and s["method"] == "relu")
+            once, again = (experiment.run(setting, 1) for _ in range(2))
+            assert once == again != []
+            assert all(type(value) in (bool, int, float, str) for row in once for value in row.values())
+
+    def test_settings_have_the_hypothesis_of_the_theorem(self):
+        for cells in discover()[ID].settings.values():
+            assert all(s["n"] == 16 * s["k"] for s in cells if s["panel"] != "needed")
+            assert {s["method"] for s in cells} == {"network", *opponents.FAMILIES, *opponents.KERNELS, "parities"}
+
+
+class TestClaims:
+    def test_a_network_that_does_not_learn(self):
+        table = smoke().table.copy()
+        table.loc[(table["method"] == "network") & (table["k"] == 3), ["error_1"]] = 0.6
+        found = verdicts(table)
+        assert found["learns[k=3]"] is Verdict.VIOLATED
+        assert found["gap[k=3]"] is Verdict.VIOLATED
+
+    def test_a_network_that_does(self):
+        table = smoke().table.copy()
+        table.loc[(table["method"] == "network") & (table["k"] == 3), ["error_1"]] = 0.01
+        found = verdicts(table)
+        assert found["learns[k=3]"] is Verdict.HOLDS
+        assert found["gap[k=3]"] is Verdict.HOLDS
+        assert found["linear-fails[k=3]"] is Verdict.HOLDS
+
+    def test_a_linear_method_that_learns(self):
+        table = smoke().table.copy()
+        table.loc[(table["method"] == "rbf") & (table["k"] == 3), ["error_1"]] = 0.2
+        assert verdicts(table)["linear-fails[k=3]"] is Verdict.VIOLATED
+
+    def test_a_loss_below_the_bound(self):
+        table = smoke().table.copy()
+        table.loc[(table["panel"] == "norm") & (table["norm"] == 1), ["loss"]] = 0.05
+        found = verdicts(table)
+        assert {found[f"theorem2[{form}]"] for form in ("corrected", "sharper", "direct")} == {Verdict.VIOLATED}
+
+    def test_a_norm_below_what_is_needed(self):
+        table = smoke().table.copy()
+        table.loc[(table["panel"] == "needed"), ["norm"]] *= 0.2
+        found = verdicts(table)
+        assert found["needed[relu]"] is Verdict.VIOLATED
+        table.loc[(table["panel"] == "needed"), ["norm"]] *= 10
+        assert verdicts(table)["needed[parities]"] is Verdict.VIOLATED
+
+    def test_the_other_half_unlearnt(self):
+        table = smoke().table.copy()
+        table.loc[(table["panel"] == "error") & (table["method"] == "bits"), ["error_2"]] = 0.3
+        assert verdicts(table)["other-half"] is Verdict.VIOLATED
+
+
+class TestPieces:
+    def test_the_majority_has_its_error(self):
+        for k in (1, 3, 5, 7, 9):
+            S = signs(k)
+            wrong = np.sign(S.sum(axis=1)) != S.prod(axis=1)
+            assert opponents.majority_error(k) == pytest.approx(wrong.mean(), abs=1e-15)
+
+    def test_scores_of_the_majority_and_of_nothing(self):
+        problem = opponents.mixture(0, 20, 3)
+        A = list(problem.support)
+        found = opponents.scores(lambda X: np.sign(X[:, A].sum(axis=1)), problem, 0)
+        assert found["error_1"] == pytest.approx(0.75, abs=0.02)
+        assert found["error_2"] == found["loss_2"] == 0
+        assert found["loss_1"] == pytest.approx(1.5, abs=0.04)
+        nothing = opponents.scores(lambda X: np.zeros(len(X)), problem, 0)
+        assert (nothing["loss"], nothing["error"]) == (1, 1)
+
+    def test_the_parities_of_degree_k_would_learn(self, monkeypatch):
+        every = Parities(6, tuple(itertools.combinations(range(6), 3)))
+        monkeypatch.setattr(opponents, "features", lambda *_, **__: every)
+        problem = opponents.mixture(1, 6, 3)
+        ((N, found),) = opponents.on_features(problem, 1, "relu", [20], 2000)
+        assert (N, found["error"]) == (20, 0)
+        for _, B, by_norm in opponents.by_norm(problem, 1, "relu", [20], [0.5, 2.0], 2000):
+            assert by_norm["loss"] == pytest.approx(max(0.0, 1 - B), abs=0.03)
+
+    def test_bits_learn_one_of_them(self):
+        problem = opponents.mixture(2, 12, 1)
+        ((N, found),) = opponents.on_features(problem, 2, "bits", [4], 1000)
+        assert (N, found["error"]) == (12, 0)
+
+    @pytest.mark.parametrize("family", opponents.KERNELS)
+    def test_kernel_machines_learn_what_is_easy(self, family):
+        assert opponents.with_kernel(opponents.mixture(3, 8, 1), 3, family, 300)["error"] <= 0.01
+        assert opponents.with_kernel(opponents.mixture(3, 5, 3), 3, family, 300)["error"] <= 0.01
+
+    def test_more_features_begin_with_the_fewer(self):
+        few, many = (opponents.features(0, "cosine", 5, N, scale=2.0) for N in (3, 7))
+        np.testing.assert_array_equal(few.W, many.W[:3])
+
+    def test_parities_need_what_the_bound_says(self):
+        row = _needed(0, 6, 3, "parities", 20)
+        assert row["features"] * row["norm"] ** 2 == pytest.approx(math.comb(6, 3) / 4, rel=0.03)
+        assert row["loss_1"] <= 0.5
+
+    def test_a_loss_out_of_reach_is_left_above(self):
+        row = _needed(0, 6, 3, "bits", 6)
+        assert row["loss_1"] > 0.5
+
+    def test_numbers_of_features(self):
+        assert _numbers(1024) == [16, 64, 256, 1024]
+        assert _numbers(16) == [16]
