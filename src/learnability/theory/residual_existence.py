@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,7 +80,7 @@ def expectation(h: Callable[[FloatArray], FloatArray], x1: float, *, nodes: int 
 
     x1 = checks.real("x1", x1, at_least=-1.0, at_most=1.0)
     slope = x1 / math.sqrt((1 - x1) * (1 + x1)) if abs(x1) < 1 else math.copysign(1e300, x1)
-    t, weight = np.polynomial.legendre.leggauss(checks.integer("nodes", nodes, at_least=2))
+    t, weight = _legendre(checks.integer("nodes", nodes, at_least=2))
     # Where the slope is steep the gate moves within 1 / slope of 0: squared nodes crowd there.
     u = (t + 1) / 2
     z, weight = 25 * u**3, weight * 37.5 * u**2
@@ -202,6 +203,13 @@ def fitted(W0: ArrayLike, a: ArrayLike, W: ArrayLike, X: ArrayLike) -> FloatArra
     lifted = np.hstack([checks.matrix("X", X, columns=W0.shape[1] - 1), np.ones((len(np.asarray(X)), 1))])
     active = (lifted @ W0.T >= 0) * (lifted @ checks.matrix("W", W, columns=W0.shape[1]).T)
     return np.asarray(active @ checks.matrix("a", a, columns=len(W0)).T)
+
+
+@lru_cache(maxsize=4)
+def _legendre(nodes: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of Gauss-Legendre, which cost an eigenvalue problem."""
+    t, weight = np.polynomial.legendre.leggauss(nodes)
+    return t, weight
 
 
 def _hermite_series(phi: Taylor) -> FloatArray:
