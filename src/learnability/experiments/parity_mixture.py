@@ -1,8 +1,8 @@
 """The share of D^(2) from none to nearly all: where gradient descent stops learning the parity (beyond the paper).
 
 Comment 1 of the paper: under the uniform distribution alone parities are hard for gradient methods, hence the
-mixture. How much of D^(2) is needed? The network of Section 2 (n = 100, k = 3, 256 units; n = 30 beside it) is trained
-on mixtures of every share, from three starts:
+mixture. How much of D^(2) is needed? The network of Section 2 (n = 100, k = 3, 256 units; n = 30 beside it) is
+trained on mixtures of every share, from three starts:
 
 - *theorem*: eta = 1 in the first step, whose signal on the coordinates of A is the share times a constant;
 - *longer*: the first step of the hidden layer 1 / (2 share) times as long (ours), so that good neurons come out of it
@@ -221,8 +221,10 @@ def _harder(table: pd.DataFrame, sizes: list[int]) -> Guarantee:
 def _longer(table: pd.DataFrame) -> list[Guarantee]:
     """Where the theorem's first step fails although D^(2) is there: the longer one, exact and estimated."""
     last = {start: ends(pick(table, start=start), "share") for start in _STARTS}
-    errors: dict[str, dict[float, float]] = {
-        start: one.groupby("share")["error_1"].mean().to_dict() for start, one in last.items() if len(one)
+    errors: dict[str, dict[Any, float]] = {
+        start: {x: float(rows["error_1"].mean()) for x, rows in one.groupby("share")}
+        for start, one in last.items()
+        if len(one)
     }
     failed = [share for share, error in errors["theorem"].items() if share > 0 and error > 0.25]
     n = int(table["n"].iloc[0])
