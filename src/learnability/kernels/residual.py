@@ -10,7 +10,8 @@ The bottleneck has k units and is **not self-averaging**: o tends to a Gaussian 
 sigma_w^2 Sigma(x, z) with :math:`\Sigma = \frac12 |\tilde x| |\tilde z| \kappa_1(\rho)`, and whatever involves o~ is
 deterministic only given o (:func:`given_bottleneck`) or as sigma_w -> 0. Section 8.1 has sigma_w^2 = 1 / m, so there
 the limits exist (:func:`limit`): those of the two-layer network plus constants. They are approached slowly: at
-m = 200, k = 15, d = 30, |o|^2 is about 1.16. :func:`average` is the mean over initialisations to order 1 / m.
+m = 200, k = 15, d = 30, |o|^2 is about 1.16; and the part of V only like m^(-1/2), since kappa_0 has a root at 1,
+where rho_o tends. :func:`average` is the mean over initialisations.
 
 Terms with B = A diag(V o~ >= 0) V (its first k columns), through which A and W act a second time: given (A, W) its
 mean is :math:`\sigma_v (\sum_j A_{rj}) o_s / (\sqrt{2 \pi m} |\tilde o|)`, over A of the diagonal
@@ -73,10 +74,12 @@ def limit(X: ArrayLike, Z: ArrayLike) -> Parts:
 def average(
     X: ArrayLike, Z: ArrayLike, *, m: int, k: int, sigma_w: float | None = None, sigma_v: float = 1.0
 ) -> Parts:
-    """Mean over initialisations at width m, to order 1 / m where sigma_w is of order m^(-1/2).
+    """Mean over initialisations at width m, where sigma_w is of order m^(-1/2).
 
-    :func:`given_bottleneck` at the mean of <o~, o~'>, which is 1 + k sigma_w^2 Sigma. With sigma_w fixed that stays
-    random, and the mean of a function is not the function of the mean: use :func:`given_bottleneck` there.
+    :func:`given_bottleneck` at the mean of <o~, o~'>, which is 1 + k sigma_w^2 Sigma: right to order 1 / m, but for
+    the root in kappa_0(rho_o) (the mean of |o - o'| is about 1 - 1/(4k) of its root mean square). With sigma_w fixed
+    o stays random at any width, and the mean of a function is not the function of the mean: use
+    :func:`given_bottleneck` there.
 
     Parameters
     ----------
