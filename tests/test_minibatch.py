@@ -173,24 +173,27 @@ def test_one_stacked_start_is_a_start():
     close(stacked.params, plain.params, 0)
 
 
-def test_runs_that_diverge_end_and_the_others_go_on():
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("rates", [[0.05, 1e150, 1e200, 0.1, 1e180], [1e190, 0.1, 1e200]])
+def test_runs_that_diverge_end_and_the_others_go_on(rates, stacked):
     start, X, y = case()
-    rates = [0.05, 1e150, 1e200, 0.1, 1e180]
-    seeds = range(5)
+    seeds = range(len(rates))
+    starts = [case(seed)[0] if stacked else start for seed in seeds]
+    options = {"loss": "squared", "rule": Sgd(), "epochs": 6, "trainable": ("u", "c") if stacked else None}
     together = run(
-        start, X, y, loss="squared", rule=Sgd(), learning_rate=np.array(rates) / 10, epochs=6,
-        rng=[np.random.default_rng(seed) for seed in seeds],
+        Hidden(*(np.stack(parts) for parts in zip(*starts, strict=True))) if stacked else start, X, y,
+        stacked=stacked, learning_rate=np.array(rates) / 10, rng=[np.random.default_rng(seed) for seed in seeds],
+        **options,
     )  # fmt: skip
-    assert [one.outcome for one in together] == [
-        Outcome.BUDGET_REACHED, Outcome.DIVERGED, Outcome.DIVERGED, Outcome.BUDGET_REACHED, Outcome.DIVERGED
-    ]  # fmt: skip
     for one, rate, seed in zip(together, rates, seeds, strict=True):
-        if one.outcome == Outcome.DIVERGED:
+        assert one.learning_rate == rate / 10
+        if rate > 1:
+            assert one.outcome == Outcome.DIVERGED
             assert one.epochs == 1
             assert list(one.columns["epoch"]) == [0]
         else:
-            options = {"loss": "squared", "rule": Sgd(), "learning_rate": rate / 10, "epochs": 6}
-            (alone,) = run(start, X, y, rng=np.random.default_rng(seed), **options)
+            assert one.outcome == Outcome.BUDGET_REACHED
+            (alone,) = run(starts[seed], X, y, learning_rate=rate / 10, rng=np.random.default_rng(seed), **options)
             close(one.params, alone.params)
             np.testing.assert_allclose(one.columns["loss"], alone.columns["loss"], rtol=1e-9)
         assert all(np.isfinite(column[1:]).all() for column in one.columns.values())
