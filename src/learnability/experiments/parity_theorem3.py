@@ -113,14 +113,7 @@ def _losses(ax: Axes, table: pd.DataFrame) -> None:
     """Least loss on D_A along runs, the level that a linear method reaches, and the bound."""
     for eta in (USUAL, THEOREM):
         rows = _axis(table, "q", eta)
-        least = ends(rows, "q").copy()
-        least["loss"] = (
-            rows[rows["step"] >= 1]
-            .groupby(["q", "seed"])["loss"]
-            .min()
-            .loc[list(zip(least["q"], least["seed"], strict=True))]
-            .to_numpy()
-        )
+        least = rows[rows["step"] >= 1].groupby(["q", "seed"])["loss"].min().reset_index()
         plotting.band(ax, least, "q", "loss", marker="o", markersize=4, color=_SHADES[eta], label=_NAMES[eta])
     base = _base(table).iloc[0]
     grid = np.geomspace(rows["q"].min(), rows["q"].max(), 30)
