@@ -99,7 +99,8 @@ def exact_signed_law(l, m):
 
 
 @pytest.mark.parametrize(
-    ("l", "m"), [(0, 0), (0, 7), (3, 0), (1, 1), (4, 9), (9, 4), (5, 5), (7, 60), (30, 40), (8, 500)]
+    ("l", "m"),
+    [(0, 0), (0, 7), (3, 0), (1, 1), (4, 9), (9, 4), (5, 5), (7, 60), (30, 40), (8, 500), (200, 10), (300, 0)],
 )
 def test_signed_law_against_integers(l, m):
     exact = np.array([float(w) for w in exact_signed_law(l, m)])

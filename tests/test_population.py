@@ -219,6 +219,17 @@ def test_weights_are_taken_in_any_type_and_per_unit_biases():
     assert reference.dense(W, np.float32).dtype == np.float32
 
 
+def test_units_that_see_the_parity_alone_in_a_large_dimension():
+    """Weights within a large A only, and thresholds far beyond every sum of them."""
+    problem = ParityMixture(100_000, tuple(range(301)))
+    W = np.zeros((2, problem.n), dtype=np.int8)
+    W[:, :301] = 1
+    low, high = correlation(W, -400.0, problem), correlation(W, 400.0, problem)
+    for part in (*low[:4], *high[:3]):
+        assert not part.any()
+    np.testing.assert_allclose(high.output, 0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("n", "k"), [(200, 3), (1000, 3), (1001, 5), (2500, 7)])
 def test_good_units_follow_the_parity_alone(n, k):
     """Lemma 7 exactly, alpha in [1/4, 1] as in Lemma 9, and Lemma 14."""
@@ -435,6 +446,18 @@ def test_samples_are_fresh_and_recording_changes_nothing():
     assert errors[0] != errors[1]
 
 
+def test_held_out_samples_judge_each_part():
+    problem = ParityMixture(12, (0, 5, 6), 0.3)
+    start = initial(np.random.default_rng(4), 12, 3, 30)
+    exact, estimate = (
+        population.train(start, problem, steps=30, eta=0.3, rng=np.random.default_rng(1), evaluate=source).rows()[-1]
+        for source in ("enumerate", 20_000)
+    )
+    assert abs(exact["loss_1"] - exact["loss_2"]) > 0.5
+    for name in ("loss", "loss_1", "loss_2", "error_1", "error_2"):
+        assert estimate[name] == pytest.approx(exact[name], abs=0.03), name
+
+
 def test_an_estimated_first_step_tends_to_the_exact_one():
     problem = ParityMixture(12, (0, 5, 6))
     for form in ("safe", "printed"):
@@ -543,6 +566,8 @@ LARGE_START = initial(np.random.default_rng(0), 21, 3, 4)
         (lambda: correlation(np.zeros((2, 9)), 0.1, PROBLEM).dense(np.zeros((3, 9))), r"the \(2, n\) start weights"),
         (lambda: first_step(initial(np.random.default_rng(0), 9, 3, 4, "printed"), PROBLEM), "safe start"),
         (lambda: first_step(START._replace(u=np.arange(8.0)), PROBLEM), "safe start"),
+        (lambda: first_step(START._replace(b=np.repeat([0.1, 0.2], 4)), PROBLEM), "safe start"),
+        (lambda: first_step(START._replace(W=np.concatenate([START.W[:4], START.W[3::-1]])), PROBLEM), "safe start"),
         (lambda: first_step(ParityNet(START.W[:3], START.b[:3], START.u[:3]), PROBLEM), "safe start"),
         (lambda: first_step(START._replace(W=START.W[:4]), PROBLEM), r"params.W must have shape \(8, n\)"),
         (lambda: population.gradient(START._replace(b=START.b[1:]), PROBLEM), "params.b must have length 8"),

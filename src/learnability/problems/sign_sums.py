@@ -76,8 +76,7 @@ def krawtchouk(l: int, M: ArrayLike, i: ArrayLike) -> FloatArray:
 
     It is E[t_1 ... t_l] given that i of M exchangeable signs are negative, a polynomial in i of degree l
     (Krawtchouk's, divided by C(M, l)). Its three-term recurrence keeps the relative accuracy that l differences of a
-    binomial law lose. Behind the door: 0 <= l <= M; meant for l <= M/2, beyond which l and M - l may be exchanged
-    (factor (-1)^i).
+    binomial law lose. Behind the door: 0 <= l <= M.
     """
     M, i = np.asarray(M, dtype=np.float64), np.asarray(i, dtype=np.float64)
     before, value = np.zeros(np.broadcast(M, i).shape), np.ones(np.broadcast(M, i).shape)
@@ -111,9 +110,7 @@ def signed_sum_law(l: int, m: int) -> FloatArray:
     """
     l, m = checks.integer("l", l, at_least=0), checks.integer("m", m, at_least=0)
     M, i = l + m, np.arange(l + m + 1)
-    if l <= m:
-        return fair_binomial(M, i) * krawtchouk(l, M, i)
-    return fair_binomial(M, i) * krawtchouk(m, M, i) * (1 - 2.0 * (i % 2))
+    return fair_binomial(M, i) * krawtchouk(l, M, i)
 
 
 def correlation(f: Callable[[FloatArray], ArrayLike], l: int, m: int, shift: float = 0) -> float:
