@@ -94,7 +94,7 @@ class _Units(NamedTuple):
 def correlation(W: ArrayLike, b: ArrayLike, problem: ParityMixture) -> Correlation:
     """What the label of D_A has to do with units of weights in {-1, 0, 1}: exact for any n, see the module's text.
 
-    Absolute errors are below 1e-14 at n up to 1e5 (``tests/test_population.py`` has exact fractions and mpmath); the
+    Absolute errors are below 1e-14 at n up to 1e5 (``tests/test_population_exact.py``: integers, mpmath); the
     part that the uniform distribution contributes is also accurate relative to its own, much smaller size.
     A pre-activation of exactly 0 or 6 has slope 0. Whether one occurs is decided in integers, where ``b`` is taken as
     the fraction with a denominator up to 1e6 that it is the nearest float to, if there is one (1/(8k) is met at
