@@ -132,7 +132,7 @@ def lemma_d2(M: ArrayLike, *, case: str = "") -> list[Guarantee]:
             Kind.UPPER_BOUND,
             math.floor(10 * N / 9),
             served,
-            (Hypothesis("not vacuous: 10 N / 9 < R", 10 * N < 9 * (R + 1), shape),),
+            (Hypothesis("not vacuous: 10 N / 9 < R", 10 * N < 9 * R, shape),),
             note=f"columns served against 10 N / 9 (the paper's argument: {math.floor(9 * N / 8)})",
         ),
     ]

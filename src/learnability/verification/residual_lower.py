@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from learnability.checks import FloatArray
 from learnability.kernels import closed_form, inner_product, residual
+from learnability.kernels.features import ACTIVATIONS, random_layer
+from learnability.networks.residual import NETWORKS, initial
+from learnability.networks.residual import features as network_features
 from learnability.problems import boolean
 from learnability.seeding import generator
 from learnability.theory import Guarantee, Kind, Verdict
@@ -194,32 +198,29 @@ def _background(scale: str) -> Guarantee:
 
 
 def features(scale: str) -> list[Guarantee]:
-    """Theorem 3: random features, conjugate features of finite width, and features made to succeed."""
+    """Theorem 3: random features, last layers of random networks, and features made to succeed."""
     found: dict[str, list[Guarantee]] = {}
     d, k = (14, 7)
     sizes = (3,) if scale == "smoke" else (3, 200)
     for D in sizes:
         rng = generator(0, "thm3", D)
-        W, b = rng.standard_normal((D, d)) * math.sqrt(2), rng.standard_normal(D)
-        V = rng.standard_normal((D, 64)) / 8
-        U = rng.standard_normal((64, d + 1))
+        networks = {name: initial(rng, name, d, 2, D, sigma_w=1.0) for name in NETWORKS}
         maps: dict[str, Callable[[FloatArray], FloatArray]] = {
-            "ReLU": lambda X, W=W, b=b: np.maximum(X @ W.T + b, 0),  # type: ignore[misc]
-            "Fourier": lambda X, W=W, b=b: np.cos(X @ W.T + b),  # type: ignore[misc]
-            "last layer of 3 layers": lambda X, U=U, V=V: np.maximum(  # type: ignore[misc]
-                np.maximum(X @ U[:, :-1].T + U[:, -1], 0) @ V.T, 0
-            ),
+            **{kind: random_layer(rng, d, D, kind, scale=1.5, bias=1.0) for kind in ACTIVATIONS},
+            **{f"last, {name}": partial(network_features, params) for name, params in networks.items()},
         }
         for name, function in maps.items():
             fits = best_fits(values_on_cube(function, d), k)
             for g in theorem3(fits, 0.3, case=f"{name},D={D}"):
-                found.setdefault(statement_id(g.id.partition("[")[0], f"random features,d={d},k={k}"), []).append(g)
+                found.setdefault(
+                    statement_id(g.id.partition("[")[0], f"random layers and last layers of networks,d={d},k={k}"), []
+                ).append(g)
     return [*_merge(found, f"D in {', '.join(map(str, sizes))}"), *_made_to_succeed()]
 
 
 def _made_to_succeed() -> list[Guarantee]:
     """Single bits, and for groups of 16 sets the 15 directions orthogonal to their sum: 16 (D - d) / 15 succeed."""
-    d, k, alpha, groups = 8, 4, 0.3, 4
+    d, k, alpha, groups = 10, 5, 0.3, 8
     masks = boolean.subset_masks(d, k)[: 16 * groups]
     spectra = np.zeros((2**d, d + 15 * groups))
     spectra[1 << np.arange(d), np.arange(d)] = 1.0

@@ -1,0 +1,102 @@
+"""``learnability verify residual``: Theorems 2 and 3, Lemma C.1, Appendix E and the kernels, at the smoke scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from learnability.seeding import generator
+from learnability.theory import Verdict
+from learnability.theory.residual_coupling import worst_sign_changes
+from learnability.verification import (
+    discover,
+    residual_coupling,
+    residual_existence,
+    residual_kernels,
+    residual_lower,
+)
+
+MODULES = (residual_coupling, residual_existence, residual_kernels, residual_lower)
+NAMES = [check.name for module in MODULES for check in module.CHECKS]
+OUTSIDE = {"residual/claim-e3[printed,i=3..7]"}  # |p'_i| >= (i-1)!!/4 is false for every odd i >= 3
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Every check once."""
+    return {check.name: check.run("smoke") for module in MODULES for check in module.CHECKS}
+
+
+def test_the_checks_are_discovered():
+    assert {f"residual/{name}" for name in NAMES} <= set(discover())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verdicts(found, name):
+    assert found[name]
+    for g in found[name]:
+        assert g.verdict is (Verdict.OUTSIDE if g.id in OUTSIDE else Verdict.HOLDS), g
+        assert g.id.startswith("residual/")
+        assert "Allen-Zhu & Li" in g.source
+        assert g.measured is not None
+
+
+def test_ids_are_unique(found):
+    ids = [g.id for gs in found.values() for g in gs]
+    assert len(set(ids)) == len(ids)
+
+
+def test_checks_are_deterministic(found):
+    assert residual_lower.lemmas("smoke") == found["lemma-d"]
+    assert residual_coupling.coupling("smoke") == found["lemma-c1"]
+
+
+def test_every_kernel_is_checked(found):
+    ids = {g.id for g in found["thm2"]}
+    assert {f"residual/thm2[{name}]" for name in residual_lower.KERNELS} < ids
+    assert len(residual_lower.KERNELS) >= 8
+
+
+@pytest.mark.parametrize("name", residual_lower.KERNELS)
+def test_the_kernels_are_kernels(name):
+    X = generator(0, "kernels").choice([-1.0, 1.0], (6, 5)) / 5**0.5
+    K = residual_lower.KERNELS[name](X, X)
+    np.testing.assert_allclose(K, K.T, atol=1e-12)
+    assert np.linalg.eigvalsh(K).min() > -1e-10
+
+
+def test_the_sharper_counts_are_attained(found):
+    attained = next(g for g in found["thm3"] if "attained" in g.id)
+    count = next(g for g in found["thm3"] if g.id.startswith("residual/thm3-count[made to succeed"))
+    assert attained.measured == attained.bound == count.measured == 128
+    assert count.bound == 16 * 130 // 15
+    columns = next(g for g in found["lemma-d"] if g.id == "residual/lemma-d2-count")
+    assert columns.slack == 0
+
+
+@pytest.mark.parametrize("movement", residual_coupling.MOVEMENTS)
+def test_movements_keep_within_tau(movement):
+    rng = generator(1, movement)
+    A, g, x = rng.standard_normal((3, 50)) / 50**0.5, rng.standard_normal(50), rng.standard_normal(4)
+    step = residual_coupling._move(rng, A, g, x, 0.7, movement)
+    assert np.linalg.norm(step) <= 0.7 * np.linalg.norm(x) * (1 + 1e-12)
+    turned = int(((g + step >= 0) != (g >= 0)).sum())
+    most = worst_sign_changes(g, 0.7 * float(np.linalg.norm(x)))
+    assert turned <= most
+    if movement == "most gates":
+        assert turned >= most - 1
+    if movement == "most left over":
+        on = g >= 0
+        left = np.linalg.norm(A @ ((g + step >= 0) * g))
+        assert left > np.linalg.norm(A @ (on * g))
+    if movement == "largest output":
+        assert np.linalg.norm(A @ np.maximum(g + step, 0)) > np.linalg.norm(A @ np.maximum(g, 0))
+
+
+def test_couple_without_movement_turns_nothing():
+    sizes = residual_coupling.Sizes(200, 0.5, 1e-12, 2.0, 1e-12)
+    found, first = residual_coupling.couple(generator(0, "still"), sizes, "random")
+    assert found.a == found.d == 0
+    assert found.b == pytest.approx(first, abs=1e-9)
+    assert found.c == first
+    assert found.e == pytest.approx(found.g, abs=1e-9)
