@@ -86,7 +86,8 @@ def test_every_range_of_the_table_can_fail():
         ({"sigma_w": 1e-3}, {0, 2}),
         ({"tau_w": 0.9}, {1}),
         ({"tau_w": 3.0}, {2}),
-        ({"sigma_v": 200.0}, {3, 5}),
+        ({"sigma_v": 70.0}, {3, 5}),
+        ({"sigma_v": 0.4}, {3, 5, 6}),
         ({"tau_v": 1.5}, {4}),
         ({"tau_v": 0.05}, {5, 6}),
         ({"sigma_v": 3.0}, {6}),
@@ -193,6 +194,10 @@ def test_the_share_of_sign_changes():
         share = sign_change_share(delta)
         assert share <= SIGN_CHANGES * delta ** (2 / 3)
         assert worst_sign_changes(g, delta) / 1e6 == pytest.approx(share, abs=5 * math.sqrt(share / 1e6))
+    for t in (0.05, 0.099, 0.101, 1.5):
+        z = np.linspace(0, t, 100_001)
+        mass = 2 * np.trapezoid(z**2 * np.exp(-(z**2) / 2), z) / math.sqrt(2 * math.pi)
+        assert sign_change_share(math.sqrt(mass)) == pytest.approx(math.erf(t / math.sqrt(2)), rel=1e-8)
     assert sign_change_share(1e-6) == pytest.approx(SIGN_CHANGES * 1e-4, rel=1e-6)
 
 

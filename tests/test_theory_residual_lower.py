@@ -94,6 +94,7 @@ def test_theorem2_of_numbers():
     assert outputs.measured == pytest.approx(few().errors(0.5).sum(axis=1).mean())
     assert average.measured == pytest.approx(few().errors(0.5).min(axis=1).mean())
     assert outputs_share.measured == 1
+    assert lower.theorem2(few(functions=1000), 0.5)[1].bound == 1066
     assert lower.theorem3(few(), 0.5)[0].id == "residual/thm3"
     assert "D = 2" in lower.theorem3(few(), 0.5)[0].hypotheses[0].detail
 
@@ -220,6 +221,9 @@ def test_lemma_d2_is_attained_and_can_fail_to_apply():
     assert np.isinf(column_costs(M)[10:]).all()
     assert (printed.verdict, printed.bound, printed.measured) == (Verdict.HOLDS, 17, 10)
     assert (sharper.verdict, sharper.bound, sharper.measured) == (Verdict.HOLDS, 10, 10)
+    eight = np.hstack([np.linalg.svd(np.ones((1, 9)))[2][1:], np.zeros((8, 8))])
+    np.testing.assert_allclose(column_costs(eight)[:9], 1 / 8)
+    assert lemma_d2(eight)[0].measured == 0
     printed, sharper = lemma_d2(np.eye(3))
     assert printed.verdict is sharper.verdict is Verdict.OUTSIDE
     assert printed.measured == 3

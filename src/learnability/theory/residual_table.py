@@ -179,7 +179,7 @@ def widths(
         """How far the tightest condition is from failing, in logarithms, at log m = x."""
         polylog = q * math.log(x) if q else 0.0
         t = -polylog if fixed is None else fixed
-        low = max(polylog, polylog + t, -2 * t if silent else -math.inf)
+        low = max(polylog, -2 * t if silent else -math.inf)  # t <= -polylog <= 0, so tau_v polylog is no more
         high = min(0.365 * x, t + 0.375 * (x - math.log(k)))
         return min(0.1215 * x - math.log(tau_w), high - low, -polylog - t)
 

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from learnability.checks import FloatArray
-from learnability.kernels import closed_form, inner_product, residual
+from learnability.kernels import closed_form, inner_product, residual, residual_empirical
 from learnability.kernels.features import ACTIVATIONS, random_layer
-from learnability.networks.residual import NETWORKS, initial
+from learnability.networks.residual import NETWORKS, Network, initial
 from learnability.networks.residual import features as network_features
 from learnability.problems import boolean
 from learnability.seeding import generator
@@ -46,8 +46,20 @@ KERNELS: dict[str, Kernel] = {
     "NTK, 3 layers, biases": lambda X, Z: closed_form.tangent(X, Z, depth=2, bias=1.0),
     "ResNet, last": lambda X, Z: residual.limit(X, Z).last,
     "ResNet, NTK": lambda X, Z: residual.limit(X, Z).ntk,
+    "ResNet of width 64, last": lambda X, Z: residual_empirical.conjugate(_network(X.shape[1]), X, Z),
+    "ResNet of width 64, NTK": lambda X, Z: _sum(residual_empirical.tangent(_network(X.shape[1]), X, Z)),
 }
 """Of inputs of norm 1."""
+
+
+def _sum(parts: dict[str, FloatArray]) -> FloatArray:
+    return np.asarray(np.sum(list(parts.values()), axis=0))
+
+
+def _network(d: int) -> Network:
+    """A random ResNet with two outputs, over which the tangent kernel is averaged."""
+    return initial(generator(0, "thm2 network", d), "3resnet", d, 2, 64, sigma_w=1.0)
+
 
 INSIDE = {"smoke": ((13, 6, 1),), "laptop": ((14, 5, 2), (14, 7, 3), (16, 6, 8), (16, 8, 12))}
 """(d, k, N) with N <= C(d, k) / 1000."""
