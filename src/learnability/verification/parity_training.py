@@ -240,8 +240,8 @@ def theorem3(scale: str) -> list[Guarantee]:
             0.9,
             min(losses),
             direction="at_least",
-            note=f"least loss on D^(1) by the theorem's schedule, over {len(losses)} runs: at these sizes it stays near "
-            "the loss 1 of the zero function; least loss on D_A "
+            note=f"least loss on D^(1) by the theorem's schedule, over {len(losses)} runs: at these sizes it stays "
+            "near the loss 1 of the zero function; least loss on D_A "
             f"{min(g.measured or 0 for g in promised):.3g}, and linear methods reach 1/2",
         )
     )
