@@ -1,0 +1,349 @@
+r"""Two-layer networks of least norm for the product of six signs: what SGD does not find.
+
+Allen-Zhu & Li, Section 8.2: :math:`F(W; x) = a^T \sigma(W x)` with ReLU, :math:`a \in \{\pm 1/\sqrt m\}^m` with m/2
+of each sign and only W trained, on x uniform in :math:`\{\pm 1/\sqrt d\}^d` with :math:`y = d^3 x_{i_1} \cdots
+x_{i_6}`. They found W of small norm by training at d = 6. This project has an explicit network, one unit for every
+vertex of the six-dimensional cube: with :math:`\chi(v) = \prod_j \mathrm{sign}\, v_j`, on the six coordinates
+
+.. math:: y = \tfrac12 \sum_{v \in \{\pm 1/\sqrt 6\}^6} \chi(v) \sigma(\langle v, x \rangle) \qquad (d = 6),
+
+because the sum over j of :math:`\binom 6 j (-1)^j \max(6 - 2j, 0) / 6` is 2. It has the least norm possible, see
+:func:`least_error`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.problems.boolean import signs
+from learnability.problems.residual import MONOMIAL_DEGREE, degree_six
+
+__all__ = [
+    "LEAST_NORM",
+    "PUBLISHED",
+    "Found",
+    "VertexNet",
+    "duplicated",
+    "exact_error",
+    "forward",
+    "least_error",
+    "least_norm",
+    "least_scale",
+    "norm",
+    "output_weights",
+    "padded",
+    "scaled",
+    "search",
+    "vertex_network",
+]
+
+PUBLISHED = ((9.7, 0.12), (12.5, 0.037), (13.8, 0.011))
+r"""Section 8.2's networks, for every even m >= 200 and every d >= 6: norm over :math:`\sqrt d`, and error at most."""
+
+LEAST_NORM = 32 / math.sqrt(6)
+r"""Least norm of an exact fit over :math:`\sqrt d`, 13.064."""
+
+VERTICES = 2**MONOMIAL_DEGREE
+
+MOST_ACTIVE = 20
+"""Coordinates over which :func:`exact_error` enumerates (2^20 points)."""
+
+
+class VertexNet(NamedTuple):
+    """Parameters."""
+
+    W: FloatArray
+    """(m, d)"""
+    a: FloatArray
+    """(m,), fixed: ± 1/sqrt(m)."""
+
+
+def output_weights(m: int) -> FloatArray:
+    """The vector a for an even m >= 2: first m/2 times 1/sqrt(m), then m/2 times the negative."""
+    m = checks.integer("m", m, at_least=2)
+    if m % 2:
+        raise ValueError(f"m must be even, for as many units of each sign, got {m}")
+    return np.repeat([1.0, -1.0], m // 2) / math.sqrt(m)
+
+
+def forward(params: VertexNet, X: ArrayLike) -> FloatArray:
+    """The outputs (n,) at the inputs ``X`` (n, d).
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or an entry is not finite.
+    """
+    W, a = _checked(params)
+    return np.asarray(np.maximum(checks.matrix("X", X, columns=W.shape[1]) @ W.T, 0.0) @ a)
+
+
+def norm(params: VertexNet) -> float:
+    """The Frobenius norm of W."""
+    return float(np.linalg.norm(_checked(params).W))
+
+
+# The construction
+
+
+def vertex_network(m: int, d: int = 6, *, support: ArrayLike = range(6), scale: float = 1.0) -> VertexNet:
+    r"""The explicit network, exact for ``scale`` = 1, for every even m >= 64.
+
+    A vertex v has c units with rows :math:`\sqrt m / (2c)\, v` at d = 6. With q = m // 64 and r = (m/2) mod 32, r
+    vertices of each sign have c = q + 1 and the others c = q: :math:`\|W\|_F^2 = 2 ((32 - r) m / (4q) + r m /
+    (4 (q + 1)))` at d = 6, which is 32^2 where 64 divides m, and at most 32.34^2 for m >= 200. For other d the rows
+    are :func:`padded`.
+
+    Parameters
+    ----------
+    m : int
+        Width, even, >= 64.
+    d : int
+        Dimension, >= 6.
+    support : iterable of int
+        The six relevant coordinates.
+    scale : float
+        s >= 0: all weights times s. The error is then (1 - s)^2.
+
+    Raises
+    ------
+    ValueError
+        For arguments outside these ranges.
+    """
+    m = checks.integer("m", m, at_least=VERTICES)
+    a = output_weights(m)
+    scale = checks.real("scale", scale, at_least=0.0)
+    cube = signs(MONOMIAL_DEGREE)
+    parity = cube.prod(axis=1)
+    copies, extra = divmod(m // 2, VERTICES // 2)
+    rows = []
+    for sign in (1, -1):
+        vertices = cube[parity == sign]
+        times = np.where(np.arange(len(vertices)) < extra, copies + 1, copies)
+        sizes = scale * math.sqrt(m) / (2 * times * math.sqrt(MONOMIAL_DEGREE))
+        rows.append(np.repeat(sizes[:, None] * vertices, times, axis=0))
+    return padded(VertexNet(np.vstack(rows), a), d, support=support)
+
+
+def padded(params: VertexNet, d: int, *, support: ArrayLike = range(6), rescaled: bool = True) -> VertexNet:
+    r"""A network on six inputs as one on d, with the same values: zero columns, and all times :math:`\sqrt{d/6}`.
+
+    The paper's footnote 16 pads and does not mention the factor; without it (``rescaled=False``) the relevant inputs
+    have shrunk from :math:`1/\sqrt 6` to :math:`1/\sqrt d` and the network with them.
+
+    Parameters
+    ----------
+    params : VertexNet
+        W of shape (m, 6).
+    d : int
+        >= 6.
+    support : iterable of int
+        Where the six coordinates go, in increasing order.
+    rescaled : bool
+
+    Raises
+    ------
+    ValueError
+        If W does not have six columns, d < 6 or the support is not six coordinates below d.
+    """
+    params = _checked(params)
+    if params.W.shape[1] != MONOMIAL_DEGREE:
+        raise ValueError(f"params.W must have {MONOMIAL_DEGREE} columns, got shape {params.W.shape}")
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
+    W = np.zeros((len(params.W), d))
+    W[:, degree_six(d, support).support] = params.W * (math.sqrt(d / MONOMIAL_DEGREE) if rescaled else 1.0)
+    return VertexNet(W, params.a)
+
+
+def duplicated(params: VertexNet, c: int) -> VertexNet:
+    """Every unit c >= 1 times, its weights divided by sqrt(c): width c m, the same values and the same norm."""
+    params = _checked(params)
+    c = checks.integer("c", c, at_least=1)
+    return VertexNet(np.repeat(params.W, c, axis=0) / math.sqrt(c), np.repeat(params.a, c) / math.sqrt(c))
+
+
+def scaled(params: VertexNet, s: float) -> VertexNet:
+    """W times s >= 0: values and norm times s."""
+    params = _checked(params)
+    return VertexNet(checks.real("s", s, at_least=0.0) * params.W, params.a)
+
+
+def exact_error(params: VertexNet, *, support: ArrayLike = range(6)) -> float:
+    r""":math:`E |F(W; x) - y|^2`, exactly, for x uniform in :math:`\{\pm 1/\sqrt d\}^d`.
+
+    By enumeration of the signs of the coordinates in ``support`` and of those with a weight that is not 0: 64 points
+    for the networks made here, whatever d is.
+
+    Raises
+    ------
+    ValueError
+        If these are more than 20 coordinates, or the support is not six coordinates below d.
+    """
+    error, _, _ = _moments(params, support)
+    return error
+
+
+def least_scale(params: VertexNet, error: float, *, support: ArrayLike = range(6)) -> float:
+    """The smallest s >= 0 with which :func:`scaled` brings the exact error down to ``error``.
+
+    The error is quadratic in s: 1 - 2 s E yF + s^2 E F^2.
+
+    Raises
+    ------
+    ValueError
+        As :func:`exact_error`; if ``error`` is negative, or below what scaling can reach.
+    """
+    error = checks.real("error", error, at_least=0.0)
+    _, c, square = _moments(params, support)
+    reached = 1.0 if c <= 0 else max(0.0, 1 - c**2 / square)
+    if error < reached * (1 - 1e-12):
+        raise ValueError(
+            f"error must be at least {reached:g}, the least that scaling these weights reaches, got {error:g}"
+        )
+    if error >= 1:
+        return 0.0
+    return (1 - error) / (c + math.sqrt(max(0.0, c**2 - square * (1 - error))))
+
+
+def _moments(params: VertexNet, support: ArrayLike) -> tuple[float, float, float]:
+    """E (F - y)^2, E yF and E F^2 by enumeration of the coordinates that matter."""
+    W, a = _checked(params)
+    d = W.shape[1]
+    wanted = degree_six(d, support).support
+    active = sorted({*wanted, *np.flatnonzero(W.any(axis=0)).tolist()})
+    if len(active) > MOST_ACTIVE:
+        raise ValueError(
+            f"params.W must depend on at most {MOST_ACTIVE} coordinates, support included, for the exact error, got "
+            f"{len(active)}; estimate it on a sample instead"
+        )
+    columns = [active.index(i) for i in wanted]
+    count, block, totals = 2 ** len(active), max(1, 2**22 // len(W)), np.zeros(3)
+    for start in range(0, count, block):
+        S = signs(len(active), start, min(start + block, count))
+        outputs = np.maximum(S @ (W[:, active].T / math.sqrt(d)), 0.0) @ a
+        y = S[:, columns].prod(axis=1)
+        totals += [((outputs - y) ** 2).sum(), (outputs * y).sum(), (outputs**2).sum()]
+    error, c, square = (totals / count).tolist()
+    return error, c, square
+
+
+# The limit
+
+
+def least_error(norm: ArrayLike, d: int = 6) -> FloatArray:
+    r"""The least error of any W of norm at most ``norm`` (an array of any shape), for every even m and every d >= 6.
+
+    .. math:: E |F - y|^2 \ge (1 - s)^2, \qquad s = \min(1, \|W\|_F / (32 \sqrt{d/6})),
+
+    and the scaled vertex network has equality where 64 divides m: this is the whole Pareto front. (Derived by this
+    project.) Proof: with c = E yF the error is at least 1 - 2c + c^2, and c is at most
+    :math:`\sum_j \|w_j\| / \sqrt m \le \|W\|_F` times the largest
+    :math:`|E \chi \sigma(\langle u, x \rangle)|` over unit u. As :math:`\sigma(t) = (t + |t|)/2`, E chi t = 0 and
+    :math:`|t| = \frac 2 \pi \int_0^\infty (1 - \cos ts) s^{-2} ds` and :math:`E \chi e^{is \langle u, x \rangle} =
+    -\prod_{j \le 6} \sin(s u_j / \sqrt d) \prod_{j > 6} \cos(s u_j / \sqrt d)`, Hölder with six factors and
+    :math:`\int_0^\infty \sin^6 t / t^2 dt = 3 \pi / 16` bound it by :math:`\frac{3}{16} \prod_{j \le 6} |u_j|^{1/6} /
+    \sqrt d \le \sqrt{6/d} / 32`.
+
+    Raises
+    ------
+    ValueError
+        If a norm is negative or not finite, or d < 6.
+    """
+    norms = checks.vector("norm", np.ravel(norm)).reshape(np.shape(norm))
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
+    if (norms < 0).any():
+        raise ValueError(f"norm must be >= 0, got {norms.min():g}")
+    return np.asarray((1 - np.minimum(1.0, norms / (LEAST_NORM * math.sqrt(d)))) ** 2)
+
+
+def least_norm(error: ArrayLike, d: int = 6) -> FloatArray:
+    r"""The least norm of any W with an error of at most ``error``, :math:`32 \sqrt{d/6} (1 - \sqrt{error})`, >= 0.
+
+    Raises
+    ------
+    ValueError
+        If an error is negative or not finite, or d < 6.
+    """
+    errors = checks.vector("error", np.ravel(error)).reshape(np.shape(error))
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
+    if (errors < 0).any():
+        raise ValueError(f"error must be >= 0, got {errors.min():g}")
+    return np.asarray(LEAST_NORM * math.sqrt(d) * np.maximum(0.0, 1 - np.sqrt(errors)))
+
+
+# The paper's recipe
+
+
+class Found(NamedTuple):
+    """A network at d = 6 found by minimisation."""
+
+    params: VertexNet
+    error: float
+    """E |F - y|^2, exactly."""
+    norm: float
+    """Frobenius norm of W."""
+
+
+def search(rng: np.random.Generator, decay: float, *, m: int = 200, starts: int = 4, most: int = 3000) -> Found:
+    r"""Footnote 16's recipe at d = 6: minimise error + ``decay`` :math:`\|W\|_F^2` over W, from random starts.
+
+    All 64 inputs are the sample, so the error is the exact one. Where the paper trains with SGD, this is L-BFGS;
+    starts are N(0, 1), and the lowest objective is kept.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    decay : float
+        >= 0.
+    m : int
+        Width, even.
+    starts : int
+        >= 1.
+    most : int
+        Iterations of L-BFGS for a start, >= 1.
+
+    Raises
+    ------
+    ValueError
+        For arguments outside these ranges.
+    """
+    from scipy.optimize import minimize
+
+    rng = checks.generator("rng", rng)
+    decay = checks.real("decay", decay, at_least=0.0)
+    a = output_weights(m)
+    starts = checks.integer("starts", starts, at_least=1)
+    most = checks.integer("most", most, at_least=1)
+    S = signs(MONOMIAL_DEGREE)
+    X, y = S / math.sqrt(MONOMIAL_DEGREE), S.prod(axis=1)
+
+    def objective(flat: FloatArray) -> tuple[float, FloatArray]:
+        W = flat.reshape(m, MONOMIAL_DEGREE)
+        Z = X @ W.T
+        residual = np.maximum(Z, 0.0) @ a - y
+        slope = (2 / len(y)) * residual[:, None] * a * (Z > 0)
+        return float(residual @ residual) / len(y) + decay * float(flat @ flat), (slope.T @ X + 2 * decay * W).ravel()
+
+    ends = [
+        minimize(
+            objective,
+            rng.standard_normal(m * MONOMIAL_DEGREE),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": most, "maxfun": 2 * most, "ftol": 1e-12, "gtol": 1e-9},
+        )
+        for _ in range(starts)
+    ]
+    params = VertexNet(min(ends, key=lambda end: end.fun).x.reshape(m, MONOMIAL_DEGREE), a)
+    return Found(params, exact_error(params), norm(params))
+
+
+def _checked(params: VertexNet) -> VertexNet:
+    W = checks.matrix("params.W", params.W)
+    return VertexNet(W, checks.vector("params.a", params.a, length=len(W)))
