@@ -302,7 +302,9 @@ def test_every_loop_of_the_benchmark_follows_the_reference(name):
     visits = strips.draw(np.random.default_rng(1))  # the last batch is a partial one
     expected = parity_minibatch.numpy_steps(start, strips, visits, "float64").params
     assert parity_minibatch.apart(start, expected) > 0.01
-    assert parity_minibatch.apart(parity_minibatch.LOOPS[name].loop(start, strips, visits).params, expected) < 1e-5
+    found = parity_minibatch.LOOPS[name].loop(start, strips, visits).params
+    assert parity_minibatch.apart(found, expected) < 1e-5
+    assert {np.asarray(part).dtype for part in found} == {np.dtype(np.float32)}
 
 
 def test_the_benchmark_reports(tmp_path, capsys):

@@ -17,7 +17,7 @@ with both, and a claim says which of the two is the figure's. Added here:
 
 Without a file of MNIST the figure is that of scikit-learn's 8x8 digits with 20,000 strips an epoch, and its title
 says so. The paper has numbers for k = 3 only, in words ("almost 80 %", "barely better than a chance"); what is taken
-for them is stated below, and was fixed before the first run.
+for them is stated below.
 
 Seen at k = 1: the two random-feature models end about 0.05 below the others, which is on the edge of "similar". That
 is the number of their features, 512, and not their kind: the RBF kernel machine, their limit, ends with the network.

@@ -72,7 +72,7 @@ def adadelta(rho: float, epsilon: float) -> Step:
 
     def step(theta: Any, g: Any, memory: Any, rate: float, decay: float) -> tuple[Any, Any]:
         g = g + decay * theta
-        a, b = (0.0, 0.0) if memory is None else memory
+        a, b = (np.zeros_like(theta), np.zeros_like(theta)) if memory is None else memory
         a = rho * a + (1 - rho) * g**2
         d = g * np.sqrt(b + epsilon) / np.sqrt(a + epsilon)
         return theta - rate * d, (a, rho * b + (1 - rho) * d**2)
