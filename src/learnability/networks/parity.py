@@ -50,7 +50,8 @@ class ParityNet(NamedTuple):
 
 def relu6(z: NDArray[Any]) -> NDArray[Any]:
     """min(max(z, 0), 6) of every entry."""
-    return np.clip(z, 0.0, CAP)
+    capped: NDArray[Any] = np.clip(z, 0.0, CAP)
+    return capped
 
 
 def relu6_slope(z: NDArray[Any]) -> NDArray[Any]:
@@ -120,7 +121,8 @@ def hidden(params: ParityNet, X: ArrayLike) -> FloatArray:
     X = checks.matrix("X", X, columns=W.shape[1])
     z = X @ W.T
     z += b
-    return np.clip(z, 0.0, CAP, out=z)
+    np.clip(z, 0.0, CAP, out=z)
+    return z
 
 
 def forward(params: ParityNet, X: ArrayLike) -> FloatArray:
@@ -138,7 +140,8 @@ def good_neurons(W: ArrayLike, support: ArrayLike) -> NDArray[np.bool_]:
     inside = W[:, list(chosen)]
     if not np.isin(inside, (-1, 0, 1)).all():
         raise ValueError("W must have entries -1, 0 and 1 in the columns of support")
-    return inside.sum(axis=1, dtype=np.int64) == 0
+    good: NDArray[np.bool_] = inside.sum(axis=1, dtype=np.int64) == 0
+    return good
 
 
 def feature(r: int, z: ArrayLike, *, cap: bool = False) -> FloatArray:
@@ -162,7 +165,7 @@ def feature(r: int, z: ArrayLike, *, cap: bool = False) -> FloatArray:
     if r % 2 == 0:
         raise ValueError(f"r must be odd, got {r}")
     z = checks.vector("z", np.ravel(z)).reshape(np.shape(z))
-    inner = np.maximum(abs(r) - np.sign(r) * z, 0.0)
+    inner: FloatArray = np.maximum(abs(r) - np.sign(r) * z, 0.0)
     return np.minimum(inner, CAP) if cap else inner
 
 
