@@ -35,7 +35,7 @@ def _slopes(loss: str, f: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatA
         return np.maximum(0.0, 1 - y * f), np.where(y * f < 1, -y, 0.0)
     if loss == "squared":
         return (f - y) ** 2 / 2, f - y
-    return np.logaddexp(0.0, -y * f), -y / (1 + np.exp(y * f))
+    return np.logaddexp(0.0, -y * f), -y * np.exp(-np.logaddexp(0.0, y * f))
 
 
 def gradient(params: Hidden, X: FloatArray, y: FloatArray, loss: str) -> tuple[float, float, Hidden]:
