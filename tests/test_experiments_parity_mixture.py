@@ -146,11 +146,11 @@ def test_learning_time_is_the_first_record_after_the_last_large_error():
     assert times.to_dict() == {(0.5, 0): 20, (0.5, 1): math.inf, (0.1, 0): 9}
 
 
-def test_the_share_without_kinks_is_that_of_alpha_1_over_8k():
+def test_the_shares_of_the_kinks_are_those_of_alpha_1_over_8_and_1_over_8k():
     table = pd.DataFrame({"share": [0.0, 0.1, 0.4], "signal": [0.0, 0.05, 0.2], "k": [3, 3, 3]})
-    limit = parity_mixture.no_kink_share(table)
-    assert limit / 0.1 * 0.05 == pytest.approx(1 / 24)
-    assert parity_mixture.no_kink_share(table[:1]) is None
+    for reach in (1, 3):
+        assert parity_mixture.kink_share(table, reach) / 0.1 * 0.05 == pytest.approx(1 / (8 * reach))
+    assert parity_mixture.kink_share(table[:1], 1) is None
 
 
 # Claims
@@ -221,3 +221,27 @@ def test_an_axis_holds_everything_else_at_the_base(tables):
         rows = parity_theorem3._axis(table, axis, parity_theorem3.THEOREM)
         assert set(rows[axis]) == values
         assert all(rows[other].nunique() == 1 for other in ("n", "k", "q", "steps") if other != axis)
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "direction", "verdict"),
+    [
+        (-0.2, 0.1, "at_most", Verdict.HOLDS),
+        (0.2, 0.1, "at_most", Verdict.VIOLATED),
+        (-0.2, 0.3, "at_most", Verdict.NOT_MEASURED),
+        (0.2, 0.1, "at_least", Verdict.HOLDS),
+        (-0.2, 0.1, "at_least", Verdict.VIOLATED),
+        (0.2, 0.3, "at_least", Verdict.NOT_MEASURED),
+        (0.2, float("nan"), "at_least", Verdict.NOT_MEASURED),
+    ],
+)
+def test_a_trend_within_its_confidence_interval_is_not_claimed(mean, half, direction, verdict):
+    assert mixtures.clearly("x", "nowhere", mean, half, direction, "a difference").verdict is verdict
+
+
+def test_slopes_have_the_interval_of_a_regression():
+    x = np.arange(6.0)
+    slope, half = parity_mixture._slope(x, 2 * x + np.array([1, -1, 1, -1, 1, -1.0]))
+    assert slope == pytest.approx(2 - 3 / 17.5)
+    assert half == pytest.approx(2.7764451 * math.sqrt((6 - 9 / 17.5) / 4 / 17.5))
+    assert parity_mixture._slope(x[:2], x[:2])[0] is None

@@ -151,3 +151,19 @@ def claim(
         note=note,
         **more,
     )
+
+
+def clearly(id: str, where: str, mean: float, half: float, direction: str, note: str) -> Guarantee:
+    """A trend about the sign of a difference or slope: judged by the end of its confidence interval next to 0.
+
+    ``direction`` is ``"at_most"`` (not above 0) or ``"at_least"``. If the interval mean +- half has 0 inside, the
+    runs cannot tell, and the trend is not measured.
+    """
+    near, far = (mean + half, mean - half) if direction == "at_most" else (mean - half, mean + half)
+    sign = 1 if direction == "at_most" else -1
+    note = f"{note}; {mean:+.3f} +- {half:.3f} (95 %)"
+    if sign * near <= 0:
+        return claim(id, where, 0.0, near, direction, note, Kind.TREND)
+    if sign * far > 0:
+        return claim(id, where, 0.0, far, direction, note, Kind.TREND)
+    return claim(id, where, 0.0, None, direction, f"{note}: too wide to tell", Kind.TREND)
