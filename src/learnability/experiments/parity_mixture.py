@@ -82,7 +82,8 @@ def figure(table: pd.DataFrame) -> Figure:
     for ax in (starts, budgets, times, signals):
         _share_axis(ax, table)
     budgets.legend(loc="lower left")
-    signals.legend(loc="center right", fontsize=6.5, frameon=True, framealpha=0.85)
+    signals.legend(loc="upper left", fontsize=6.5, ncols=2)
+    signals.set_ylim(top=60)
     k, seeds = int(table["k"].iloc[0]), table["seed"].nunique()
     note = (
         f"k = {k}, {2 * int(large['q'].iloc[0])} units, η = {large['eta'].iloc[0]:g} from the second step on, "

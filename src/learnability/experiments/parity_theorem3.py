@@ -84,7 +84,7 @@ def figure(table: pd.DataFrame) -> Figure:
     budget.set_ylim(bottom=0)
     five.set(title=f"(e) η = 0.3, n = {n}, q = {q}", xlabel="step", ylabel="error on $D^{(1)}$", xscale="log")
     loss.set(
-        title=f"(f) D_A against the width, n = {n}", xlabel="q (2q units)", ylabel="least hinge loss", xscale="log"
+        title=f"(f) $D_A$ against the width, n = {n}", xlabel="q (2q units)", ylabel="least hinge loss", xscale="log"
     )
     loss.set_yscale("symlog", linthresh=0.01)
     loss.set_ylim(bottom=-0.002)
@@ -92,8 +92,9 @@ def figure(table: pd.DataFrame) -> Figure:
         values = sorted(_axis(table, axis, THEOREM)[axis].unique())
         ax.set_xticks(values, [f"{value:,}" for value in values])
         ax.minorticks_off()
-    for ax in (budget, five, loss):
-        ax.legend(fontsize=7)
+    for ax in (budget, five):
+        ax.legend()
+    loss.legend(fontsize=7, loc="center left", bbox_to_anchor=(0.0, 0.68))
     note = f"mean over {table['seed'].nunique()} seeds and its 95 % confidence band; k = 3 where nothing else is said"
     handles, labels = run_.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=8)
@@ -189,7 +190,8 @@ def _trend(table: pd.DataFrame, axis: str, eta: float, column: str, where: str) 
     schedule = "theorem's eta" if eta == THEOREM else f"eta={eta:g}"
     listed = ", ".join(f"{value:g}: {group.mean():.3f}" for value, group in groups.items())
     id = f"theorem3/with-{name}[{schedule}]"
-    note = f"change of the final {what} from {name} = {values[0]:g} to {values[-1]:g}, {len(difference)} seeds; means {listed}"
+    note = f"change of the final {what} from {name} = {values[0]:g} to {values[-1]:g}, {len(difference)} seeds"
+    note += f"; means {listed}"
     if where == BEYOND:
         return clearly(id, where, mean, half, "at_most", note)
     return claim(
