@@ -88,7 +88,8 @@ def figure(table: pd.DataFrame) -> Figure:
     note = (
         f"k = {k}, {2 * int(large['q'].iloc[0])} units, η = {large['eta'].iloc[0]:g} from the second step on, "
         f"{seeds} seeds. (a), (b): mean and its 95 % confidence band;\n(c): each run a dot, line: median, arrows: "
-        "runs that do not get there. Vertical: α = 1/(8k) and 1/8, see the text"
+        "runs that do not get there.\n(d): on A the mean over good neurons, outside A the root mean square. "
+        "Vertical: α = 1/(8k) and 1/8"
     )
     handles, labels = starts.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2, title=note, title_fontsize=8)
@@ -144,16 +145,16 @@ def _signals(ax: Axes, table: pd.DataFrame, sizes: list[int]) -> None:
         rows = pick(table, n=n, start="theorem")
         one = ends(rows, "share")
         mean = one[one["share"] > 0].groupby("share")["signal"].mean()
-        ax.plot(mean.index.to_numpy(float), mean.to_numpy(float), color=color, label=f"good neurons on A, n = {n}")
+        ax.plot(mean.index.to_numpy(float), mean.to_numpy(float), color=color, label=f"on A, n = {n}")
         ax.axhline(
             float(one["floor"].mean()), color=color, linestyle="--",
-            label=f"uniform part outside A (rms), n = {n}",
+            label=f"outside A, uniform, n = {n}",
         )  # fmt: skip
         k = int(one["k"].iloc[0])
         ax.axhline(1 / math.sqrt(math.comb(n - 1, k)), color=color, linestyle=":", label=f"$1/\\sqrt{{C({n}-1, k)}}$")
     samples = int(table["samples"].max())
     if samples:
-        ax.axhline(0.5 / math.sqrt(samples), color="black", linewidth=0.8, label=f"noise of {samples:,} examples")
+        ax.axhline(0.5 / math.sqrt(samples), color="black", linewidth=0.8, label=f"noise, {samples:,} examples")
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
