@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability.experiments.curves import half_width, pick
+from learnability.experiments.statements import claims_of
 from learnability.experiments.widths import PAPER
 from learnability.theory import Guarantee, Kind
 from learnability.theory import separable as theory
@@ -23,6 +24,8 @@ from learnability.theory.aggregate import tightest
 if TYPE_CHECKING:
     import pandas as pd
 
+claim = claims_of("separable", PAPER)
+"""An empirical claim of this paper."""
 ROOM = {"mnist": 0.01, "digits": 0.02, "ball": 0.01}
 """Mean test errors up to this apart count as equal. It is the half-width of a 95 % interval that the size of the test
 set itself leaves: 0.011 for an error of 0.03 on 1,000 images, 0.019 for one of 0.008 on 90."""
@@ -32,29 +35,6 @@ GROWTH = 0.05
 """Updates ~ (2k)^b count as not growing for b up to this: 12 % for a tenfold width."""
 SIMILAR = 2.0
 """Means within this factor of each other count as similar, where the paper says so without a number."""
-
-
-def claim(
-    id: str,
-    where: str,
-    bound: float,
-    measured: float | None,
-    direction: str,
-    note: str,
-    kind: Kind = Kind.THRESHOLD,
-    **more: Any,
-) -> Guarantee:
-    """An empirical claim of this paper."""
-    return Guarantee(
-        id=f"separable/{id}",
-        source=f"{PAPER}, {where}",
-        kind=kind,
-        bound=bound,
-        measured=measured,
-        direction=direction,
-        note=note,
-        **more,
-    )
 
 
 def last(table: pd.DataFrame, *cell: str) -> pd.DataFrame:

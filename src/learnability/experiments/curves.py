@@ -27,6 +27,7 @@ import numpy as np
 
 from learnability import plotting
 from learnability.experiments import Row, Setting
+from learnability.experiments.statements import claims_of
 from learnability.networks.one_hidden import OneHidden, random_init
 from learnability.networks.symmetry import SYMMETRY_KINDS, symmetry_init
 from learnability.problems.symmetry import (
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER = "Nachum & Yehudayoff (ICLR 2020 submission)"
+claim = claims_of("symmetry", PAPER)
+"""An empirical claim of this paper."""
 TEST_SIZE = 10_000
 TOLERANCE = 0.02
 """An error up to this counts as minimised, where the paper says so without a number."""
@@ -198,29 +201,6 @@ def half_width(values: Any, level: float = 0.95) -> float:
     if len(values) < 2:
         return float("nan")
     return float(stdtrit(len(values) - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(len(values)))
-
-
-def claim(
-    id: str,
-    where: str,
-    bound: float,
-    measured: float,
-    direction: str,
-    note: str,
-    kind: Kind = Kind.THRESHOLD,
-    **more: Any,
-) -> Guarantee:
-    """An empirical claim of this paper."""
-    return Guarantee(
-        id=f"symmetry/{id}",
-        source=f"{PAPER}, {where}",
-        kind=kind,
-        bound=bound,
-        measured=measured,
-        direction=direction,
-        note=note,
-        **more,
-    )
 
 
 def agreement(id: str, where: str, difference: pd.Series, what: str, *, either_side: bool = True) -> Guarantee:

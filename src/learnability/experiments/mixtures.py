@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability.experiments import Row, Setting
+from learnability.experiments.statements import claims_of
 from learnability.networks.parity import ParityNet, good_neurons, initial
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAPER = "Daniely & Malach"
+claim = claims_of("parity", PAPER)
+"""An empirical claim of this paper."""
 LEARNT = 0.05
 """An error of at most this on D^(1), now and at every later record, counts as learnt."""
 TEST_SIZE = 2048
@@ -128,29 +131,6 @@ def learning_times(table: pd.DataFrame, *cell: str, column: str = "error_1") -> 
     import pandas as pd
 
     return pd.DataFrame(found, columns=[*cell, "seed", "time"])
-
-
-def claim(
-    id: str,
-    where: str,
-    bound: float,
-    measured: float | None,
-    direction: str,
-    note: str,
-    kind: Kind = Kind.THRESHOLD,
-    **more: Any,
-) -> Guarantee:
-    """An empirical claim on this paper."""
-    return Guarantee(
-        id=f"parity/{id}",
-        source=f"{PAPER}, {where}",
-        kind=kind,
-        bound=bound,
-        measured=measured,
-        direction=direction,
-        note=note,
-        **more,
-    )
 
 
 def clearly(id: str, where: str, mean: float, half: float, direction: str, note: str) -> Guarantee:

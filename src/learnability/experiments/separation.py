@@ -13,6 +13,7 @@ import numpy as np
 
 from learnability.experiments.curves import half_width, pick
 from learnability.experiments.opponents import TEST, majority_error
+from learnability.experiments.statements import claims_of
 from learnability.theory import Guarantee, Hypothesis, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.parity_linear import FORMS, PAPER, features_needed, theorem2
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PAPER", "claims"]
+
+_claim = claims_of("parity/separation", PAPER)
 
 DELTA = 0.1
 """Probability of failure in the width of Theorem 3, whose constant is taken as 1."""
@@ -49,15 +52,6 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     found += _bounds(pick(table, panel="norm"))
     found += _growth(pick(table, panel="needed"))
     return found
-
-
-def _claim(
-    id: str, where: str, bound: float, measured: float | None, direction: str, note: str, **more: Any
-) -> Guarantee:
-    return Guarantee(
-        f"parity/separation-{id}", f"{PAPER}, {where}", more.pop("kind", Kind.THRESHOLD), bound, measured,
-        direction=direction, note=note, **more,
-    )  # fmt: skip
 
 
 def _about(values: Any) -> tuple[float, float, str]:
@@ -144,7 +138,7 @@ def _bounds(rows: pd.DataFrame) -> list[Guarantee]:
             note = (
                 f"mean loss attained; {len(all_cases) - len(telling)} vacuous cases left out; three standard errors"
             )
-            found.append(tightest(f"parity/separation-theorem2[{form}]", telling, note))
+            found.append(tightest(f"parity/separation/theorem2[{form}]", telling, note))
     return found
 
 
