@@ -27,7 +27,7 @@ def smoke():
 
 
 def verdicts(table):
-    return {g.id.removeprefix(f"{ID}-"): g.verdict for g in discover()[ID].claims(table)}
+    return {g.id.removeprefix(f"{ID}/"): g.verdict for g in discover()[ID].claims(table)}
 
 
 class TestSmoke:
