@@ -241,7 +241,7 @@ class TestTaylor:
             assert not any(part.coefficients[2::2])
             np.testing.assert_allclose(part(z) + part(-z), 2 * float(part(0.0)), atol=1e-12)
             assert part.smoothness() <= phi.smoothness()
-            assert part.complexity(0.1, 3.0) <= phi.complexity(0.1, 3.0)
+            assert part.complexity(0.1, 2.0) <= phi.complexity(0.1, 2.0)
         assert even.coefficients[0] == 0
 
     def test_derivative_and_majorant(self):
@@ -311,7 +311,21 @@ class TestConcepts:
         np.testing.assert_allclose(general(X), F(X), atol=1e-12)
         assert (general.p, general.k) == (4, 2)
         assert general.smoothness() <= F.smoothness()
-        assert general.complexity(0.1) <= F.complexity(0.1)
+        for eps in (0.5, 0.1, 1e-3, 1e-9):
+            assert general.complexity(eps, 2.0) <= F.complexity(eps, 2.0) * (1 + 1e-12)
+
+    def test_lemma_a2_needs_a_large_constant(self):
+        """C_eps of z^2 against that of its even part, z."""
+        phi = monomial(2)
+        assert phi.complexity(0.1) == pytest.approx(2.1513, abs=1e-4)
+        assert phi.even_part().complexity(0.1) == pytest.approx(2.5174, abs=1e-4)
+        least = (1 + math.sqrt(3)) / 2  # C* + u <= C*^2 + u^2 / 2, tight at u = sqrt(log(1/eps)) C* = 1
+        for constant, grows in ((least - 0.01, True), (least + 0.01, False)):
+            eps = math.exp(-1 / constant**2)
+            assert (phi.even_part().complexity(eps, constant) > phi.complexity(eps, constant)) == grows
+        for i in range(2, 60, 2):
+            for eps in np.exp(-np.linspace(0, 60, 400)):
+                assert monomial(i - 1).complexity(eps, 2.0) <= monomial(i).complexity(eps, 2.0)
 
     def test_lemma_a2_with_a_function(self):
         F = random_two_layer(rng(), 4, 3, 2, series("sigmoid", 5))

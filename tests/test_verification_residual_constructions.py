@@ -15,7 +15,7 @@ from learnability.theory import Verdict
 from learnability.verification import Check, discover
 from learnability.verification import residual_constructions as checks
 
-OUTSIDE = {"residual/fact-a3[printed]", "residual/padding[printed]"}
+OUTSIDE = {"residual/fact-a3[printed]", "residual/padding[printed]", "residual/lemma-a2[complexities,C* = 1]"}
 
 
 @pytest.fixture(scope="module")

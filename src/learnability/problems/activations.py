@@ -7,7 +7,8 @@ Allen-Zhu & Li, Section 4: for :math:`\phi(z) = \sum_i c_i z^i` and a large cons
     \qquad C_s(\phi) = C^* \sum_i (i + 1) |c_i|,
 
 where the second summand of the term i = 0 is read as 1. C* is a parameter here, 1 by default, for numbers that can be
-read; their Theorem 1 needs at least 2 (see :func:`Taylor.smoothness`).
+read; Lemmas A.2 and E.2 are true for C* >= 2 (:func:`learnability.problems.concepts.general_form`,
+:func:`Taylor.smoothness`).
 """
 
 from __future__ import annotations

@@ -263,7 +263,11 @@ def general_form(function: TwoLayerSmooth) -> General:
     With :math:`\phi = \phi^+ + z \phi^-` and the unit vector :math:`w = \sqrt 2 w_{r,i}`, a term is
     :math:`\phi^+(u) \langle (0, 1), (x, 1) \rangle + \phi^-(u) \langle (w, 0), (x, 1) \rangle / \sqrt 2` at
     :math:`u = \langle (w, 0), (x, 1) \rangle / \|(x, 1)\|`, which on unit x is :math:`\langle w_{r,i}, x \rangle`.
-    The complexities do not grow.
+
+    C_s does not grow, and C_eps does not for C* >= 2: the term i of phi is the term i - 1 of phi^-, and
+    :math:`(u / \sqrt{i-1})^{i-1} - (u / \sqrt i)^i`, with :math:`u = \sqrt{\log(1/\epsilon)} C^*`, is at most
+    :math:`e^{(i-2)/2} / i \le 2^{i-1} \le (C^*)^i - (C^*)^{i-1}`. For C* = 1 it may: for z^2 at eps = .1 from 2.15 to
+    2.52. (The lemma says that it does not, for a "sufficiently large" C*.)
     """
     k, p, d = function.weights.shape
     w = np.zeros((k, p, d + 1))

@@ -16,7 +16,7 @@ from learnability.checks import FloatArray
 from learnability.networks import residual as networks
 from learnability.networks import vertices
 from learnability.networks.vertices import VertexNet
-from learnability.problems.activations import Taylor, series
+from learnability.problems.activations import Taylor, monomial, series
 from learnability.problems.boolean import signs
 from learnability.problems.concepts import General, general_form, hard_concept, polarisation, random_two_layer
 from learnability.problems.residual import random_hard_instance
@@ -111,7 +111,9 @@ def classes(scale: str) -> list[Guarantee]:
             X = rng.standard_normal((200, d))
             unit = X / np.linalg.norm(X, axis=1, keepdims=True)
             different = max(different, float(np.abs(general(unit) - F(unit)).max()))
-            grown = max(grown, general.smoothness() - F.smoothness(), general.complexity(0.01) - F.complexity(0.01))
+            grown = max(grown, general.smoothness() / F.smoothness())
+            for eps in (0.9, 0.5, 0.1, 1e-3, 1e-9):
+                grown = max(grown, general.complexity(eps, 2.0) / F.complexity(eps, 2.0))
             X *= 10.0 ** rng.uniform(-2, 1, (200, 1))
             case = f"[{name},d={d},k={k},p={p}]"
             ratio = float((np.linalg.norm(general(X), axis=1) / general.value_bound(X)).max())
@@ -124,7 +126,7 @@ def classes(scale: str) -> list[Guarantee]:
                 )
             )
     constant = General(np.array([[[1.0, 0.0]]]), np.array([[[0.0, 1.0]]]), Taylor((1.0,)))
-    near, origin = np.array([[0.01]]), np.zeros((1, 1))
+    near, origin, square = np.array([[0.01]]), np.zeros((1, 1)), monomial(2)
     ratio = float(np.linalg.norm(constant(origin)) / constant.value_bound(origin)[0])
     norms.append(Guarantee("[F = 1,x=0]", f"{PAPER}, Fact A.3 (corrected)", Kind.UPPER_BOUND, 1.0, ratio))
     return [
@@ -135,10 +137,19 @@ def classes(scale: str) -> list[Guarantee]:
             "residual/lemma-a2[complexities]",
             f"{PAPER}, Lemma A.2",
             Kind.UPPER_BOUND,
-            0.0,
+            1.0,
             grown,
-            note="largest growth of C_s or C_eps, eps = .01, C* = 1",
-            tolerance=1e-9,
+            note="largest ratio of C_s or C_eps of F' to that of F, eps from .9 to 1e-9, C* = 2",
+            tolerance=1e-12,
+        ),
+        Guarantee(
+            "residual/lemma-a2[complexities,C* = 1]",
+            f"{PAPER}, Lemma A.2",
+            Kind.UPPER_BOUND,
+            square.complexity(0.1),
+            square.even_part().complexity(0.1),
+            (Hypothesis('C* >= 2 ("a sufficiently large constant")', False, "C* = 1"),),
+            note="C_eps of z^2 and of its part z, eps = .1: for a small C* the lemma's F' is more complex than F",
         ),
         tightest("residual/fact-a3[corrected]", norms, "largest |F(x)| over sqrt(k) p C_s |(x, 1)|, C* = 1"),
         tightest("residual/fact-a3[Lipschitz]", slopes, "largest slope over sqrt(k) p C_s, C* = 1"),
