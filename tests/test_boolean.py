@@ -202,3 +202,28 @@ def test_the_benchmark_runs(tmp_path, capsys):
     assert report["rows"][0]["matrix_error"] < 1e-12
     assert (tmp_path / "report.json").exists()
     assert "Hadamard matrix" in capsys.readouterr().out
+
+
+# Expectations by enumeration
+
+
+def test_expectation_is_that_of_the_spectrum_and_of_a_distribution():
+    f = lambda S: (1 + S[:, 0] + 2 * S[:, 1] * S[:, 15]) ** 2  # noqa: E731
+    assert boolean.expectation(f, 16) == pytest.approx(1 + 1 + 4)  # Parseval
+    p = np.random.default_rng(0).dirichlet(np.ones(2**15))
+    points = boolean.signs(15)
+    assert boolean.expectation(lambda S: S[:, 3] * S[:, 14], 15, probabilities=p) == pytest.approx(
+        float(p @ (points[:, 3] * points[:, 14])), abs=1e-14
+    )
+
+
+def test_expectation_refuses():
+    for arguments, message in (
+        ((lambda S: S, 3), "function's values must be one-dimensional"),
+        ((lambda S: S[:1, 0], 3), "function's values must have length 8"),
+        ((lambda S: S[:, 0], 25), "n must be <= 24"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            boolean.expectation(*arguments)
+    with pytest.raises(ValueError, match="probabilities must have length 8"):
+        boolean.expectation(lambda S: S[:, 0], 3, probabilities=[0.5, 0.5])

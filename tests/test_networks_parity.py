@@ -94,6 +94,8 @@ def test_good_neurons():
         good_neurons(2.0 * W, (0, 1))
     with pytest.raises(ValueError, match="each of support must be <= 2, got 3"):
         good_neurons(W, (0, 3))
+    with pytest.raises(ValueError, match="support must hold each coordinate once"):
+        good_neurons(W, (0, 0))
 
 
 class TestRepresentation:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 import math
 from fractions import Fraction
 
@@ -236,3 +238,16 @@ def test_the_law_of_the_sum_is_that_of_the_cube():
     S = signs(n)
     total = sum(S[:, A].prod(axis=1) for A in itertools.combinations(range(n), k))
     assert total.tolist() == [sum_of_parities(n, k)[t] for t in (S < 0).sum(axis=1)]
+
+
+def test_what_is_not_solved_or_not_averaged_is_not_measured():
+    """One A is no average, and a best loss with a wide gap decides nothing."""
+    alone = guarantees(measure(lambda X: X, 8, 3, 1.0, most=1, rng=np.random.default_rng(0)))
+    json.dumps([g.to_json() for g in alone], allow_nan=False)
+    averages = [g for g in alone if g.id.startswith("parity/theorem2-average")]
+    assert averages
+    assert all(g.measured is None for g in averages)
+    solved = measure(lambda X: X, 6, 3, 0.5)
+    assert all(g.measured is not None for g in guarantees(solved))
+    loose = dataclasses.replace(solved, uniform_lower=solved.uniform_lower - 0.1)
+    assert all(g.measured is None for g in guarantees(loose) if "-each" not in g.id)

@@ -161,3 +161,9 @@ class TestMixture:
             D.sample(rng(), 0)
         with pytest.raises(ValueError, match="W must have 5 columns"):
             D.project(rng(), 3, np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("dtype", [int, "float16", bool])
+def test_refuses_other_dtypes(dtype):
+    with pytest.raises(ValueError, match="dtype must be float64 or float32"):
+        ParityMixture(5, (0,)).sample(rng(), 3, dtype=dtype)

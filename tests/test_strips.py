@@ -315,3 +315,20 @@ def test_the_benchmark_reports(tmp_path, capsys):
     assert "this trainer" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         parity_minibatch.main(["--repeats", "0"])
+
+
+# The stand-in
+
+
+def test_absent_images_are_announced_and_a_mistyped_folder_is_refused(tmp_path, monkeypatch):
+    from learnability.experiments import strips
+
+    monkeypatch.setattr(datasets.mnist_file, "mnist_path", lambda: None)
+    published = {"data": "digits", "units": 512}
+    monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path))
+    with pytest.warns(datasets.StandInWarning, match="8x8 digits stand in"):
+        strips.ready([published])
+    strips.ready([{"data": "digits", "units": 16}])  # the smoke scale asks for nothing else
+    monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path / "mistyped"))
+    with pytest.raises(ValueError, match=r"LEARNABILITY_DATA must name a folder, got .*mistyped"):
+        strips.ready([published])

@@ -144,7 +144,7 @@ def test_guarantees_hold_plain_numbers():
     assert type(Hypothesis("x", np.bool_(True)).holds) is bool
     g = Guarantee("x", "test", Kind.UPPER_BOUND, np.float32(1), np.int64(1), tolerance=np.float32(0))
     assert type(g.bound) is type(g.measured) is type(g.tolerance) is float
-    for tolerance in (-1.0, float("nan")):
+    for tolerance in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="tolerance must be >= 0"):
             Guarantee("x", "test", Kind.UPPER_BOUND, 1.0, tolerance=tolerance)
 

@@ -395,16 +395,18 @@ def _complain(message: str) -> None:
 @contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
     """Show this package's warnings as one line each, without file, line number and source."""
+    from learnability.datasets import StandInWarning
     from learnability.results import DamagedShardWarning
     from learnability.runner import FailureWarning
 
+    own = (FailureWarning, DamagedShardWarning, StandInWarning)
     with warnings.catch_warnings():
-        for category in (FailureWarning, DamagedShardWarning):
+        for category in own:
             warnings.simplefilter("always", category)
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
-            if issubclass(category, FailureWarning | DamagedShardWarning):
+            if issubclass(category, own):
                 _complain(f"{'failed: ' if issubclass(category, FailureWarning) else ''}{message}")
             else:
                 usual(message, category, *rest, **options)

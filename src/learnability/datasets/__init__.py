@@ -2,7 +2,16 @@
 
 from learnability.datasets.digits import digits_pair
 from learnability.datasets.images import digit_images
-from learnability.datasets.mnist_file import Mnist, fetch_mnist, has_mnist, mnist, mnist_pair, mnist_path
+from learnability.datasets.mnist_file import (
+    Mnist,
+    StandInWarning,
+    announce_stand_in,
+    fetch_mnist,
+    has_mnist,
+    mnist,
+    mnist_pair,
+    mnist_path,
+)
 from learnability.datasets.records import DataSet, DigitImages
 from learnability.datasets.table import Table, read_table
 
@@ -10,7 +19,9 @@ __all__ = [
     "DataSet",
     "DigitImages",
     "Mnist",
+    "StandInWarning",
     "Table",
+    "announce_stand_in",
     "digit_images",
     "digits_pair",
     "fetch_mnist",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 import zipfile
 import zlib
 from functools import lru_cache
@@ -20,7 +21,17 @@ from numpy.typing import NDArray
 
 from learnability.datasets.records import DataSet, pair_of_digits
 
-__all__ = ["FOLDER_VARIABLE", "Mnist", "fetch_mnist", "has_mnist", "mnist", "mnist_pair", "mnist_path"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "Mnist",
+    "StandInWarning",
+    "announce_stand_in",
+    "fetch_mnist",
+    "has_mnist",
+    "mnist",
+    "mnist_pair",
+    "mnist_path",
+]
 
 FOLDER_VARIABLE = "LEARNABILITY_DATA"
 """The environment variable that names the folder of data files."""
@@ -36,6 +47,10 @@ SHAPES = ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
 
 DAMAGE = (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged file may raise."""
+
+
+class StandInWarning(UserWarning):
+    """A figure of MNIST is made of other images, because its file is not there."""
 
 
 class Mnist(NamedTuple):
@@ -76,6 +91,25 @@ def has_mnist() -> bool:
     except DAMAGE:
         return False
     return True
+
+
+def announce_stand_in() -> None:
+    """Warn (:class:`StandInWarning`) that 8x8 digits stand in for MNIST, before the work starts.
+
+    Raises
+    ------
+    ValueError
+        If ``LEARNABILITY_DATA`` names something that is no folder: a mistyped name is not a wish for the stand-in.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder and not Path(folder).expanduser().is_dir():
+        raise ValueError(f"{FOLDER_VARIABLE} must name a folder, got {folder!r}, which is none")
+    warnings.warn(
+        f"MNIST is not there, scikit-learn's 8x8 digits stand in: {_by_hand()}, or call "
+        "learnability.datasets.fetch_mnist()",
+        StandInWarning,
+        stacklevel=2,
+    )
 
 
 def fetch_mnist() -> Path:

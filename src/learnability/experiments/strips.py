@@ -8,7 +8,8 @@ A setting has
     Digits in a strip.
 ``model``
     One of :data:`learnability.networks.strips.MODELS`, trained on fresh strips every epoch; or a kernel machine of
-    :data:`KERNELS`, fitted once by least squares to the first ``strips`` strips of the first epoch.
+    :data:`KERNELS`, fitted once by least squares to ``strips`` strips. They are the first strips that the networks
+    see where these are no more than the images (MNIST).
 ``learning_rate``
     Of Adadelta (0 for a kernel machine).
 ``units``, ``batch``, ``epochs``, ``strips``, ``test_strips``
@@ -37,6 +38,8 @@ TITLES = {"mnist": "MNIST", "digits": "scikit-learn digits 8x8 (stand-in for MNI
 KERNELS: Mapping[str, str] = {"rbf_kernel": "RBF", "ntk_kernel": "NTK"}
 """Kernel machines and what their kernels are called: exp(-8 |x - z|^2 / n), the limit of the Gaussian features; and
 the exact tangent kernel of a ReLU network of one hidden layer of infinite width with trained biases."""
+UNITS = 512
+"""Hidden units of the paper's models."""
 RHO, EPSILON = 0.95, 1e-7
 """Adadelta's constants in the authors' experiment (Keras' defaults)."""
 
@@ -53,9 +56,11 @@ def available() -> str:
 
 
 def ready(settings: Sequence[Setting]) -> None:
-    """Refuse to start (ValueError) where the settings need MNIST and its file cannot be read."""
+    """Refuse to start (ValueError) if the settings need MNIST and its file cannot be read; warn if it is absent."""
     if any(s["data"] == "mnist" for s in settings):
         images("mnist")
+    elif any(s["units"] == UNITS for s in settings):
+        datasets.announce_stand_in()
 
 
 def streams(data: str, k: int, strips: int, test_strips: int) -> tuple[Strips, Strips]:

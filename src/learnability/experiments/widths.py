@@ -71,9 +71,11 @@ def images() -> str:
 
 
 def ready(settings: Sequence[Setting]) -> None:
-    """Refuse to start (ValueError) where the settings need MNIST and its file cannot be read."""
+    """Refuse to start (ValueError) if the settings need MNIST and its file cannot be read; warn if it is absent."""
     if any(s["data"] == "mnist" for s in settings):
         datasets.mnist_pair()
+    elif any(s["data"] == "digits" and s["width"] in WIDTHS for s in settings):
+        datasets.announce_stand_in()
 
 
 class Sample(NamedTuple):

@@ -82,7 +82,7 @@ def initial(rng: np.random.Generator, n: int, k: int, q: int, form: str = "safe"
     n : int
         Dimension, >= 1.
     k : int
-        Coordinates in the parity, 1 <= k <= n.
+        Coordinates in the parity, 1 <= k <= n (odd in all that is proved).
     q : int
         Pairs of units, >= 1.
     form : {"safe", "printed"}
@@ -137,6 +137,8 @@ def good_neurons(W: ArrayLike, support: ArrayLike) -> NDArray[np.bool_]:
     if W.ndim != 2 or 0 in W.shape:
         raise ValueError(f"W must have shape (rows >= 1, columns >= 1), got shape {W.shape}")
     chosen = checks.integers("support", support, at_least=0, at_most=W.shape[1] - 1)
+    if len(set(chosen)) != len(chosen):
+        raise ValueError(f"support must hold each coordinate once, got {list(chosen)}")
     inside = W[:, list(chosen)]
     if not np.isin(inside, (-1, 0, 1)).all():
         raise ValueError("W must have entries -1, 0 and 1 in the columns of support")

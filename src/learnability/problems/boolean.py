@@ -10,7 +10,7 @@ signs are exact at any n by its law (:mod:`learnability.problems.sign_sums`, re-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "character",
     "correlation",
     "degrees",
+    "expectation",
     "fourier_spectrum",
     "from_spectrum",
     "lazy_sum_law",
@@ -39,6 +40,8 @@ __all__ = [
 
 MAX_BITS = 24
 """Largest n with an array of one value per point of the cube: 2^24 float64 are 128 MB."""
+_BLOCK = 2**14
+"""Points that are written down at a time where all are gone through."""
 
 
 # Points and characters
@@ -77,6 +80,35 @@ def character(S: Iterable[int], signs: ArrayLike) -> FloatArray:
     if not np.isin(chosen, (-1, 1)).all():
         raise ValueError("signs must have entries -1 and +1 only in the columns of S")
     return np.asarray(chosen.prod(axis=1, dtype=np.float64))
+
+
+def expectation(
+    function: Callable[[FloatArray], ArrayLike], n: int, *, probabilities: ArrayLike | None = None
+) -> float:
+    """E f(x) over {-1, +1}^n by going through all its points, a block at a time.
+
+    Parameters
+    ----------
+    function : callable (signs (m, n)) -> (m,)
+        f; finite values.
+    n : int
+        In 1..24.
+    probabilities : array_like, shape (2^n,), optional
+        Of the points, in the order of :func:`signs`; uniform if not given.
+
+    Raises
+    ------
+    ValueError
+        If n is out of range, the probabilities are no distribution over 2^n points, or f returns anything else.
+    """
+    n = checks.integer("n", n, at_least=1, at_most=MAX_BITS)
+    p = None if probabilities is None else checks.distribution("probabilities", probabilities, length=2**n)
+    sums = []
+    for start in range(0, 2**n, _BLOCK):
+        points = signs(n, start, min(start + _BLOCK, 2**n))
+        values = checks.vector("function's values", np.asarray(function(points)), length=len(points))
+        sums.append(values.sum() / 2**n if p is None else values @ p[start : start + len(points)])
+    return float(np.sum(sums))
 
 
 # Sets of coordinates
@@ -129,7 +161,8 @@ def walsh_hadamard(values: ArrayLike) -> FloatArray:
     Raises
     ------
     ValueError
-        If the length is no power of two or above 2^24, or a value is not finite, or the values' sum is not.
+        If the length is no power of two or above 2^24, or a value is not finite, or the values' sum is not (other
+        sums of values near float64's limit may come out infinite).
     """
     # Numba is loaded only here: the rest of the toolbox, and with it the parity problems, stays light.
     from learnability.problems import walsh

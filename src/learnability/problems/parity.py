@@ -181,6 +181,8 @@ class ParityMixture:
         y : (m,) array
             Labels -1 and +1.
         """
+        if dtype not in (np.float64, np.float32, "float64", "float32"):
+            raise ValueError(f"dtype must be float64 or float32, got {dtype!r}")
         drawn, y = self.sample_signs(rng, m, part=part)
         X = drawn.astype(dtype)
         X *= 1 / math.sqrt(self.n)

@@ -105,8 +105,8 @@ class Guarantee:
             )
         object.__setattr__(self, "direction", direction)
         tolerance = float(self.tolerance)
-        if not tolerance >= 0:
-            raise ValueError(f"tolerance must be >= 0, got {self.tolerance!r}")
+        if not 0 <= tolerance < math.inf:  # with an infinite one nothing could fail
+            raise ValueError(f"tolerance must be >= 0 and finite, got {self.tolerance!r}")
         object.__setattr__(self, "tolerance", tolerance)
         for name in ("bound", "measured"):
             value = getattr(self, name)

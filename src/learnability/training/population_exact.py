@@ -118,6 +118,8 @@ def correlation(W: ArrayLike, b: ArrayLike, problem: ParityMixture) -> Correlati
     W = np.asarray(W)
     if W.ndim != 2 or len(W) == 0 or W.shape[1] != n:
         raise ValueError(f"W must have shape (rows >= 1, {n}), got shape {W.shape}")
+    if W.dtype.kind not in "iuf":
+        raise ValueError(f"W must hold the numbers -1, 0 and 1, got dtype {W.dtype}")
     p, k = len(W), problem.k
     biases = np.full(p, checks.real("b", b)) if np.ndim(b) == 0 else checks.vector("b", b, length=p)
     within = W[:, support]
