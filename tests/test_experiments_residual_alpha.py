@@ -1,0 +1,203 @@
+"""residual/alpha: Algorithm 1 against its formulas, the choice of rates, the proved floor, claims that can fail."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import learnability
+from learnability.experiments import discover, residual_alpha
+from learnability.experiments.residual_alpha import KERNELS, NETWORK, checkpoints, chosen, floor, slope
+from learnability.networks import residual as networks
+from learnability.problems.residual import UniformSigns, random_hard_instance
+from learnability.seeding import generator
+from learnability.theory import Verdict
+
+EXPERIMENT = discover()["residual/alpha"]
+
+
+@cache
+def smoke():
+    return learnability.run("residual/alpha", scale="smoke")
+
+
+def test_every_task_ran():
+    result, cells = smoke(), EXPERIMENT.settings["smoke"]
+    assert result.failures == []
+    assert result.tasks["run"] == len(cells) * result.seeds
+    assert np.isfinite(result.table.select_dtypes("number").to_numpy(float)).all()
+    network = result.table[result.table["method"] == NETWORK]
+    assert set(network["seen"]) == {1000, 3000, 10_000}
+    assert set(result.table["method"]) == {NETWORK, *KERNELS}
+    assert {g.verdict for g in result.guarantees} == {Verdict.OUTSIDE}
+    ids = [g.id for g in result.guarantees]
+    assert len(ids) == len(set(ids))
+    json.dumps([g.to_json() for g in result.guarantees], allow_nan=False)
+
+
+def test_the_network_learns_what_kernels_do_not():
+    """The composite signal has a risk of k alpha^2 = 0.48."""
+    risks = smoke().table.query("alpha == 0.4").groupby(["method", "seen"])["risk"].mean()
+    assert risks[NETWORK, 10_000] < 0.01 * 0.48
+    assert all(risks[name, 50] > 0.48 for name in KERNELS)
+
+
+def test_it_is_algorithm_1():
+    """The formulas of Fact C.4, one fresh sample a step, with the same draws: risk after 1,000 steps."""
+    d, k, m, rate, seed = 8, 2, 16, 0.1, 4
+    s = dict(EXPERIMENT.settings["smoke"][0], d=d, k=k, alpha=0.3, m=m, samples=1000, learning_rate=rate, test=300)
+    (row,) = EXPERIMENT.run(s, seed)
+    target = random_hard_instance(generator(seed, "target", d, k), d, k, alpha=0.3)
+    inputs = UniformSigns(d, unit=True)
+    params = networks.initial(generator(seed, "start", d, k, m), NETWORK, d, k, m)
+    for x in inputs.sample(generator(seed, "online", d), 1000):
+        _, step = networks.gradient(params, x[None], target(x[None]))
+        params = params._replace(W=params.W - rate * step.W, V=params.V - rate * step.V)
+    for name, column in (("validation", "validation_risk"), ("test", "risk")):
+        X = inputs.sample(generator(seed, name, d), 300)
+        risk = ((networks.forward(params, X) - target(X)) ** 2).sum(axis=1).mean()
+        assert row[column] == pytest.approx(risk, rel=1e-3)
+    assert row["seen"] == 1000
+
+
+def test_the_linear_kernel_is_linear_regression():
+    s = next(s for s in EXPERIMENT.settings["smoke"] if s["method"] == "linear")
+    (row,) = EXPERIMENT.run({**s, "alpha": 0.0}, 1)
+    assert row["risk"] < 1e-8
+    assert row["seen"] == s["samples"]
+
+
+def test_a_run_that_diverges_is_said_so():
+    s = dict(EXPERIMENT.settings["smoke"][0], learning_rate=1e4, samples=2000)
+    rows = EXPERIMENT.run(s, 0)
+    assert len(rows) == 1
+    assert math.isnan(rows[0]["risk"])
+
+
+def test_checkpoints():
+    assert checkpoints(1) == [1]
+    assert checkpoints(10) == [1, 3, 10]
+    assert checkpoints(300) == [1, 3, 10, 30, 100, 300]
+    assert checkpoints(400) == [1, 3, 10, 30, 100, 300, 400]
+
+
+def test_floor_and_slope():
+    assert floor(6, 3, 0.5, 5) == pytest.approx(3 * 0.25 * (1 - 5 / 20))
+    assert floor(6, 3, 0.5, 21) == 0
+    assert slope([0.1, 0.2, 0.4], [1e-4, 16e-4, 256e-4]) == pytest.approx(4)
+
+
+def test_settings():
+    for scale, cells in EXPERIMENT.settings.items():
+        assert all(s.keys() == cells[0].keys() for s in cells)
+        if scale != "smoke":
+            machines = [s for s in cells if s["method"] in KERNELS]
+            assert all(s["samples"] <= math.comb(s["d"], s["k"]) / 1000 for s in machines)
+            assert all(s["samples"] < math.comb(s["d"], s["k"]) for s in cells)
+
+
+# Claims
+
+
+def table(network=None, kernel=None, rates=(0.1,), spread=0.01, seeds=3):
+    """Risks by alpha: the network's alpha^4 and the kernels' 2 k alpha^2 unless given."""
+    d, k = 60, 4
+    alphas = (0.1, 0.2, 0.4)
+    network = network or {alpha: alpha**4 for alpha in alphas}
+    kernel = kernel or {alpha: 2 * k * alpha**2 for alpha in alphas}
+    rows = []
+    for seed in range(seeds):
+        factor = 1 + spread * (seed - 1)
+        common = {"d": d, "k": k, "test": 10, "seed": seed}
+        for alpha in alphas:
+            for rate in rates:
+                for seen in (1000, 300_000):
+                    rows.append(
+                        {
+                            **common, "method": NETWORK, "alpha": alpha, "m": 200, "samples": 300_000,
+                            "learning_rate": rate, "seen": seen, "risk": network[alpha] * factor,
+                            "validation_risk": network[alpha] * rate,
+                        }
+                    )  # fmt: skip
+            rows += [
+                {
+                    **common, "method": name, "alpha": alpha, "m": 0, "samples": 400, "learning_rate": 0.0,
+                    "seen": 400, "risk": kernel[alpha] * factor, "validation_risk": kernel[alpha],
+                }
+                for name in KERNELS
+            ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def verdicts(**options):
+    return {g.id.removeprefix("residual/"): g.verdict for g in residual_alpha.claims(table(**options))}
+
+
+def test_claims_hold_on_the_papers_picture():
+    found = verdicts()
+    outside = {"alpha/slope[3resnet]", "thm1[alpha=0.1,d=60,k=4]"}
+    assert {id for id, verdict in found.items() if verdict == Verdict.OUTSIDE} == outside
+    assert {verdict for id, verdict in found.items() if id not in outside} == {Verdict.HOLDS}
+    assert len(found) == 3 + 2 + 2 * len(KERNELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "violated"),
+    [
+        ({"network": {0.1: 0.02, 0.2: 1e-3, 0.4: 1e-2}}, {"alpha/below-every-kernel[alpha=0.1]"}),
+        (
+            {"kernel": {0.1: 0.1**2 / 17, 0.2: 1.0, 0.4: 1.0}},
+            {f"alpha/{what}[{name},N=400]" for name in KERNELS for what in ("thm2", "slope")},
+        ),
+        (
+            {"kernel": {0.1: 10 * 0.1**3, 0.2: 10 * 0.2**3, 0.4: 10 * 0.4**3}},
+            {f"alpha/slope[{name},N=400]" for name in KERNELS},
+        ),
+    ],
+)
+def test_claims_can_fail(options, violated):
+    found = verdicts(**options)
+    assert {id for id, verdict in found.items() if verdict == Verdict.VIOLATED} == violated
+
+
+def test_the_exponents_are_those_of_the_table():
+    found = {g.id: g for g in residual_alpha.claims(table())}
+    assert found["residual/alpha/slope[3resnet]"].measured == pytest.approx(4)
+    assert found["residual/alpha/slope[rbf,N=400]"].measured == pytest.approx(2)
+    bound = found["residual/alpha/below-every-kernel[alpha=0.2]"].bound
+    assert bound == pytest.approx(4 * 0.04 * (1 - 300_000 / 487_635))
+
+
+def test_seeds_that_disagree_decide_nothing():
+    found = verdicts(network={0.1: 0.015, 0.2: 1e-3, 0.4: 1e-2}, spread=0.4)
+    assert found["alpha/below-every-kernel[alpha=0.1]"] == Verdict.NOT_MEASURED
+    assert verdicts(seeds=1)["alpha/below-every-kernel[alpha=0.1]"] == Verdict.NOT_MEASURED
+
+
+def test_rates_are_chosen_by_validation_and_not_where_a_seed_diverged():
+    rows = table(rates=(0.1, 0.2, 0.3))
+    assert set(chosen(rows)["learning_rate"]) == {0.1}
+    gone = (rows["learning_rate"] == 0.1) & (rows["seed"] == 1) & (rows["alpha"] == 0.2) & (rows["seen"] == 300_000)
+    rows.loc[gone, ["risk", "validation_risk"]] = math.nan
+    picked = chosen(rows).groupby(["alpha", "seen"])["learning_rate"].unique()
+    assert [list(rates) for rates in picked] == [[0.1], [0.1], [0.1], [0.2], [0.1], [0.1]]
+    assert len(chosen(rows)) == 3 * 2 * 3
+
+
+def test_figure_has_labelled_axes():
+    figure = smoke().figure
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    left, right = figure.axes
+    assert (left.get_xlabel(), left.get_ylabel()) == ("α", "risk E‖H − out‖²")
+    assert (right.get_xlabel(), right.get_ylabel()) == ("samples", "risk / kα²")
+    assert [text.get_text() for text in left.get_xticklabels()] == ["0.1", "0.4"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "3resnet, 10,000 samples" in legend
+    assert len(legend) == 2 + len(KERNELS) + 2
