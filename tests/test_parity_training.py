@@ -251,6 +251,9 @@ def test_corollary4_as_printed_does_not_reach_epsilon_and_the_safe_sizes_do():
     assert large == pytest.approx([3 * size for size in small])
 
 
+EVEN = {"n": 9, "k": 2, "eta": 0.1, "lam": 0.0, "t": [1]}
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -264,6 +267,10 @@ def test_corollary4_as_printed_does_not_reach_epsilon_and_the_safe_sizes_do():
         (lambda: whole.theorem3_terms(n=100, k=4, q=10, T=10), "k must be odd, got 4"),
         (lambda: whole.theorem3(n=100, k=7, q=10, T=10, eta=0.1, delta=1.0), "delta must be < 1"),
         (lambda: whole.corollary4_sizes(7, epsilon=0.5, delta=0.1), "epsilon must be < 0.5"),
+        (lambda: theory.lemma14(200, 4), "k must be odd, got 4"),
+        (lambda: theory.output_bound([1], n=9, k=4, eta=0.1), "k must be odd, got 4"),
+        (lambda: theory.lemma15(**EVEN, output=[0], hidden_movement=[0], bias_movement=[0]), "k must be odd, got 2"),
+        (lambda: theory.lemma16(**EVEN, norm=1.0, nonzero=1, change=[0]), "k must be odd, got 2"),
         (lambda: theory.lemma14(200, 3, largest=-1.0), "largest must be >= 0"),
     ],
 )  # fmt: skip
@@ -280,6 +287,8 @@ OUTSIDE = {
     "parity/lemma14[printed start,n=1000,k=3,q=16]",
     "parity/theorem3",
     "parity/theorem3[own separator]",
+    "parity/theorem13[printed,training runs]",
+    "parity/theorem13[sharp,training runs]",
     "parity/corollary4[printed]",
 }
 
@@ -311,6 +320,25 @@ def test_a_vacuous_bound_says_so_and_shows_its_terms(results):
     assert bound.bound > 1
     assert "vacuous" in bound.note
     assert "drift" in bound.note
+    found = {g.id: g for g in results["theorem3"]}
+    for name in ("theorem3[own separator]", "theorem13[printed,training runs]", "theorem13[sharp,training runs]"):
+        assert "vacuous" in found[f"parity/{name}"].note
+    assert failed(found["parity/theorem13[sharp,training runs]"]) == {
+        "the bound is below the loss of the zero function"
+    }
+
+
+def test_a_bound_that_says_something_is_not_called_vacuous():
+    for factor, says in ((1e-5, True), (1.0, False)):
+        u = factor * np.ones(4)
+        own = parity_training._own_bound(10**14, 3, 2, 10**9, 1e-9, 1e-14, u, 0.1, "x")
+        assert (own.bound < 1) == says == ("vacuous" not in own.note)
+    printed, _ = theory.theorem13(**linear_case())
+    assert printed.bound < 1
+    counted = parity_training._against_zero(printed)
+    assert (counted.verdict, counted.note) == (printed.verdict, printed.note)
+    at_zero = parity_training._against_zero(type(printed)("x", "y", printed.kind, 1.0, 0.5))
+    assert (at_zero.verdict, at_zero.note) == (Verdict.OUTSIDE, "vacuous: the zero function has loss 1")
 
 
 def verdicts(found):

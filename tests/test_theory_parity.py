@@ -37,6 +37,8 @@ def test_lemma5_moment_counts_the_sets_that_exchange():
     at = {part: theory.lemma5_moment(n=9, k=3, part=part).bound for part in ("coordinate", "bias")}
     assert at == {"coordinate": 1 / 56, "bias": 1 / 84}
     assert theory.lemma5_moment(n=9, k=3, moment=1 / 55).verdict is Verdict.VIOLATED
+    assert "C(n-1, k)" in theory.lemma5_moment(n=9, k=3).note
+    assert "C(n, k)" in theory.lemma5_moment(n=9, k=3, part="bias").note
 
 
 def test_lemma6_odd_n_is_printed_and_not_needed():
@@ -49,6 +51,14 @@ def test_lemma6_odd_n_is_printed_and_not_needed():
 
 
 # Lemmas 7 and 8
+
+
+def test_lemma7_odd_n_is_printed_and_not_needed():
+    known = {"k": 5, "outside": 0.0, "bias": 1e-3, "inside": 0.0}
+    assert [failed(g) for g in theory.lemma7(n=10, **known)] == [{"n odd"}, {"n odd"}, set()]
+    assert not any(failed(g) for g in theory.lemma7(n=11, **known))
+    verdicts = [g.verdict for g in theory.lemma7(n=10, **known, form="any n")]
+    assert verdicts == [Verdict.HOLDS, Verdict.VIOLATED, Verdict.HOLDS]
 
 
 def test_lemma7_is_exact_and_only_for_good_neurons():
@@ -109,6 +119,8 @@ def test_lemma9_has_room_for_the_cap_alone():
     assert set(verdicts(**good)) == {Verdict.HOLDS}
     bad = {"alpha_low": 0.25 - 2e-8, "alpha_high": 1.001, "inside": 1.01, "outside": 1e-18, "bias": 1e-18}
     assert set(verdicts(**bad)) == {Verdict.VIOLATED}
+    rounded = theory.lemma9(n=10, k=3, form="good neurons", outside=1e-15, bias=-3e-15, tolerance=2e-15)
+    assert [g.verdict for g in rounded[3:]] == [Verdict.HOLDS, Verdict.VIOLATED]
     assert math.exp(-((6 - 1 / 24) ** 2) / 2) / 2 <= theory.ALPHA_ROOM
 
 
@@ -166,7 +178,10 @@ def test_lemma10_as_printed_asks_for_what_it_lacks():
 def test_lemma11_forms():
     printed = features.lemma11(n=2501, k=7, r=7, epsilon=49.0, probability=0.5)
     assert (printed.bound, printed.verdict) == (49 / (112 * 7**2.5), Verdict.HOLDS)
-    assert "says little" in printed.note
+    assert "vacuous" in printed.note
+    assert "vacuous" in features.lemma11(n=200, k=3, r=1, epsilon=2.0).note
+    assert "vacuous" not in features.lemma11(n=200, k=3, r=1, epsilon=1.99).note
+    assert not failed(features.lemma11(n=640_601, k=7, r=7, epsilon=3.0))
     assert failed(features.lemma11(n=2401, k=7, r=7, epsilon=48.0)) == {"k <= c epsilon^(1/4) n^(1/8), c = 1 here"}
     ours = features.lemma11(n=200, k=3, r=1, epsilon=0.5, form="any n", probability=7 / 27 * 0.5 / 72)
     assert (ours.bound, ours.verdict) == (pytest.approx(7 / 27 * 0.5 / 72), Verdict.HOLDS)
@@ -211,13 +226,22 @@ def test_lemma12_statements():
     assert (failed(inside), inside.verdict) == (set(), Verdict.VIOLATED)
     assert failed(separator.lemma12(n=101, k=7, q=10**7, delta=0.1)) == {"k <= c n^(1/10), c = 1 here"}
     assert failed(separator.lemma12(n=7**10, k=7, q=10**6, delta=0.1)) == {"q >= C k^7 ln((k+1)/delta), C = 1 here"}
-    margins = separator.lemma12_separator(k=3, margin=0.99, largest=1.01, nonzero=9, points=8)
+    margins = separator.lemma12_separator(k=3, margin=0.99, largest=1.01)
     assert {g.verdict for g in margins} == {Verdict.VIOLATED}
+    width = separator.lemma12_width(n=101, k=3, delta=0.1, enough=16)
+    assert (width.kind, width.bound) == (Kind.THRESHOLD, pytest.approx(3**7 * math.log(40)))
+    assert "our own C = 1" in width.note
+    assert separator.lemma12_width(n=101, k=3, delta=0.1, enough=9000).verdict is Verdict.VIOLATED
     q = np.array([10.0, 100.0, 1000.0])
     assert separator.lemma12_growth("q", q, 7 / np.sqrt(q)).slack == pytest.approx(0, abs=1e-12)
     assert separator.lemma12_growth("q", q).verdict is Verdict.NOT_MEASURED
     assert separator.lemma12_growth("q", q, q**-0.35).verdict is Verdict.VIOLATED
     assert separator.lemma12_growth("k", [3, 5, 7], [3**5.1, 5**5.1, 7**5.1]).verdict is Verdict.VIOLATED
+    assert separator.lemma12_sparsity("q", q, 3 * q**0.99).verdict is Verdict.HOLDS
+    assert separator.lemma12_sparsity("q", q, 3 * q**1.01).verdict is Verdict.VIOLATED
+    assert separator.lemma12_sparsity("k", [3, 5, 7], [3**-2.4, 5**-2.4, 7**-2.4]).verdict is Verdict.VIOLATED
+    assert separator.lemma12_sparsity("k", [3, 5, 7], [3**-2.6, 5**-2.6, 7**-2.6]).verdict is Verdict.HOLDS
+    assert separator.lemma12_sparsity("k", [3, 5, 7]).verdict is Verdict.NOT_MEASURED
     assert separator.lemma12_growth("k", [3, 5, 7], [3**4.0, 5**4.0, 7**4.0]).verdict is Verdict.HOLDS
 
 
@@ -236,6 +260,8 @@ def test_lemma12_statements():
         (lambda: theory.lemma6(n=31, k=3, C=-1), "C must be > 0"),
         (lambda: theory.lemma6(n=31, k=3, form="x"), "form must be one of"),
         (lambda: theory.lemma7(n=31, k=3, tolerance=-1), "tolerance must be >= 0"),
+        (lambda: theory.lemma7(n=31, k=3, form="x"), "form must be one of"),
+        (lambda: theory.lemma9(n=31, k=3, tolerance=-1), "tolerance must be >= 0"),
         (lambda: theory.lemma8(n=31, k=3, J=29), "J must be <= 28"),
         (lambda: theory.lemma8_constant(4), "k must be odd"),
         (lambda: theory.good_share(0), "k must be >= 1"),
@@ -252,6 +278,9 @@ def test_lemma12_statements():
         (lambda: separator.lemma12(n=9, k=3, q=1, delta=0.0), "delta must be > 0"),
         (lambda: separator.lemma12(n=9, k=3, q=1, delta=0.1, failures=3, draws=2), "failures must be <= 2"),
         (lambda: separator.lemma12_growth("x", [1, 2], [1, 2]), "what must be one of 'q', 'k'"),
+        (lambda: separator.lemma12_sparsity("x", [1, 2], [1, 2]), "what must be one of 'q', 'k'"),
+        (lambda: separator.lemma12_sparsity("q", [1, 2], [1, 0]), "counts must be > 0"),
+        (lambda: separator.lemma12_width(n=9, k=4, delta=0.1), "k must be odd"),
         (lambda: separator.lemma12_growth("q", [1], [1]), "sizes must hold at least two positive values"),
         (lambda: separator.lemma12_growth("q", [1, 2], [1, 0]), "norms must be > 0"),
         (lambda: separator.sparse_separator([[1.0]], [2]), "y must hold labels"),

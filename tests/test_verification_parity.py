@@ -14,14 +14,16 @@ from learnability.seeding import generator
 from learnability.theory import Verdict
 from learnability.theory.parity_first_step import good_share
 from learnability.training.population import first_step
-from learnability.verification import discover, parity_features, parity_first_step
+from learnability.verification import discover, parity_features, parity_first_step, parity_separator
 
-MODULES = (parity_first_step, parity_features)
+MODULES = (parity_first_step, parity_features, parity_separator)
 CHECKS = [check for module in MODULES for check in module.CHECKS]
 OUTSIDE = {
     "parity/lemma6[printed,every C,n=32,k=3]",
     "parity/lemma7[coordinate,not good]",
     "parity/lemma7[bias,not good]",
+    "parity/lemma7[coordinate,printed,n=10,k=5,enumeration]",
+    "parity/lemma7[bias,printed,n=10,k=5,enumeration]",
     "parity/lemma9-alpha-low[printed,n=200,k=3]",
     "parity/representation[ReLU6 as printed,k=5]",
     "parity/representation[ReLU6 as printed,k=7]",
@@ -176,6 +178,60 @@ def test_lemma11s_probability_over_every_w():
         assert np.mean(within) == pytest.approx(probability, abs=2e-3)
 
 
+def test_lemma11_over_drawn_neurons_is_near_the_exact_probability():
+    n, k, epsilon, draws = 51, 3, 1.0, 3000
+    exact = {r: p for r, _, p in parity_features.lemma11_probabilities(n, k, (epsilon,))}
+    drawn = dict(parity_features.lemma11_drawn(n, k, draws, epsilon))
+    assert drawn.keys() == exact.keys()
+    for r, p in exact.items():
+        assert drawn[r] == pytest.approx(p, rel=0.15)
+
+
+def test_lemma11_leaves_vacuous_cases_out_and_counts_drawn_ones(monkeypatch):
+    monkeypatch.setattr(parity_features, "DRAWN11", {"smoke": ((640_601, 7, 2),)})
+    seen = []
+    real = parity_features.theory.lemma11
+
+    def recorded(**named):
+        seen.append(named)
+        return real(**named)
+
+    monkeypatch.setattr(parity_features.theory, "lemma11", recorded)
+    monkeypatch.setattr(parity_features, "lemma11_drawn", lambda n, k, draws, epsilon: iter([(1, 0.1), (7, 0.01)]))
+    found = {g.id: g for g in parity_features.lemma11("smoke")}
+    assert all(2 * case["epsilon"] < case["k"] + case["r"] for case in seen)
+    drawn = found["parity/lemma11[printed,drawn w]"]
+    assert (drawn.verdict, drawn.measured) == (Verdict.HOLDS, 0.01)
+    assert drawn.bound == pytest.approx(2.066e-4, rel=1e-3)
+    assert "w sampled, 2 of them" in drawn.note
+    monkeypatch.setattr(parity_features, "lemma11_drawn", lambda n, k, draws, epsilon: iter([(1, 0.1), (7, 2e-4)]))
+    assert verdicts(parity_features.lemma11("smoke"))["parity/lemma11[printed,drawn w]"] is Verdict.VIOLATED
+
+
+def test_the_fewest_neurons_are_fewest():
+    k, q, y = 3, 32, parity_separator.patterns(3)[1]
+    one = parity_separator.good_features(generator(1, "fewest"), 101, k, q)
+    norms = {e: parity_separator._norm(parity_separator._of_the_nearest(one, y, k, e)) for e in range(1, 12)}
+    assert all(b <= a * (1 + 1e-9) for a, b in itertools.pairwise(norms.values()))
+    for most in (1.001 * norms[3], 1.001 * norms[5], 1.001 * norms[10]):
+        each = min(e for e, norm in norms.items() if norm <= most)
+        u = parity_separator._of_the_nearest(one, y, k, each)
+        assert parity_separator._fewest(one, y, most) == np.count_nonzero(u)
+    assert math.isnan(parity_separator._fewest(one, y, 0.5 * norms[11] / q))
+
+
+def test_separators_that_need_more_neurons_than_lemma12_says_are_caught(monkeypatch):
+    monkeypatch.setattr(parity_separator, "_fewest", lambda one, y, most: len(y) * (1e4 / most) ** 3)
+    found = verdicts(parity_separator._separators("smoke"))
+    assert found["parity/lemma12-sparsity-q[n=101,k=3]"] is Verdict.VIOLATED
+    monkeypatch.setattr(parity_separator, "_fewest", lambda one, y, most: float(one.V.shape[1]))  # all of them
+    found = verdicts(parity_separator._separators("smoke"))
+    assert found["parity/lemma12-sparsity-k"] is Verdict.VIOLATED
+    monkeypatch.undo()
+    monkeypatch.setattr(parity_separator, "SPARSE_NORM", 1e-3)
+    assert verdicts(parity_separator._separators("smoke"))["parity/lemma12-sparsity-k"] is Verdict.NOT_MEASURED
+
+
 def test_kinds_of_neurons_have_the_law_of_w():
     kinds = parity_features._kinds(40, 5)
     assert kinds.probability.sum() == pytest.approx(1, abs=1e-7)
@@ -187,7 +243,7 @@ def test_kinds_of_neurons_have_the_law_of_w():
 
 def test_good_features_are_those_of_the_network_at_every_input():
     n, k, q = 12, 3, 20
-    found = parity_features.good_features(generator(3, "x"), n, k, q)
+    found = parity_separator.good_features(generator(3, "x"), n, k, q)
     rng = generator(3, "x")
     problem = random_mixture(rng, n, k)
     start = initial(rng, n, k, q)
@@ -206,9 +262,9 @@ def test_good_features_are_those_of_the_network_at_every_input():
 
 
 def test_no_good_neuron_gives_no_separator(monkeypatch):
-    monkeypatch.setattr(parity_features, "good_neurons", lambda W, A: np.zeros(len(W), dtype=bool))
-    assert parity_features.good_features(generator(0, "x"), 20, 3, 4).V.shape == (8, 0)
-    assert not parity_features._separable(generator(0, "x"), 20, 3, 4)
+    monkeypatch.setattr(parity_separator, "good_neurons", lambda W, A: np.zeros(len(W), dtype=bool))
+    assert parity_separator.good_features(generator(0, "x"), 20, 3, 4).V.shape == (8, 0)
+    assert not parity_separator._separable(generator(0, "x"), 20, 3, 4)
 
 
 # The checks can fail
@@ -233,9 +289,45 @@ def test_a_gradient_outside_a_is_caught(monkeypatch):
     altered(monkeypatch, parity_first_step, outside=lambda x: x + 1e-15, bias=lambda x: x + 1e-15)
     seven, nine = verdicts(parity_first_step.lemma7("smoke")), verdicts(parity_first_step.lemma9("smoke"))
     for part in ("coordinate", "bias"):
-        assert seven[f"parity/lemma7[{part},closed form]"] is Verdict.VIOLATED
-        assert seven[f"parity/lemma7[{part},enumeration]"] is Verdict.HOLDS
+        for form in ("printed", "any n"):
+            assert seven[f"parity/lemma7[{part},{form},closed form]"] is Verdict.VIOLATED
+            assert seven[f"parity/lemma7[{part},{form},enumeration]"] is Verdict.HOLDS
     assert nine["parity/lemma9-outside[printed]"] is nine["parity/lemma9-bias[good neurons]"] is Verdict.VIOLATED
+    assert nine["parity/lemma9-outside[good neurons,enumeration]"] is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(("part", "field"), [("outside", "W"), ("bias", "b")])
+def test_a_gradient_over_all_inputs_that_is_off_is_caught(monkeypatch, part, field):
+    real = parity_first_step.gradient
+
+    def off(params, problem):
+        loss, slope = real(params, problem)
+        return loss, slope._replace(**{field: getattr(slope, field) + 3e-15})
+
+    monkeypatch.setattr(parity_first_step, "gradient", off)
+    found = verdicts(parity_first_step.lemma9("smoke"))
+    wrong = {name for name, verdict in found.items() if verdict is Verdict.VIOLATED}
+    assert wrong == {f"parity/lemma9-{part}[good neurons,enumeration]"}
+
+
+def test_neurons_that_are_not_good_fail_over_all_inputs(monkeypatch):
+    problem, W = parity_first_step.good_starts(11, 5, 40)
+    W[:, problem.support[0]] = (W[:, problem.support[0]] + 2) % 3 - 1  # another of -1, 0, 1: the sum over A is not 0
+    assert not good_neurons(W, problem.support).any()
+    monkeypatch.setattr(parity_first_step, "good_starts", lambda n, k, count: (problem, W))
+    outside, bias = parity_first_step._step_enumerated(11, 5, 40)
+    assert outside.measured > 1e-3
+    assert {outside.verdict, bias.verdict} == {Verdict.VIOLATED}
+
+
+def test_what_the_closed_form_cannot_fail_says_so(results):
+    for name in ("lemma7", "lemma9"):
+        for g in results[name]:
+            closed = "closed form" in g.id if name == "lemma7" else "enumeration" not in g.id
+            zero = g.id.startswith(
+                ("parity/lemma7[coordinate", "parity/lemma7[bias", "parity/lemma9-outside", "parity/lemma9-bias")
+            )
+            assert (parity_first_step.BY_FORM in g.note) == (closed and zero), g.id
 
 
 def test_wrong_weights_inside_a_are_caught(monkeypatch):
@@ -267,22 +359,22 @@ def test_lemma6_is_about_the_coordinates_and_the_bias(monkeypatch, odd):
 
 
 def test_the_width_that_suffices_has_no_failures_beyond(monkeypatch):
-    monkeypatch.setattr(parity_features, "_separable", lambda rng, n, k, q: q not in (2, 8))
-    monkeypatch.setattr(parity_features, "_separators", lambda scale: [])
-    found = {g.id: g for g in parity_features.lemma12("smoke")}
+    monkeypatch.setattr(parity_separator, "_separable", lambda rng, n, k, q: q not in (2, 8))
+    monkeypatch.setattr(parity_separator, "_separators", lambda scale: [])
+    found = {g.id: g for g in parity_separator.lemma12("smoke")}
     assert found["parity/lemma12-width[n=101,k=3,delta=0.1]"].measured == 16
     assert found["parity/lemma12-width[n=201,k=5,delta=0.1]"].measured == 16
-    monkeypatch.setattr(parity_features, "_separable", lambda rng, n, k, q: False)
-    assert parity_features.lemma12("smoke")[-1].verdict is Verdict.NOT_MEASURED
+    monkeypatch.setattr(parity_separator, "_separable", lambda rng, n, k, q: False)
+    assert parity_separator.lemma12("smoke")[-1].verdict is Verdict.NOT_MEASURED
 
 
 def test_each_separators_margin_counts(monkeypatch):
-    real = parity_features.separator.sparse_separator
-    monkeypatch.setattr(parity_features.separator, "sparse_separator", lambda V, y: 0.9 * real(V, y))
-    found = verdicts(parity_features._separators("smoke"))
+    real = parity_separator.separator.sparse_separator
+    monkeypatch.setattr(parity_separator.separator, "sparse_separator", lambda V, y: 0.9 * real(V, y))
+    found = verdicts(parity_separator._separators("smoke"))
     assert found["parity/lemma12-margin[k=3]"] is found["parity/lemma12-margin[k=5]"] is Verdict.VIOLATED
-    monkeypatch.setattr(parity_features.separator, "sparse_separator", lambda V, y: None)
-    assert verdicts(parity_features._separators("smoke"))["parity/lemma12-margin[k=3]"] is Verdict.VIOLATED
+    monkeypatch.setattr(parity_separator.separator, "sparse_separator", lambda V, y: None)
+    assert verdicts(parity_separator._separators("smoke"))["parity/lemma12-margin[k=3]"] is Verdict.VIOLATED
 
 
 def test_dependence_beyond_lemma8_is_caught(monkeypatch):
@@ -294,11 +386,19 @@ def test_dependence_beyond_lemma8_is_caught(monkeypatch):
 
 def test_neurons_that_moved_too_far_are_no_features(monkeypatch):
     """Weights that are a tenth leave no kink in [-k, k]: no feature, no separator."""
-    altered(monkeypatch, parity_features, inside=lambda G: G / 10)
-    eleven, twelve = parity_features.lemma11("smoke"), verdicts(parity_features.lemma12("smoke"))
+    for module in (parity_features, parity_separator):
+        altered(monkeypatch, module, inside=lambda G: G / 10)
+    eleven, twelve = parity_features.lemma11("smoke"), verdicts(parity_separator.lemma12("smoke"))
     assert verdicts(eleven)["parity/lemma11[any n]"] is Verdict.VIOLATED
     assert twelve["parity/lemma12-margin[k=3]"] is Verdict.VIOLATED
-    unknown = ("width[n=101,k=3,delta=0.1]", "norm-q[n=101,k=3]", "norm-k[least norm]", "norm-k[few neurons]")
+    unknown = (
+        "sparsity-k",
+        "sparsity-q[n=101,k=3]",
+        "width[n=101,k=3,delta=0.1]",
+        "norm-q[n=101,k=3]",
+        "norm-k[least norm]",
+        "norm-k[few neurons]",
+    )
     assert {twelve[f"parity/lemma12-{name}"] for name in unknown} == {Verdict.NOT_MEASURED}
 
 

@@ -82,7 +82,8 @@ def initial(rng: np.random.Generator, n: int, k: int, q: int, form: str = "safe"
     n : int
         Dimension, >= 1.
     k : int
-        Coordinates in the parity, 1 <= k <= n (odd in all that is proved).
+        Coordinates in the parity, 1 <= k <= n. An even k is accepted here; the theory (and ``ParityMixture``) wants k
+        odd, as E y = 0 on the second part of the mixture only then.
     q : int
         Pairs of units, >= 1.
     form : {"safe", "printed"}

@@ -202,7 +202,8 @@ def lemma11(
     """Lemma 11: after the step a neuron is psi_r to within 2 epsilon with a certain probability over w and u.
 
     That is, | |r|/b sigma(<w', x> + b') - psi_r(x) | <= 2 epsilon for all x, with the new w' and b', the start's b,
-    and psi_r(x) = phi_r(sum of the signs in A) with the ReLU.
+    and psi_r(x) = phi_r(sum of the signs in A) with the ReLU. From 2 epsilon = k + |r| on, the largest value of
+    psi_r, it is vacuous and its note says so: 0 is near enough.
 
     Parameters
     ----------
@@ -241,7 +242,8 @@ def lemma11(
                 "4 |r| <= epsilon sqrt(C(ceil(n/2), k-1))", 4 * size <= root, f"{4 * size} against {root:.4g}"
             ),
         )
-    empty = "" if 2 * epsilon < k + size else f"says little: 2 epsilon = {2 * epsilon:g}, psi_r is at most {k + size}"
+    top = k + size
+    empty = "" if 2 * epsilon < top else f"vacuous: 2 epsilon = {2 * epsilon:g}, and psi_r lies in [0, {top}]"
     return Guarantee(
         statement_id("parity/lemma11", form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case),
         source,

@@ -35,6 +35,9 @@ PAPER = "Daniely & Malach"
 ALPHA_ROOM = 1e-8
 """How far alpha may lie below 1/4: half of P[<w, x> + b >= 6] <= exp(-(6 - b)^2 / 2) (Hoeffding), b <= 1/24."""
 
+LEMMA_FORMS = ("printed", "any n")
+"""Lemmas 6 and 7 with n odd as printed, and without."""
+
 
 def odd_parity(n: int, k: int) -> tuple[int, int]:
     """Dimension and size of A, checked: k odd, 3 <= k <= n."""
@@ -84,13 +87,9 @@ def lemma5(
         which, bound = f"c={c:g}", 1 / c
         text = "vacuous: a probability is never above 1" if c <= 1 else ""
     return Guarantee(
-        statement_id("parity/lemma5", part, which, f"n={n}", f"k={k}", case),
-        f"{PAPER}, Lemma 5",
-        Kind.UPPER_BOUND,
-        bound,
-        probability,
-        note=_join(text, note),
-    )
+        statement_id("parity/lemma5", part, which, f"n={n}", f"k={k}", case), f"{PAPER}, Lemma 5",
+        Kind.UPPER_BOUND, bound, probability, note=_join(text, note),
+    )  # fmt: skip
 
 
 def lemma5_moment(
@@ -110,16 +109,14 @@ def lemma5_moment(
     """
     n, k = _with_outside(n, k)
     part = checks.choice("part", part, ("coordinate", "bias"))
+    others = "n-1" if part == "coordinate" else "n"
     sets = math.comb(n - 1 if part == "coordinate" else n, k)
     return Guarantee(
         statement_id("parity/lemma5-moment", part, f"n={n}", f"k={k}", case),
-        f"{PAPER}, Lemma 5 (proof: this project)",
-        Kind.UPPER_BOUND,
-        1 / sets,
-        moment,
-        note=_join("E_w of the squared correlation, against 1 / C(n-1, k)", note),
+        f"{PAPER}, Lemma 5 (proof: this project)", Kind.UPPER_BOUND, 1 / sets, moment,
+        note=_join(f"E_w of the squared correlation, against 1 / C({others}, k)", note),
         tolerance=1e-12 / sets,
-    )
+    )  # fmt: skip
 
 
 def lemma6(
@@ -151,7 +148,7 @@ def lemma6(
         As in :func:`lemma5`.
     """
     n, k = _with_outside(n, k)
-    form = checks.choice("form", form, ("printed", "any n"))
+    form = checks.choice("form", form, LEMMA_FORMS)
     threshold = (n - 1) / math.sqrt(math.comb(n - 1, k))
     if C is None:
         which, bound, text = "every C", 1.0, "sup over C of C P[...]"
@@ -160,16 +157,11 @@ def lemma6(
         which, bound, threshold = f"C={C:g}", 1 / C, C * threshold
         text = "vacuous: a probability is never above 1" if C <= 1 else ""
     empty = f"vacuous: the correlations are bounded by {threshold:.3g}" if threshold >= 1 else ""
-    odd = (Hypothesis("n odd", n % 2 == 1, f"n = {n} (the proof does not use it)"),) if form == "printed" else ()
     return Guarantee(
         statement_id("parity/lemma6", form, which, f"n={n}", f"k={k}", case),
         f"{PAPER}, Lemma 6" if form == "printed" else f"{PAPER}, Lemma 6 (for n of either parity: this project)",
-        Kind.UPPER_BOUND,
-        bound,
-        probability,
-        odd,
-        _join(text, empty, note),
-    )
+        Kind.UPPER_BOUND, bound, probability, _odd_n(n, form), _join(text, empty, note),
+    )  # fmt: skip
 
 
 def lemma7(
@@ -180,6 +172,7 @@ def lemma7(
     outside: float | None = None,
     bias: float | None = None,
     inside: float | None = None,
+    form: str = "printed",
     tolerance: float = 0.0,
     case: str = "",
     note: str = "",
@@ -187,7 +180,7 @@ def lemma7(
     """Lemma 7: on D2 a good neuron has E x_j f sigma' = 0 for j outside A, and E f sigma' = 0; any b.
 
     For good neurons <w, x> does not depend on the common sign of A, which is f. For j in A, x_j f = 1/sqrt(n), so
-    that E x_j f sigma' = P(active)/sqrt(n) for every neuron. The paper asks for odd n as well, which is not needed.
+    that E x_j f sigma' = P(active)/sqrt(n) for every neuron.
 
     Parameters
     ----------
@@ -199,6 +192,9 @@ def lemma7(
         Measured: the largest |E s_j f sigma'| over j outside A, and the largest |E f sigma'|.
     inside : float, optional
         Measured: the largest |E s_j f sigma' - P(active)| over j in A.
+    form : {"printed", "any n"}
+        With the printed hypothesis that n is odd, or without: the proof does not use it. The part for j in A is ours
+        and has no hypothesis in either form.
     tolerance : float
         Room for rounding, >= 0: none for the closed form of the first two. P(active) always has 1e-13.
     case, note : str
@@ -206,16 +202,17 @@ def lemma7(
     """
     n, k = odd_parity(n, k)
     room = checks.real("tolerance", tolerance, at_least=0.0)
-    good = Hypothesis("sum of w over A = 0", balanced)
+    needed = (Hypothesis("sum of w over A = 0", balanced), *_odd_n(n, checks.choice("form", form, LEMMA_FORMS)))
+    source = f"{PAPER}, Lemma 7" if form == "printed" else f"{PAPER}, Lemma 7 (for n of either parity: this project)"
     values = (
-        ("coordinate", outside, (good,), "largest |E s_j f sigma'|, j outside A"),
-        ("bias", bias, (good,), "largest |E f sigma'|"),
+        ("coordinate", outside, needed, "largest |E s_j f sigma'|, j outside A"),
+        ("bias", bias, needed, "largest |E f sigma'|"),
         ("inside", inside, (), "largest |E s_j f sigma' - P(active)|, j in A, any w"),
     )
     return [
         Guarantee(
-            statement_id("parity/lemma7", part, f"n={n}", f"k={k}", case),
-            f"{PAPER}, Lemma 7" if part != "inside" else f"{PAPER}, Lemma 7 (for j in A: this project)",
+            statement_id("parity/lemma7", part, form if part != "inside" else "", f"n={n}", f"k={k}", case),
+            source if part != "inside" else f"{PAPER}, Lemma 7 (for j in A: this project)",
             Kind.EXACT,
             0,
             value,
@@ -261,12 +258,9 @@ def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str 
     empty = "vacuous: the difference is never above 1" if bound >= 1 else ""
     return Guarantee(
         statement_id("parity/lemma8", f"n={n}", f"k={k}", f"J={J}", case),
-        f"{PAPER}, Lemma 8 (constant: this project)",
-        Kind.UPPER_BOUND,
-        bound,
-        deviation,
+        f"{PAPER}, Lemma 8 (constant: this project)", Kind.UPPER_BOUND, bound, deviation,
         note=_join(seen, empty, note),
-    )
+    )  # fmt: skip
 
 
 def good_share(k: int) -> Fraction:
@@ -292,13 +286,9 @@ def lemma9_share(*, k: int, share: float | None = None, case: str = "", note: st
     """
     _, k = odd_parity(max(3, checks.integer("k", k)), k)
     return Guarantee(
-        statement_id("parity/lemma9-share", f"k={k}", case),
-        f"{PAPER}, Lemma 9 (probability)",
-        Kind.LOWER_BOUND,
-        1 / (14 * math.sqrt(k)),
-        share,
-        note=note,
-    )
+        statement_id("parity/lemma9-share", f"k={k}", case), f"{PAPER}, Lemma 9 (probability)",
+        Kind.LOWER_BOUND, 1 / (14 * math.sqrt(k)), share, note=note,
+    )  # fmt: skip
 
 
 def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
@@ -325,6 +315,7 @@ def lemma9(
     inside: float | None = None,
     outside: float | None = None,
     bias: float | None = None,
+    tolerance: float = 0.0,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
@@ -349,6 +340,8 @@ def lemma9(
         Measured: largest deviation inside A over its bound, :func:`zero_coordinate_bound`.
     outside, bias : float, optional
         Measured: C_2 and C_3, largest |w_j| (n-1) over j outside A and largest |b - b0| sqrt(n).
+    tolerance : float
+        Room of these two for rounding, >= 0: none for the closed form.
     case, note : str
         As in :func:`lemma5`.
 
@@ -360,6 +353,7 @@ def lemma9(
     n, k = _with_outside(n, k)
     form = checks.choice("form", form, ("printed", "good neurons"))
     source = f"{PAPER}, Lemma 9 (constants: this project)"
+    rounding = checks.real("tolerance", tolerance, at_least=0.0)
     hypotheses = _lemma9_hypotheses(n, k) if form == "printed" else ()
 
     def one(part: str, kind: Kind, bound: float, measured: float | None, text: str, room: float = 0.0) -> Guarantee:
@@ -373,8 +367,8 @@ def lemma9(
             "inside", Kind.UPPER_BOUND, 1.0, inside,
             "largest deviation of the zero coordinate over its bound |u| / (2 sqrt(n C(J+k-1, k-1)))", 1e-9,
         ),
-        one("outside", Kind.EXACT, 0.0, outside, "C_2: largest |w_j| (n - 1) outside A"),
-        one("bias", Kind.EXACT, 0.0, bias, "C_3: largest movement of the bias times sqrt(n)"),
+        one("outside", Kind.EXACT, 0.0, outside, "C_2: largest |w_j| (n - 1) outside A", rounding),
+        one("bias", Kind.EXACT, 0.0, bias, "C_3: largest movement of the bias times sqrt(n)", rounding),
     ]  # fmt: skip
 
 
@@ -384,6 +378,11 @@ def _lemma9_hypotheses(n: int, k: int) -> tuple[Hypothesis, ...]:
         Hypothesis("k >= 7", k >= 7, f"k = {k}"),
         Hypothesis("k <= n^(1/4) / (2 sqrt 2)", 64 * k**4 <= n, f"n = {n} against 64 k^4 = {64 * k**4}"),
     )
+
+
+def _odd_n(n: int, form: str) -> tuple[Hypothesis, ...]:
+    """The printed hypothesis of Lemmas 6 and 7."""
+    return (Hypothesis("n odd", n % 2 == 1, f"n = {n} (the proof does not use it)"),) if form == "printed" else ()
 
 
 def _with_outside(n: int, k: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement
 from learnability.theory.parity_features import theorem_sizes
 from learnability.theory.parity_first_step import PAPER, odd_parity
 
-__all__ = ["lemma12", "lemma12_growth", "lemma12_separator", "sparse_separator"]
+__all__ = ["lemma12", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "lemma12_width", "sparse_separator"]
 
 ROUNDING = 1e-9
 
@@ -83,7 +83,7 @@ def lemma12(
         draws = checks.integer("draws", draws, at_least=1)
         frequency = checks.integer("failures", failures, at_least=0, at_most=draws) / draws
         note = _join(f"{failures} of {draws} starts failed", note)
-    width = k**7 * math.log((k + 1) / delta)
+    width = _width(k, delta)
     return Guarantee(
         statement_id("parity/lemma12", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case),
         f"{PAPER}, Lemma 12",
@@ -104,12 +104,10 @@ def lemma12_separator(
     k: int,
     margin: float | None = None,
     largest: float | None = None,
-    nonzero: int | None = None,
-    points: int | None = None,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """What Lemma 12 says of one u*: margin 1 at every x, features at most 1 where u* != 0, few non-zero entries.
+    """What Lemma 12 says of one u*: margin 1 at every x, and features at most 1 where u* != 0.
 
     Parameters
     ----------
@@ -119,8 +117,6 @@ def lemma12_separator(
         Measured: least g*(x) f(x).
     largest : float, optional
         Measured: largest feature of a neuron with u* != 0.
-    nonzero, points : int, optional
-        Measured: the non-zero entries of a vertex, and the distinct points, whose number bounds them.
     case, note : str
         As in :func:`lemma12`.
     """
@@ -134,10 +130,6 @@ def lemma12_separator(
         Guarantee(
             statement_id("parity/lemma12-feature", *name), source, Kind.UPPER_BOUND, 1, largest, (),
             _join("largest feature of a neuron with u* != 0, over all x", note),
-        ),
-        Guarantee(
-            statement_id("parity/lemma12-sparsity", *name), f"{source} (vertex of a linear programme: this project)",
-            Kind.UPPER_BOUND, points, nonzero, (), _join("non-zero entries against distinct points", note),
         ),
     ]  # fmt: skip
 
@@ -169,15 +161,7 @@ def lemma12_growth(
         As in :func:`lemma12`.
     """
     over_q = checks.choice("what", what, ("q", "k")) == "q"
-    sizes = checks.vector("sizes", sizes)
-    if len(sizes) < 2 or (sizes <= 0).any():
-        raise ValueError(f"sizes must hold at least two positive values, got {sizes.tolist()}")
-    slope = None
-    if norms is not None:
-        norms = checks.vector("norms", norms, length=len(sizes))
-        if (norms <= 0).any():
-            raise ValueError(f"norms must be > 0, got {norms.tolist()}")
-        slope = float(np.polyfit(np.log(sizes), np.log(norms), 1)[0])
+    sizes, slope = _exponent(sizes, "norms", norms)
     return Guarantee(
         statement_id(f"parity/lemma12-norm-{what}", case),
         f"{PAPER}, Lemma 12 (|u*| <= B k^5 / sqrt(q))",
@@ -188,6 +172,82 @@ def lemma12_growth(
         direction="equal" if over_q else "at_most",
         tolerance=checks.real("tolerance", tolerance, at_least=0.0) if over_q else 0.0,
     )
+
+
+def lemma12_sparsity(
+    what: str, sizes: ArrayLike, counts: ArrayLike | None = None, *, case: str = "", note: str = ""
+) -> Guarantee:
+    """How the fewest non-zero entries of a u* with |u*|_2 <= B k^5 / sqrt(q) go: at most q / k^2.5, so B~ is bounded.
+
+    Without a bound on the norm a handful of neurons would do for every q: a vertex, :func:`sparse_separator`, needs
+    2^k at most.
+
+    Parameters
+    ----------
+    what : {"q", "k"}
+        What varies: |u*|_0 over q has exponent 1 at most, |u*|_0 / q over k has -2.5 at most, B being the same.
+    sizes : array (r,), r >= 2
+        Positive.
+    counts : array (r,), optional
+        Measured, positive: the fewest |u*|_0, over ``"k"`` divided by q.
+    case, note : str
+        As in :func:`lemma12`.
+    """
+    over_q = checks.choice("what", what, ("q", "k")) == "q"
+    sizes, slope = _exponent(sizes, "counts", counts)
+    return Guarantee(
+        statement_id(f"parity/lemma12-sparsity-{what}", case),
+        f"{PAPER}, Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))",
+        Kind.TREND,
+        1.0 if over_q else -2.5,
+        slope,
+        note=_join(f"exponent over {what} = {sizes[0]:g}..{sizes[-1]:g}", note),
+        direction="at_most",
+    )
+
+
+def lemma12_width(
+    *, n: int, k: int, delta: float, enough: float | None = None, case: str = "", note: str = ""
+) -> Guarantee:
+    """Lemma 12's width C k^7 ln((k+1)/delta) with our C = 1, against one that was enough: a threshold, not a proof.
+
+    Parameters
+    ----------
+    n, k, delta
+        As in :func:`lemma12`.
+    enough : float, optional
+        Measured: the least q that suffices.
+    case, note : str
+        As in :func:`lemma12`.
+    """
+    n, k = odd_parity(n, k)
+    delta = checks.real("delta", delta, above=0.0, at_most=1.0)
+    return Guarantee(
+        statement_id("parity/lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case),
+        f"{PAPER}, Lemma 12 (constant C = 1: this project)",
+        Kind.THRESHOLD,
+        _width(k, delta),
+        enough,
+        direction="at_most",
+        note=_join("the paper leaves C open; this is with our own C = 1, and far from tight", note),
+    )
+
+
+def _width(k: int, delta: float) -> float:
+    return k**7 * math.log((k + 1) / delta)
+
+
+def _exponent(sizes: ArrayLike, name: str, values: ArrayLike | None) -> tuple[FloatArray, float | None]:
+    """The sizes, checked, and the slope of log values against log sizes, if there are values."""
+    sizes = checks.vector("sizes", sizes)
+    if len(sizes) < 2 or (sizes <= 0).any():
+        raise ValueError(f"sizes must hold at least two positive values, got {sizes.tolist()}")
+    if values is None:
+        return sizes, None
+    values = checks.vector(name, values, length=len(sizes))
+    if (values <= 0).any():
+        raise ValueError(f"{name} must be > 0, got {values.tolist()}")
+    return sizes, float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
 def _join(*notes: str) -> str:

@@ -43,13 +43,14 @@ def lemma14(
 ) -> Guarantee:
     r"""Lemma 14: after the first step every output weight is at most :math:`k / \sqrt n` in absolute value.
 
-    For a start at 0, :math:`u^{(1)} = E[y \sigma(z)]`; y has mean 0 given the coordinates outside A (also on each
-    part of the mixture alone), and the k coordinates in A move z by at most :math:`k / \sqrt n`.
+    For a start at 0, :math:`u^{(1)} = E[y \sigma(z)]`; y has mean 0 given the coordinates outside A, and the k
+    coordinates in A move z by at most :math:`k / \sqrt n`. The mean is 0 on each part of the mixture alone, as k is
+    odd: with an even k, y = 1 on the second.
 
     Parameters
     ----------
     n, k : int
-        Dimension and size of A, 1 <= k <= n.
+        Dimension and size of A, k odd, 1 <= k <= n.
     largest : float, optional
         Measured: the largest absolute output weight after the step.
     zero_start : bool
@@ -84,7 +85,7 @@ def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "print
     t : array (r,)
         Numbers of steps, >= 1, the first one counted.
     n, k : int
-        Dimension and size of A.
+        Dimension and size of A, k odd, 1 <= k <= n: Lemma 14, whose bound starts the induction, needs it.
     eta : float
         Step size after the first step, >= 0.
     form : {"printed", "sharp"}
@@ -285,7 +286,10 @@ def _zero_start(holds: bool) -> Hypothesis:
 
 def _problem(n: int, k: int) -> tuple[int, int]:
     n = checks.integer("n", n, at_least=1)
-    return n, checks.integer("k", k, at_least=1, at_most=n)
+    k = checks.integer("k", k, at_least=1, at_most=n)
+    if k % 2 == 0:
+        raise ValueError(f"k must be odd, got {k}")
+    return n, k
 
 
 def _schedule(t: ArrayLike, n: int, k: int, eta: float) -> tuple[FloatArray, int, int, float]:

@@ -1,4 +1,4 @@
-"""Lemmas 10 to 12 of Daniely & Malach: what the neurons compute after the exact first step, for all inputs at once.
+"""Lemmas 10 and 11 of Daniely & Malach: what the neurons compute after the exact first step, for all inputs at once.
 
 A neuron's value after the step depends on the k signs in A and on the sum outside A, in which it is monotone; a good
 neuron's on the k signs alone. So "for all x" is checked over the 2^k patterns of A and, for the others, the two ends
@@ -16,34 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
-from learnability.networks.parity import feature, good_neurons, initial, relu6, representation
+from learnability.networks.parity import feature, relu6, representation
 from learnability.problems.boolean import signs
-from learnability.problems.parity import ParityMixture, random_mixture
+from learnability.problems.parity import ParityMixture
 from learnability.seeding import generator
-from learnability.theory import Guarantee, Kind
+from learnability.theory import Guarantee
 from learnability.theory import parity_features as theory
-from learnability.theory import parity_separator as separator
 from learnability.theory.guarantee import statement_id
-from learnability.theory.margins import hard_margin
 from learnability.training.population import correlation
 from learnability.verification import Check
 from learnability.verification.aggregate import tightest
 
-__all__ = ["CHECKS", "good_features", "lemma11_probabilities", "patterns"]
+__all__ = ["CHECKS", "lemma11_drawn", "lemma11_probabilities", "patterns"]
 
 PAPER = "Daniely & Malach"
 LEMMA10 = {"smoke": (3, 7), "laptop": (3, 5, 7, 9, 11)}
+DRAWN11: dict[str, tuple[tuple[int, int, int], ...]] = {"smoke": (), "laptop": ((640_601, 7, 200),)}
+"""(n, k, drawn w) within Lemma 11's printed hypotheses at :data:`DRAWN_EPSILON`: n >= k^8 / epsilon^2 = 640,534."""
+DRAWN_EPSILON = 3.0
 LEMMA11 = {"smoke": ((51, 3), (101, 5)), "laptop": ((51, 3), (200, 3), (201, 5), (301, 7), (2501, 7))}
-DELTA = 0.1
-WIDTHS = {3: (2, 4, 8, 16, 32, 64), 5: (8, 16, 32, 64, 128, 256), 7: (32, 64, 128, 256, 512, 1024)}
-"""Pairs of neurons q of the success probability, by k."""
-DRAWS = {"smoke": 12, "laptop": 200}
-NORMS: dict[str, dict[int, tuple[int, ...]]] = {
-    "smoke": {3: (64, 256), 5: (256, 1024)},
-    "laptop": {3: (64, 128, 256, 512, 1024), 5: (256, 512, 1024, 2048, 4096), 7: (1024, 2048, 4096, 8192)},
-}
-"""q of the norms, by k: from where neurons lie near each of Lemma 10's u*."""
-DIMENSION = {3: 101, 5: 201, 7: 301}
 
 
 def patterns(k: int) -> tuple[FloatArray, FloatArray]:
@@ -192,11 +183,36 @@ def lemma11_probabilities(n: int, k: int, epsilons: tuple[float, ...]) -> Iterat
     deviations, 1e-8 at most) would only add. For each pattern of A and each end of the sum outside the condition is
     that u lies in an interval, because relu6(u kappa + b) is monotone in u.
     """
-    kinds, problem = _kinds(n, k), ParityMixture(n, tuple(range(k)))
+    kinds = _kinds(n, k)
+    for r, epsilon, shares in _shares_of_u(kinds.W, kinds.m, k, epsilons):
+        yield r, epsilon, float(kinds.probability @ shares)
+
+
+def lemma11_drawn(n: int, k: int, draws: int, epsilon: float) -> Iterator[tuple[int, float]]:
+    """For every r > 0 that probability, exactly over u and with w sampled: yields (r, mean over drawn w)."""
+    rng = generator(0, "lemma11", "drawn", n, k)
+    parts: dict[int, list[FloatArray]] = {}
+    for start in range(0, draws, 20):  # 13 MB at the largest n
+        W = rng.integers(-1, 2, size=(min(20, draws - start), n), dtype=np.int8)
+        m = np.count_nonzero(W, axis=1) - np.count_nonzero(W[:, :k], axis=1)
+        for r, _, shares in _shares_of_u(W, m, k, (epsilon,)):
+            parts.setdefault(r, []).append(shares)
+    for r, shares_of in parts.items():
+        yield r, float(np.concatenate(shares_of).mean())
+
+
+def _shares_of_u(
+    W: NDArray[np.int8], m: NDArray[np.int64], k: int, epsilons: tuple[float, ...]
+) -> Iterator[tuple[int, float, FloatArray]]:
+    """For every r > 0 and epsilon, the share of u with |psi^ - psi_r| <= 2 epsilon for all x, for each neuron.
+
+    A is the first k coordinates, and m the number of non-zero weights outside it.
+    """
+    n = W.shape[1]
     b, reach = 1 / (8 * k), n / k
-    found = correlation(kinds.W, b, problem)
+    found = correlation(W, b, ParityMixture(n, tuple(range(k))))
     S, _ = patterns(k)
-    ends = (np.abs(found.outside) * kinds.m / n)[:, None, None] * np.array([-1.0, 1.0])
+    ends = (np.abs(found.outside) * m / n)[:, None, None] * np.array([-1.0, 1.0])
     kappa = (found.inside @ S.T / n)[:, :, None] + ends + found.bias[:, None, None]  # (kinds, patterns, 2)
     for r in range(1, k + 1, 2):
         psi = feature(r, S.sum(axis=1))[None, :, None]
@@ -211,158 +227,34 @@ def lemma11_probabilities(n: int, k: int, epsilons: tuple[float, ...]) -> Iterat
             start = np.where(flat, np.where((low <= 0) & (high >= 0), -np.inf, np.inf), np.minimum(first, second))
             end = np.where(flat, np.inf, np.maximum(first, second))
             length = np.minimum(end.min(axis=(1, 2)), reach) - np.maximum(start.max(axis=(1, 2)), -reach)
-            yield r, epsilon, float(kinds.probability @ np.maximum(length, 0.0)) / (2 * reach)
+            shares: FloatArray = np.maximum(length, 0.0) / (2 * reach)
+            yield r, epsilon, shares
 
 
 def lemma11(scale: str) -> list[Guarantee]:
-    """Over w and u exactly, every r and several epsilon."""
+    """Over w and u exactly, every r and several epsilon, 2 epsilon below psi_r's largest value; and over drawn w."""
     cases: dict[str, list[Guarantee]] = {}
     for n, k in LEMMA11[scale]:
-        for r, epsilon, probability in lemma11_probabilities(n, k, (0.1, 1.0, float(k), float(k * k))):
+        for r, epsilon, probability in lemma11_probabilities(n, k, (0.1, 1.0, k / 2)):
             for form in ("any n", "printed"):
                 g = theory.lemma11(n=n, k=k, r=r, epsilon=epsilon, probability=probability, form=form)
                 met = all(h.holds for h in g.hypotheses)
                 name = statement_id("parity/lemma11", form, "" if met else "outside")
                 cases.setdefault(name, []).append(g)
     where = ", ".join(f"({n}, {k})" for n, k in LEMMA11[scale])
-    return [tightest(name, gs, f"(n, k) = {where}, exact over w and u") for name, gs in cases.items()]
-
-
-# Lemma 12
-
-
-class GoodNeurons(NamedTuple):
-    """Good neurons after the exact first step."""
-
-    V: FloatArray
-    """Their values, (2^k, number): rows belong to :func:`patterns`; the other bits of the input do not matter."""
-    kink: FloatArray
-    """Where the value becomes 0 as a function of the sum z of the signs in A: Lemma 10's u* has it at z = r."""
-
-
-def good_features(rng: np.random.Generator, n: int, k: int, q: int) -> GoodNeurons:
-    """Those of a start with q pairs of neurons."""
-    problem = random_mixture(rng, n, k)
-    start = initial(rng, n, k, q)
-    good = good_neurons(start.W[:q], problem.support)
-    S, _ = patterns(k)
-    if not good.any():
-        return GoodNeurons(np.zeros((len(S), 0)), np.zeros(0))
-    slopes = correlation(start.W[:q][good], 1 / (8 * k), problem).inside * start.u[:q][good, None] / n
-    moved = slopes @ S.T  # (good, patterns)
-    V: FloatArray = relu6(np.concatenate([moved, -moved]).T + 1 / (8 * k))
-    kink = -1 / (8 * k * np.median(slopes, axis=1))  # one coordinate of A at most is off
-    return GoodNeurons(V, np.concatenate([kink, -kink]))
-
-
-def lemma12(scale: str) -> list[Guarantee]:
-    """How often a separator exists, by q; its least norm and its sparsity."""
-    found, last = [], []
-    for k, widths in WIDTHS.items():
-        if scale == "smoke" and k == 7:
-            continue
-        n, draws, failures = DIMENSION[k], DRAWS[scale], []
-        for q in widths:
-            failures.append(sum(not _separable(generator(i, "lemma12", n, k, q), n, k, q) for i in range(draws)))
-        found.append(separator.lemma12(n=n, k=k, q=widths[-1], delta=DELTA, failures=failures[-1], draws=draws))
-        table = ", ".join(f"{f / draws:.3g} at q={q}" for q, f in zip(widths, failures))
-        enough = next((q for i, q in enumerate(widths) if max(failures[i:]) <= DELTA * draws), float("nan"))
-        last.append(
-            Guarantee(
-                statement_id("parity/lemma12-width", f"n={n}", f"k={k}", f"delta={DELTA:g}"),
-                f"{PAPER}, Lemma 12 (q >= C k^7 ln((k+1)/delta), C = 1)",
-                Kind.THRESHOLD,
-                k**7 * math.log((k + 1) / DELTA),
-                enough,
-                direction="at_most",
-                note=f"least q of those tried with a share of failures of at most delta; shares of {draws} starts "
-                f"that fail: {table}",
-            )
-        )
-    return found + last + _separators(scale)
-
-
-def _separable(rng: np.random.Generator, n: int, k: int, q: int) -> bool:
-    V = good_features(rng, n, k, q).V
-    return V.shape[1] > 0 and hard_margin(V, patterns(k)[1]).separable
-
-
-def _separators(scale: str) -> list[Guarantee]:
-    found: list[Guarantee] = []
-    scaled: dict[str, list[float]] = {"least norm": [], "few neurons": []}
-    repeats = 2 if scale == "smoke" else 5
-    for k, widths in NORMS[scale].items():
-        n, y = DIMENSION[k], patterns(k)[1]
-        norms, fewer, cases = [], [], []
-        for q in widths:
-            neurons = [good_features(generator(i, "norm", n, k, q), n, k, q) for i in range(repeats)]
-            both = [_least_norms(one, y, k, q) for one in neurons]
-            norms.append(_mean_norm([u for u, _ in both]))
-            fewer.append(_mean_norm([u for _, u in both]))
-            for i, (one, (u, few)) in enumerate(zip(neurons, both)):
-                vertex = separator.sparse_separator(one.V, y)
-                named = {"least norm": u, "few neurons": few, "linear programme": vertex}
-                cases.append(_separator_cases(one.V, y, named, k, q, f"q={q},{i}"))
-        text = [", ".join(f"{x * math.sqrt(q) / k**5:.3g}" for x, q in zip(xs, widths)) for xs in (norms, fewer)]
-        note = f"mean least norm over {repeats} starts; B = |u*| sqrt(q) / k^5: {text[0]}; with few neurons {text[1]}"
-        found.append(separator.lemma12_growth("q", widths, _known(norms), case=f"n={n},k={k}", note=note))
-        for name, xs in (("least norm", norms), ("few neurons", fewer)):
-            scaled[name].append(xs[-1] * math.sqrt(widths[-1]))
-        found += [
-            tightest(statement_id(gs[0].id.partition("[")[0], f"k={k}"), gs, f"q = {widths[0]}..{widths[-1]}")
-            for gs in zip(*cases)
-        ]
-    ks = list(NORMS[scale])
-    for name, sizes in scaled.items():
-        note = "|u*| sqrt(q) at the largest q of each k"
-        found.append(separator.lemma12_growth("k", ks, _known(sizes), case=name, note=note))
+    exact = f"(n, k) = {where}, exact over w and u, vacuous cases left out"
+    found = [tightest(name, gs, exact) for name, gs in cases.items()]
+    for n, k, draws in DRAWN11[scale]:
+        drawn = list(lemma11_drawn(n, k, draws, DRAWN_EPSILON))
+        seen = f"w sampled, {draws} of them, u exact; P = " + ", ".join(f"{p:.3g} at r={r}" for r, p in drawn)
+        for form in ("any n", "printed"):
+            gs = [theory.lemma11(n=n, k=k, r=r, epsilon=DRAWN_EPSILON, probability=p, form=form) for r, p in drawn]
+            found.append(tightest(statement_id("parity/lemma11", form, "drawn w"), gs, seen))
     return found
-
-
-def _mean_norm(separators: list[FloatArray]) -> float:
-    """Infinite if one start has no separator."""
-    return float(np.mean([np.linalg.norm(u) if u.any() else np.inf for u in separators]))
-
-
-def _known(norms: list[float]) -> list[float] | None:
-    return norms if np.isfinite(norms).all() else None
-
-
-def _least_norms(neurons: GoodNeurons, y: FloatArray, k: int, q: int) -> tuple[FloatArray, FloatArray]:
-    """The separator of least norm of all good neurons, and of q / k^3.5 neurons next to each u*_r only.
-
-    The second is as sparse as Lemma 12 says, about q / k^2.5. Zero if there is none.
-    """
-    each = max(1, round(q / k**3.5))
-    r = np.arange(-k, k + 1, 2)[:, None]
-    nearest = np.unique(np.argsort(np.abs(1 - r / neurons.kink), axis=1)[:, :each])
-    few = np.zeros(len(neurons.kink))
-    few[nearest] = hard_margin(neurons.V[:, nearest], y).w
-    return hard_margin(neurons.V, y).w, few
-
-
-def _separator_cases(
-    V: FloatArray, y: FloatArray, named: dict[str, FloatArray | None], k: int, q: int, case: str
-) -> list[Guarantee]:
-    """Margins, largest feature used and sparsity of the separators of one start."""
-    there = {name: u for name, u in named.items() if u is not None}
-    vertex = there.get("linear programme", np.zeros(V.shape[1]))
-    used = np.any([u != 0 for u in there.values()], axis=0)
-    words = [
-        f"{name}: |u|_2 {np.linalg.norm(u):.3g}, |u|_0 {np.count_nonzero(u)} = "
-        f"{np.count_nonzero(u) * k**2.5 / q:.3g} q / k^2.5"
-        for name, u in there.items()
-    ]
-    margins = [float((y * (V @ u)).min()) for u in there.values()] + [0.0] * (len(named) - len(there))
-    return separator.lemma12_separator(
-        k=k, margin=min(margins), largest=float(V[:, used].max(initial=0.0)), nonzero=int(np.count_nonzero(vertex)),
-        points=len(np.unique(V, axis=0)), case=case, note="; ".join(words),
-    )  # fmt: skip
 
 
 CHECKS = (
     Check("representation", f"{PAPER}, Lemma 12", representations),
     Check("lemma10", f"{PAPER}, Lemma 10", lemma10),
     Check("lemma11", f"{PAPER}, Lemma 11", lemma11),
-    Check("lemma12", f"{PAPER}, Lemma 12", lemma12),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
-from learnability.networks.parity import CAP, good_neurons, relu6_slope
+from learnability.networks.parity import CAP, ParityNet, good_neurons, relu6_slope
 from learnability.problems.boolean import correlation as signed_expectation
 from learnability.problems.boolean import sign_sum_law
 from learnability.problems.parity import ParityMixture, random_mixture
@@ -24,7 +25,7 @@ from learnability.seeding import generator
 from learnability.theory import Guarantee, Kind
 from learnability.theory import parity_first_step as theory
 from learnability.theory.guarantee import statement_id
-from learnability.training.population import correlation
+from learnability.training.population import correlation, gradient
 from learnability.verification import Check
 from learnability.verification.aggregate import tightest
 
@@ -43,7 +44,12 @@ FIRST_STEP = {
 }
 """(n, k, good neurons); those of :data:`WITHIN` are within the printed hypotheses, n >= 64 k^4: the least n (where
 <w, x> + b = 0 occurs) and one beyond."""
+ENUMERATED = ((10, 3, 40), (11, 5, 40))
+"""(n, k, good neurons) of the first step over all inputs."""
 WITHIN = {"smoke": ((153_664, 7, 4),), "laptop": ((153_664, 7, 40), (160_001, 7, 40))}
+PARTS7 = ("coordinate", "bias", "inside")
+BY_FORM = "the closed form's two terms are equal, so it is 0 by its form (x - x): the enumeration is the test"
+"""Said of what Lemmas 7 and 9 call 0 where it is measured by :func:`learnability.training.population.correlation`."""
 
 
 def _biases(k: int) -> tuple[float, ...]:
@@ -77,12 +83,8 @@ def _law(n: int, k: int, b: float) -> _Law:
     coordinate = [abs(signed_expectation(f, k + 1, m - 1)) if m else 0.0 for m in range(rest + 1)]
     bias = [abs(signed_expectation(f, k, m)) for m in range(rest + 1)]
     whole = (2 / 3) ** k  # no zero in A; with one, f has a sign that the neuron does not see
-    return _Law(
-        np.array(coordinate),
-        np.array(bias),
-        whole * (2 / 3) * np.concatenate([[0.0], _binomial(rest - 1)]),
-        whole * _binomial(rest),
-    )
+    given_coordinate = whole * (2 / 3) * np.concatenate([[0.0], _binomial(rest - 1)])
+    return _Law(np.array(coordinate), np.array(bias), given_coordinate, whole * _binomial(rest))
 
 
 def _binomial(m: int) -> FloatArray:
@@ -186,39 +188,55 @@ def lemma6(scale: str) -> list[Guarantee]:
 
 
 def lemma7(scale: str) -> list[Guarantee]:
-    """Closed form and enumeration for good neurons, and neurons that are not good."""
+    """Closed form and enumeration for good neurons, and neurons that are not good; n even is shown once."""
     cases: dict[str, list[Guarantee]] = {}
 
-    def add(which: str, found: list[Guarantee]) -> None:
-        for part, g in zip(("coordinate", "bias", "inside"), found, strict=False):
-            cases.setdefault(statement_id("parity/lemma7", part, which), []).append(g)
+    def add(which: str, size: tuple[int, int], measured: dict[str, Any]) -> None:
+        n, k = size
+        for form in theory.LEMMA_FORMS:
+            if form == "printed" and n % 2 == 0:
+                continue  # shown once below
+            for part, g in zip(PARTS7, theory.lemma7(n=n, k=k, form=form, **measured), strict=True):
+                if part != "inside":
+                    g = replace(g, note=f"{g.note}; {BY_FORM}") if which == "closed form" else g
+                    cases.setdefault(statement_id("parity/lemma7", part, form, which), []).append(g)
+                elif form == "any n":  # the same in both
+                    cases.setdefault(statement_id("parity/lemma7", part, which), []).append(g)
 
     for n in SIZES[scale]:
         for k in KS:
             problem, W = good_starts(n, k, 50, share=1.0)
             for b in _biases(k):
-                add("closed form", _lemma7(problem, W, b))
+                add("closed form", (n, k), _lemma7(problem, W, b))
     for n, k in ((9, 3), (10, 5), (11, 7)):
         problem, W = good_starts(n, k, 20, share=1.0)
         for b in _biases(k):
-            add("enumeration", _lemma7_enumerated(problem, W, b))
+            add("enumeration", (n, k), _lemma7_enumerated(problem, W, b))
+    n, k = 10, 5
+    problem, W = good_starts(n, k, 20, share=1.0)
+    even = theory.lemma7(
+        n=n, k=k, **{**_lemma7_enumerated(problem, W, 1 / (8 * k)), "case": "enumeration"},
+        note="n even: outside the printed hypothesis, computed anyway",
+    )[:2]  # fmt: skip
     rng = generator(0, "lemma7", "not good")
     problem = random_mixture(rng, 101, 5, share=1.0)
     W = rng.integers(-1, 2, size=(200, 101), dtype=np.int8)
-    add("not good", _lemma7(problem, W[~good_neurons(W, problem.support)], 1 / 40)[:2])
-    return [tightest(identity, found) for identity, found in cases.items()]
+    other = theory.lemma7(n=101, k=5, **_lemma7(problem, W[~good_neurons(W, problem.support)], 1 / 40))[:2]
+    for part, g in zip(PARTS7, other, strict=False):
+        cases[statement_id("parity/lemma7", part, "not good")] = [g]
+    return [*(tightest(identity, found) for identity, found in cases.items()), *even]
 
 
-def _lemma7(problem: ParityMixture, W: NDArray[Any], b: float) -> list[Guarantee]:
+def _lemma7(problem: ParityMixture, W: NDArray[Any], b: float) -> dict[str, Any]:
+    """What :func:`learnability.theory.parity_first_step.lemma7` takes, by the closed form."""
     found = correlation(W, b, problem)
     spread = float(np.ptp(found.inside, axis=1).max())  # P(active) at every j in A
     active = np.array([_active(problem, w, b) for w in W[:10]])
     inside = max(spread, float(np.abs(found.inside[:10, 0] - active).max()))
-    return theory.lemma7(
-        n=problem.n, k=problem.k, balanced=bool(good_neurons(W, problem.support).all()),
-        outside=float(np.abs(found.outside).max()), bias=float(np.abs(found.bias).max()), inside=inside,
-        case=f"b={b:.4g}",
-    )  # fmt: skip
+    return {
+        "balanced": bool(good_neurons(W, problem.support).all()), "outside": float(np.abs(found.outside).max()),
+        "bias": float(np.abs(found.bias).max()), "inside": inside, "case": f"b={b:.4g}",
+    }  # fmt: skip
 
 
 def _active(problem: ParityMixture, w: NDArray[Any], b: float) -> float:
@@ -230,18 +248,17 @@ def _active(problem: ParityMixture, w: NDArray[Any], b: float) -> float:
     return float(sign_sum_law(m) @ (f(sums + tau) + f(sums - tau)) / 2)
 
 
-def _lemma7_enumerated(problem: ParityMixture, W: NDArray[Any], b: float) -> list[Guarantee]:
+def _lemma7_enumerated(problem: ParityMixture, W: NDArray[Any], b: float) -> dict[str, Any]:
     X, y, _, p2 = problem.enumerate()
     kept = p2 > 0
     signs, y, p = np.sign(X[kept]), y[kept], p2[kept]
     slopes = _slope(problem.n, b)(signs @ W.T.astype(float))  # (points, p); sums of signs are exact
     G = (slopes * (p * y)[:, None]).T @ signs  # (p, n)
     A = list(problem.support)
-    return theory.lemma7(
-        n=problem.n, k=problem.k, outside=float(np.abs(np.delete(G, A, axis=1)).max()),
-        bias=float(np.abs((p * y) @ slopes).max()), inside=float(np.abs(G[:, A] - (p @ slopes)[:, None]).max()),
-        tolerance=1e-15, case=f"b={b:.4g}",
-    )  # fmt: skip
+    return {
+        "outside": float(np.abs(np.delete(G, A, axis=1)).max()), "bias": float(np.abs((p * y) @ slopes).max()),
+        "inside": float(np.abs(G[:, A] - (p @ slopes)[:, None]).max()), "tolerance": 1e-15, "case": f"b={b:.4g}",
+    }  # fmt: skip
 
 
 # Lemma 8
@@ -262,15 +279,11 @@ def lemma8(scale: str) -> list[Guarantee]:
         found.append(tightest(statement_id("parity/lemma8", f"k={k}"), cases, f"worst h and w, |J| = 1..{sizes[-1]}"))
         found.append(
             Guarantee(
-                statement_id("parity/lemma8-constant", f"k={k}"),
-                f"{PAPER}, Lemma 8 (a universal constant)",
-                Kind.TREND,
-                theory.lemma8_constant(k),
-                constants[-1],
-                direction="at_most",
+                statement_id("parity/lemma8-constant", f"k={k}"), f"{PAPER}, Lemma 8 (a universal constant)",
+                Kind.TREND, theory.lemma8_constant(k), constants[-1], direction="at_most",
                 note=f"least C that works for every |J| at n = {', '.join(map(str, sizes))}: {least}",
             )
-        )
+        )  # fmt: skip
     return found
 
 
@@ -328,10 +341,29 @@ def lemma9(scale: str) -> list[Guarantee]:
         measured, note = _step(n, k, count), f"{count} good neurons"
         for form in ("good neurons", "printed") if n >= 64 * k**4 else ("good neurons",):
             for g in theory.lemma9(n=n, k=k, form=form, **measured, note=note):
+                if g.kind is Kind.EXACT:
+                    g = replace(g, note=f"{g.note}; {BY_FORM}")
                 cases.setdefault(statement_id(g.id.partition("[")[0], form), []).append(g)
         if (n, k, count) == FIRST_STEP[scale][0]:  # one case outside the printed hypotheses is enough to see it
             found.append(theory.lemma9(n=n, k=k, **measured, note=note)[0])
+    for n, k, count in ENUMERATED:
+        for g in _step_enumerated(n, k, count):
+            cases.setdefault(statement_id(g.id.partition("[")[0], "good neurons", "enumeration"), []).append(g)
     return found + [tightest(identity, case) for identity, case in cases.items()]
+
+
+def _step_enumerated(n: int, k: int, count: int) -> list[Guarantee]:
+    """Outside A and the bias after the full first step, eta = 1, lambda = 1/2, by the gradient over all inputs."""
+    problem, w = good_starts(n, k, count)
+    u = generator(0, "lemma9", "enumeration", n, k).uniform(-n / k, n / k, count)
+    start = ParityNet(np.tile(w, (2, 1)).astype(float), np.full(2 * count, 1 / (8 * k)), np.concatenate([u, -u]))
+    _, slope = gradient(start, problem)  # lambda's part of the gradient is the weights themselves
+    moved = np.delete(start.W - (slope.W + start.W), problem.support, axis=1)
+    return theory.lemma9(
+        n=n, k=k, form="good neurons", outside=float(np.abs(moved).max()) * (n - 1),
+        bias=float(np.abs(slope.b).max()) * math.sqrt(n), tolerance=1e-15 * n,
+        note=f"{count} good neurons, gradient over all 2^{n} inputs of D_A; room of 1e-15 for a weight",
+    )[3:]  # fmt: skip
 
 
 def _step(n: int, k: int, count: int) -> dict[str, Any]:
