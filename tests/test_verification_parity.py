@@ -218,6 +218,7 @@ def test_the_fewest_neurons_are_fewest():
         u = parity_separator._of_the_nearest(one, y, k, each)
         assert parity_separator._fewest(one, y, most) == np.count_nonzero(u)
     assert math.isnan(parity_separator._fewest(one, y, 0.5 * norms[11] / q))
+    assert math.isnan(parity_separator._fewest(one, y, math.inf))  # twice the norm of no separator
 
 
 def test_separators_that_need_more_neurons_than_lemma12_says_are_caught(monkeypatch):

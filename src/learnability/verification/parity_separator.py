@@ -100,13 +100,14 @@ def _separators(scale: str) -> list[Guarantee]:
     repeats = 2 if scale == "smoke" else 5
     for k, widths in NORMS[scale].items():
         n, y = DIMENSION[k], patterns(k)[1]
-        norms, fewer, cases, counts = [], [], [], []
+        norms, fewer, cases, counts, tight = [], [], [], [], []
         for q in widths:
             neurons = [good_features(generator(i, "norm", n, k, q), n, k, q) for i in range(repeats)]
             both = [_least_norms(one, y, k, q) for one in neurons]
             norms.append(_mean_norm([u for u, _ in both]))
             fewer.append(_mean_norm([u for _, u in both]))
             counts.append(float(np.mean([_fewest(one, y, SPARSE_NORM * k**5 / math.sqrt(q)) for one in neurons])))
+            tight.append(float(np.mean([_fewest(one, y, 2 * _norm(u)) for one, (u, _) in zip(neurons, both)])))
             for i, (one, (u, few)) in enumerate(zip(neurons, both)):
                 vertex = separator.sparse_separator(one.V, y)
                 named = {"least norm": u, "few neurons": few, "linear programme": vertex}
@@ -114,8 +115,9 @@ def _separators(scale: str) -> list[Guarantee]:
         text = [", ".join(f"{x * math.sqrt(q) / k**5:.3g}" for x, q in zip(xs, widths)) for xs in (norms, fewer)]
         note = f"mean least norm over {repeats} starts; B = |u*| sqrt(q) / k^5: {text[0]}; with few neurons {text[1]}"
         found.append(separator.lemma12_growth("q", widths, _known(norms), case=f"n={n},k={k}", note=note))
-        shares = ", ".join(f"{c * k**2.5 / q:.3g}" for c, q in zip(counts, widths))
+        shares, near = (", ".join(f"{c * k**2.5 / q:.3g}" for c, q in zip(cs, widths)) for cs in (counts, tight))
         note = f"mean fewest |u*|_0 over {repeats} starts, |u*|_2 <= {SPARSE_NORM:g} k^5 / sqrt(q); B~: {shares}"
+        note += f"; within twice the least norm of its k, far below k^5, B~: {near}"
         found.append(separator.lemma12_sparsity("q", widths, _known(counts), case=f"n={n},k={k}", note=note))
         for name, xs in (("least norm", norms), ("few neurons", fewer)):
             scaled[name].append(xs[-1] * math.sqrt(widths[-1]))
@@ -173,6 +175,8 @@ def _fewest(neurons: GoodNeurons, y: FloatArray, most: float) -> float:
     The least norm falls with the number of neurons, as the sets are nested: doubling, then bisection.
     """
     k = len(y).bit_length() - 1
+    if not math.isfinite(most):
+        return math.nan
     low, high = 0, 1
     while _norm(u := _of_the_nearest(neurons, y, k, high)) > most:
         if high >= len(neurons.kink):
