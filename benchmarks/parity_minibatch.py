@@ -225,6 +225,24 @@ def compare(strips: Strips, units: int, steps: int, repeats: int, agreement_step
     return rows
 
 
+def products(n: int, units: int, repeats: int = 200) -> float:
+    """Milliseconds of a step's two matrix products alone, X W and X^T D: the limit that they set."""
+    X, W, D = (
+        jnp.ones((BATCH, n), jnp.float32),
+        jnp.ones((n, units), jnp.float32),
+        jnp.ones((BATCH, units), jnp.float32),
+    )
+    forward, backward = jax.jit(lambda X, W: X @ W), jax.jit(lambda X, D: X.T @ D)
+    seconds = 0.0
+    for product, other in ((forward, W), (backward, D)):
+        product(X, other).block_until_ready()
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            product(X, other).block_until_ready()
+        seconds += (time.perf_counter() - begin) / repeats
+    return 1e3 * seconds
+
+
 def _seconds(loop: Loop, *arguments: Any) -> float:
     begin = time.perf_counter()
     loop(*arguments)
@@ -252,10 +270,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     load = {"start": os.getloadavg()}
     units, steps, agreement = (16, 3, 3) if options.quick else (512, 469, 20)
     rows = compare(Strips(images, digits, 3), units, steps, options.repeats, agreement)
+    limit = products(3 * images[0].size, units, 5 if options.quick else 200)
     load["end"] = os.getloadavg()
     report = {
         "machine": machine(), "data": data, "units": units, "k": 3, "batch": BATCH, "agreement_steps": agreement,
-        "load_average": load, "rows": rows,
+        "load_average": load, "rows": rows, "products_ms": limit,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
     _print(report)
@@ -277,6 +296,7 @@ def _print(report: dict[str, Any]) -> None:
             f"{row['first_call_excess_s']:.2g}", f"{row['from_float64']:.1e}", f"{row['from_engine']:.1e}",
         )  # fmt: skip
     console.print(table)
+    console.print(f"A step's two matrix products alone take {report['products_ms']:.2f} ms.")
     load = report["load_average"]
     console.print(
         f"from float64: relative distance of all weights from the reference's after {report['agreement_steps']} "
