@@ -1,0 +1,229 @@
+"""residual/fig2a, fig3a: every task against its formulas, the choice from grids, claims that can fail."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache, partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import learnability
+from learnability.experiments import discover, placings, resnets
+from learnability.kernels import residual_empirical as empirical
+from learnability.kernels.closed_form import rbf
+from learnability.kernels.machine import fit
+from learnability.networks import residual as networks
+from learnability.problems.residual import PairTarget, UniformSigns
+from learnability.seeding import generator
+from learnability.theory import Verdict
+
+EXPERIMENT = discover()["residual/fig2a"]
+PROBLEM = resnets.problem(60, d=8, test=100, epochs=3)
+TARGET = PairTarget(8, 0.3, 1.0)
+
+
+def sample(name, size, seed=3):
+    names = ("sample", 8, size) if name == "sample" else (name, 8)
+    X = UniformSigns(8).sample(generator(seed, *names), size)
+    return X, TARGET(X)
+
+
+def start(network, m, seed=3):
+    return networks.initial(generator(seed, "start", network, 8, m), network, 8, 4, m)
+
+
+def error(outputs, Y):
+    return float(((outputs - Y) ** 2).sum(axis=1).mean())
+
+
+@cache
+def smoke():
+    return learnability.run("residual/fig3a", scale="smoke")
+
+
+def test_every_task_ran():
+    result = smoke()
+    assert result.failures == []
+    settings = discover()["residual/fig3a"].settings["smoke"]
+    assert result.tasks["run"] == len(settings) * result.seeds
+    assert len(result.table) == 2 * result.tasks["run"]
+    assert {g.verdict for g in result.guarantees} == {Verdict.OUTSIDE}
+    assert [g.id for g in result.guarantees] == [
+        "residual/fig3a/learns[beta=1]",
+        "residual/fig3a/not-below[beta=0.2]",
+    ]
+    json.dumps([g.to_json() for g in result.guarantees], allow_nan=False)
+
+
+@pytest.mark.parametrize("trained", ["all", "hidden"])
+def test_sgd_is_the_papers(trained):
+    """Momentum 0.9, weight decay in the gradient, the rate divided by 10 halfway: by the gradient's formula."""
+    (s,) = resnets.cells("sgd", "3resnet", trained, (6,), "0.02 0.05", "0.01", **PROBLEM | {"epochs": 2})
+    rows = resnets.run(s, 3)
+    assert [(row["learning_rate"], row["weight_decay"]) for row in rows] == [(0.02, 0.01), (0.05, 0.01)]
+    X, Y = sample("sample", 60)
+    order = generator(3, "order", 8, 60)
+    order.spawn(3)
+    orders = [order.permutation(60) for _ in range(2)]
+    for row in rows:
+        params = start("3resnet", 6)
+        velocity = [np.zeros_like(part) for part in params]
+        for visits, rate in zip(orders, (row["learning_rate"], row["learning_rate"] / 10), strict=True):
+            for batch in (visits[:50], visits[50:]):
+                _, gradient = networks.gradient(params, X[batch], Y[batch])
+                velocity = [
+                    0.9 * v + g + 0.01 * part for v, g, part in zip(velocity, gradient, params, strict=True)
+                ]  # fmt: skip
+                moved = [part - rate * v for part, v in zip(params, velocity, strict=True)]
+                params = networks.ResNet3(*moved[:2], moved[2] if trained == "all" else params.A)
+        for name, size in (("sample", 60), ("validation", 50), ("test", 100)):
+            column = "train_error" if name == "sample" else f"{name}_error"
+            Z, wanted = sample(name, size)
+            assert row[column] == pytest.approx(error(networks.forward(params, Z), wanted), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["last", "ntk"])
+def test_regression_is_the_machines(method):
+    (s,) = resnets.cells("regression", "3resnet", method, (7,), **PROBLEM)
+    rows = resnets.run(s, 3)
+    params = start("3resnet", 7)
+    if method == "last":
+        kernel, offset = partial(empirical.conjugate, params), lambda X: 0.0
+    else:
+        kernel = lambda X, Z: sum(empirical.tangent(params, X, Z).values())  # noqa: E731
+        offset = partial(networks.forward, params)
+    (X, Y), (Z, wanted) = sample("sample", 60), sample("test", 100)
+    row = rows[5]
+    machine = fit(kernel, X, Y - offset(X), row["ridge"])
+    assert row["test_error"] == pytest.approx(error(machine.predict(Z) + offset(Z), wanted), rel=1e-6)
+    keep = np.arange(1, 60)
+    left = [fit(kernel, X[keep - (keep <= i)], (Y - offset(X))[keep - (keep <= i)], row["ridge"]) for i in range(60)]
+    one_out = [error(m.predict(X[i : i + 1]) + offset(X[i : i + 1]), Y[i : i + 1]) for i, m in enumerate(left)]
+    assert row["loo_error"] == pytest.approx(np.mean(one_out), rel=1e-6)
+
+
+def test_closed_kernels():
+    for method in resnets.CLOSED:
+        (s,) = resnets.cells("closed", "none", method, (0,), **PROBLEM)
+        rows = resnets.run(s, 3)
+        assert len(rows) == 10 * (len(resnets.GAUSSIANS) if method == "gaussian" else 1)
+    (s,) = resnets.cells("closed", "none", "gaussian", (0,), **PROBLEM)
+    row = resnets.run(s, 3)[25]
+    (X, Y), (Z, wanted) = sample("sample", 60), sample("test", 100)
+    machine = fit(partial(rbf, gamma=row["gamma"]), X, Y, row["ridge"])
+    assert row["test_error"] == pytest.approx(error(machine.predict(Z), wanted), rel=1e-6)
+
+
+def test_a_run_that_diverges_is_said_so():
+    (s,) = resnets.cells("sgd", "3resnet", "all", (6,), "1e6 0.01", "0", **PROBLEM)
+    bad, good = resnets.run(s, 0)
+    assert bad["outcome"] == "diverged"
+    assert math.isnan(bad["test_error"])
+    assert good["test_error"] > 0
+
+
+def test_wide_grids_are_trained_in_parts():
+    found = resnets.cells("sgd", "3layer", "all", (200, 500), "0.1 0.2", "0.01", **PROBLEM)
+    assert [(s["m"], s["learning_rates"]) for s in found] == [(200, "0.1 0.2"), (500, "0.1"), (500, "0.2")]
+    assert len(resnets.cells("regression", "3layer", "ntk", (500,), **PROBLEM)) == 1
+
+
+def made(errors):
+    """A table of Figure 2 with the given test errors of (solver, network, method), three seeds, two widths."""
+    rows = []
+    for (solver, network, method), level in errors.items():
+        for seed in range(3):
+            for m in (0,) if solver == "closed" else (20, 50):
+                for point in (0, 1):
+                    rows.append(
+                        {
+                            "solver": solver, "network": network, "method": method, "m": m, "beta": 1.0, "seed": seed,
+                            "d": 30, "alpha": 0.3, "samples": 500, "epochs": 800, "learning_rates": "0.1",
+                            "weight_decays": "0.01", "learning_rate": 0.1, "weight_decay": 0.01,
+                            "test_error": (level + 0.01 * seed) * (1.0, 0.9)[point],
+                            "validation_error": (1.0, 2.0)[point],
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def levels(**changed):
+    errors = {("sgd", network, "all"): 2.0 for network in placings.NETWORKS}
+    errors[("sgd", "3resnet", "all")] = 0.1
+    errors |= {("regression", network, method): 9.0 for network in placings.NETWORKS for method in ("last", "ntk")}
+    errors |= {("closed", "none", method): 6.0 for method in resnets.CLOSED}
+    return errors | {tuple(key.split("_")): value for key, value in changed.items()}
+
+
+def verdicts(table):
+    found = EXPERIMENT.claims(table)
+    assert len({g.id for g in found}) == len(found) == 13
+    return {g.id.split("fig2a/")[1]: g for g in found}
+
+
+def test_claims_of_figure_2():
+    found = verdicts(made(levels()))
+    assert {g.verdict for g in found.values()} == {Verdict.HOLDS}
+    assert found["learns[3resnet,all]"].bound == pytest.approx(1.35)
+    half = resnets_half([0.1, 0.11, 0.12])
+    assert found["learns[3resnet,all]"].measured == pytest.approx(0.11 + half)  # the validation sample's choice
+    half = 0.9 * resnets_half([2.0, 2.01, 2.02])
+    assert found["not-below[2layer,all]"].measured == pytest.approx(0.9 * 2.01 - half)  # the test sample's
+
+
+def resnets_half(values):
+    return 4.302652729911275 * np.std(values, ddof=1) / math.sqrt(3)
+
+
+@pytest.mark.parametrize(
+    ("change", "id"),
+    [
+        ({"sgd_3resnet_all": 1.5}, "learns[3resnet,all]"),
+        ({"sgd_2layer_all": 1.2}, "not-below[2layer,all]"),
+        ({"regression_3layer_ntk": 1.2}, "not-below[3layer,ntk]"),
+        ({"closed_none_gaussian": 1.2}, "not-below[closed,gaussian]"),
+    ],
+)
+def test_claims_can_fail(change, id):
+    found = verdicts(made(levels(**change)))
+    assert {name for name, g in found.items() if g.verdict is Verdict.VIOLATED} == {id}
+
+
+def test_all_diverged_is_not_measured():
+    table = made(levels())
+    gone = (table["solver"] == "sgd") & (table["network"] != "2layer")
+    table.loc[gone, ["test_error", "validation_error"]] = math.nan
+    found = verdicts(table)
+    assert {name for name, g in found.items() if g.measured is None} == {
+        "learns[3resnet,all]",
+        "not-below[3layer,all]",
+    }
+
+
+def test_claims_of_figure_3():
+    table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.5, 0.3, 0.0)])
+    table.loc[table["beta"] == 0.0, "test_error"] = 1.35
+    found = {g.id.split("fig3a/")[1]: g.verdict for g in discover()["residual/fig3a"].claims(table)}
+    assert found == {
+        "learns[beta=1]": Verdict.HOLDS,
+        "not-below[beta=0.3]": Verdict.VIOLATED,
+        "not-below[beta=0]": Verdict.HOLDS,
+    }
+
+
+def test_the_figure_shows_all():
+    table = made(levels())
+    figure = EXPERIMENT.figure(table)
+    assert isinstance(figure, Figure)
+    (ax,) = figure.axes
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"3resnet (all)", "3layer (last), solved exactly", "Gaussian kernel", "F, nothing of G: k α² = 1.35"} <= {
+        *texts
+    }
+    open_marks = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+    assert len(open_marks) == 3
+    assert isinstance(discover()["residual/fig3a"].figure(smoke().table), Figure)
