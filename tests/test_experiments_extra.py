@@ -165,7 +165,7 @@ def test_variants_claims_can_fail(tables):
 # What docs/ shows
 
 
-@pytest.mark.parametrize("page", ["engine", "extending", "symmetry"])
+@pytest.mark.parametrize("page", ["engine", "extending", "parity", "symmetry"])
 def test_the_python_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text(encoding="utf-8")
