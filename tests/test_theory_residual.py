@@ -301,3 +301,64 @@ def test_fitting_weights_fit():
         fitting_weights(W0, a[:1], F)
     with pytest.raises(ValueError, match="W0 must have 4 columns"):
         fitting_weights(W0[:, 1:], a, F)
+
+
+# Numbers that leave float64, and arguments outside their ranges
+
+GIVEN = {"alpha": 0.01, "k": 3, "p_F": 1, "C_F": 1.0, "p_G": 1, "C_G": 1.0}
+
+
+def test_numbers_beyond_float64_are_infinite_or_nothing():
+    tiny = corollary71(30, 4, 1e-50)
+    C = hard_complexities(30, 4)
+    assert tiny.promise.floor == pytest.approx((4 * 16 * C.C_G) ** 4 * 4 * 1e-200, rel=1e-9)
+    assert tiny.samples == tiny.printed_samples == math.inf
+    assert corollary71(30, 4, 1e-30).printed_samples == pytest.approx(480e240)
+    assert corollary71(30, 4, 1e-100).promise.floor == 0  # 1e-391
+    many = theorem1(**(GIVEN | {"p_G": 2**2000}), B_F=1.0)
+    assert (many.floor, many.samples) == (math.inf, 9.0)
+    assert not many.hypotheses[0].holds
+    assert many.guarantee(1.0).bound is None
+    assert "bound was inf" in many.guarantee(1.0).note
+    assert movements(**(GIVEN | {"p_G": 2**2000})) == (3.0, math.inf)
+    assert theorem1(**(GIVEN | {"C_F": 1e200}), B_F=1.0).samples == math.inf
+    orders = existence_orders(**(GIVEN | {"alpha": 1e-100, "p_G": 2**2000}))
+    assert orders.second_norm == pytest.approx(1e-100)  # alpha_tilde k p_G C_s(G), where the one is 1e-702
+    assert orders.alpha_tilde == 0
+    common = {"alpha": 0.1, "alpha_tilde": 1e200, "tau_v": 1e200, "L_G": 1.0, "B_F": 1.0}
+    assert perturbation_bound(risk=0.0, **common) == math.inf
+    assert kernel_samples(10_000, 5_000) == math.inf
+
+
+def test_table1_where_the_silent_condition_is_out_of_reach():
+    found = table1(m=1e3, k=15, tau_w=1.0, tau_v=1e-200)
+    assert found.sigma_v == pytest.approx(math.log(1e3))
+    assert [i for i, h in enumerate(found.hypotheses) if not h.holds] == [5, 6]
+    assert table1(m=1e13, k=15, tau_w=1.0, tau_v=0.02).sigma_v == pytest.approx(2500)  # tau_v^-2, which is in reach
+    assert not table1(m=1e3, k=15, tau_w=1e300, tau_v=1e300).holds
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 1.5, math.nan])
+@pytest.mark.parametrize(
+    "function",
+    [lambda a: theorem1(**(GIVEN | {"alpha": a}), B_F=1.0)]
+    + [lambda a, f=f: f(**(GIVEN | {"alpha": a})) for f in (movements, existence_orders)]
+    + [lambda a: corollary71(30, 4, a)],
+)
+def test_alpha_is_between_0_and_1(function, alpha):
+    with pytest.raises(ValueError, match="alpha must be"):
+        function(alpha)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: coupling_orders(m=10**400, k=1, tau_w=1, tau_v=1, sigma_w=1, sigma_v=1, first=1), "m must be <= 10"),
+        (lambda: hard_complexities(10**400, 2), "d must be <= 10"),
+        (lambda: table1(m=1e3, k=1, tau_w=1, tau_v=1, log_power=1e6), "log_power must be <= 100"),
+        (lambda: theorem1(**(GIVEN | {"p_G": 0}), B_F=1.0), "p_G must be >= 1"),
+    ],
+)
+def test_bad_numbers(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

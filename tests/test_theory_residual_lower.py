@@ -228,3 +228,25 @@ def test_lemma_d2_is_attained_and_can_fail_to_apply():
     assert printed.verdict is sharper.verdict is Verdict.OUTSIDE
     assert printed.measured == 3
     assert np.isinf(column_costs(np.zeros((2, 3)))).all()
+
+
+def test_without_a_cut_the_span_is_at_least_as_large():
+    X = boolean.signs(6)[:5] / 6**0.5
+    values = lower.values_on_cube(lambda P: np.exp(-((P[:, None] - X) ** 2).sum(axis=2) / 1e5), 6)  # nearly constant
+    values = np.hstack([values, values[:, :1]])
+    cut, whole = lower.best_fits(values, 3), lower.best_fits(values, 3, rounding=0.0)
+    assert cut.dimension < whole.dimension <= 6
+    assert (whole.errors(0.3) <= cut.errors(0.3) + 1e-9).all()
+    with pytest.raises(ValueError, match="rounding must be < 1"):
+        lower.best_fits(values, 3, rounding=1.0)
+
+
+@pytest.mark.parametrize("theorem", [lower.theorem2, lower.theorem3])
+def test_theorems_of_nothing_or_of_a_wrong_alpha(theorem):
+    with pytest.raises(ValueError, match="fits must hold at least one, got none"):
+        theorem([], 0.3)
+    with pytest.raises(ValueError, match=r"alpha must be >= 0\.0001"):
+        theorem(few(), 1e-5)
+    with pytest.raises(ValueError, match="alpha must be < 1"):
+        theorem(few(), 1.0)
+    assert theorem(few(), 1e-4)[0].verdict is Verdict.HOLDS

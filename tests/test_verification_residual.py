@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from learnability.seeding import generator
-from learnability.theory import Verdict
+from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 from learnability.theory.residual_coupling import worst_sign_changes
 from learnability.verification import (
     discover,
@@ -103,3 +105,36 @@ def test_couple_without_movement_turns_nothing():
     assert found.b == pytest.approx(first, abs=1e-9)
     assert found.c == first
     assert found.e == pytest.approx(found.g, abs=1e-9)
+
+
+def test_training_points_are_distinct_but_in_the_case_that_says_so(found):
+    for N in (2, 12, 100):
+        assert len(np.unique(residual_lower._points(10, N), axis=0)) == N
+    assert len(np.unique(residual_lower._points(16, 12, repeated=True), axis=0)) == 10
+    assert sum("repeated points" in g.id for g in found["thm2"]) == 1
+
+
+def test_notes_name_the_sizes_that_counted(found):
+    """Theorem 3's share needs D <= C(d, k) / 1000; the sharper counts do not."""
+    inside, beyond = (
+        next(g for g in found["thm2"] if g.id.startswith(name))
+        for name in ("residual/thm2[", "residual/thm2-average[")
+    )
+    assert "(d, k, N) = (13, 6, 1);" in inside.note
+    assert "(8, 4, 69)" in beyond.note
+
+
+def test_merged_notes_leave_out_what_is_outside():
+    good = Guarantee("a[D=3]", "s", Kind.UPPER_BOUND, 1.0, 0.0)
+    outside = replace(good, id="a[D=200]", hypotheses=(Hypothesis("few", False),))
+    (merged,) = residual_lower._merge({"a": [("3", good), ("200", outside)]}, "D =")
+    assert merged.verdict is Verdict.HOLDS
+    assert "200" not in merged.note
+    (merged,) = residual_lower._merge({"a": [("200", outside)]}, "D =")
+    assert merged.verdict is Verdict.OUTSIDE
+
+
+def test_the_cut_of_the_span_does_not_decide(found):
+    for g in found["thm2-outputs"]:
+        if g.id.startswith("residual/thm2-beyond"):
+            assert "in dimension 140, without and with" in g.note

@@ -110,9 +110,14 @@ class Taylor:
 
         Their existence lemma (E.2) needs :math:`E h^2 \le C_s^2` for a certain h; with the exact constants of
         Claim E.3 that is true for C* >= 2 and false for C* = 1.
+
+        Raises
+        ------
+        ValueError
+            Unless ``constant`` is > 0, or if the value is too large for float64.
         """
         constant = checks.real("constant", constant, above=0.0)
-        return constant * math.fsum((i + 1) * abs(c) for i, c in enumerate(self.coefficients))
+        return self._within("C_s", constant, [constant * (i + 1) * abs(c) for i, c in enumerate(self.coefficients)])
 
     def complexity(self, eps: float, constant: float = 1.0) -> float:
         r"""C_eps(phi), with ``constant`` for C*.
@@ -136,11 +141,19 @@ class Taylor:
         try:
             for i, c in enumerate(self.coefficients[1:], 1):
                 terms.append((constant**i + (spread / math.sqrt(i) * constant) ** i) * abs(c))
-            return math.fsum(terms)
         except OverflowError:
-            raise ValueError(
-                f"constant must keep C_eps within float64, got {constant:g} with degree {self.degree}"
-            ) from None
+            terms.append(math.inf)
+        return self._within("C_eps", constant, terms)
+
+    def _within(self, name: str, constant: float, terms: list[float]) -> float:
+        """The sum, if float64 holds it."""
+        try:
+            total = math.fsum(terms)
+        except OverflowError:
+            total = math.inf
+        if not total < math.inf:
+            raise ValueError(f"constant must keep {name} within float64, got {constant:g} with degree {self.degree}")
+        return total
 
 
 def monomial(degree: int, scale: float = 1.0) -> Taylor:

@@ -343,7 +343,10 @@ class HardInputs:
         """
         signs = UniformSigns(self.d_1).sample(rng, m)
         if self.rest is not None:
-            others = checks.matrix("rest", self.rest(rng, m), columns=self.d - self.d_1)
+            drawn = self.rest(rng, m)
+            if np.size(drawn) == 0:
+                raise ValueError(f"rest must return {m} rows of -1 and +1, got shape {np.shape(drawn)}")
+            others = checks.matrix("rest", drawn, columns=self.d - self.d_1)
             if len(others) != m or not (np.abs(others) == 1).all():
                 raise ValueError(
                     f"rest must return {m} rows of -1 and +1, got {len(others)} rows from {others.min():g}"

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from learnability import checks
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.residual_numbers import concept_numbers, rounded, share
 from learnability.theory.residual_table import Table1
 
 __all__ = [
@@ -99,7 +101,7 @@ def theorem1(
     opt: float = 0.0,
     constants: Constants | None = None,
 ) -> Promise:
-    """Risk, samples and rates of Theorem 1.
+    """Risk, samples and rates of Theorem 1: exact but for one rounding, infinite or 0 where they leave float64.
 
     Parameters
     ----------
@@ -116,30 +118,38 @@ def theorem1(
     opt : float
         Half the squared error of the best function of the class, >= 0.
     constants : Constants, optional
+
+    Raises
+    ------
+    ValueError
+        For arguments outside these ranges.
     """
-    alpha = checks.real("alpha", alpha, above=0.0, at_most=1.0)
-    k, p_F, p_G = (checks.integer(n, v, at_least=1) for n, v in (("k", k), ("p_F", p_F), ("p_G", p_G)))
-    C_F, C_G = checks.real("C_F", C_F, above=0.0), checks.real("C_G", C_G, above=0.0)
-    B_F, opt = checks.real("B_F", B_F, above=0.0), checks.real("opt", opt, at_least=0.0)
-    c = constants or Constants()
-    composite = k * p_G * C_G
-    floor = opt + c.risk * (alpha * composite) ** 4 * (1 + B_F) ** 2
-    delta = floor if delta is None else checks.real("delta", delta, above=0.0)
-    eta_w = c.rate * min(1.0, delta)
+    numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
+    bound, least = checks.rational("B_F", B_F, above=0.0), checks.rational("opt", opt, at_least=0.0)
+    c = {name: Fraction(value) for name, value in vars(constants or Constants()).items()}
+    floor = least + c["risk"] * (numbers.alpha * numbers.composite) ** 4 * (1 + bound) ** 2
+    aim = floor if delta is None else checks.rational("delta", delta, above=0.0)
+    eta_w = c["rate"] * min(Fraction(1), aim)
+    ratio = numbers.alpha * numbers.p_G * numbers.C_G / (numbers.p_F * numbers.C_F)
+    most = c["alpha"] / numbers.composite
     return Promise(
-        floor,
-        delta,
-        c.delta * delta,
-        c.time * (k * p_F * C_F) ** 2 / min(1.0, delta) ** 2,
-        eta_w,
-        eta_w * c.ratio * (alpha * p_G * C_G / (p_F * C_F)) ** 2,
+        rounded(floor),
+        rounded(aim),
+        rounded(c["delta"] * aim),
+        rounded(c["time"] * (numbers.base / min(Fraction(1), aim)) ** 2),
+        rounded(eta_w),
+        rounded(eta_w * c["ratio"] * ratio**2),
         (
             Hypothesis(
                 "alpha <= c / (k p_G C_s(G))",
-                alpha <= c.alpha / composite,
-                f"{alpha:.4g} <= {c.alpha / composite:.4g}",
+                numbers.alpha <= most,
+                f"{float(numbers.alpha):.4g} <= {rounded(most):.4g}",
             ),
-            Hypothesis("delta >= the floor", delta >= floor * (1 - 1e-12), f"{delta:.4g} >= {floor:.4g}"),
+            Hypothesis(
+                "delta >= the floor",
+                aim * (1 + Fraction(1, 10**12)) >= floor,
+                f"{rounded(aim):.4g} >= {rounded(floor):.4g}",
+            ),
         ),
     )
 
@@ -162,11 +172,11 @@ def hard_complexities(d: int, k: int, *, constant: float = 1.0) -> Complexities:
     Parameters
     ----------
     d, k : int
-        2 <= k <= d; k <= 100.
+        2 <= k <= d; k <= 100, d <= 10^300.
     constant : float
         C*, > 0.
     """
-    d = checks.integer("d", d, at_least=2)
+    d = checks.integer("d", d, at_least=2, at_most=10**300)
     k = checks.integer("k", k, at_least=2, at_most=min(d, 100))
     C = checks.real("constant", constant, above=0.0)
     log_G = (k - 0.5) * math.log(k) - k / 2 * math.log(2) - math.lgamma(k + 1)
@@ -218,14 +228,14 @@ def corollary71(
         As in :func:`theorem1`, for the labels divided by sqrt(k).
     constants : Constants, optional
     """
-    found = hard_complexities(d, k, constant=constant)
+    found, alpha = hard_complexities(d, k, constant=constant), share(alpha)
     d_1 = d if d_1 is None else checks.integer("d_1", d_1, at_least=k, at_most=d)
     promise = theorem1(alpha=alpha, k=k, B_F=1.0, delta=delta, constants=constants, **found._asdict())
     return Corollary(
         promise,
         k * promise.risk,
         promise.samples,
-        k**2 * d / alpha**8,
+        rounded(k**2 * d / Fraction(alpha) ** 8),
         kernel_samples(d_1, k),
         alpha**2 / 16,
         0.9 * k * alpha**2,
@@ -235,7 +245,7 @@ def corollary71(
 def kernel_samples(d_1: int, k: int) -> float:
     """C(d_1, k) / 1000: the N up to which Theorem 2 speaks."""
     d_1 = checks.integer("d_1", d_1, at_least=2)
-    return math.comb(d_1, checks.integer("k", k, at_least=2, at_most=d_1)) / 1000
+    return rounded(Fraction(math.comb(d_1, checks.integer("k", k, at_least=2, at_most=d_1)), 1000))
 
 
 # Claims of the optimisation part, as functions of numbers
@@ -261,9 +271,11 @@ def perturbation_bound(
               + c \left( \tilde\alpha^2 + \tau_v^2 (1 + B_F) + \alpha \tau_v L_G (B_F + 1) \right)^2
     """
     values = {"risk": risk, "alpha": alpha, "alpha_tilde": alpha_tilde, "tau_v": tau_v, "L_G": L_G, "B_F": B_F}
-    risk, alpha, alpha_tilde, tau_v, L_G, B_F = (checks.real(n, v, at_least=0.0) for n, v in values.items())
-    fixed = alpha_tilde**2 + tau_v**2 * (1 + B_F) + alpha * tau_v * L_G * (B_F + 1)
-    return checks.real("constant", constant, above=0.0) * ((tau_v + alpha * L_G) ** 2 * risk + fixed**2)
+    exact = {name: checks.rational(name, value, at_least=0.0) for name, value in values.items()}
+    tilde, tau, room = exact["alpha_tilde"], exact["tau_v"], exact["B_F"] + 1
+    slope = exact["alpha"] * exact["L_G"]
+    fixed = tilde**2 + tau**2 * room + slope * tau * room
+    return rounded(checks.rational("constant", constant, above=0.0) * ((tau + slope) ** 2 * exact["risk"] + fixed**2))
 
 
 def distance_bound(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
+from learnability.theory.residual_numbers import concept_numbers, rounded
 
 __all__ = [
     "SIGN_CHANGES",
@@ -72,13 +73,13 @@ def coupling_orders(
     Parameters
     ----------
     m, k : int
-        Width and outputs, >= 1.
+        Width and outputs, in 1..10^300.
     tau_w, tau_v, sigma_w, sigma_v : float
         > 0.
     first : float
         |out_1(x)|, >= 0.
     """
-    m, k = checks.integer("m", m, at_least=1), checks.integer("k", k, at_least=1)
+    m, k = (checks.integer(name, n, at_least=1, at_most=10**300) for name, n in (("m", m), ("k", k)))
     values = {"tau_w": tau_w, "tau_v": tau_v, "sigma_w": sigma_w, "sigma_v": sigma_v}
     tau_w, tau_v, sigma_w, sigma_v = (checks.real(name, value, above=0.0) for name, value in values.items())
     first = checks.real("first", first, at_least=0.0)
@@ -113,11 +114,9 @@ def existence_orders(*, alpha: float, k: int, p_F: int, C_F: float, p_G: int, C_
 
     Parameters as in :func:`learnability.theory.residual.theorem1`. (Lemma C.3 (b) prints alpha_tilde G for alpha G.)
     """
-    alpha = checks.real("alpha", alpha, above=0.0, at_most=1.0)
-    k, p_F, p_G = (checks.integer(n, v, at_least=1) for n, v in (("k", k), ("p_F", p_F), ("p_G", p_G)))
-    C_F, C_G = checks.real("C_F", C_F, above=0.0), checks.real("C_G", C_G, above=0.0)
-    tilde = alpha / (k * (p_F * C_F + p_G * C_G))
-    return Existence(tilde, k * p_F * C_F, tilde * k * p_G * C_G, tilde**4, tilde**2)
+    numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
+    tilde = numbers.alpha / (numbers.base + numbers.composite)
+    return Existence(*map(rounded, (tilde, numbers.base, tilde * numbers.composite, tilde**4, tilde**2)))
 
 
 def worst_sign_changes(g: ArrayLike, reach: float) -> int:

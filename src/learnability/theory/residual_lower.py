@@ -43,7 +43,7 @@ PROJECT = f"this project, on {PAPER}"
 MEMORY = 2 * 2**30
 """Bytes that the arrays of one call may take together."""
 ROUNDING = 1e-13
-"""Directions of the span below this, of functions scaled to norm 1, are rounding and are left out."""
+"""Directions of the span below this, of functions scaled to norm 1, are rounding and are left out by default."""
 BLOCK = 2**14
 
 
@@ -87,7 +87,11 @@ class BestFits:
         return len(self.members)
 
     def errors(self, alpha: float) -> FloatArray:
-        """Least E|g - x_i - alpha chi_S|^2 over the span, for every S and every i in S: (C(d, k), k)."""
+        """Least E|g - x_i - alpha chi_S|^2 over the span, for every S and every i in S: (C(d, k), k).
+
+        Alpha in [1e-4, 1): errors carry rounding of about 1e-15, and below that alpha^2 / 16 would be told from it
+        no more.
+        """
         alpha = _alpha(alpha)
         explained = self.singles[self.members] + 2 * alpha * self.cross + alpha**2 * self.sets[:, None]
         return np.maximum(1 + alpha**2 - explained, 0.0)
@@ -140,7 +144,7 @@ def values_on_cube(
     return found
 
 
-def best_fits(values: ArrayLike, k: int) -> BestFits:
+def best_fits(values: ArrayLike, k: int, *, rounding: float = ROUNDING) -> BestFits:
     """All targets against the span of N functions given by their values on the cube.
 
     An orthonormal basis of the span comes from a Householder QR, and of its triangle another with column pivoting,
@@ -152,6 +156,9 @@ def best_fits(values: ArrayLike, k: int) -> BestFits:
         Columns: for a kernel K(x, x_n) over all points x, for a feature map its features.
     k : int
         Size of the sets, in 2..d.
+    rounding : float
+        In [0, 1): directions of the span below this (of functions scaled to norm 1) are left out. With 0 none is:
+        what are directions of rounding then can only help, so no target fails for the cut.
 
     Raises
     ------
@@ -163,6 +170,9 @@ def best_fits(values: ArrayLike, k: int) -> BestFits:
     if len(columns) != 2**d:
         raise ValueError(f"values must have 2^d rows, got {len(columns)}")
     k = checks.integer("k", k, at_least=2, at_most=d)
+    rounding = checks.real("rounding", rounding, at_least=0.0)
+    if not rounding < 1:
+        raise ValueError(f"rounding must be < 1, got {rounding!r}")
     _fits(d, columns.shape[1])
     masks = boolean.subset_masks(d, k)
     members = np.nonzero(masks[:, None] >> np.arange(d) & 1)[1].reshape(-1, k)
@@ -171,9 +181,9 @@ def best_fits(values: ArrayLike, k: int) -> BestFits:
         size = np.abs(column).max()
         spectrum = boolean.fourier_spectrum(column / size if size > 0 else column)
         F[:, n] = spectrum / (np.linalg.norm(spectrum) or 1.0)
-    level = _basis(F[masks], slice(None))
+    level = _basis(F[masks], slice(None), rounding)
     singles = 1 << np.arange(d)
-    rows = _basis(F, np.concatenate([singles, masks]))
+    rows = _basis(F, np.concatenate([singles, masks]), rounding)
     q_one, q_set = rows[:d], rows[d:]
     cross = np.take_along_axis(q_set @ q_one.T, members, axis=1)
     return BestFits(
@@ -195,6 +205,8 @@ def target_errors(fits: Sequence[BestFits], alpha: float) -> FloatArray:
 
     Output j of the target S is x_i + alpha chi_S with i the j-th coordinate of S.
     """
+    if not fits:
+        raise ValueError("fits must hold at least one, got none")
     if len(fits) not in (1, fits[0].k) or len({(fit.d, fit.k) for fit in fits}) > 1:
         raise ValueError(f"fits must be one, or one for each of the {fits[0].k} outputs, of one d and k")
     spans = list(fits) * (fits[0].k if len(fits) == 1 else 1)
@@ -210,7 +222,7 @@ def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "
     fits : BestFits, or one for each of the k outputs
         From the kernel(s) at the training points. Sharper counts of a single output are about the first.
     alpha : float
-        In (0, 1).
+        In [1e-4, 1): the theorem's (0, 1) but for what rounding hides, see :meth:`BestFits.errors`.
     case : str
         Names the case in the ids.
 
@@ -220,6 +232,11 @@ def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "
         Share of sets S with error above alpha^2 / 16 for every i in S (at least 0.99); their number at or below it
         (at most 16 N / 15); average error of one output, and of all k; share of sets with error >= 0.9 k alpha^2.
         The first and last need N <= C(d, k) / 1000; the others only that they are not vacuous.
+
+    Raises
+    ------
+    ValueError
+        If there is no fit, their number or sizes disagree, or alpha is out of range.
     """
     return _guarantees("thm2", "Theorem 2", "N", fits, alpha, case)
 
@@ -233,10 +250,10 @@ def _guarantees(
     name: str, place: str, symbol: str, fits: BestFits | Sequence[BestFits], alpha: float, case: str
 ) -> list[Guarantee]:
     several = [fits] if isinstance(fits, BestFits) else list(fits)
-    alpha, one = _alpha(alpha), several[0]
+    alpha, total = _alpha(alpha), target_errors(several, alpha)
+    one = several[0]
     N, C, k = max(fit.functions for fit in several), one.targets, one.k
     best = one.errors(alpha).min(axis=1)
-    total = target_errors(several, alpha)
     room = 1e-12  # rounding of an error; the least alpha^2 / 16 allowed is 6e-10
     success = int((best <= alpha**2 / 16 + room).sum())
     few = Hypothesis(f"{symbol} <= C(d, k) / 1000", 1000 * N <= C, f"{symbol} = {N}, C({one.d}, {k}) = {C}")
@@ -311,8 +328,8 @@ def _fits(d: int, N: int) -> None:
         raise ValueError(f"values must have at most {most} columns for d = {d} to fit into 2 GiB, got {N}")
 
 
-def _basis(F: FloatArray, rows: Any) -> FloatArray:
-    """Rows of an orthonormal basis of the columns, without the directions that are rounding.
+def _basis(F: FloatArray, rows: Any, rounding: float) -> FloatArray:
+    """Rows of an orthonormal basis of the columns, without directions that are 0 or below ``rounding``.
 
     The blocked QR of the tall matrix is fast; the pivoted one, which finds the rank, is of its triangle only.
     """
@@ -320,6 +337,6 @@ def _basis(F: FloatArray, rows: Any) -> FloatArray:
 
     Q, R = qr(F, mode="economic", check_finite=False)
     turn, diagonal, _ = qr(R, mode="economic", pivoting=True, check_finite=False)
-    rank = int((np.abs(np.diag(diagonal)) > ROUNDING * math.sqrt(F.shape[1])).sum())
+    rank = int((np.abs(np.diag(diagonal)) > rounding * math.sqrt(F.shape[1])).sum())
     basis: FloatArray = Q[rows] @ turn[:, :rank]
     return basis

@@ -26,6 +26,7 @@ import numpy as np
 
 from learnability import checks
 from learnability.theory.guarantee import Hypothesis
+from learnability.theory.residual_numbers import concept_numbers, rounded
 
 __all__ = ["Table1", "movements", "table1", "widths"]
 
@@ -49,11 +50,9 @@ def movements(
     constant : float
         c, for what the paper hides, > 0.
     """
-    alpha = checks.real("alpha", alpha, above=0.0, at_most=1.0)
-    k, p_F, p_G = (checks.integer(n, v, at_least=1) for n, v in (("k", k), ("p_F", p_F), ("p_G", p_G)))
-    C_F, C_G = checks.real("C_F", C_F, above=0.0), checks.real("C_G", C_G, above=0.0)
-    c = checks.real("constant", constant, above=0.0)
-    return c * k * p_F * C_F, c * alpha * k * p_G * C_G
+    numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
+    c = checks.rational("constant", constant, above=0.0)
+    return rounded(c * numbers.base), rounded(c * numbers.alpha * numbers.composite)
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,19 @@ def table1(
     tau_w, tau_v : float
         > 0, see :func:`movements`.
     sigma_w, sigma_v : float, optional
-        > 0. By default those for which most is met: sigma_w as large, sigma_v as small as the other ranges allow.
+        > 0. By default those for which most is met: sigma_w as large, sigma_v as small as the other ranges allow
+        (where 1 / sigma_v <= tau_v^2 would take it beyond m^(3/8-.01), that condition is given up).
     log_power : float
-        q >= 0 of polylog(m) = (log m)^q.
+        q in [0, 100] of polylog(m) = (log m)^q.
     """
     m, k = checks.real("m", m, at_least=3.0), checks.integer("k", k, at_least=1)
     tau_w, tau_v = checks.real("tau_w", tau_w, above=0.0), checks.real("tau_v", tau_v, above=0.0)
-    polylog = math.log(m) ** checks.real("log_power", log_power, at_least=0.0)
+    polylog = math.log(m) ** checks.real("log_power", log_power, at_least=0.0, at_most=100.0)
     if sigma_w is None:
         sigma_w = max(min(m**-0.01, tau_w * m**-0.126), m**-0.49)
     if sigma_v is None:
-        sigma_v = max(polylog, tau_v * polylog, tau_v**-2)
+        silent, most = 1 / tau_v / tau_v, m**0.365
+        sigma_v = max(polylog, min(tau_v * polylog, most), silent if silent <= most else 0.0)
     sigma_w, sigma_v = checks.real("sigma_w", sigma_w, above=0.0), checks.real("sigma_v", sigma_v, above=0.0)
 
     def between(name: str, low: float, value: float, high: float) -> Hypothesis:
@@ -141,8 +142,8 @@ def table1(
             ),
             Hypothesis(
                 "1 / sigma_v <= tau_v^2 (silent, Claim C.6)",
-                tau_v**2 * sigma_v * (1 + 1e-12) >= 1,
-                f"{1 / sigma_v:.4g} <= {tau_v**2:.4g}",
+                tau_v * tau_v * sigma_v * (1 + 1e-12) >= 1,
+                f"{1 / sigma_v:.4g} <= {tau_v * tau_v:.4g}",
             ),
         ),
     )
@@ -162,7 +163,7 @@ def widths(
     tau_v : float, optional
         > 0. By default free: 1 / polylog(m) is the best choice, and then the largest log m is infinite.
     log_power : float
-        q >= 0.
+        q in [0, 100].
     silent : bool
         Whether 1 / sigma_v <= tau_v^2 is asked for.
 
@@ -172,7 +173,7 @@ def widths(
         Natural logarithms (m itself may leave float64); ``None`` if no m with log m <= 1e6 will do.
     """
     k, tau_w = checks.integer("k", k, at_least=1), checks.real("tau_w", tau_w, at_least=1.0)
-    q = checks.real("log_power", log_power, at_least=0.0)
+    q = checks.real("log_power", log_power, at_least=0.0, at_most=100.0)
     fixed = None if tau_v is None else math.log(checks.real("tau_v", tau_v, above=0.0))
 
     def room(x: float) -> float:
