@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnability.kernels import machine
+from learnability.kernels import machine, pairs
 from learnability.kernels.closed_form import arc_cosine0, arc_cosine1, conjugate, rbf, tangent
-from learnability.kernels.features import Layer, coordinates, parities, random_layer
+from learnability.kernels.features import Layer, Parities, coordinates, parities, random_layer
+from learnability.kernels.inner_product import arcsin, arcsine, polynomial, recursive
 from learnability.kernels.machine import fit, gram, leave_one_out
 
 
@@ -147,6 +148,70 @@ def test_options_out_of_range(option, message):
         tangent(np.ones((2, 2)), np.ones((2, 2)), **option)
 
 
+HUGE = np.full((2, 2), 1e200)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: rbf(HUGE, HUGE, 1.0), "X, Z must keep the kernel within float64"),
+        (lambda: conjugate(HUGE, HUGE), "X, Z, weight, bias must keep the kernel within float64"),
+        (lambda: tangent(HUGE, HUGE), "X, Z, weight, bias, trained_bias must keep the kernel within float64"),
+        (lambda: tangent(np.ones((1, 1)), np.ones((1, 1)), depth=9, weight=1e300), "weight.* must keep the kernel"),
+        (lambda: polynomial(HUGE, HUGE, degree=2), "X, Z, degree, offset must keep the kernel within float64"),
+        (lambda: arcsine(HUGE, HUGE), "X, Z must keep the kernel within float64"),
+        (lambda: recursive(HUGE, HUGE), "X must have rows of norm <= 1, got inf"),
+        (lambda: arcsin([[1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]), "Z must have no row of zeros, got one in row 1"),
+        (lambda: conjugate(np.ones((1, 1)), np.ones((1, 1)), depth=10**9), "depth must be <= 10000"),
+        (lambda: arc_cosine0("a"), "rho must be an array of real numbers, got dtype"),
+        (lambda: arc_cosine0(np.nan), "rho must be finite, got nan"),
+    ],
+)
+def test_what_leaves_float64_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "kernel"),
+    [
+        (1, partial(rbf, gamma=1.0)),
+        (5, partial(conjugate, depth=3)),
+        (6, partial(tangent, depth=3)),
+        (1, partial(polynomial, degree=2)),
+        (1, arcsin),
+        (1, arcsine),
+        (1, recursive),
+    ],
+)
+def test_memory_is_what_is_said_and_too_little_is_said_before_work(arrays, kernel, monkeypatch):
+    import tracemalloc
+
+    X = sphere(np.random.default_rng(14), 300, 3)
+    kernel(X[:2], X[:2])
+    tracemalloc.start()
+    kernel(X, X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 300**2 * (arrays + 0.2)  # a truth value of every entry, and vectors
+    monkeypatch.setattr(pairs, "MEMORY", 8 * arrays * 100 * 300)
+    with pytest.raises(
+        ValueError, match=r"at most 100 rows for 300 rows of Z \(173 rows of each would fit\).* got 300"
+    ):
+        kernel(X, X)
+    kernel(X[:100], X)
+    kernel(X[:173], X[:173])
+
+
+def test_arcsin_is_the_mean_of_signs():
+    X = np.random.default_rng(15).standard_normal((4, 3)) * np.array([1.0, 1e-200, 1e200, 3.0])[:, None]
+    W = np.random.default_rng(16).standard_normal((100_000, 3))
+    K = arcsin(X, X)
+    np.testing.assert_allclose(K, np.sign(X @ W.T) @ np.sign(X @ W.T).T / 100_000, atol=0.015)
+    assert K[0, 3] == pytest.approx(2 / math.pi * math.asin(X[0] @ X[3] / math.sqrt(X[0] @ X[0] * (X[3] @ X[3]))))
+    np.testing.assert_allclose(arcsin(X, -X), -K, rtol=1e-12)
+
+
 class TestMachine:
     kernel = staticmethod(partial(rbf, gamma=0.8))
 
@@ -225,7 +290,7 @@ class TestMachine:
             fit(lambda X, Z: -rbf(X, Z, 1.0) + 1.2 * (X @ Z.T == 0), X, y, 0.1)
         with pytest.raises(ValueError, match=r"kernel must return shape \(40, 40\)"):
             fit(lambda X, Z: np.ones(len(X)), X, y, 0.1)
-        with pytest.raises(ValueError, match="kernel must return finite"):
+        with pytest.raises(ValueError, match=r"kernel.s values must be finite"):
             fit(lambda X, Z: np.full((len(X), len(Z)), np.nan), X, y, 0.1)
 
     def test_too_little_memory_is_said_before_work(self):
@@ -236,7 +301,32 @@ class TestMachine:
 
         with pytest.raises(ValueError, match=r"at most about \d+ rows .* memory = 1e\+05"):
             fit(never, X, y, memory=1e5)
-        machine._fits(10_000, 2352, 1.5e9)
+        machine._fits(10_000, 2352, 1, 10, 1.5e9)
+        with pytest.raises(ValueError, match="at most"):  # residuals and coefficients of every ridge and target
+            fit(never, X, np.ones((40, 500)), memory=2e6)
+        with pytest.raises(
+            ValueError, match="at most 35 rows for a Gram matrix within memory = 1e\\+04 bytes, got 40"
+        ):
+            gram(never, X, memory=1e4)
+
+    def test_it_keeps_within_its_memory(self):
+        import tracemalloc
+
+        X, y = self.data(m=400)
+        for targets, ridge in ((y, None), (y, 1.0), (np.tile(y[:, None], 300), None)):
+            lower, upper = 1e4, 1e9
+            while upper > 1.05 * lower:
+                middle = math.sqrt(lower * upper)
+                try:
+                    machine._fits(400, 2, targets.size // 400, 10 if ridge is None else 0, middle)
+                    upper = middle
+                except ValueError:
+                    lower = middle
+            tracemalloc.start()
+            fit(self.kernel, X, targets, ridge)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < upper
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -247,6 +337,11 @@ class TestMachine:
             ({"y": np.ones(3)}, "y must have length 40"),
             ({"y": np.ones((3, 2))}, "y must have 40 rows"),
             ({"memory": 0}, "memory must be > 0"),
+            ({"kernel": "rbf"}, "kernel must be a function of two arrays of inputs, got 'rbf'"),
+            ({"ridges": None}, "ridges must hold"),
+            ({"ridges": {}}, "ridges must hold"),
+            ({"y": np.full(40, 1e200)}, "y must be within 1e150 of 0"),
+            ({"kernel": lambda X, Z: "a"}, "kernel's values must be an array of real numbers"),
         ],
     )
     def test_arguments(self, change, message):
@@ -306,7 +401,7 @@ class TestFeatures:
         ("call", "message"),
         [
             (lambda: parities(3, []), "at least one subset"),
-            (lambda: parities(3, [(0, 3)]), "each of subset must be <= 2"),
+            (lambda: parities(3, [(0, 3)]), "each of subsets. members must be <= 2"),
             (lambda: parities(3, [(1, 1)]), "distinct coordinates"),
             (lambda: coordinates(2)([[0.0, 1.0]]), "no zero entries"),
             (lambda: coordinates(2)([[1.0, 1.0, 1.0]]), "X must have 2 columns"),
@@ -314,6 +409,11 @@ class TestFeatures:
             (lambda: Layer(np.ones((2, 2)), np.ones(2), "relu", "squash"), "limit must be one of"),
             (lambda: Layer(np.ones((2, 2)), np.ones(3), "relu"), "b must have length 2"),
             (lambda: random_layer(0, 2, 2, "relu"), "rng must be"),
+            (lambda: random_layer(np.random.default_rng(), 2, 10**12, "relu"), "N must be <= "),
+            (lambda: Layer(np.ones((2, 2)), np.ones(2), np.ones(2)), "activation must be one of"),
+            (lambda: Parities(2, ((0, 2),)), "members must be <= 1"),
+            (lambda: Parities(2, None), "subsets must be an iterable"),
+            (lambda: parities(2, np.array(3)), "subsets must be an iterable"),
             (lambda: random_layer(np.random.default_rng(), 2, 2, "relu", scale=0), "scale must be > 0"),
         ],
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
-from learnability.kernels import inner_product, residual
+from learnability.kernels import inner_product, pairs, residual
 from learnability.kernels import residual_empirical as empirical
 from learnability.networks.residual import METHODS, NETWORKS, Layer2, apply, features, forward, initial
 
@@ -35,8 +36,8 @@ def test_the_tangent_kernel_is_the_product_of_jacobians(name, monkeypatch):
         field: np.tensordot(a, b, axes=((2, 3), (2, 3))).transpose(1, 0, 3, 2)  # (k, n, k, r)
         for field, a, b in zip(params._fields, left, right)
     }
-    for workspace in (empirical.WORKSPACE, 16 * 10 * 7 * 2):  # all at once, and rows two by two
-        monkeypatch.setattr(empirical, "WORKSPACE", workspace)
+    for workspace in (pairs.WORKSPACE, 16 * 10 * 7 * 2):  # all at once, and rows one by one
+        monkeypatch.setattr(pairs, "WORKSPACE", workspace)
         np.testing.assert_allclose(empirical.tangent_blocks(params, X, Z), sum(each.values()), rtol=1e-9, atol=1e-12)
         parts = empirical.tangent(params, X, Z)
         assert set(parts) == set(params._fields)
@@ -47,6 +48,34 @@ def test_the_tangent_kernel_is_the_product_of_jacobians(name, monkeypatch):
         np.testing.assert_allclose(
             empirical.conjugate(params, X, Z), features(params, X) @ features(params, Z).T, rtol=1e-12
         )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equal_inputs_are_done_by_halves(name, monkeypatch):
+    """The half that is mirrored is what it would be if it were not."""
+    params, (X, _) = network(name, sigma_w=1.0, sigma_v=1.5), inputs()
+    wider = np.vstack([X, X[:1]])  # one more row: nothing is mirrored
+    whole, parts = empirical.tangent_blocks(params, X, wider)[..., :5], empirical.tangent(params, X, wider)
+    for workspace in (pairs.WORKSPACE, 2500, 1):
+        monkeypatch.setattr(pairs, "WORKSPACE", workspace)
+        np.testing.assert_allclose(empirical.tangent_blocks(params, X, X.copy()), whole, rtol=1e-9, atol=1e-13)
+        for field, part in empirical.tangent(params, X, X).items():
+            np.testing.assert_allclose(part, parts[field][:, :5], rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_activations_keep_within_the_workspace(name, monkeypatch):
+    import tracemalloc
+
+    params, (X, Z) = network(name, k=3, m=100), inputs(n=300, r=300)
+    monkeypatch.setattr(pairs, "WORKSPACE", 400_000)
+    for other in (Z, X):
+        empirical.tangent(params, X[:2], other[:2])
+        tracemalloc.start()
+        empirical.tangent(params, X, other)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 * 300**2 * len(params) + 400_000 + 300_000  # parts, workspace, and products of its blocks
 
 
 def test_hidden_is_everything_but_the_output():
@@ -71,10 +100,10 @@ def test_the_bottleneck():
 
 def test_kernels_that_would_not_fit(monkeypatch):
     params, (X, Z) = network("3resnet"), inputs()
-    monkeypatch.setattr(empirical, "MEMORY", 8 * 4 * 3 * 2)
+    monkeypatch.setattr(pairs, "MEMORY", 8 * 4 * 3 * 2)
     with pytest.raises(ValueError, match="X must have at most 2 rows for 3 rows of Z"):
         empirical.tangent_blocks(params, X, Z)
-    monkeypatch.setattr(empirical, "MEMORY", 8 * 3 * 4)
+    monkeypatch.setattr(pairs, "MEMORY", 8 * 3 * 4)
     with pytest.raises(ValueError, match="at most 4 rows"):
         empirical.conjugate(params, X, Z)
     with pytest.raises(ValueError, match="at most 1 rows"):
@@ -86,8 +115,16 @@ def test_bad_input_of_the_empirical_kernels():
     params, (X, Z) = network("3resnet"), inputs()
     with pytest.raises(ValueError, match="train must name fields"):
         empirical.tangent_blocks(params, X, Z, train=("A", "U"))
-    with pytest.raises(ValueError, match="train must name fields"):
-        empirical.tangent_blocks(params, X, Z, train=())
+    for train in ((), None.__class__, 3, "A", ([],)):
+        with pytest.raises(ValueError, match="train must name fields"):
+            empirical.tangent_blocks(params, X, Z, train=train)
+    for call in (empirical.conjugate, empirical.tangent, empirical.tangent_blocks):
+        with pytest.raises(ValueError, match="params must be a ResNet3, a Layer3 or a Layer2, got NoneType"):
+            call(None, X, Z)
+        with pytest.raises(ValueError, match=r"params\.V must have shape"):
+            call(params._replace(V=np.ones((2, 2))), X, Z)
+    with pytest.raises(ValueError, match="params must be a ResNet3, got Layer2"):
+        empirical.bottleneck(network("2layer"), X)
     with pytest.raises(ValueError, match="Z must have 4 columns"):
         empirical.conjugate(params, X, Z[:, 1:])
 
@@ -200,6 +237,24 @@ def test_bad_input_of_the_closed_forms():
         residual.average(X, Z, m=10, k=2, sigma_w=0.0)
     with pytest.raises(ValueError, match="Z must have 4 columns"):
         residual.limit(X, Z[:, 1:])
+    with pytest.raises(ValueError, match="O and P must have as many columns, got 2 and 3"):
+        residual.given_bottleneck(X, Z, np.ones((5, 2)), np.ones((3, 3)), m=10)
+    for call in (residual.limit, partial(residual.average, m=3, k=2)):
+        with pytest.raises(ValueError, match="X, Z must keep the kernel within float64"):
+            call(1e200 * X, 1e200 * Z)
+    with pytest.raises(ValueError, match="m must be <= "):
+        residual.average(X, Z, m=10**400, k=2)
+    with pytest.raises(ValueError, match=r"sigma_v must be <= 1e\+50"):
+        residual.average(X, Z, m=10, k=2, sigma_v=1e300)
+
+
+def test_closed_forms_that_would_not_fit(monkeypatch):
+    X = np.random.default_rng(3).standard_normal((50, 4))
+    for arrays, call in ((9, residual.limit), (16, partial(residual.average, m=30, k=2))):
+        monkeypatch.setattr(pairs, "MEMORY", 8 * arrays * 20 * 50)
+        with pytest.raises(ValueError, match=r"at most 20 rows for 50 rows of Z \(31 rows of each would fit\)"):
+            call(X, X)
+        assert call(X[:20], X).ntk.shape == (20, 50)
 
 
 # Functions of inner products

@@ -75,14 +75,14 @@ def _in_range(name: str, value: float, *, at_least: float | None, at_most: float
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     """One of a few words."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return str(value)
 
 
 def integers(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> tuple[int, ...]:
     """The integers of an iterable, in its order, each within the given closed range."""
-    if not isinstance(value, Iterable):
+    if not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0):
         raise ValueError(f"{name} must be an iterable of integers, got {value!r}")
     return tuple(integer(f"each of {name}", k, at_least=at_least, at_most=at_most) for k in value)
 
@@ -92,6 +92,13 @@ def generator(name: str, value: object) -> np.random.Generator:
     if not isinstance(value, np.random.Generator):
         raise ValueError(f"{name} must be a numpy.random.Generator, got {value!r}")
     return value
+
+
+def array(name: str, value: ArrayLike) -> FloatArray:
+    """A finite float64 array of any shape."""
+    found = _reals(name, value)
+    _finite(name, np.atleast_1d(found))
+    return found
 
 
 def matrix(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatArray:

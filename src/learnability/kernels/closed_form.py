@@ -29,8 +29,12 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.kernels.pairs import pair, within
 
-__all__ = ["arc_cosine0", "arc_cosine1", "conjugate", "rbf", "tangent"]
+__all__ = ["DEEPEST", "arc_cosine0", "arc_cosine1", "conjugate", "rbf", "tangent"]
+
+DEEPEST = 10_000
+"""Most hidden layers of a closed form."""
 
 
 def rbf(X: ArrayLike, Z: ArrayLike, gamma: float) -> FloatArray:
@@ -47,16 +51,24 @@ def rbf(X: ArrayLike, Z: ArrayLike, gamma: float) -> FloatArray:
     -------
     array (m, r)
         In [0, 1]. Squared distances are found from inner products: absolute error about 1e-16 (|x|^2 + |z|^2).
+
+    Raises
+    ------
+    ValueError
+        If the arrays disagree in their columns or hold a value that is not finite, gamma is out of range, or the
+        result would exceed :data:`learnability.kernels.pairs.MEMORY` (with the most rows that would fit), as for
+        every kernel of this module.
     """
-    X, Z = _pair(X, Z)
+    X, Z = pair(X, Z, 1)
     gamma = checks.real("gamma", gamma, above=0.0)
-    exponent = X @ Z.T
-    exponent *= -2.0
-    exponent += _squares(X)[:, None]
-    exponent += _squares(Z)[None, :]
-    np.maximum(exponent, 0.0, out=exponent)
-    exponent *= -gamma
-    return np.exp(exponent, out=exponent)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exponent = X @ Z.T
+        exponent *= -2.0
+        exponent += _squares(X)[:, None]
+        exponent += _squares(Z)[None, :]
+        np.maximum(exponent, 0.0, out=exponent)
+        exponent *= -gamma
+    return within(np.exp(exponent, out=exponent), "X", "Z")
 
 
 def arc_cosine0(rho: ArrayLike) -> FloatArray:
@@ -72,7 +84,7 @@ def arc_cosine0(rho: ArrayLike) -> FloatArray:
     array of the same shape
         In [0, 1]; 0, 1/2 and 1 at rho = -1, 0 and 1. Near the ends an error e of rho becomes one of sqrt(2 e) / pi.
     """
-    return _kappa0(np.clip(_correlations(rho), -1.0, 1.0))
+    return _kappa0(np.clip(checks.array("rho", rho), -1.0, 1.0))
 
 
 def arc_cosine1(rho: ArrayLike) -> FloatArray:
@@ -88,7 +100,7 @@ def arc_cosine1(rho: ArrayLike) -> FloatArray:
     array of the same shape
         In [0, 1]; 0, 1 / pi and 1 at rho = -1, 0 and 1.
     """
-    rho = np.clip(_correlations(rho), -1.0, 1.0)
+    rho = np.clip(checks.array("rho", rho), -1.0, 1.0)
     return _kappa1(rho, _kappa0(rho))
 
 
@@ -102,7 +114,7 @@ def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0
     X : array (m, n)
     Z : array (r, n)
     depth : int
-        L, hidden layers, >= 1.
+        L, hidden layers, in 1..10,000.
     weight : float
         w, > 0. At 2 the kernel of x with itself is |x|^2 for every depth, if there are no biases.
     bias : float
@@ -117,20 +129,21 @@ def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0
     ValueError
         If the arrays disagree in their columns or hold a value that is not finite, or a number is out of range.
     """
-    X, Z = _pair(X, Z)
+    X, Z = pair(X, Z, 5)
     depth, weight, bias = _options(depth, weight, bias)
-    K, x, z = _first(X, Z, weight, bias)
-    for layer in range(1, depth + 1):
-        scale = _normalise(K, x, z)
-        K = _kappa1(K, _kappa0(K))
-        K *= scale
-        K *= 0.5
-        x, z = 0.5 * x, 0.5 * z
-        if layer < depth:
-            K *= weight
-            K += bias
-            x, z = weight * x + bias, weight * z + bias
-    return K
+    with np.errstate(over="ignore", invalid="ignore"):
+        K, x, z = _first(X, Z, weight, bias)
+        for layer in range(1, depth + 1):
+            scale = _normalise(K, x, z)
+            K = _kappa1(K, _kappa0(K))
+            K *= scale
+            K *= 0.5
+            x, z = 0.5 * x, 0.5 * z
+            if layer < depth:
+                K *= weight
+                K += bias
+                x, z = weight * x + bias, weight * z + bias
+    return within(K, "X", "Z", "weight", "bias")
 
 
 def tangent(
@@ -149,7 +162,7 @@ def tangent(
     X : array (m, n)
     Z : array (r, n)
     depth : int
-        L, hidden layers, >= 1.
+        L, hidden layers, in 1..10,000.
     weight : float
         w, > 0.
     bias : float
@@ -168,44 +181,33 @@ def tangent(
     ValueError
         If the arrays disagree in their columns or hold a value that is not finite, or a number is out of range.
     """
-    X, Z = _pair(X, Z)
+    X, Z = pair(X, Z, 6)
     depth, weight, bias = _options(depth, weight, bias)
     trained = bias if trained_bias is None else checks.real("trained_bias", trained_bias, at_least=0.0)
-    K, x, z = _first(X, Z, weight, bias)
-    theta = K + (trained - bias)
-    for _ in range(depth):
-        scale = _normalise(K, x, z)
-        gate = _kappa0(K)
-        K = _kappa1(K, gate)
-        K *= scale
-        K *= 0.5 * weight  # w C^l
-        gate *= 0.5 * weight
-        theta *= gate
-        theta += K
-        theta += trained
-        K += bias
-        x, z = 0.5 * weight * x + bias, 0.5 * weight * z + bias
-    return theta
-
-
-def _pair(X: ArrayLike, Z: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    X = checks.matrix("X", X)
-    return X, checks.matrix("Z", Z, columns=X.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        K, x, z = _first(X, Z, weight, bias)
+        theta = K + (trained - bias)
+        for _ in range(depth):
+            scale = _normalise(K, x, z)
+            gate = _kappa0(K)
+            K = _kappa1(K, gate)
+            K *= scale
+            K *= 0.5 * weight  # w C^l
+            gate *= 0.5 * weight
+            theta *= gate
+            theta += K
+            theta += trained
+            K += bias
+            x, z = 0.5 * weight * x + bias, 0.5 * weight * z + bias
+    return within(theta, "X", "Z", "weight", "bias", "trained_bias")
 
 
 def _options(depth: int, weight: float, bias: float) -> tuple[int, float, float]:
     return (
-        checks.integer("depth", depth, at_least=1),
+        checks.integer("depth", depth, at_least=1, at_most=DEEPEST),
         checks.real("weight", weight, above=0.0),
         checks.real("bias", bias, at_least=0.0),
     )
-
-
-def _correlations(rho: ArrayLike) -> FloatArray:
-    array = np.asarray(rho, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError("rho must be finite, got a value that is not")
-    return array
 
 
 def _squares(X: FloatArray) -> FloatArray:

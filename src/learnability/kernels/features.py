@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.kernels.pairs import MEMORY
 
 __all__ = ["ACTIVATIONS", "LIMITS", "Layer", "Parities", "coordinates", "parities", "random_layer"]
 
@@ -94,12 +96,13 @@ def random_layer(
     ----------
     rng : numpy.random.Generator
     n, N : int
-        Inputs and features, >= 1.
+        Inputs and features, >= 1, with at most :data:`learnability.kernels.pairs.MEMORY` bytes of weights.
     activation : {"relu", "tanh", "cos", "sign"}
     scale : float
         Standard deviation of the weights, > 0, hence of <w, x> for |x| = 1; sqrt(2 gamma) for a Gaussian kernel.
     bias : float
-        Standard deviation of the biases, >= 0. The phases of ``cos`` are uniform over [0, 2 pi) instead.
+        Standard deviation of the biases, >= 0; both at most 1e100. The phases of ``cos`` are uniform over [0, 2 pi)
+        instead.
     limit : {"none", "clip", "normalise"}
 
     Returns
@@ -107,9 +110,11 @@ def random_layer(
     Layer
     """
     rng = checks.generator("rng", rng)
-    n, N = checks.integer("n", n, at_least=1), checks.integer("N", N, at_least=1)
+    n = checks.integer("n", n, at_least=1, at_most=MEMORY // 8)
+    N = checks.integer("N", N, at_least=1, at_most=max(1, MEMORY // (8 * n)))
     checks.choice("activation", activation, ACTIVATIONS)
-    scale, bias = checks.real("scale", scale, above=0.0), checks.real("bias", bias, at_least=0.0)
+    scale = checks.real("scale", scale, above=0.0, at_most=1e100)
+    bias = checks.real("bias", bias, at_least=0.0, at_most=1e100)
     W = scale * rng.standard_normal((N, n))
     b = rng.uniform(0.0, 2 * np.pi, N) if activation == "cos" else bias * rng.standard_normal(N)
     return Layer(W, b, activation, limit)
@@ -124,11 +129,27 @@ class Parities:
     n : int
         Coordinates, >= 1.
     subsets : tuple of tuple of int
-        Each increasing, from 0, ..., n - 1.
+        Each increasing, without repeats, from 0, ..., n - 1; at least one.
     """
 
     n: int
     subsets: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        n = checks.integer("n", self.n, at_least=1)
+        given: Any = self.subsets
+        if not isinstance(given, Iterable) or (isinstance(given, np.ndarray) and not given.ndim):
+            raise ValueError(f"subsets must be an iterable of subsets, got {given!r}")
+        kept = []
+        for subset in given:
+            members = tuple(sorted(checks.integers("subsets' members", subset, at_least=0, at_most=n - 1)))
+            if len(set(members)) < len(members):
+                raise ValueError(f"each of subsets must hold distinct coordinates, got {members}")
+            kept.append(members)
+        if not kept:
+            raise ValueError("subsets must hold at least one subset, got none")
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "subsets", tuple(kept))
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """The features (m, N), in {-1, +1}, of inputs without zeros."""
@@ -149,19 +170,10 @@ class Parities:
 
 def parities(n: int, subsets: Iterable[Iterable[int]]) -> Parities:
     """Parities over the given subsets of 0, ..., n - 1 (each without repeats), at least one."""
-    n = checks.integer("n", n, at_least=1)
-    kept = []
-    for subset in subsets:
-        members = tuple(sorted(checks.integers("subset", subset, at_least=0, at_most=n - 1)))
-        if len(set(members)) < len(members):
-            raise ValueError(f"each of subsets must hold distinct coordinates, got {members}")
-        kept.append(members)
-    if not kept:
-        raise ValueError("subsets must hold at least one subset, got none")
-    return Parities(n, tuple(kept))
+    return Parities(n, subsets)  # type: ignore[arg-type]  # made tuples there
 
 
 def coordinates(n: int) -> Parities:
     """The signs of the n coordinates: the linear classifier on the raw bits."""
-    n = checks.integer("n", n, at_least=1)
+    n = checks.integer("n", n, at_least=1, at_most=10**6)
     return parities(n, ((j,) for j in range(n)))

@@ -1,6 +1,7 @@
-r"""Kernels that are functions of inner products: polynomial, arcsine, and the recursive kernel.
+r"""Kernels that are functions of inner products: polynomial, the two arcsine kernels, and the recursive kernel.
 
-Float64 and in place; memory is a few arrays of shape (m, r).
+Float64 and in place; memory is a few arrays of shape (m, r). All refuse inputs whose kernel would exceed
+:data:`learnability.kernels.pairs.MEMORY` (with the most rows that would fit), or leaves float64.
 """
 
 from __future__ import annotations
@@ -12,17 +13,47 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.kernels.closed_form import DEEPEST
+from learnability.kernels.pairs import pair, within
 
-__all__ = ["arcsine", "polynomial", "recursive"]
+__all__ = ["arcsin", "arcsine", "polynomial", "recursive"]
 
 
 def polynomial(X: ArrayLike, Z: ArrayLike, *, degree: int, offset: float = 1.0) -> FloatArray:
-    r""":math:`(\langle x, z \rangle + c)^q`, with ``degree`` q >= 1 and ``offset`` c >= 0; array (m, r)."""
-    degree = checks.integer("degree", degree, at_least=1)
+    r""":math:`(\langle x, z \rangle + c)^q`, with ``degree`` q in 1..1000 and ``offset`` c >= 0; array (m, r)."""
+    degree = checks.integer("degree", degree, at_least=1, at_most=1000)
     offset = checks.real("offset", offset, at_least=0.0)
-    K = _inner(X, Z)
-    K += offset
-    return np.power(K, degree, out=K)
+    with np.errstate(over="ignore", invalid="ignore"):
+        K = _inner(X, Z)
+        K += offset
+        return within(np.power(K, degree, out=K), "X", "Z", "degree", "offset")
+
+
+def arcsin(X: ArrayLike, Z: ArrayLike) -> FloatArray:
+    r"""The arcsine of the cosine, as Allen-Zhu & Li list it (Section 3), times 2 / pi.
+
+    .. math:: \frac2\pi \arcsin \frac{\langle x, z \rangle}{|x| |z|}
+              = E\, \mathrm{sign} \langle w, x \rangle\, \mathrm{sign} \langle w, z \rangle
+              \qquad (w \text{ standard Gaussian})
+
+    Odd in x: without a constant input it fits nothing even, such as products of two signs. :func:`arcsine` has one.
+
+    Parameters
+    ----------
+    X : array (m, n)
+    Z : array (r, n)
+        No row may be 0.
+
+    Returns
+    -------
+    array (m, r)
+        In [-1, 1]. Near the ends an error e of the cosine becomes one of sqrt(2 e) * 2 / pi.
+    """
+    X, Z = pair(X, Z, 1)
+    K = _unit("X", X) @ _unit("Z", Z).T
+    np.arcsin(np.clip(K, -1.0, 1.0, out=K), out=K)
+    K *= 2 / math.pi
+    return K
 
 
 def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
@@ -42,13 +73,14 @@ def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
         E[erf(<w, (x, 1)>) erf(<w, (z, 1)>)] for standard Gaussian w; in (-1, 1).
     """
     K = _inner(X, Z)
-    K += 1.0
-    K *= 2.0
-    K /= np.sqrt(_doubled(X))[:, None]
-    K /= np.sqrt(_doubled(Z))[None, :]
+    with np.errstate(over="ignore", invalid="ignore"):
+        K += 1.0
+        K *= 2.0
+        K /= np.sqrt(3.0 + 2.0 * _squares(X))[:, None]
+        K /= np.sqrt(3.0 + 2.0 * _squares(Z))[None, :]
     np.arcsin(np.clip(K, -1.0, 1.0, out=K), out=K)
     K *= 2 / math.pi
-    return K
+    return within(K, "X", "Z")
 
 
 def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
@@ -61,19 +93,20 @@ def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
     X : array (m, n)
     Z : array (r, n)
     depth : int
-        >= 1.
+        In 1..10,000.
 
     Raises
     ------
     ValueError
         If a row is longer than 1 (by more than rounding), or an argument is out of range.
     """
-    depth = checks.integer("depth", depth, at_least=1)
+    depth = checks.integer("depth", depth, at_least=1, at_most=DEEPEST)
     for name, rows in (("X", X), ("Z", Z)):
-        longest = float(np.linalg.norm(checks.matrix(name, rows), axis=1).max())
+        longest = math.sqrt(_squares(checks.matrix(name, rows)).max())
         if longest > 1 + 1e-9:
             raise ValueError(f"{name} must have rows of norm <= 1, got {longest:g}")
-    K = np.minimum(_inner(X, Z), 1.0)
+    K = _inner(X, Z)
+    np.minimum(K, 1.0, out=K)
     for _ in range(depth):
         np.subtract(2.0, K, out=K)
         np.reciprocal(K, out=K)
@@ -81,12 +114,23 @@ def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
 
 
 def _inner(X: ArrayLike, Z: ArrayLike) -> FloatArray:
-    X = checks.matrix("X", X)
-    product: FloatArray = X @ checks.matrix("Z", Z, columns=X.shape[1]).T
+    X, Z = pair(X, Z, 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        product: FloatArray = X @ Z.T
     return product
 
 
-def _doubled(X: ArrayLike) -> FloatArray:
-    """1 + 2 |(x, 1)|^2 of each row."""
+def _squares(X: ArrayLike) -> FloatArray:
+    """Squared norm of each row, infinite where it leaves float64."""
     rows = np.asarray(X, dtype=np.float64)
-    return np.asarray(3.0 + 2.0 * np.einsum("ij,ij->i", rows, rows))
+    with np.errstate(over="ignore"):
+        return np.asarray(np.einsum("ij,ij->i", rows, rows))
+
+
+def _unit(name: str, X: FloatArray) -> FloatArray:
+    """The rows of norm 1 in the same directions."""
+    largest = np.abs(X).max(axis=1, keepdims=True)  # divided by first: its square may leave float64
+    if not largest.all():
+        raise ValueError(f"{name} must have no row of zeros, got one in row {int(np.argmin(largest))}")
+    scaled = X / largest
+    return np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True))

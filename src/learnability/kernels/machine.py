@@ -12,7 +12,8 @@ is; :attr:`Machine.ridge` says the one in use.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,19 +111,18 @@ def fit(
         is not positive, or the fit would take more memory than allowed: said before any work, with the number of
         examples that fit.
     """
+    kernel = _callable(kernel)
     X = checks.matrix("X", X)
     y = _targets(y, len(X))
     memory = checks.real("memory", memory, above=0.0)
-    _fits(len(X), X.shape[1], memory)
+    ridge = None if ridge is None else checks.real("ridge", ridge, above=0.0)
+    tried = _ridges(ridges)
+    _fits(len(X), X.shape[1], y.size // len(X), len(tried) if ridge is None else 0, memory)
     if ridge is not None:
-        ridge = checks.real("ridge", ridge, above=0.0)
-        used, coefficients = _solve(gram(kernel, X), y, ridge)
+        used, coefficients = _solve(gram(kernel, X, memory=memory), y, ridge)
         return Machine(kernel, X, coefficients, used)
-    tried = tuple(checks.real("each of ridges", r, above=0.0) for r in ridges)
-    if not tried:
-        raise ValueError("ridges must hold at least one number, got none")
     few = min(len(X), EXACT)
-    K = gram(kernel, X[:few])
+    K = gram(kernel, X[:few], memory=memory)
     unit = float(np.trace(K)) / few
     if not unit > 0:
         raise ValueError(f"kernel must have a positive mean diagonal, got {unit:g}")
@@ -133,20 +133,35 @@ def fit(
     used, c = candidates[best], fitted[best]
     if few < len(X):
         del K, residuals, fitted
-        used, c = _solve(gram(kernel, X), y, used)
+        used, c = _solve(gram(kernel, X, memory=memory), y, used)
     return Machine(kernel, X, c, used, candidates, errors, few)
 
 
-def gram(kernel: Kernel, X: FloatArray) -> FloatArray:
+def gram(kernel: Kernel, X: ArrayLike, *, memory: float = MEMORY) -> FloatArray:
     """The Gram matrix (m, m) of a kernel, in Fortran order, made in blocks; each pair of blocks is evaluated once.
 
     Parameters
     ----------
     kernel : Kernel
     X : array (m, n)
+    memory : float
+        Bytes that it may take, > 0, beside the temporaries of a block of 512 rows.
+
+    Raises
+    ------
+    ValueError
+        If the kernel returns another shape or something not finite, or the matrix would take more memory than
+        allowed: said before any work, with the number of rows that fit.
     """
+    kernel = _callable(kernel)
     X = checks.matrix("X", X)
     m = len(X)
+    memory = checks.real("memory", memory, above=0.0)
+    if 8.0 * m**2 > memory:
+        raise ValueError(
+            f"X must have at most {math.isqrt(int(memory / 8))} rows for a Gram matrix within memory = {memory:.3g} "
+            f"bytes, got {m} rows ({8.0 * m**2:.3g} bytes)"
+        )
     K = np.empty((m, m), order="F")
     for start in range(0, m, BLOCK):
         rows = slice(start, min(start + BLOCK, m))
@@ -182,7 +197,7 @@ def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tupl
     if K.shape[0] != K.shape[1]:
         raise ValueError(f"K must be square, got shape {K.shape}")
     y = _targets(y, len(K))
-    sizes = [checks.real("each of ridges", r, above=0.0) for r in ridges]
+    sizes = _ridges(ridges)
     s, V = eigh(K, check_finite=False)
     s = np.maximum(s, 0.0)
     turned, squares = V.T @ y, V**2
@@ -207,7 +222,7 @@ def _solve(K: FloatArray, y: FloatArray, ridge: float) -> tuple[float, FloatArra
         except LinAlgError:  # rounding: the least eigenvalue is below -ridge
             if ridge > diagonal.max():
                 raise ValueError("kernel must be positive semidefinite, got a Gram matrix that is not") from None
-            ridge *= 10
+            ridge = max(10 * ridge, 1e-16 * diagonal.max())
             for i in range(len(K)):
                 K[i + 1 :, i] = K[i, i + 1 :]
             continue
@@ -215,31 +230,45 @@ def _solve(K: FloatArray, y: FloatArray, ridge: float) -> tuple[float, FloatArra
         return ridge, coefficients
 
 
+def _callable(kernel: Kernel) -> Kernel:
+    if not callable(kernel):
+        raise ValueError(f"kernel must be a function of two arrays of inputs, got {kernel!r}")
+    return kernel
+
+
+def _ridges(ridges: Iterable[float]) -> tuple[float, ...]:
+    if not isinstance(ridges, tuple | list) or not ridges:
+        raise ValueError(f"ridges must hold at least one number, in a tuple, got {ridges!r}")
+    return tuple(checks.real("each of ridges", r, above=0.0) for r in ridges)
+
+
 def _evaluate(kernel: Kernel, X: FloatArray, Z: FloatArray) -> FloatArray:
-    values = np.asarray(kernel(X, Z), dtype=np.float64)
+    values = checks.array("kernel's values", kernel(X, Z))
     if values.shape != (len(X), len(Z)):
         raise ValueError(f"kernel must return shape {(len(X), len(Z))}, got {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("kernel must return finite numbers, got one that is not")
     return values
 
 
 def _targets(y: ArrayLike, m: int) -> FloatArray:
-    array = np.asarray(y)
+    array = checks.array("y", y)
     if array.ndim == 2:
         array = checks.matrix("y", array)
         if len(array) != m:
-            raise ValueError(f"y must have {m} rows, got {len(array)}")
-        return array
-    return checks.vector("y", array, length=m)
+            raise ValueError(f"y must have {m} rows, those of X, got {len(array)}")
+    else:
+        array = checks.vector("y", array, length=m)
+    if np.abs(array).max() > 1e150:
+        raise ValueError(f"y must be within 1e150 of 0, for its squares, got {np.abs(array).max():g}")
+    return array
 
 
-def _fits(m: int, n: int, memory: float) -> None:
-    """Refuse a fit that would take too much memory."""
+def _fits(m: int, n: int, targets: int, ridges: int, memory: float) -> None:
+    """Refuse a fit that would take too much memory; no ridges are tried where it is given."""
 
     def need(m: int) -> float:
         few = min(m, EXACT)  # eigenvectors, their squares and the workspace beside the small Gram matrix
-        return 8.0 * max(5 * few**2, m**2 + 8 * BLOCK * m) + 8.0 * BLOCK * n
+        choosing = 5 * few**2 + 2 * few * targets * ridges if ridges else 0
+        return 8.0 * (max(choosing, m**2 + 8 * BLOCK * m + 2 * m * targets) + BLOCK * n)
 
     if need(m) > memory:
         most = m

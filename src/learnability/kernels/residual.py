@@ -29,9 +29,13 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.kernels import pairs
 from learnability.kernels.closed_form import arc_cosine0, arc_cosine1
 
-__all__ = ["Parts", "average", "given_bottleneck", "limit"]
+__all__ = ["LARGEST", "Parts", "average", "given_bottleneck", "limit"]
+
+LARGEST = 10**15
+"""Largest width, and number of outputs, of a formula."""
 
 
 class Parts(NamedTuple):
@@ -65,10 +69,16 @@ def limit(X: ArrayLike, Z: ArrayLike) -> Parts:
     ----------
     X : array (n, d)
     Z : array (r, d)
+
+    Raises
+    ------
+    ValueError
+        As for every kernel of this module: if shapes disagree, a value is not finite or out of range, the kernel
+        leaves float64, or it would exceed :data:`learnability.kernels.pairs.MEMORY` (with the most rows that fit).
     """
-    pair = _Pair(X, Z)
+    pair = _Pair(X, Z, 9)
     last = pair.covariance + 0.5 + (pair.x[:, None] + pair.z[None, :]) / (2 * math.pi)
-    return Parts(last, last.copy(), np.full_like(last, 0.5), 0.5 * pair.inner * pair.gate)
+    return _finite(Parts(last, last.copy(), np.full_like(last, 0.5), 0.5 * pair.inner * pair.gate), "X", "Z")
 
 
 def average(
@@ -86,19 +96,20 @@ def average(
     X : array (n, d)
     Z : array (r, d)
     m, k : int
-        Width and number of outputs, >= 1.
+        Width and number of outputs, in 1..10^15.
     sigma_w : float, optional
         > 0; 1 / sqrt(m) by default, as in Section 8.1.
     sigma_v : float
-        > 0.
+        > 0; both at most 10^50.
     """
-    pair = _Pair(X, Z)
-    m, k = checks.integer("m", m, at_least=1), checks.integer("k", k, at_least=1)
-    sigma_w = 1 / math.sqrt(m) if sigma_w is None else checks.real("sigma_w", sigma_w, above=0.0)
-    sigma_v = checks.real("sigma_v", sigma_v, above=0.0)
+    pair = _Pair(X, Z, 16)
+    k = checks.integer("k", k, at_least=1, at_most=LARGEST)
+    m, sigma_w, sigma_v = _scales(m, sigma_w, sigma_v)
     size = k * sigma_w**2
-    a, b = np.sqrt(1 + size * pair.x**2 / 2), np.sqrt(1 + size * pair.z**2 / 2)
-    return _parts(pair, 1 + size * pair.covariance, a, b, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v)
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b = np.sqrt(1 + size * pair.x**2 / 2), np.sqrt(1 + size * pair.z**2 / 2)
+        between = 1 + size * pair.covariance
+    return _parts(pair, between, a, b, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v)
 
 
 def given_bottleneck(
@@ -133,47 +144,71 @@ def given_bottleneck(
     m, sigma_w, sigma_v
         As in :func:`average`.
     """
-    pair = _Pair(X, Z)
-    O = checks.matrix("O", O)
-    P = checks.matrix("P", P, columns=O.shape[1])
+    pair = _Pair(X, Z, 16)
+    O, P = checks.matrix("O", O), checks.matrix("P", P)
+    if O.shape[1] != P.shape[1]:
+        raise ValueError(f"O and P must have as many columns, got {O.shape[1]} and {P.shape[1]}")
     if len(O) != len(pair.x) or len(P) != len(pair.z):
         raise ValueError(f"O and P must have a row for each of X and Z, got {len(O)} and {len(P)}")
-    m = checks.integer("m", m, at_least=1)
-    sigma_w = 1 / math.sqrt(m) if sigma_w is None else checks.real("sigma_w", sigma_w, above=0.0)
-    sigma_v = checks.real("sigma_v", sigma_v, above=0.0)
-    a, b = np.sqrt(1 + (O**2).sum(axis=1)), np.sqrt(1 + (P**2).sum(axis=1))
-    return _parts(pair, 1 + O @ P.T, a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v)
+    m, sigma_w, sigma_v = _scales(m, sigma_w, sigma_v)
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b = np.sqrt(1 + (O**2).sum(axis=1)), np.sqrt(1 + (P**2).sum(axis=1))
+        between = 1 + O @ P.T
+    return _parts(pair, between, a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v, given=("O", "P"))
 
 
 class _Pair:
     """What every kernel needs of x~ and z~: norms, inner products, kappa_0 and Sigma."""
 
-    def __init__(self, X: ArrayLike, Z: ArrayLike) -> None:
-        X = checks.matrix("X", X)
-        Z = checks.matrix("Z", Z, columns=X.shape[1])
-        self.x: FloatArray = np.sqrt(1 + (X**2).sum(axis=1))
-        self.z: FloatArray = np.sqrt(1 + (Z**2).sum(axis=1))
-        self.inner: FloatArray = 1 + X @ Z.T
-        scale = self.x[:, None] * self.z[None, :]
+    def __init__(self, X: ArrayLike, Z: ArrayLike, arrays: int) -> None:
+        X, Z = pairs.pair(X, Z, arrays)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.x: FloatArray = np.sqrt(1 + (X**2).sum(axis=1))
+            self.z: FloatArray = np.sqrt(1 + (Z**2).sum(axis=1))
+            self.inner: FloatArray = pairs.within(1 + X @ Z.T, "X", "Z")
+            scale = pairs.within(self.x[:, None] * self.z[None, :], "X", "Z")
         rho = self.inner / scale
         self.gate = arc_cosine0(rho)
         self.covariance: FloatArray = 0.5 * scale * arc_cosine1(rho)
 
 
+def _scales(m: int, sigma_w: float | None, sigma_v: float) -> tuple[int, float, float]:
+    """Width and standard deviations, checked."""
+    m = checks.integer("m", m, at_least=1, at_most=LARGEST)
+    first = 1 / math.sqrt(m) if sigma_w is None else checks.real("sigma_w", sigma_w, above=0.0, at_most=1e50)
+    return m, first, checks.real("sigma_v", sigma_v, above=0.0, at_most=1e50)
+
+
 def _parts(
-    pair: _Pair, between: FloatArray, a: FloatArray, b: FloatArray, *, m: int, k: int, sigma_w: float, sigma_v: float
+    pair: _Pair,
+    between: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    *,
+    m: int,
+    k: int,
+    sigma_w: float,
+    sigma_v: float,
+    given: tuple[str, ...] = (),
 ) -> Parts:
     """The formulas of :func:`given_bottleneck`, of <o~, o~'> = ``between`` and the norms a and b."""
-    ab = a[:, None] * b[None, :]
-    rho = between / ab
+    ab = pairs.within(a[:, None] * b[None, :], "X", "Z", *given)
+    rho = pairs.within(between, "X", "Z", *given) / ab
     gate = arc_cosine0(rho)
     mixed = math.sqrt(m) * sigma_w * sigma_v / (2 * math.pi)
-    first = m * sigma_w**2 * pair.covariance
-    right, left = mixed * pair.x[:, None] * b[None, :], mixed * a[:, None] * pair.z[None, :]
-    last = first + 0.5 * sigma_v**2 * ab * arc_cosine1(rho) + right + left
-    B = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.x / a)[:, None]
-    B_z = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.z / b)[None, :]
-    c = k * sigma_v**2 / (2 * m) * gate
-    # phi = relu(h) + relu(V o~): <phi(x), relu(h(z))> has the mean of the first term and of relu(V o~) relu(h(z)).
-    A = last + B_z * (first + left) + B * (first + right) + c * first
-    return Parts(last, A, 0.5 * between * gate, 0.5 * pair.inner * pair.gate * (1 + B + B_z + c))
+    with np.errstate(over="ignore", invalid="ignore"):
+        first = m * sigma_w**2 * pair.covariance
+        right, left = mixed * pair.x[:, None] * b[None, :], mixed * a[:, None] * pair.z[None, :]
+        last = first + 0.5 * sigma_v**2 * ab * arc_cosine1(rho) + right + left
+        B = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.x / a)[:, None]
+        B_z = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.z / b)[None, :]
+        c = k * sigma_v**2 / (2 * m) * gate
+        # phi = relu(h) + relu(V o~): <phi(x), relu(h(z))> has the mean of the first term and relu(V o~) relu(h(z)).
+        A = last + B_z * (first + left) + B * (first + right) + c * first
+        W = 0.5 * pair.inner * pair.gate * (1 + B + B_z + c)
+        found = Parts(last, A, 0.5 * between * gate, W)
+    return _finite(found, "X", "Z", *given, "sigma_w", "sigma_v")
+
+
+def _finite(parts: Parts, *causes: str) -> Parts:
+    return Parts(*(pairs.within(part, *causes) for part in parts))

@@ -7,8 +7,9 @@ For the gradient of output r with respect to a hidden matrix M with inputs v (th
           \partial_{A_{sj}} out_r = \delta_{rs} \phi_j + B_{rs} \mathrm{relu}(h_j) ,
 
 where phi are the last layer's features; the term with B is the bottleneck's A. So every part of the tangent kernel is
-an entrywise product of matrix products of n rows: nothing has the number of parameters as a dimension. The ReLU has
-slope 1 at 0, as in the paper. Float64.
+an entrywise product of matrix products of n rows: nothing has the number of parameters as a dimension. Where C is A
+times gates, the sum over outputs is one product of gates, weighted by :math:`\sum_r A_{rj}^2`, and costs 1/k of the
+others. The ReLU has slope 1 at 0, as in the paper. Float64. Networks of any depth: :mod:`.connected`.
 """
 
 from __future__ import annotations
@@ -21,18 +22,16 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.kernels import pairs
 from learnability.networks.residual import Layer2, Layer3, Network, ResNet3, features, forward
 
 __all__ = ["bottleneck", "conjugate", "tangent", "tangent_blocks"]
 
-MEMORY = 2 * 2**30
-"""Bytes that a result may take."""
-WORKSPACE = 2**28
-"""Bytes of activations held at a time, for both arguments together."""
-
 
 def bottleneck(params: ResNet3, X: ArrayLike) -> FloatArray:
     """Outputs o = A relu(W (x, 1)) of a ResNet's first block at ``X`` (n, d): (n, k)."""
+    if not isinstance(params, ResNet3):
+        raise ValueError(f"params must be a ResNet3, got {type(params).__name__}")
     return forward(Layer2(params.W, params.A), X)
 
 
@@ -48,14 +47,15 @@ def conjugate(params: Network, X: ArrayLike, Z: ArrayLike) -> FloatArray:
     Raises
     ------
     ValueError
-        If shapes disagree, an entry is not finite, or the result would exceed 2 GiB (with the largest n that fits).
+        If ``params`` is no such network, shapes disagree, an entry is not finite, or the result would exceed
+        :data:`learnability.kernels.pairs.MEMORY` (with the most rows that fit).
     """
-    X, Z = _pair(X, Z)
-    _affordable(8, len(X), len(Z))
+    X, Z = pairs.pair(X, Z, 1)
+    _network(params, X)
     result, m = np.empty((len(X), len(Z))), len(params.W)
-    for i in _rows(len(X), 4 * m):
+    for i in pairs.rows(len(X), 4 * m):
         left = features(params, X[i])
-        for j in _rows(len(Z), 4 * m):
+        for j in pairs.rows(len(Z), 4 * m):
             result[i, j] = left @ features(params, Z[j]).T
     return result
 
@@ -63,30 +63,37 @@ def conjugate(params: Network, X: ArrayLike, Z: ArrayLike) -> FloatArray:
 def tangent(params: Network, X: ArrayLike, Z: ArrayLike) -> dict[str, FloatArray]:
     """The part of each matrix in the tangent kernel, averaged over the outputs (its diagonal blocks).
 
-    Parameters as in :func:`conjugate`.
+    Parameters and errors as in :func:`conjugate`.
 
     Returns
     -------
     dict
         A part (n, r) for each field of ``params``. Their sum is the kernel where everything is trained.
     """
-    X, Z = _pair(X, Z)
-    _affordable(8 * len(params), len(X), len(Z))
+    X, Z = pairs.pair(X, Z, 4)
+    params = _network(params, X)
     k, parts = len(params.A), {name: np.empty((len(X), len(Z))) for name in params._fields}
-    floats = _floats(params)
-    for i in _rows(len(X), floats):
-        x = _state(params, X[i])
-        for j in _rows(len(Z), floats):
-            z = _state(params, Z[j])
-            output = x.phi @ z.phi.T
-            if x.B is not None and z.B is not None:
-                output += np.einsum("nrr->n", z.B) / k * (x.phi @ z.first.T)
-                output += np.einsum("nrr->n", x.B)[:, None] / k * (x.first @ z.phi.T)
-                output += np.einsum("nrs,prs->np", x.B, z.B) / k * (x.first @ z.first.T)
-            parts["A"][i, j] = output
-            for name, (v, C) in x.hidden.items():
-                v_z, C_z = z.hidden[name]
-                parts[name][i, j] = (v @ v_z.T) * np.tensordot(C, C_z, axes=((0, 2), (0, 2))) / k
+    for i, x, j, z, mirrored in _blocks(params, X, Z):
+        output = x.phi @ z.phi.T
+        if x.B is not None and z.B is not None:
+            output += np.einsum("nrr->n", z.B) / k * (x.phi @ z.first.T)
+            output += np.einsum("nrr->n", x.B)[:, None] / k * (x.first @ z.phi.T)
+            output += (_flat(x.B) @ _flat(z.B).T) / k * (x.first @ z.first.T)
+        found = {"A": output}
+        size = np.sqrt((params.A**2).sum(axis=0) / k)
+        for name, hidden in x.hidden.items():
+            other = z.hidden[name]
+            if hidden.C is not None and other.C is not None:
+                found[name] = _flat(hidden.C) @ _flat(other.C).T
+                found[name] /= k
+            else:
+                gates = hidden.gate * size
+                found[name] = gates @ (gates if z is x else other.gate * size).T
+            found[name] *= hidden.inputs @ other.inputs.T
+        for name, block in found.items():
+            parts[name][i, j] = block
+            if mirrored:
+                parts[name][j, i] = block.T
     return parts
 
 
@@ -113,55 +120,95 @@ def tangent_blocks(
     ValueError
         As in :func:`conjugate`, or if ``train`` names no field or another.
     """
-    X, Z = _pair(X, Z)
-    trained = params._fields if train is None else tuple(train)
-    if not trained or set(trained) - set(params._fields):
-        raise ValueError(f"train must name fields of {params._fields}, got {train!r}")
+    X, Z = checks.matrix("X", X), checks.matrix("Z", Z)
+    params = _network(params, X)
     k = len(params.A)
-    _affordable(8 * k * k, len(X), len(Z))
+    X, Z = pairs.pair(X, Z, k * k)
+    trained = params._fields if train is None else train
+    if not isinstance(trained, tuple) or not trained or not all(name in params._fields for name in trained):
+        raise ValueError(f"train must name fields of {params._fields} in a tuple, got {train!r}")
     result = np.empty((k, len(X), k, len(Z)))
-    floats = _floats(params)
-    for i in _rows(len(X), floats):
-        x = _state(params, X[i])
-        for j in _rows(len(Z), floats):
-            z = _state(params, Z[j])
-            inner = {name: v @ z.hidden[name][0].T for name, (v, _) in x.hidden.items() if name in trained}
-            output = _Output(x, z) if "A" in trained else None
-            for r, s in np.ndindex(k, k):
-                block = np.zeros((len(x.phi), len(z.phi))) if output is None else output.block(r, s)
-                for name, product in inner.items():
-                    block += product * (x.hidden[name][1][r] @ z.hidden[name][1][s].T)
-                result[r, i, s, j] = block
+    for i, x, j, z, mirrored in _blocks(params, X, Z):
+        inner = {
+            name: hidden.inputs @ z.hidden[name].inputs.T for name, hidden in x.hidden.items() if name in trained
+        }
+        output = _Output(x, z) if "A" in trained else None
+        for r, s in np.ndindex(k, k):
+            if z is x and s < r:
+                result[r, i, s, j] = result[s, i, r, j].T
+                continue
+            block = np.zeros((len(x.phi), len(z.phi))) if output is None else output.block(r, s)
+            for name, product in inner.items():
+                hidden, other = x.hidden[name], z.hidden[name]
+                if hidden.C is not None and other.C is not None:
+                    block += product * (hidden.C[:, r] @ other.C[:, s].T)
+                else:
+                    block += product * ((hidden.gate * (params.A[r] * params.A[s])) @ other.gate.T)
+            result[r, i, s, j] = block
+            if mirrored:
+                result[s, j, r, i] = block.T
     return result
 
 
+class _Hidden(NamedTuple):
+    """What the gradient of a hidden matrix is made of, at some inputs."""
+
+    inputs: FloatArray  # (n, q)
+    gate: FloatArray  # (n, m)
+    C: FloatArray | None = None  # (n, k, m); A times the gates if not given
+
+
 class _State(NamedTuple):
-    """What the gradients at some inputs are made of."""
+    """What all gradients at some inputs are made of."""
 
     phi: FloatArray  # features of the last layer (n, m)
-    hidden: dict[str, tuple[FloatArray, FloatArray]]  # inputs (n, q) and C (k, n, m) of each hidden matrix
+    hidden: dict[str, _Hidden]
     first: FloatArray  # relu(h) (n, m)
-    B: FloatArray | None  # (n, k, k), of the ResNet
+    B: FloatArray | None = None  # (n, k, k), of the ResNet
 
 
 def _state(params: Network, X: FloatArray) -> _State:
-    A = params.A
+    A, k = params.A, len(params.A)
     x = _lifted(X)
-    h = x @ params.W.T
-    first, on = np.maximum(h, 0), h >= 0
+    first = x @ params.W.T
+    on = (first >= 0).astype(np.float64)
+    np.maximum(first, 0, out=first)
     if isinstance(params, Layer2):
-        return _State(first, {"W": (x, A[:, None, :] * on)}, first, None)
+        return _State(first, {"W": _Hidden(x, on)}, first)
+    v = _lifted(first @ A.T if isinstance(params, ResNet3) else first)
+    second = v @ (params.V if isinstance(params, ResNet3) else params.U).T
+    gate = (second >= 0).astype(np.float64)
+    np.maximum(second, 0, out=second)
     if isinstance(params, Layer3):
-        v = _lifted(first)
-        h_2 = v @ params.U.T
-        C = A[:, None, :] * (h_2 >= 0)
-        return _State(np.maximum(h_2, 0), {"W": (x, (C @ params.U[:, :-1]) * on), "U": (v, C)}, first, None)
-    o = _lifted(first @ A.T)
-    h_2 = o @ params.V.T
-    C = A[:, None, :] * (h_2 >= 0)
-    B = np.moveaxis(C @ params.V[:, :-1], 0, 1)  # (n, k, k)
-    through = np.moveaxis((np.eye(len(A)) + B) @ A, 1, 0)
-    return _State(first + np.maximum(h_2, 0), {"W": (x, through * on), "V": (o, C)}, first, B)
+        C = np.empty((len(X), k, len(params.W)))
+        for r in range(k):
+            C[:, r] = (gate * A[r]) @ params.U[:, :-1]
+        C *= on[:, None]
+        return _State(second, {"W": _Hidden(x, on, C), "U": _Hidden(v, gate)}, first)
+    B = np.empty((len(X), k, k))
+    for r in range(k):
+        B[:, r] = (gate * A[r]) @ params.V[:, :-1]
+    C = (np.eye(k) + B).reshape(-1, k) @ A
+    C = C.reshape(len(X), k, -1)
+    C *= on[:, None]
+    second += first
+    return _State(second, {"W": _Hidden(x, on, C), "V": _Hidden(v, gate)}, first, B)
+
+
+def _blocks(params: Network, X: FloatArray, Z: FloatArray) -> Iterator[tuple[slice, _State, slice, _State, bool]]:
+    """Rows and states of X and of Z, block by block; of equal X and Z one half, to be mirrored off the diagonal."""
+    k, m = params.A.shape
+    floats = ((0 if isinstance(params, Layer2) else k) + 8) * m
+    same = np.array_equal(X, Z)
+    # A single block needs one state, and no second one beside it.
+    share = 1.0 if same and 8 * floats * len(X) <= pairs.WORKSPACE else 0.5
+    for i in pairs.rows(len(X), floats, share):
+        x = _state(params, X[i])
+        for j in pairs.rows(len(Z), floats, share):
+            if not same or j.start > i.start:
+                yield i, x, j, _state(params, Z[j]), same
+            elif j == i:
+                yield i, x, j, x, False
 
 
 class _Output:
@@ -183,29 +230,15 @@ class _Output:
         return found
 
 
-def _pair(X: ArrayLike, Z: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    X = checks.matrix("X", X)
-    return X, checks.matrix("Z", Z, columns=X.shape[1])
+def _network(params: Network, X: FloatArray) -> Network:
+    """The network with float64 arrays, checked against the inputs."""
+    forward(params, X[:1])
+    return type(params)(*(np.asarray(part, dtype=np.float64) for part in params))
+
+
+def _flat(C: FloatArray) -> FloatArray:
+    return C.reshape(len(C), -1)
 
 
 def _lifted(X: FloatArray) -> FloatArray:
     return np.hstack([X, np.ones((len(X), 1))])
-
-
-def _floats(params: Network) -> int:
-    """Floats that the state at one input takes, its temporaries counted in."""
-    return (3 * len(params.A) + 4) * len(params.W)
-
-
-def _rows(n: int, floats: int) -> Iterator[slice]:
-    """Blocks of rows, of so many floats each, that fill half of the workspace."""
-    step = max(1, WORKSPACE // (16 * floats))
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-
-def _affordable(each: int, n: int, r: int) -> None:
-    if each * n * r > MEMORY:
-        raise ValueError(
-            f"X must have at most {MEMORY // (each * r)} rows for {r} rows of Z: the result would take "
-            f"{each * n * r / 2**30:.1f} GiB of 2, got {n}"
-        )

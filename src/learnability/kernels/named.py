@@ -1,0 +1,163 @@
+r"""Every kernel by its name, as a function of two sets of inputs: for machines, and for whoever compares kernels.
+
+==================== =============================================================== ===============================
+name                 kernel                                                          options
+==================== =============================================================== ===============================
+gaussian             :func:`.closed_form.rbf`                                        gamma
+arcsin               :func:`.inner_product.arcsin`, Allen-Zhu & Li's
+arcsine              :func:`.inner_product.arcsine`, Williams', with a bias
+polynomial           :func:`.inner_product.polynomial`                               degree, offset
+recursive            :func:`.inner_product.recursive`                                depth
+conjugate            :func:`.closed_form.conjugate`, infinite width                  depth, weight, bias
+tangent              :func:`.closed_form.tangent`, infinite width                    depth, weight, bias,
+                                                                                     trained_bias
+resnet-last          :func:`.residual.limit`, or with m and k                        m, k, sigma_w, sigma_v
+                     :func:`.residual.average`
+resnet-hidden        the same, tangent kernel of V and W                             the same
+resnet-tangent       the same, tangent kernel of A, V and W                          the same
+features             random features, :func:`.features.random_layer`                 rng, n, N, activation, scale,
+                                                                                     bias, limit
+finite-conjugate     :func:`.connected.conjugate` of a network drawn at random       rng, n, widths, weight, bias
+finite-tangent       :func:`.connected.tangent` of a network drawn at random         rng, n, widths, outputs, weight,
+                                                                                     bias, trained_bias
+finite-last          :func:`.residual_empirical.conjugate` of a network drawn        rng, n, network, m, k, sigma_w,
+                                                                                     sigma_v
+finite-hidden,       :func:`.residual_empirical.tangent` of it, summed over its      the same
+finite-all           matrices without A, or all
+==================== =============================================================== ===============================
+
+Those that are drawn (:data:`DRAWN`) need a generator and the number n of inputs; the draw is made once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.kernels import closed_form, connected, inner_product, residual, residual_empirical
+from learnability.kernels.features import random_layer
+from learnability.kernels.machine import Kernel
+from learnability.kernels.pairs import pair
+from learnability.networks.residual import Network, initial
+
+__all__ = ["DRAWN", "NAMES", "kernel", "of_features", "of_network"]
+
+
+def kernel(name: str, **options: Any) -> Kernel:
+    """The kernel of a name, a function (X (m, n), Z (r, n)) -> (m, r).
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`NAMES`.
+    **options
+        Those of the table above, by name; they are checked now.
+
+    Raises
+    ------
+    ValueError
+        If the name is none of these, or an option is missing, unknown or out of range.
+    """
+    name = checks.choice("name", name, NAMES)
+    try:
+        found = _MAKERS[name](**options)
+        if name not in DRAWN:
+            found(np.full((1, 1), 0.5), np.full((1, 1), 0.5))
+    except TypeError as error:  # of the call: what is inside checks its arguments
+        raise ValueError(f"options must be those of {name!r}, got {sorted(options)}: {error}") from None
+    return found
+
+
+def of_features(features: Callable[[FloatArray], ArrayLike]) -> Kernel:
+    """The kernel of a feature map (m, n) -> (m, N): inner products of the features, divided by N."""
+    if not callable(features):
+        raise ValueError(f"features must be a function of inputs, got {features!r}")
+
+    def inner(X: ArrayLike, Z: ArrayLike) -> FloatArray:
+        X, Z = pair(X, Z, 1)
+        left = checks.matrix("features' values", features(X))
+        right = checks.matrix("features' values", features(Z), columns=left.shape[1])
+        product: FloatArray = left @ right.T
+        product /= left.shape[1]
+        return product
+
+    return inner
+
+
+def of_network(params: Network, method: str) -> Kernel:
+    """A kernel of a network of the residual study: ``last``, or the tangent one of ``hidden`` layers or of ``all``.
+
+    Raises
+    ------
+    ValueError
+        If the method is none of these, or ``params`` no such network.
+    """
+    method = checks.choice("method", method, ("last", "hidden", "all"))
+    if not isinstance(params, Network):
+        raise ValueError(f"params must be a ResNet3, a Layer3 or a Layer2, got {type(params).__name__}")
+    if method == "last":
+        return partial(residual_empirical.conjugate, params)
+
+    def tangent(X: ArrayLike, Z: ArrayLike) -> FloatArray:
+        parts = residual_empirical.tangent(params, X, Z)
+        kept = [part for field, part in parts.items() if method == "all" or field != "A"]
+        return np.asarray(np.sum(kept, axis=0))
+
+    return tangent
+
+
+def _resnet(
+    part: str, m: int | None = None, k: int | None = None, *, sigma_w: float | None = None, sigma_v: float = 1.0
+) -> Kernel:
+    if m is None and k is None and sigma_w is None and sigma_v == 1.0:
+        return lambda X, Z: getattr(residual.limit(X, Z), part)
+    if m is None or k is None:
+        raise ValueError(f"m and k must be given for a finite width or other scales, got m={m!r} and k={k!r}")
+    return lambda X, Z: getattr(residual.average(X, Z, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v), part)
+
+
+def _drawn(method: str, rng: np.random.Generator, n: int, network: str, m: int, k: int, **scales: Any) -> Kernel:
+    return of_network(initial(rng, network, n, k, m, **scales), method)
+
+
+def _features(rng: np.random.Generator, n: int, N: int, activation: str = "relu", **options: Any) -> Kernel:
+    return of_features(random_layer(rng, n, N, activation, **options))
+
+
+def _conjugate(rng: np.random.Generator, n: int, widths: Any, **options: Any) -> Kernel:
+    return partial(connected.conjugate, connected.random_network(rng, n, widths, **options))
+
+
+def _tangent(rng: np.random.Generator, n: int, widths: Any, *, trained_bias: float = 0.0, **options: Any) -> Kernel:
+    trained_bias = checks.real("trained_bias", trained_bias, at_least=0.0)
+    return partial(connected.tangent, connected.random_network(rng, n, widths, **options), trained_bias=trained_bias)
+
+
+_MAKERS: dict[str, Callable[..., Kernel]] = {
+    "gaussian": partial(partial, closed_form.rbf),
+    "arcsin": partial(partial, inner_product.arcsin),
+    "arcsine": partial(partial, inner_product.arcsine),
+    "polynomial": partial(partial, inner_product.polynomial),
+    "recursive": partial(partial, inner_product.recursive),
+    "conjugate": partial(partial, closed_form.conjugate),
+    "tangent": partial(partial, closed_form.tangent),
+    "resnet-last": partial(_resnet, "last"),
+    "resnet-hidden": partial(_resnet, "hidden"),
+    "resnet-tangent": partial(_resnet, "ntk"),
+    "features": _features,
+    "finite-conjugate": _conjugate,
+    "finite-tangent": _tangent,
+    "finite-last": partial(_drawn, "last"),
+    "finite-hidden": partial(_drawn, "hidden"),
+    "finite-all": partial(_drawn, "all"),
+}
+NAMES = tuple(_MAKERS)
+"""Of all kernels."""
+DRAWN = tuple(name for name in NAMES if name.startswith("finite-") or name == "features")
+"""Of those that are drawn at random."""

@@ -1,0 +1,63 @@
+"""Two sets of inputs, and the memory that a kernel between them may take.
+
+A kernel's result has an entry for every pair of rows; its temporaries are as large. Functions of this room say before
+any work that they would exceed :data:`MEMORY`, and how many rows would not. What is larger is made block by block, as
+:func:`learnability.kernels.machine.gram` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = ["MEMORY", "WORKSPACE", "affordable", "pair", "rows", "within"]
+
+MEMORY = 3 * 2**30
+"""Bytes that a kernel between two sets of inputs may take, temporaries counted in."""
+WORKSPACE = 2**28
+"""Bytes of a finite network's activations held at a time, for both sets of inputs together."""
+
+
+def pair(X: ArrayLike, Z: ArrayLike, arrays: int) -> tuple[FloatArray, FloatArray]:
+    """Inputs X (n, d) and Z (r, d), checked, for a kernel that needs so many arrays of n r floats.
+
+    Raises
+    ------
+    ValueError
+        If the columns disagree, an entry is not finite, or the arrays would exceed :data:`MEMORY`.
+    """
+    X = checks.matrix("X", X)
+    Z = checks.matrix("Z", Z, columns=X.shape[1])
+    affordable(8 * arrays, len(X), len(Z))
+    return X, Z
+
+
+def affordable(each: int, n: int, r: int) -> None:
+    """Refuse a kernel between n and r inputs that takes ``each`` bytes for a pair of them."""
+    if each * n * r > MEMORY:
+        most = MEMORY // (each * r)
+        square = math.isqrt(MEMORY // each)
+        least = f"X must have at most {most} rows for {r} rows of Z" if most else f"Z must have fewer rows than {r}"
+        raise ValueError(
+            f"{least} ({square} rows of each would fit): the kernel would take {each * n * r / 2**30:.3g} GiB of "
+            f"{MEMORY / 2**30:.3g}, got {n} rows of X; make it in blocks of rows"
+        )
+
+
+def within(K: FloatArray, *causes: str) -> FloatArray:
+    """The kernel K, if all of it is finite; otherwise an error that names what makes it too large."""
+    if not np.isfinite(K).all():
+        raise ValueError(f"{', '.join(causes)} must keep the kernel within float64, got a value that is not finite")
+    return K
+
+
+def rows(n: int, floats: int, share: float = 0.5) -> Iterator[slice]:
+    """Blocks of n rows, of so many floats each, that fill a share of the workspace."""
+    step = max(1, int(share * WORKSPACE / (8 * floats)))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))

@@ -1,0 +1,163 @@
+"""Every kernel by its name, and the scikit-learn estimator."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from learnability.kernels import closed_form, connected, inner_product, residual, residual_empirical
+from learnability.kernels.estimator import KernelMachine
+from learnability.kernels.features import random_layer
+from learnability.kernels.machine import fit
+from learnability.kernels.named import DRAWN, NAMES, kernel, of_features, of_network
+from learnability.networks.residual import initial
+
+RESNET = {"network": "3resnet", "m": 40, "k": 2}
+OPTIONS = {
+    "gaussian": {"gamma": 0.3},
+    "polynomial": {"degree": 2},
+    "features": {"N": 60, "activation": "relu", "bias": 1.0},
+    "finite-conjugate": {"widths": (50,), "bias": 1.0},
+    "finite-tangent": {"widths": (30, 30), "bias": 0.1, "trained_bias": 0.1},
+    "finite-last": RESNET,
+    "finite-hidden": RESNET,
+    "finite-all": RESNET,
+}
+
+
+def made(name, **options):
+    drawn = {"rng": np.random.default_rng(5), "n": 4} if name in DRAWN else {}
+    return kernel(name, **drawn, **OPTIONS.get(name, {}), **options)
+
+
+def inputs():
+    g = np.random.default_rng(1)
+    return g.uniform(-0.5, 0.5, (6, 4)), g.uniform(-0.5, 0.5, (3, 4))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_are_kernels(name):
+    X, Z = inputs()
+    K = made(name)
+    both = np.vstack([X, Z])
+    whole = K(both, both)
+    np.testing.assert_allclose(K(X, Z), whole[:6, 6:], rtol=1e-10)
+    np.testing.assert_allclose(whole, whole.T, rtol=1e-10)
+    assert np.linalg.eigvalsh(whole).min() > -1e-9 * np.trace(whole)
+
+
+def test_names_are_the_functions():
+    X, Z = inputs()
+
+    def same(name, wanted, **options):
+        np.testing.assert_allclose(made(name, **options)(X, Z), wanted, rtol=1e-12)
+
+    def rng():
+        return np.random.default_rng(5)
+
+    same("gaussian", closed_form.rbf(X, Z, 0.3))
+    same("arcsin", inner_product.arcsin(X, Z))
+    same("arcsine", inner_product.arcsine(X, Z))
+    same("recursive", inner_product.recursive(X, Z, depth=3), depth=3)
+    same("conjugate", closed_form.conjugate(X, Z, depth=2, bias=0.5), depth=2, bias=0.5)
+    same("tangent", closed_form.tangent(X, Z, depth=2, weight=1.0), depth=2, weight=1.0)
+    same("resnet-last", residual.limit(X, Z).last)
+    same("resnet-hidden", residual.limit(X, Z).hidden)
+    same("resnet-tangent", residual.average(X, Z, m=50, k=3, sigma_v=2.0).ntk, m=50, k=3, sigma_v=2.0)
+    phi = random_layer(rng(), 4, 60, "relu", bias=1.0)
+    same("features", phi(X) @ phi(Z).T / 60)
+    wide = connected.random_network(rng(), 4, (30, 30), bias=0.1)
+    same("finite-tangent", connected.tangent(wide, X, Z, trained_bias=0.1))
+    params = initial(rng(), "3resnet", 4, 2, 40)
+    parts = residual_empirical.tangent(params, X, Z)
+    same("finite-last", residual_empirical.conjugate(params, X, Z))
+    same("finite-hidden", parts["V"] + parts["W"])
+    same("finite-all", parts["A"] + parts["V"] + parts["W"])
+
+
+def test_features_come_near_their_kernel():
+    X, Z = inputs()
+    drawn = kernel("features", rng=np.random.default_rng(6), n=4, N=100_000, activation="sign")
+    np.testing.assert_allclose(drawn(X, Z), inner_product.arcsin(X, Z), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: kernel("rbf"), "name must be one of 'gaussian', 'arcsin'"),
+        (lambda: kernel("gaussian"), "options must be those of 'gaussian', got .*'gamma'"),
+        (lambda: kernel("gaussian", gamma=1.0, degree=2), "options must be those of 'gaussian', got .*'degree'"),
+        (lambda: kernel("gaussian", gamma=-1.0), "gamma must be > 0"),
+        (lambda: kernel("features"), "options must be those of 'features'"),
+        (lambda: kernel("features", rng=3, n=2, N=2), "rng must be a numpy.random.Generator"),
+        (lambda: kernel("resnet-last", m=30), "m and k must be given"),
+        (lambda: of_features(3), "features must be a function"),
+        (
+            lambda: of_features(lambda X: X[:, 0])(np.ones((2, 2)), np.ones((2, 2))),
+            "features' values must have shape",
+        ),
+        (lambda: of_network(None, "all"), "params must be a ResNet3, a Layer3 or a Layer2, got NoneType"),
+        (lambda: of_network(initial(np.random.default_rng(), "2layer", 2, 2, 2), "ntk"), "method must be one of"),
+    ],
+)
+def test_refuses(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+class TestKernelMachine:
+    def data(self, m=60):
+        g = np.random.default_rng(2)
+        X = g.choice([-1.0, 1.0], (m, 5))
+        return X, X[:, 0] * X[:, 1] + 0.1 * g.standard_normal(m)
+
+    def test_it_is_the_machine(self):
+        X, y = self.data()
+        found = KernelMachine("tangent", {"depth": 2, "bias": 1.0}).fit(X, y)
+        other = fit(partial(closed_form.tangent, depth=2, bias=1.0), X, y)
+        np.testing.assert_array_equal(found.predict(X), other.predict(X))
+        assert found.machine_.errors == other.errors
+        assert KernelMachine(ridge=0.5).fit(X, y).machine_.ridge == 0.5
+        own = KernelMachine(lambda X, Z: X @ Z.T + 1.0, ridge=0.5).fit(X, np.stack([y, -y], axis=1))
+        np.testing.assert_allclose(own.predict(X)[:, 0], -own.predict(X)[:, 1])
+
+    def test_drawn_kernels_follow_the_seed(self):
+        X, y = self.data()
+        one, same, other = (
+            KernelMachine("finite-all", RESNET, random_state=seed).fit(X, y).predict(X[:5] / 2) for seed in (1, 1, 2)
+        )
+        np.testing.assert_array_equal(one, same)
+        assert not np.allclose(one, other)
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_scikit_learn_takes_it(self):
+        from sklearn.utils.estimator_checks import check_estimator
+
+        check_estimator(KernelMachine("conjugate", {"bias": 1.0}))
+
+    def test_in_a_search(self):
+        from sklearn.model_selection import GridSearchCV
+
+        X, y = self.data()
+        grid = {"options": [{"degree": 1}, {"degree": 2}]}
+        search = GridSearchCV(KernelMachine("polynomial", {"degree": 1}), grid, cv=3).fit(X, y)
+        assert search.best_params_ == {"options": {"degree": 2}}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"kernel": "no"}, "name must be one of"),
+            ({"kernel": 3}, "kernel must be a function"),
+            ({"kernel": max, "options": {}}, "options must be None"),
+            ({"options": 3}, "options must be a mapping"),
+            ({"ridge": 0}, "ridge must be > 0"),
+            ({"ridges": 0.1}, "ridges must hold at least one"),
+            ({"memory": 1e3}, "X must have at most about .* rows"),
+        ],
+    )
+    def test_refuses(self, change, message):
+        X, y = self.data()
+        with pytest.raises(ValueError, match=message):
+            KernelMachine(**change).fit(X, y)
