@@ -17,7 +17,6 @@ Oracle: :mod:`learnability.training.minibatch_reference`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -31,7 +30,7 @@ from learnability.training.backend import start_with_one_thread
 from learnability.training.compiled import LOSSES, Layout, Model
 from learnability.training.optimisers import Rule
 from learnability.training.sources import Source
-from learnability.training.trajectory import Outcome, Record, record_epochs
+from learnability.training.trajectory import MinibatchRun, Outcome, record_epochs
 
 __all__ = ["LOSSES", "MinibatchRun", "train"]
 
@@ -39,35 +38,6 @@ start_with_one_thread()
 
 EVALUATION_BATCH = 1000
 """Examples evaluated at once: it bounds the memory, and changes results by rounding only."""
-
-
-@dataclass(frozen=True)
-class MinibatchRun(Record):
-    """Record of one run of :func:`train`.
-
-    Parameters
-    ----------
-    columns : dict of str to (r,) arrays
-        One entry per recorded epoch: ``epoch`` (0 is the start); ``loss`` and ``error``, the means over the epoch's
-        examples as their batches came, each before its step (NaN at epoch 0); ``<name>_loss`` and ``<name>_error``
-        of what is watched, after the epoch; ``norm`` of the trained parameters, all together. An error is an output
-        with y f <= 0 (or NaN), counted over examples and outputs: it means something for labels -1 and +1.
-    outcome : Outcome
-        ``converged`` if an epoch over a sample that repeats had loss 0 throughout and its last step changed nothing;
-        ``diverged`` if a loss or a weight stopped being finite (nothing is recorded from that epoch on).
-    epochs : int
-        Epochs run.
-    updates : int
-        Steps taken.
-    params : NamedTuple or dict
-        The final parameters in NumPy arrays (of a run that diverged: whatever they were).
-    learning_rate, weight_decay : float
-        Of this run.
-    """
-
-    params: Any
-    learning_rate: float
-    weight_decay: float
 
 
 def train(

@@ -14,7 +14,7 @@ from learnability import checks
 from learnability.networks.one_hidden import OneHidden
 from learnability.training.deviation import Deviation
 
-__all__ = ["COLUMNS", "Outcome", "Record", "Trajectory", "log_spaced"]
+__all__ = ["COLUMNS", "MinibatchRun", "Outcome", "Record", "Trajectory", "log_spaced"]
 
 COLUMNS = (
     "epoch",
@@ -97,6 +97,35 @@ class Trajectory(Record):
     deviation: Deviation | None
     ties: int = 0
     unresolved: int = 0
+
+
+@dataclass(frozen=True)
+class MinibatchRun(Record):
+    """Record of one run of mini-batches, of :func:`learnability.training.minibatch.train` or ``residual.train``.
+
+    Parameters
+    ----------
+    columns : dict of str to (r,) arrays
+        One entry per recorded epoch: ``epoch`` (0 is the start); ``loss`` and ``error``, the means over the epoch's
+        examples as their batches came, each before its step (NaN at epoch 0); ``<name>_loss`` and ``<name>_error``
+        of what is watched, after the epoch; ``norm`` of the trained parameters, all together. An error is an output
+        with y f <= 0 (or NaN), counted over examples and outputs: it means something for labels -1 and +1.
+    outcome : Outcome
+        ``converged`` if an epoch over a sample that repeats had loss 0 throughout and its last step changed nothing;
+        ``diverged`` if a loss or a weight stopped being finite (nothing is recorded from that epoch on).
+    epochs : int
+        Epochs run.
+    updates : int
+        Steps taken.
+    params : NamedTuple or dict
+        The final parameters in NumPy arrays (of a run that diverged: whatever they were).
+    learning_rate, weight_decay : float
+        Of this run.
+    """
+
+    params: Any
+    learning_rate: float
+    weight_decay: float
 
 
 def log_spaced(epochs: int, points: int = 60) -> NDArray[np.int64]:
