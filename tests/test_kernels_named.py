@@ -161,3 +161,66 @@ class TestKernelMachine:
         X, y = self.data()
         with pytest.raises(ValueError, match=message):
             KernelMachine(**change).fit(X, y)
+
+
+class TestMonteCarlo:
+    """Every closed form is the mean of a kernel that is drawn."""
+
+    def near(self, name, drawn, **options):
+        X, Z = inputs()
+        values, exact = np.array([draw(X, Z) for draw in drawn]), kernel(name, **options)(X, Z)
+        error = values.std(axis=0) / np.sqrt(len(values))
+        scale = np.abs(exact).max()
+        assert (np.abs(values.mean(axis=0) - exact) < 4.5 * error + 1e-3 * scale).all(), name
+        assert error.max() < 0.03 * scale
+
+    def drawn(self, name, count=40, **options):
+        return [kernel(name, rng=np.random.default_rng(seed), n=4, **options) for seed in range(count)]
+
+    def maps(self, features, count=40, N=4000):
+        """Kernels of features (rng, X) -> (m, N), each with its own generator."""
+        return [
+            of_features(lambda X, seed=seed: features(np.random.default_rng(seed), X, N)) for seed in range(count)
+        ]
+
+    def test_functions_of_inner_products(self):
+        from scipy.special import erf
+
+        def lifted(X):
+            return np.hstack([X, np.ones((len(X), 1))])
+
+        def product(rng, X, N, degree):
+            """E <w, x><w, z> = <x, z> for signs w, and for independent w products multiply."""
+            return np.prod([X @ rng.choice([-1.0, 1.0], (X.shape[1], N)) for _ in range(degree)], axis=0)
+
+        def geometric(rng, X, N):
+            """1 / (2 - t) is the sum of t^j / 2^(j + 1): a product of j factors, j geometric."""
+            degrees = rng.geometric(0.5, N) - 1
+            factors = np.array([X @ rng.choice([-1.0, 1.0], (X.shape[1], N)) for _ in range(degrees.max())])
+            used = np.arange(degrees.max())[:, None, None] < degrees
+            return np.where(used, factors, 1.0).prod(axis=0)
+
+        cosines = self.drawn("features", N=4000, activation="cos", scale=np.sqrt(0.6))
+        self.near("gaussian", [lambda X, Z, K=K: 2 * K(X, Z) for K in cosines], gamma=0.3)
+        self.near("arcsin", self.drawn("features", N=4000, activation="sign"))
+        self.near("arcsine", self.maps(lambda rng, X, N: erf(lifted(X) @ rng.standard_normal((5, N)))))
+        self.near("polynomial", self.maps(lambda rng, X, N: product(rng, lifted(X), N, 3)), degree=3)
+        self.near("recursive", self.maps(geometric))
+
+    @pytest.mark.parametrize("depth", [1, 3])
+    def test_fully_connected_networks(self, depth):
+        scales = {"weight": 2.0, "bias": 0.5}
+        options = {"widths": (200,) * depth, **scales}
+        self.near("conjugate", self.drawn("finite-conjugate", 100, **options), depth=depth, **scales)
+        tangents = self.drawn("finite-tangent", 100, outputs=3, trained_bias=1.0, **options)
+        self.near("tangent", tangents, depth=depth, trained_bias=1.0, **scales)
+
+    def test_the_resnet(self):
+        for name, other in (("last", "last"), ("hidden", "hidden"), ("tangent", "all")):
+            drawn = self.drawn(f"finite-{other}", 300, network="3resnet", m=400, k=3)
+            X, Z = inputs()
+            values, exact = np.array([draw(X, Z) for draw in drawn]), kernel(f"resnet-{name}", m=400, k=3)(X, Z)
+            error = values.std(axis=0) / np.sqrt(300)
+            # The average is right to order 1 / m, but for the root in the V part: 1 / (4k) of it (about .02 here).
+            assert (np.abs(values.mean(axis=0) - exact) < 4.5 * error + 0.02 + 5 / 400).all()
+            assert error.max() < 0.01 * exact.max()

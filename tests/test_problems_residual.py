@@ -88,6 +88,13 @@ class TestPairTarget:
         with pytest.raises(ValueError, match="X must have 10 columns"):
             PairTarget(10)(np.ones((3, 9)))
 
+    @pytest.mark.parametrize("target", [PairTarget(8), HardInstance(8, (0, 1, 2))])
+    def test_refuses_what_leaves_float64(self, target):
+        with pytest.raises(ValueError, match=r"[XY] must keep the products within float64"):
+            target(np.full((1, 8), 1e160))
+        with pytest.raises(ValueError, match="Y must keep the products within float64"):
+            target.composite(np.full((1, target.k), 1e160))
+
 
 @pytest.mark.parametrize("target", [PairTarget(12), HardInstance(9, (0, 2, 5, 7))])
 def test_lipschitz_constant_is_reached_and_not_exceeded(target):
@@ -131,7 +138,7 @@ class TestHardInstance:
             (lambda: HardInstance(5, (2, 3), 1), "alpha must be < 1"),
             (lambda: random_hard_instance(rng(), 9, 4, alpha=0.1, d_1=3), "k must be <= 3, got 4"),
             (lambda: degree_six(8, (0, 1, 2, 3, 4)), "support must hold 6 coordinates, got 5"),
-            (lambda: degree_six(5), "each of support must be <= 4, got 5"),
+            (lambda: degree_six(5), "d must be >= 6, got 5"),
         ],
     )
     def test_refuses(self, call, message):
@@ -165,8 +172,8 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("call", "message"),
         [
-            (lambda: HardInputs(5, 3), "rest must be given for 2 columns, got None"),
-            (lambda: HardInputs(5, 5, np.ones), "rest must be None, since all coordinates are uniform"),
+            (lambda: HardInputs(5, 3), "rest must be a function that draws the other d - d_1 = 2 columns, got None"),
+            (lambda: HardInputs(5, 5, np.ones), "rest must be None, since d_1 = d and all coordinates"),
             (lambda: HardInputs(5, 6), "d_1 must be <= 5"),
             (
                 lambda: HardInputs(5, 3, lambda g, m: np.zeros((m, 2))).sample(rng(), 4),
@@ -179,6 +186,13 @@ class TestInputs:
             ),
             (lambda: HardInputs(5, 3, lambda g, m: np.ones((3, 2))).sample(rng(), 4), "4 rows of -1 and .1, got 3"),
             (lambda: UniformSigns(0), "d must be >= 1"),
+            (lambda: UniformSigns(3, unit="yes"), "unit must be True or False, got 'yes'"),
+            (lambda: UniformSigns(2).sample(rng(), 10**30), "m must be <= "),
+            (lambda: HardInputs(5, 3, 4), "rest must be a function that draws the other d - d_1 = 2 columns, got 4"),
+            (lambda: Noisy(None, PairTarget(8)), "inputs must be a distribution with a method sample, got None"),
+            (lambda: Noisy(UniformSigns(8), 3), "target must be a function of inputs, got 3"),
+            (lambda: HardInstance(5, np.array(3)), "support must be an iterable of integers"),
+            (lambda: degree_six("6"), "d must be an integer, got '6'"),
         ],
     )
     def test_refuses(self, call, message):
@@ -268,6 +282,16 @@ class TestTaylor:
             (lambda: monomial(1, 1e300).complexity(0.1, 1e300), "constant must keep C_eps within float64"),
             (lambda: Taylor((1e308, 1e308)).smoothness(), "constant must keep C_s within float64, got 1 with"),
             (lambda: series("relu", 3), "name must be one of 'sin'"),
+            (lambda: series(np.zeros((0, 3)), 3), "name must be one of 'sin'"),
+            (lambda: series("sin", 10**30), "degree must be <= 1000"),
+            (lambda: monomial(10**30), "degree must be <= 10000"),
+            (lambda: monomial(2)(np.nan), "z must be finite, got nan"),
+            (lambda: monomial(2)([1.0, "a"]), "z must be an array of real numbers"),
+            (lambda: monomial(2)([1.0, -1e200]), r"z must keep the values within float64, got up to 1e\+200"),
+            (lambda: monomial(2).majorant(1e200), r"radius must keep the bound within float64, got 1e\+200"),
+            (lambda: Taylor(None), "coefficients must be a sequence of numbers, got None"),
+            (lambda: Taylor({1: 2}), "coefficients must be a sequence of numbers"),
+            (lambda: Taylor(np.array(1.0)), r"coefficients must be one-dimensional, got shape \(\)"),
             (lambda: series("tanh", 60, 1e10), "scale must keep the coefficients within float64"),
         ],
     )
@@ -418,6 +442,22 @@ class TestConcepts:
             (lambda: Concept(polarisation(2), polarisation(2), 1.0), "alpha must be < 1"),
             (lambda: polarisation(13), "k must be <= 12"),
             (lambda: polarisation(2)(np.ones((3, 3))), "X must have 2 columns"),
+            (lambda: polarisation(2)(np.full((1, 2), 1e151)), "X must have entries within 1e150 of 0"),
+            (
+                lambda: polarisation(4)(np.full((1, 4), 1e149)),
+                "X must have entries at which the activations are finite",
+            ),
+            (lambda: TwoLayerSmooth("a", monomial(1)), "weights must be an array of real numbers"),
+            (
+                lambda: TwoLayerSmooth(TestConcepts.W, np.array(3)),
+                "activations must be one Taylor, or 2 sequences of 1",
+            ),
+            (lambda: Concept(None, polarisation(2), 0.1), "base must be a function of inputs, got None"),
+            (lambda: Concept(polarisation(2), "G", 0.1), "composite must be a function of inputs, got 'G'"),
+            (lambda: Concept(lambda X: X, lambda Y: 1e160 * Y, 0.1).bounds(np.ones((1, 1))), "within 1e150 of 0"),
+            (lambda: general_form(3), "function must be a TwoLayerSmooth, got 3"),
+            (lambda: hard_concept(3), "instance must be a HardInstance, got 3"),
+            (lambda: random_two_layer(rng(), 10**9, 10, 10, monomial(1)), "a product of at most 2.28 weights"),
         ],
     )
     def test_refuses(self, call, message):

@@ -51,6 +51,11 @@ r"""Least norm of an exact fit over :math:`\sqrt d`, 13.064."""
 
 VERTICES = 2**MONOMIAL_DEGREE
 
+WIDEST = 10**8
+"""Largest width."""
+LARGEST = 2**30
+"""Most weights of a network that is made here."""
+
 MOST_ACTIVE = 20
 """Coordinates over which :func:`exact_error` enumerates (2^20 points)."""
 
@@ -65,8 +70,8 @@ class VertexNet(NamedTuple):
 
 
 def output_weights(m: int) -> FloatArray:
-    """The vector a for an even m >= 2: first m/2 times 1/sqrt(m), then m/2 times the negative."""
-    m = checks.integer("m", m, at_least=2)
+    """The vector a for an even m in 2..10^8: first m/2 times 1/sqrt(m), then m/2 times the negative."""
+    m = checks.integer("m", m, at_least=2, at_most=WIDEST)
     if m % 2:
         raise ValueError(f"m must be even, for as many units of each sign, got {m}")
     return np.repeat([1.0, -1.0], m // 2) / math.sqrt(m)
@@ -103,13 +108,13 @@ def vertex_network(m: int, d: int = 6, *, support: ArrayLike = range(6), scale: 
     Parameters
     ----------
     m : int
-        Width, even, >= 64.
+        Width, even, in 64..10^8.
     d : int
-        Dimension, >= 6.
+        Dimension, >= 6, with m d at most 2^30 weights (8 GiB).
     support : iterable of int
         The six relevant coordinates.
     scale : float
-        s >= 0: all weights times s. The error is then (1 - s)^2.
+        s in [0, 1e100]: all weights times s. The error is then (1 - s)^2.
 
     Raises
     ------
@@ -118,7 +123,8 @@ def vertex_network(m: int, d: int = 6, *, support: ArrayLike = range(6), scale: 
     """
     m = checks.integer("m", m, at_least=VERTICES)
     a = output_weights(m)
-    scale = checks.real("scale", scale, at_least=0.0)
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=max(MONOMIAL_DEGREE, LARGEST // m))
+    scale = checks.real("scale", scale, at_least=0.0, at_most=1e100)
     cube = signs(MONOMIAL_DEGREE)
     parity = cube.prod(axis=1)
     copies, extra = divmod(m // 2, VERTICES // 2)
@@ -155,16 +161,21 @@ def padded(params: VertexNet, d: int, *, support: ArrayLike = range(6), rescaled
     params = _checked(params)
     if params.W.shape[1] != MONOMIAL_DEGREE:
         raise ValueError(f"params.W must have {MONOMIAL_DEGREE} columns, got shape {params.W.shape}")
-    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=max(MONOMIAL_DEGREE, LARGEST // len(params.W)))
+    if not isinstance(rescaled, bool | np.bool_):
+        raise ValueError(f"rescaled must be True or False, got {rescaled!r}")
     W = np.zeros((len(params.W), d))
     W[:, degree_six(d, support).support] = params.W * (math.sqrt(d / MONOMIAL_DEGREE) if rescaled else 1.0)
     return VertexNet(W, params.a)
 
 
 def duplicated(params: VertexNet, c: int) -> VertexNet:
-    """Every unit c >= 1 times, its weights divided by sqrt(c): width c m, the same values and the same norm."""
+    """Every unit c >= 1 times, its weights divided by sqrt(c): width c m, the same values and the same norm.
+
+    At most 2^30 weights are made.
+    """
     params = _checked(params)
-    c = checks.integer("c", c, at_least=1)
+    c = checks.integer("c", c, at_least=1, at_most=max(1, LARGEST // params.W.size))
     return VertexNet(np.repeat(params.W, c, axis=0) / math.sqrt(c), np.repeat(params.a, c) / math.sqrt(c))
 
 
@@ -255,8 +266,8 @@ def least_error(norm: ArrayLike, d: int = 6) -> FloatArray:
     ValueError
         If a norm is negative or not finite, or d < 6.
     """
-    norms = checks.vector("norm", np.ravel(norm)).reshape(np.shape(norm))
-    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
+    norms = checks.array("norm", norm)
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=10**15)
     if (norms < 0).any():
         raise ValueError(f"norm must be >= 0, got {norms.min():g}")
     return np.asarray((1 - np.minimum(1.0, norms / (LEAST_NORM * math.sqrt(d)))) ** 2)
@@ -270,8 +281,8 @@ def least_norm(error: ArrayLike, d: int = 6) -> FloatArray:
     ValueError
         If an error is negative or not finite, or d < 6.
     """
-    errors = checks.vector("error", np.ravel(error)).reshape(np.shape(error))
-    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
+    errors = checks.array("error", error)
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=10**15)
     if (errors < 0).any():
         raise ValueError(f"error must be >= 0, got {errors.min():g}")
     return np.asarray(LEAST_NORM * math.sqrt(d) * np.maximum(0.0, 1 - np.sqrt(errors)))
@@ -318,8 +329,8 @@ def search(rng: np.random.Generator, decay: float, *, m: int = 200, starts: int 
     rng = checks.generator("rng", rng)
     decay = checks.real("decay", decay, at_least=0.0)
     a = output_weights(m)
-    starts = checks.integer("starts", starts, at_least=1)
-    most = checks.integer("most", most, at_least=1)
+    starts = checks.integer("starts", starts, at_least=1, at_most=10**6)
+    most = checks.integer("most", most, at_least=1, at_most=10**9)
     S = signs(MONOMIAL_DEGREE)
     X, y = S / math.sqrt(MONOMIAL_DEGREE), S.prod(axis=1)
 
@@ -345,5 +356,7 @@ def search(rng: np.random.Generator, decay: float, *, m: int = 200, starts: int 
 
 
 def _checked(params: VertexNet) -> VertexNet:
+    if not isinstance(params, VertexNet):
+        raise ValueError(f"params must be a VertexNet, got {params!r}")
     W = checks.matrix("params.W", params.W)
     return VertexNet(W, checks.vector("params.a", params.a, length=len(W)))

@@ -14,7 +14,7 @@ read; Lemmas A.2 and E.2 are true for C* >= 2 (:func:`learnability.problems.conc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -53,7 +53,10 @@ class Taylor:
     function: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
-        found = checks.vector("coefficients", list(self.coefficients)).tolist()
+        given = self.coefficients
+        if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+            raise ValueError(f"coefficients must be a sequence of numbers, got {given!r}")
+        found = checks.vector("coefficients", np.asarray(given) if hasattr(given, "shape") else list(given)).tolist()
         if not found:
             raise ValueError("coefficients must hold at least c_0, got none")
         while len(found) > 1 and found[-1] == 0:
@@ -73,11 +76,18 @@ class Taylor:
         Raises
         ------
         ValueError
-            If the function does not return finite values of that shape.
+            If z or a value of the polynomial is not finite, or the function does not return finite values of that
+            shape.
         """
-        points = np.asarray(z, dtype=np.float64)
+        points = checks.array("z", z)
         if self.function is None:
-            return np.asarray(np.polynomial.polynomial.polyval(points, self.coefficients))
+            with np.errstate(over="ignore", invalid="ignore"):
+                found: FloatArray = np.asarray(
+                    np.polynomial.polynomial.polyval(points, self.coefficients), np.float64
+                )
+            if not np.isfinite(found).all():
+                raise ValueError(f"z must keep the values within float64, got up to {np.abs(points).max():g}")
+            return found
         values = np.asarray(self.function(points), dtype=np.float64)
         if values.shape != points.shape or not np.isfinite(values).all():
             raise ValueError(
@@ -103,7 +113,11 @@ class Taylor:
     def majorant(self, radius: float) -> float:
         r""":math:`\sum_i |c_i| r^i`: a bound on \|phi(z)\| for \|z\| <= r, of the coefficients kept."""
         r = checks.real("radius", radius, at_least=0.0)
-        return float(np.polynomial.polynomial.polyval(r, np.abs(self.coefficients)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            bound = float(np.polynomial.polynomial.polyval(r, np.abs(self.coefficients)))
+        if not math.isfinite(bound):
+            raise ValueError(f"radius must keep the bound within float64, got {r:g}")
+        return bound
 
     def smoothness(self, constant: float = 1.0) -> float:
         r"""C_s(phi), with ``constant`` for C*.
@@ -136,7 +150,7 @@ class Taylor:
         """
         eps = checks.real("eps", eps, above=0.0, at_most=1.0)
         constant = checks.real("constant", constant, above=0.0)
-        spread = math.sqrt(math.log(1 / eps))
+        spread = math.sqrt(-math.log(eps))
         terms = [2 * abs(self.coefficients[0])]
         try:
             for i, c in enumerate(self.coefficients[1:], 1):
@@ -157,8 +171,8 @@ class Taylor:
 
 
 def monomial(degree: int, scale: float = 1.0) -> Taylor:
-    """Scale z^degree, degree >= 0."""
-    degree = checks.integer("degree", degree, at_least=0)
+    """Scale z^degree, with a degree in 0..10,000."""
+    degree = checks.integer("degree", degree, at_least=0, at_most=10_000)
     return Taylor((0.0,) * degree + (checks.real("scale", scale),))
 
 
@@ -173,7 +187,7 @@ def series(name: str, degree: int, scale: float = 1.0) -> Taylor:
     ----------
     name : {"sin", "cos", "expm1", "tanh", "sigmoid"}
     degree : int
-        Last degree kept, >= 0.
+        Last degree kept, in 0..1000.
     scale : float
         c in phi(c z).
 
@@ -183,7 +197,7 @@ def series(name: str, degree: int, scale: float = 1.0) -> Taylor:
         For arguments outside these ranges.
     """
     name = checks.choice("name", name, NAMES)
-    degree = checks.integer("degree", degree, at_least=0)
+    degree = checks.integer("degree", degree, at_least=0, at_most=1000)
     scale = checks.real("scale", scale)
     exact = (c * Fraction(scale) ** i for i, c in enumerate(_coefficients(name, degree)))
     try:
@@ -242,9 +256,13 @@ def _coefficients(name: str, degree: int) -> Sequence[Fraction]:
 
 
 def _tanh(degree: int) -> list[Fraction]:
-    """From the differential equation t' = 1 - t^2, term by term."""
+    """From the tangent numbers, tan z = sum T_n z^(2n-1) / (2n-1)!, by the recurrence of Brent & Harvey (2013)."""
+    count = (degree + 1) // 2
+    T = [0] + [math.factorial(n) for n in range(count)]
+    for k in range(2, count + 1):
+        for n in range(k, count + 1):
+            T[n] = (n - k) * T[n - 1] + (n - k + 2) * T[n]
     c = [Fraction(0)] * (degree + 1)
-    for i in range(degree):
-        square = sum((c[j] * c[i - j] for j in range(i + 1)), Fraction(0))
-        c[i + 1] = (int(i == 0) - square) / (i + 1)
+    for n in range(1, count + 1):
+        c[2 * n - 1] = Fraction((-1) ** (n - 1) * T[n], math.factorial(2 * n - 1))
     return c

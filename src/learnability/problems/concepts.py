@@ -96,7 +96,7 @@ class TwoLayerSmooth(_Sum):
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """The values at ``X`` (m, d): (m, k)."""
-        X = checks.matrix("X", X, columns=self.d)
+        X = _moderate(X, self.d)
         return _combine(self, lambda r, i: X @ self.weights[r, i])
 
     def value_bound(self, radius: float = 1.0) -> float:
@@ -165,7 +165,7 @@ class General(_Sum):
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """The values at ``X`` (m, d): (m, k)."""
-        X = checks.matrix("X", X, columns=self.d)
+        X = _moderate(X, self.d)
         lifted = np.hstack([X, np.ones((len(X), 1))])
         unit = lifted / np.linalg.norm(lifted, axis=1, keepdims=True)
         return _combine(self, lambda r, i: unit @ self.directions[r, i], lambda r, i: lifted @ self.multipliers[r, i])
@@ -175,7 +175,7 @@ class General(_Sum):
 
         The norm is :math:`\|(x, 1)\|`; ``form="printed"`` has :math:`\|x\|`, which is false where F(0) is not 0.
         """
-        X = checks.matrix("X", X, columns=self.d)
+        X = _moderate(X, self.d)
         one = float(checks.choice("form", form, ("corrected", "printed")) == "corrected")
         norms: FloatArray = np.sqrt((X**2).sum(axis=1) + one)
         return self.simple_bound(constant) * norms
@@ -215,6 +215,9 @@ class Concept:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", strength(self.alpha))
+        for name, given in (("base", self.base), ("composite", self.composite)):
+            if not callable(given):
+                raise ValueError(f"{name} must be a function of inputs, got {given!r}")
         k = getattr(self.base, "k", None)
         for name in ("d", "k"):
             other = getattr(self.composite, name, None)
@@ -223,21 +226,28 @@ class Concept:
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """H(x) of the inputs ``X`` (m, d): (m, k)."""
-        base = self.base(checks.matrix("X", X))
-        return base + self.alpha * self.composite(base)
+        base, composite = self._levels(X)
+        return base + self.alpha * composite
 
     def bounds(self, X: ArrayLike) -> tuple[float, float]:
         r"""B_F and B_FoG on a sample ``X`` (m, d): the largest :math:`\|F(x)\|` and :math:`\|G(F(x))\|` seen.
 
         Exact for a distribution on these points; for any other an estimate from below.
         """
-        base = self.base(checks.matrix("X", X))
-        return tuple(float(np.linalg.norm(Y, axis=1).max()) for Y in (base, self.composite(base)))  # type: ignore[return-value]
+        base, composite = self._levels(X)
+        return float(np.linalg.norm(base, axis=1).max()), float(np.linalg.norm(composite, axis=1).max())
 
     def base_error(self, X: ArrayLike) -> float:
         r"""Mean of :math:`\alpha^2 \|G(F(x))\|^2` over ``X`` (m, d): error of knowing F and nothing of G."""
-        composite = self.composite(self.base(checks.matrix("X", X)))
-        return float(self.alpha**2 * (composite**2).sum(axis=1).mean())
+        return float(self.alpha**2 * (self._levels(X)[1] ** 2).sum(axis=1).mean())
+
+    def _levels(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """F(x) and G(F(x)), within 1e150 so that squares are finite."""
+        base = checks.matrix("values of base", self.base(checks.matrix("X", X)))
+        composite = checks.matrix("values of composite", self.composite(base), columns=base.shape[1])
+        if max(np.abs(base).max(), np.abs(composite).max()) > 1e150:
+            raise ValueError("X must keep the values within 1e150 of 0, got larger ones")
+        return base, composite
 
 
 def random_two_layer(
@@ -252,6 +262,8 @@ def random_two_layer(
     """
     rng = checks.generator("rng", rng)
     shape = tuple(checks.integer(name, n, at_least=1) for name, n in (("k", k), ("p", p), ("d", d)))
+    if math.prod(shape) > 2**28:
+        raise ValueError(f"k, p and d must have a product of at most 2^28 weights (2 GiB), got {shape}")
     weights = rng.standard_normal(shape)
     weights /= math.sqrt(2) * np.linalg.norm(weights, axis=2, keepdims=True)
     return TwoLayerSmooth(weights, activations, rng.uniform(-1, 1, shape[:2]))
@@ -269,6 +281,8 @@ def general_form(function: TwoLayerSmooth) -> General:
     :math:`e^{(i-2)/2} / i \le 2^{i-1} \le (C^*)^i - (C^*)^{i-1}`. For C* = 1 it may: for z^2 at eps = .1 from 2.15 to
     2.52. (The lemma says that it does not, for a "sufficiently large" C*.)
     """
+    if not isinstance(function, TwoLayerSmooth):
+        raise ValueError(f"function must be a TwoLayerSmooth, got {function!r}")
     k, p, d = function.weights.shape
     w = np.zeros((k, p, d + 1))
     w[:, :, :d] = math.sqrt(2) * function.weights
@@ -311,6 +325,8 @@ def hard_concept(instance: HardInstance) -> Concept:
 
     :math:`F_r(x) = \sqrt{2d/k}\, z` at :math:`z = x_{i_r} / \sqrt 2` (p = 1); G is :func:`polarisation` (p = 2^k).
     """
+    if not isinstance(instance, HardInstance):
+        raise ValueError(f"instance must be a HardInstance, got {instance!r}")
     weights = np.zeros((instance.k, 1, instance.d))
     weights[np.arange(instance.k), 0, instance.support] = 1 / math.sqrt(2)
     base = TwoLayerSmooth(weights, monomial(1, math.sqrt(2 * instance.d / instance.k)))
@@ -320,12 +336,21 @@ def hard_concept(instance: HardInstance) -> Concept:
 # Behind the door
 
 
+def _moderate(X: ArrayLike, d: int) -> FloatArray:
+    """Inputs whose squares are finite."""
+    X = checks.matrix("X", X, columns=d)
+    if np.abs(X).max() > 1e150:
+        raise ValueError(f"X must have entries within 1e150 of 0, got {np.abs(X).max():g}")
+    return X
+
+
 def _directions(name: str, value: ArrayLike, norm: float) -> FloatArray:
     """A finite (k, p, d) array of vectors of the given norm."""
-    array = np.asarray(value, dtype=np.float64)
+    array = checks.array(name, value)
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"{name} must have shape (k, p, dimension), none of them 0, got shape {array.shape}")
-    norms = np.linalg.norm(array, axis=2)
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(array, axis=2)
     if not np.allclose(norms, norm, rtol=1e-9, atol=0):
         wrong = norms.flat[np.argmax(~np.isclose(norms, norm, rtol=1e-9, atol=0))]
         raise ValueError(f"{name} must be vectors of norm {norm:.6g}, got one of norm {wrong:.6g}")
@@ -338,7 +363,7 @@ def _store(function: Any, shape: tuple[int, ...], **arrays: FloatArray) -> None:
     given = function.activations
     if isinstance(given, Taylor):
         rows: tuple[tuple[Any, ...], ...] = ((given,) * p,) * k
-    elif isinstance(given, Iterable):
+    elif isinstance(given, Iterable) and not isinstance(given, np.ndarray):
         rows = tuple(tuple(row) if isinstance(row, Iterable) else (row,) for row in given)
     else:
         rows = ()
@@ -360,8 +385,12 @@ def _combine(
     outer: Callable[[int, int], FloatArray | float] = lambda r, i: 1.0,
 ) -> FloatArray:
     """The sums of a phi(inner) outer over i, (m, k)."""
-    columns = [
-        sum(function.scales[r, i] * phi(inner(r, i)) * outer(r, i) for i, phi in enumerate(row))
-        for r, row in enumerate(function.activations)
-    ]
-    return np.stack(columns, axis=1)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns = [
+                sum(function.scales[r, i] * phi(inner(r, i)) * outer(r, i) for i, phi in enumerate(row))
+                for r, row in enumerate(function.activations)
+            ]
+    except ValueError as error:
+        raise ValueError(f"X must have entries at which the activations are finite, got others: {error}") from None
+    return checks.matrix("values at X", np.stack(columns, axis=1))

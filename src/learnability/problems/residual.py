@@ -2,8 +2,8 @@ r"""Targets with two levels, H = beta F + alpha G(F), on sign vectors: what ResN
 
 Allen-Zhu & Li: the base signal F is simple and large, the composite signal G(F) is complicated and small. Here are
 the target of the experiments (Section 8.1), the hard instance of the lower bounds (Section 7), and the degree-6
-monomial of Section 8.2. The concept classes of Section 5 and Appendix A, with any smooth activations, are
-:mod:`learnability.problems.concepts`.
+monomial of Section 8.2. Their inputs, :mod:`learnability.problems.residual_inputs`, are re-exported here. The concept
+classes of Section 5 and Appendix A, with any smooth activations, are :mod:`learnability.problems.concepts`.
 
 Inputs are ``X`` (m, d), values ``Y`` (m, k); errors are :math:`E \|out - H\|^2`, without the 1/2 of the loss, as in
 the paper's figures.
@@ -12,9 +12,7 @@ the paper's figures.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +20,7 @@ from numpy.typing import ArrayLike
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.problems.parity import SparseParity, random_parity
+from learnability.problems.residual_inputs import HardInputs, Inputs, Noisy, UniformSigns
 
 __all__ = [
     "MONOMIAL_DEGREE",
@@ -80,10 +79,12 @@ class _TwoLevels:
         Raises
         ------
         ValueError
-            If X does not have d columns or is not finite.
+            If X does not have d columns or is not finite, or the values would not be.
         """
         base = self.base(X)
-        return self.beta * base + self.alpha * self.composite(base)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values: FloatArray = self.beta * base + self.alpha * self.composite(base)
+        return _within("X", values)
 
     def base_error(self) -> float:
         r"""Error of knowing F and nothing of G: :math:`k \alpha^2`, 1.35 in Section 8.1."""
@@ -103,6 +104,13 @@ class _TwoLevels:
     def composite_bound(self) -> float:
         r"""B_FoG: :math:`\|G(F(x))\| = \sqrt k` at every input."""
         return math.sqrt(self.k)
+
+
+def _within(name: str, values: FloatArray) -> FloatArray:
+    """The values, if all are finite: on signs they are; products of larger numbers may leave float64."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must keep the products within float64, got entries whose product is not finite")
+    return values
 
 
 @dataclass(frozen=True)
@@ -149,15 +157,15 @@ class PairTarget(_TwoLevels):
     def base(self, X: ArrayLike) -> FloatArray:
         """F(x) of the inputs ``X`` (m, d): (m, k)."""
         X = checks.matrix("X", X, columns=self.d)
-        products: FloatArray = X[:, ::2] * X[:, 1::2]
-        return products
+        with np.errstate(over="ignore"):
+            return _within("X", X[:, ::2] * X[:, 1::2])
 
     def composite(self, Y: ArrayLike) -> FloatArray:
         """G(y) of ``Y`` (m, k): (m, k)."""
         Y = checks.matrix("Y", Y, columns=self.k)
         alternating = np.where(np.arange(self.k) % 2, 1.0, -1.0)  # the first output has i = 1
-        values: FloatArray = alternating * Y[:, :FACTORS].prod(axis=1, keepdims=True)
-        return values
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _within("Y", alternating * Y[:, :FACTORS].prod(axis=1, keepdims=True))
 
     def composite_lipschitz(self) -> float:
         r"""L_G: the Lipschitz constant of G on the solid cube [-1, 1]^k, exactly :math:`2 \sqrt k`.
@@ -212,12 +220,14 @@ class HardInstance(_TwoLevels):
 
     def base(self, X: ArrayLike) -> FloatArray:
         """F(x) of the inputs ``X`` (m, d): (m, k)."""
-        return math.sqrt(self.d) * checks.matrix("X", X, columns=self.d)[:, self.support]
+        with np.errstate(over="ignore"):
+            return _within("X", math.sqrt(self.d) * checks.matrix("X", X, columns=self.d)[:, self.support])
 
     def composite(self, Y: ArrayLike) -> FloatArray:
         """G(y) of ``Y`` (m, k): (m, k), equal columns."""
         Y = checks.matrix("Y", Y, columns=self.k)
-        return np.repeat(Y.prod(axis=1, keepdims=True), self.k, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _within("Y", np.repeat(Y.prod(axis=1, keepdims=True), self.k, axis=1))
 
     def composite_lipschitz(self) -> float:
         r"""L_G: the Lipschitz constant of G on the solid cube [-1, 1]^k, exactly k.
@@ -251,140 +261,8 @@ def degree_six(d: int, support: ArrayLike = (0, 1, 2, 3, 4, 5)) -> SparseParity:
     ValueError
         Unless d >= 6 and ``support`` holds 6 distinct coordinates in 0..d-1.
     """
+    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
     target = SparseParity(d, checks.integers("support", support))
     if target.k != MONOMIAL_DEGREE:
         raise ValueError(f"support must hold {MONOMIAL_DEGREE} coordinates, got {target.k}")
     return target
-
-
-# Distributions
-
-
-class Inputs(Protocol):
-    """A distribution of inputs: ``d`` and ``sample(rng, m)`` -> (m, d)."""
-
-    @property
-    def d(self) -> int:
-        """Dimension."""
-        ...
-
-    def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
-        """``m`` independent inputs."""
-        ...
-
-
-@dataclass(frozen=True)
-class UniformSigns:
-    r"""x uniform in :math:`\{\pm s\}^d`.
-
-    Parameters
-    ----------
-    d : int
-        Dimension, >= 1.
-    unit : bool
-        s is 1 (Section 8.1) or, with ``unit``, :math:`1/\sqrt d`, so that \|x\| = 1 (Sections 7 and 8.2).
-    """
-
-    d: int
-    unit: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "d", checks.integer("d", self.d, at_least=1))
-
-    def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
-        """``m`` >= 1 independent inputs, (m, d)."""
-        m = checks.integer("m", m, at_least=1)
-        bits = checks.generator("rng", rng).integers(0, 2, size=(m, self.d), dtype=np.int8)
-        size = 1 / math.sqrt(self.d) if self.unit else 1.0
-        return np.where(bits, -size, size)
-
-
-@dataclass(frozen=True)
-class HardInputs:
-    r"""Section 7's inputs: the first d_1 coordinates uniform in :math:`\pm 1/\sqrt d`, the others from any D_2.
-
-    Parameters
-    ----------
-    d : int
-        Dimension.
-    d_1 : int
-        1 <= d_1 <= d.
-    rest : callable (rng, m) -> (m, d - d_1) signs
-        Draws the others, -1 and +1, independently of the first (the paper's product distribution). Needed where
-        d_1 < d.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
-    """
-
-    d: int
-    d_1: int
-    rest: Callable[[np.random.Generator, int], ArrayLike] | None = None
-
-    def __post_init__(self) -> None:
-        d = checks.integer("d", self.d, at_least=1)
-        object.__setattr__(self, "d", d)
-        object.__setattr__(self, "d_1", checks.integer("d_1", self.d_1, at_least=1, at_most=d))
-        if (self.rest is None) != (self.d_1 == d):
-            needs = (
-                "None, since all coordinates are uniform" if self.d_1 == d else f"given for {d - self.d_1} columns"
-            )
-            raise ValueError(f"rest must be {needs}, got {self.rest!r}")
-
-    def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
-        """``m`` >= 1 independent inputs, (m, d).
-
-        Raises
-        ------
-        ValueError
-            If ``rest`` does not return signs of the right shape.
-        """
-        signs = UniformSigns(self.d_1).sample(rng, m)
-        if self.rest is not None:
-            drawn = self.rest(rng, m)
-            if np.size(drawn) == 0:
-                raise ValueError(f"rest must return {m} rows of -1 and +1, got shape {np.shape(drawn)}")
-            others = checks.matrix("rest", drawn, columns=self.d - self.d_1)
-            if len(others) != m or not (np.abs(others) == 1).all():
-                raise ValueError(
-                    f"rest must return {m} rows of -1 and +1, got {len(others)} rows from {others.min():g}"
-                )
-            signs = np.hstack([signs, others])
-        return np.where(signs < 0, -1.0, 1.0) / math.sqrt(self.d)
-
-
-@dataclass(frozen=True)
-class Noisy:
-    r"""Labelled examples, with label noise for the agnostic case: y = H(x) + noise.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Distribution of x.
-    target : callable (m, d) -> (m, k)
-        H.
-    deviation : float
-        Standard deviation, >= 0, of independent Gaussian noise on every output.
-    """
-
-    inputs: Inputs
-    target: Callable[[FloatArray], FloatArray]
-    deviation: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "deviation", checks.real("deviation", self.deviation, at_least=0.0))
-
-    def sample(self, rng: np.random.Generator, m: int) -> tuple[FloatArray, FloatArray]:
-        """``m`` >= 1 independent examples: X (m, d) and Y (m, k).
-
-        The inputs are those that ``inputs`` draws alone from the same generator.
-        """
-        X = self.inputs.sample(rng, m)
-        Y = self.target(X)
-        return X, Y + self.deviation * rng.standard_normal(Y.shape) if self.deviation else Y
-
-    def opt(self, k: int) -> float:
-        r"""OPT, :math:`E \frac12 \|H(x) - y\|^2 = k s^2 / 2` at k outputs: no function does better than H."""
-        return checks.integer("k", k, at_least=1) * self.deviation**2 / 2
