@@ -254,8 +254,9 @@ def kernel_samples(d_1: int, k: int) -> float:
 def gradient_orders(*, residual: float, sigma_v: float, tau_w: float) -> tuple[float, float]:
     """Claim C.5, constants 1: |grad_W| <= |y - out| (sigma_v + 1) and |grad_V| <= |y - out| (tau_w + 1).
 
-    The final proof uses |grad_W| <= O(1) |y - out| although sigma_v may be m^(3/8): what holds there is the sharper
-    bound by |A D_{V,W} V^(0)| of Lemma C.1 (f).
+    The final proof uses |grad_W| <= O(1) |y - out| although sigma_v may be m^(3/8). Lemma C.1 (f) as printed would
+    give that, by |A D_{V,W} V^(0)|; as it is true it does not
+    (:func:`learnability.theory.residual_coupling.across_order`).
     """
     residual = checks.real("residual", residual, at_least=0.0)
     sigma_v, tau_w = checks.real("sigma_v", sigma_v, at_least=0.0), checks.real("tau_w", tau_w, at_least=0.0)

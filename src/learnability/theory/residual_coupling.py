@@ -23,8 +23,10 @@ from learnability import checks
 from learnability.theory.residual_numbers import concept_numbers, rounded
 
 __all__ = [
+    "ACROSS",
     "SIGN_CHANGES",
     "Coupling",
+    "across_order",
     "coupling_orders",
     "existence_orders",
     "sign_change_share",
@@ -33,6 +35,11 @@ __all__ = [
 
 SIGN_CHANGES = (6 / math.pi) ** (1 / 3)
 """The constant of Proposition B.4 and of Lemma C.1 (a) and (d)."""
+
+_MOMENT = 2**0.75 * math.gamma(1.25) / math.sqrt(math.pi)
+"""E|z|^(3/2) of a standard Gaussian."""
+ACROSS = 2 * 1.5 ** (1 / 3) * (_MOMENT**2 / (2 * math.sqrt(2 * math.pi))) ** (2 / 3)
+"""Constant of :func:`across_order`, .639: what one movement attains, and so a lower bound on the largest."""
 
 
 class Coupling(NamedTuple):
@@ -67,6 +74,8 @@ def coupling_orders(
         (e)\ & \tau_v (\tau_v/\sigma_v)^{1/3} (\|out_1\| + 1) &
         (f)\ & \tau_v (\tau_v/\sigma_v)^{1/3} \qquad (g)\ \tau_v (\|out_1\| + 1)
 
+    As printed; (f) is false, see :func:`across_order`.
+
     The movements that (a) and (d) speak of have spectral norm tau; a unit vector (x, 1) is moved by at most tau, one
     of another norm by as much more as its pre-activations are larger.
 
@@ -93,6 +102,31 @@ def coupling_orders(
         vanishing,
         tau_v * (first + 1),
     )
+
+
+def across_order(*, tau_v: float, sigma_v: float) -> float:
+    r"""The order of Lemma C.1 (f) as it is, :math:`\sigma_v (\tau_v/\sigma_v)^{2/3}` (this project).
+
+    The paper has :math:`\tau_v (\tau_v/\sigma_v)^{1/3}` for :math:`\|A D_{V,W} V^{(0)}\|_2` as "a byproduct" of (e),
+    which bounds the image of the one vector z = (out_1, 1) that the gates belong to: on the s gates that V turns,
+    :math:`V^{(0)} z` is small. Along another direction u it is not, and V can choose to turn gates where
+    :math:`V^{(0)} u` adds up. What the proof's means give is :math:`\|A_{S'}\|_2 \|V^{(0)}_{S'}\|_2`, of order
+    :math:`\sigma_v s / m` (and logarithms) with :math:`s = (\tau_v/\sigma_v)^{2/3} m`: larger than printed by
+    :math:`(\sigma_v/\tau_v)^{2/3}`. A V of rank one attains it. For unit a and unit u orthogonal to z, turning gate
+    j adds :math:`\pm \langle a, A_j \rangle \langle v_j, u \rangle` to :math:`\langle a, A D V^{(0)} u \rangle` and
+    costs :math:`\langle v_j, z \rangle^2` of :math:`(\tau_v \|z\|)^2`; taken in the order of gain over cost they
+    add up to :data:`ACROSS` times this order as m grows and :math:`\tau_v/\sigma_v` tends to 0.
+
+    As :math:`1/\sigma_v \le \tau_v^2` it is :math:`(\sigma_v \tau_v^2)^{1/3} \ge 1`. So Claim C.6, whose proof needs
+    :math:`O(\tau_v)` here, is not proved for *all* :math:`\|V\|_F \le \tau_v`; for the V of a run it may be true.
+
+    Parameters
+    ----------
+    tau_v, sigma_v : float
+        > 0.
+    """
+    tau_v, sigma_v = checks.real("tau_v", tau_v, above=0.0), checks.real("sigma_v", sigma_v, above=0.0)
+    return float(sigma_v * (tau_v / sigma_v) ** (2 / 3))
 
 
 class Existence(NamedTuple):

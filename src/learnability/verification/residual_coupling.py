@@ -17,7 +17,9 @@ from learnability.theory import Guarantee, Hypothesis, Kind
 from learnability.theory.guarantee import statement_id
 from learnability.theory.residual import corollary71
 from learnability.theory.residual_coupling import (
+    ACROSS,
     Coupling,
+    across_order,
     coupling_orders,
     sign_change_share,
     worst_sign_changes,
@@ -26,7 +28,7 @@ from learnability.theory.residual_table import table1, widths
 from learnability.verification import Check
 from learnability.verification.aggregate import tightest
 
-__all__ = ["CHECKS", "MOVEMENTS", "couple"]
+__all__ = ["CHECKS", "MOVEMENTS", "couple", "turn_across"]
 
 PAPER = "Allen-Zhu & Li"
 PROJECT = f"this project, on {PAPER}"
@@ -154,7 +156,8 @@ def coupling(scale: str) -> list[Guarantee]:
             _slope(WIDTHS[scale], values),
             inside,
             direction="at_most",
-            note=f"exponent in m of the largest mean over its order, m = {WIDTHS[scale][0]}.."
+            note=("of movements along z alone: see [f,printed,a V across z]; " if name == "f" else "")
+            + f"exponent in m of the largest mean over its order, m = {WIDTHS[scale][0]}.."
             f"{WIDTHS[scale][-1]}; the ratio is {values[0]:.3g} to {values[-1]:.3g} (a measurement: the order's "
             "constant and logarithms are not known)",
         )
@@ -172,7 +175,71 @@ def coupling(scale: str) -> list[Guarantee]:
             tolerance={"smoke": 0.15, "laptop": 0.03}[scale],
         )
     )
-    return [*found_, *_exponents(scale)]
+    return [*found_, *_across(scale), *_exponents(scale)]
+
+
+def turn_across(rng: np.random.Generator, sizes: Sizes) -> tuple[float, float, float]:
+    """One V of rank one with |V|_2 <= tau_v that makes |A D_{V,W} V^(0)|_2 large.
+
+    For a unit a and a unit u orthogonal to z it turns the gates in the order of what each adds to <a, A D V^(0) u>
+    over what it costs. Returned: what it added there, |A D_{V,W} V^(0)|_2, and |A D_{V,W} V^(0) z| / |z|.
+    """
+    m = sizes.m
+    A = rng.standard_normal((K, m)) / math.sqrt(m)
+    V = sizes.sigma_v / math.sqrt(m) * rng.standard_normal((m, K + 1))
+    z = np.append(0.3 * rng.standard_normal(K), 1.0)
+    u = rng.standard_normal(K + 1)
+    u -= z * (u @ z) / (z @ z)
+    u /= np.linalg.norm(u)
+    g, reach = V @ z, sizes.tau_v * float(np.linalg.norm(z))
+    gates = g >= 0
+    gain = A[0] * (V @ u) * np.where(gates, -1.0, 1.0)
+    order = np.argsort(-gain / np.maximum(g**2, 1e-300))
+    order = order[gain[order] > 0]
+    turned = order[: np.searchsorted(np.cumsum(g[order] ** 2), (reach * (1 - 1e-6)) ** 2)]
+    gates[turned] = ~gates[turned]  # by the step -g_j (1 + 1e-7) along z
+    image = (A * gates) @ V
+    across, along = np.linalg.norm(image, 2), np.linalg.norm(image @ z) / np.linalg.norm(z)
+    return float(gain[turned].sum()), float(across), float(along)
+
+
+def _across(scale: str) -> list[Guarantee]:
+    """Lemma C.1 (f) is false: its norm is not that of the image of z."""
+    drawn, lemma = [], True
+    for m in WIDTHS[scale]:
+        sizes = _sizes(m)
+        each = [turn_across(generator(draw, "across", m), sizes) for draw in range(DRAWS[scale])]
+        drawn.append(np.mean(each, axis=0))
+        lemma &= sizes.sigma_v * (K / m) ** 0.375 <= sizes.tau_v <= sizes.sigma_v
+    added, norms, along = np.array(drawn).T
+    printed = np.array([coupling_orders(k=K, first=0.0, **_sizes(m)._asdict()).f for m in WIDTHS[scale]])
+    true = np.array([across_order(tau_v=_sizes(m).tau_v, sigma_v=_sizes(m).sigma_v) for m in WIDTHS[scale]])
+    reach = f"m = {WIDTHS[scale][0]}..{WIDTHS[scale][-1]}"
+    inside = Hypothesis("tau_v in [sigma_v (k/m)^(3/8), sigma_v], Lemma C.1's range", lemma, reach)
+    return [
+        Guarantee(
+            "residual/lemma-c1[f,printed,a V across z]",
+            f"{PAPER}, Lemma C.1 (f)",
+            Kind.TREND,
+            0.05,
+            _slope(WIDTHS[scale], added / printed),
+            (inside, Hypothesis("what bounds |A D V^(0) z| bounds |A D V^(0)|_2", False, "of z alone it is true")),
+            direction="at_most",
+            note=f"exponent in m of what one V adds to |A D_(V,W) V^(0)|_2 over tau_v (tau_v/sigma_v)^(1/3), {reach}:"
+            f" 2/3 of .28 and not 0; |A D V^(0)|_2 is {norms[0] / printed[0]:.3g} to {norms[-1] / printed[-1]:.3g} "
+            f"of that order, |A D V^(0) z| / |z| {along[0] / printed[0]:.3g} to {along[-1] / printed[-1]:.3g}",
+        ),
+        Guarantee(
+            "residual/lemma-c1[f,corrected,attained]",
+            f"{PROJECT}, Lemma C.1 (f)",
+            Kind.EXACT,
+            ACROSS,
+            float(added[-1] / true[-1]),
+            (inside,),
+            tolerance={"smoke": 0.12, "laptop": 0.03}[scale],
+            note=f"what that V adds over sigma_v (tau_v/sigma_v)^(2/3), m = {WIDTHS[scale][-1]}, against its limit",
+        ),
+    ]
 
 
 def _exponents(scale: str) -> list[Guarantee]:
