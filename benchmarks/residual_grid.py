@@ -46,7 +46,7 @@ class Effort(NamedTuple):
 
 
 FULL = Effort({50: 20, 200: 10, 1000: 4, 5000: 2}, RATES, DECAYS)
-QUICK = Effort({8: 2, 20: 1}, RATES[:2], DECAYS[:2])
+QUICK = Effort({8: 2}, RATES[:2], DECAYS[:2])
 
 
 def distances(found: ResNet3, expected: ResNet3) -> Array:

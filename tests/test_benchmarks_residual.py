@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import residual_grid  # noqa: E402
+from benchmarks import residual_grid, residual_kernels  # noqa: E402
 from benchmarks.residual_loops import LOOPS, Grid, numpy_runs  # noqa: E402
+
 from learnability.networks import residual  # noqa: E402
 
 # Training
@@ -63,7 +64,7 @@ def test_the_distance_is_each_runs_own():
 
 def test_the_grid_benchmark_reports(tmp_path, capsys):
     report = residual_grid.main(["--quick", "--repeats", "1", "--json", str(tmp_path / "found.json")])
-    assert json.loads((tmp_path / "found.json").read_text())["widths"][1]["m"] == 20
+    assert json.loads((tmp_path / "found.json").read_text())["widths"][0]["m"] == 8
     for width in report["widths"]:
         assert all(row["from_float64_first_epoch"] < 1e-6 for row in width["rows"])
         assert min(row["ratio"] for row in width["rows"] if row["ours"]) == 1
@@ -82,3 +83,34 @@ def test_a_target_is_met_from_its_bound_on():
     found = residual_grid.targets([width(50, 5.0), width(200, 4.9), width(5000, 1.1), width(7, 9.0)])
     assert [(row["m"], row["met"]) for row in found] == [(50, True), (200, False), (5000, True)]
     assert residual_grid.targets([{"m": 50, "rows": []}]) == []
+
+
+# Kernels
+
+
+def test_every_way_finds_the_same_kernels(tmp_path, capsys):
+    report = residual_kernels.main(["--quick", "--repeats", "1", "--json", str(tmp_path / "found.json")])
+    said = capsys.readouterr().out
+    assert json.loads((tmp_path / "found.json").read_text())["cases"][0]["title"].startswith("Infinite width")
+    infinite, finite = report["cases"]
+    assert [row["way"] for row in infinite["rows"] if "neural" not in row["way"]] == ["closed", "closed_jax"]
+    assert finite["rows"][0]["way"] == "finite"
+    for case, ways in ((infinite, residual_kernels.CLOSED), (finite, residual_kernels.FINITE)):
+        for row in case["rows"]:
+            assert row["peak_mb"] >= row["before_mb"] > 0
+            # of an input with itself a rounding error e of the correlation 1 becomes sqrt(2 e) / pi in kappa_0
+            assert row["last"]["from_this_library"] < 1e-14
+            assert row["ntk"]["from_this_library"] < (1e-8 if case is infinite else 1e-14)
+            assert row["ntk"]["seconds"] > 0
+        for label in {way.label for way in ways.values()} - {row["label"] for row in case["rows"]}:
+            assert f"{label} left out: " in said
+
+
+def test_a_worker_that_does_not_start_says_why(tmp_path):
+    np.savez(tmp_path / "given.npz", X=np.ones((2, 3)))
+    with pytest.raises(residual_kernels.Failed, match="KeyError: 'nonsense'"):
+        residual_kernels.Worker(sys.executable, "nonsense", tmp_path / "given.npz", tmp_path)
+    with pytest.raises(residual_kernels.Failed, match="KeyError: 'depth'"):
+        residual_kernels.Worker(sys.executable, "closed", tmp_path / "given.npz", tmp_path)
+    with pytest.raises(OSError, match="nowhere"):
+        residual_kernels.Worker("/nowhere/python", "closed", tmp_path / "given.npz", tmp_path)
