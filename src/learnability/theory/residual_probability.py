@@ -1,0 +1,121 @@
+r"""Appendix B of Allen-Zhu & Li: Propositions B.1, B.2 and Lemma B.3, with constants.
+
+B.1
+    :math:`P[\|g\|^2 - m \ge 2 \sqrt{m t} + 2 t] \le e^{-t}` for :math:`g \sim N(0, I_m)`, every t > 0 (Laurent and
+    Massart): one-sided as printed; for the absolute value it is :math:`2 e^{-t}`.
+B.2
+    The paper has :math:`O(\sqrt n + \sqrt m) + t` for the norm of a Gaussian n x m matrix. With constants (Davidson
+    and Szarek): :math:`\sqrt n + \sqrt m` in the mean, and t above it with probability at most :math:`e^{-t^2/2}`. On
+    s-sparse vectors, by a union over the supports, :math:`\sqrt n + \sqrt s + \sqrt{2 \log \binom m s}` in the mean
+    and t above it as before, which is the paper's :math:`O(\sqrt n + \sqrt{s \log m})`.
+B.3
+    For B >= 1, :math:`P[|\sum_i a_{1,i} a_{2,i} 1[n_i \ge 0] h(\alpha_i)| \ge B L (\sqrt m + B)] \le 4 e^{-B^2/8}`,
+    and the same of :math:`\sum_i a_{1,i}^2 1[n_i \ge 0] h(\alpha_i)` less its mean. Its tails are computed here where
+    :math:`1[n \ge 0] h` is L times an event of probability q (q = 1: all units; q = 1/2: a fair gate).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnability import checks
+from learnability.checks import FloatArray
+
+__all__ = [
+    "chaos_tail",
+    "chi_square_tail",
+    "indicator_bound",
+    "matrix_norm_bound",
+    "sparse_norm_bound",
+    "square_tail",
+]
+
+NODES = 400
+
+
+def chi_square_tail(m: int, t: float) -> float:
+    """P[|g|^2 - m >= 2 sqrt(m t) + 2 t] exactly, to compare with exp(-t); m >= 1 and t > 0."""
+    from scipy.stats import chi2
+
+    m, t = checks.integer("m", m, at_least=1), checks.real("t", t, above=0.0)
+    return float(chi2.sf(m + 2 * math.sqrt(m * t) + 2 * t, m))
+
+
+def matrix_norm_bound(n: int, m: int, t: float = 0.0) -> float:
+    """The sum sqrt(n) + sqrt(m) + t; with t = 0 a bound of the mean of the norm of a Gaussian matrix."""
+    n, m = checks.integer("n", n, at_least=1), checks.integer("m", m, at_least=1)
+    return math.sqrt(n) + math.sqrt(m) + checks.real("t", t, at_least=0.0)
+
+
+def sparse_norm_bound(n: int, m: int, s: int, t: float = 0.0) -> float:
+    """The same for the largest |M v| / |v| over s-sparse v, 1 <= s <= m: with sqrt(2 log C(m, s)) more."""
+    m = checks.integer("m", m, at_least=1)
+    s = checks.integer("s", s, at_least=1, at_most=m)
+    logs = math.lgamma(m + 1) - math.lgamma(s + 1) - math.lgamma(m - s + 1)
+    return matrix_norm_bound(n, s, t) + math.sqrt(2 * max(logs, 0.0))
+
+
+def indicator_bound(B: float) -> float:
+    """Lemma B.3's 4 exp(-B^2 / 8), B >= 1; below 1, and so not vacuous, from B = 3.33."""
+    B = checks.real("B", B, at_least=1.0)
+    return 4 * math.exp(-B * B / 8)
+
+
+def chaos_tail(m: int, B: float, q: float = 1.0) -> float:
+    r"""P[|sum a_1 a_2 b| >= B (sqrt(m) + B)] with independent b = 1 with probability q, else 0.
+
+    Given the a_1 and the number r of active units the sum is Gaussian of variance the sum of their squares, a
+    chi-square variable with r degrees of freedom: a mean over r and a quadrature.
+
+    Parameters
+    ----------
+    m : int
+        In 1..10^4.
+    B : float
+        >= 1.
+    q : float
+        In (0, 1].
+    """
+    from scipy.special import ndtr
+    from scipy.stats import chi2
+
+    m, B, counts, weights = _active(m, B, q)
+    level = B * (math.sqrt(m) + B)
+    u = (np.arange(NODES) + 0.5) / NODES
+    # Far out the tail comes from large squares: half of the nodes lie where 1 - u is small.
+    upper = np.concatenate([0.01 + 0.99 * u, 0.01 * u**4])
+    mass = np.concatenate([np.full(NODES, 0.99 / NODES), 0.04 * u**3 / NODES])
+    total = 0.0
+    for r, weight in zip(counts, weights, strict=True):
+        if r:
+            squares = chi2.isf(upper, r)
+            total += weight * float((mass * 2 * ndtr(-level / np.sqrt(squares))).sum())
+    return total
+
+
+def square_tail(m: int, B: float, q: float = 1.0) -> float:
+    """P[|sum a_1^2 b - q m| >= B (sqrt(m) + B)]; parameters as in :func:`chaos_tail`."""
+    from scipy.stats import chi2
+
+    m, B, counts, weights = _active(m, B, q)
+    level = B * (math.sqrt(m) + B)
+    high, low = q * m + level, q * m - level
+    positive = np.maximum(counts, 1)
+    above = np.where(counts > 0, chi2.sf(high, positive), float(high <= 0))
+    below = np.where(counts > 0, chi2.cdf(low, positive), float(low >= 0)) if low >= 0 else np.zeros(len(counts))
+    return float(weights @ (above + below))
+
+
+def _active(m: int, B: float, q: float) -> tuple[int, float, NDArray[np.int64], FloatArray]:
+    """Checked arguments, and the numbers of active units with their probabilities (those below 1e-30 left out)."""
+    from scipy.stats import binom
+
+    m, B = checks.integer("m", m, at_least=1, at_most=10**4), checks.real("B", B, at_least=1.0)
+    q = checks.real("q", q, above=0.0, at_most=1.0)
+    counts = np.arange(m + 1)
+    weights = binom.pmf(counts, m, q)
+    kept = weights > 1e-30
+    return m, B, counts[kept], weights[kept]
