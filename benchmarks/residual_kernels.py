@@ -15,7 +15,7 @@ Values are compared with this library's: the largest difference, relative to the
 an input with itself needs kappa_0 at its root, 1, where a rounding error e becomes sqrt(2 e) / pi.) Ways that do not
 start are left out, and why is said. neural-tangents 0.6.5 (the last) does not import with any JAX that this package
 takes; ``--neural-tangents PYTHON`` names an interpreter that has it: ``jax==0.4.25 jaxlib==0.4.25 numpy<2
-tf2jax==0.3.6`` work, and JAX from 0.4.30 to 0.5 for infinite width and the default at finite width.
+tf2jax==0.3.6`` work, JAX 0.5.3 for all but the structured derivatives.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def test_import_is_light():
     assert loaded("import learnability") == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["certify", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["certify", "--help"], ["bench", "--help"], ["--version"]]
+)
 def test_help_is_light(arguments):
     code = (
         f"import sys\nsys.argv = ['learnability', *{arguments!r}]\nfrom learnability import cli\n"

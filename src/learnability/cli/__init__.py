@@ -1,0 +1,98 @@
+"""The command line: ``learnability list | run | verify | certify | report | bench``.
+
+A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints tables or JSON on
+stdout, and turns outcomes into exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 the request
+was wrong, 130 interrupted (Ctrl-C), 141 the reader of the output has gone (as with ``| head``).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import learnability
+from learnability.cli.benchmarks import bench
+from learnability.cli.certification import certify
+from learnability.cli.laboratory import list_, report, run, verify
+from learnability.cli.terminal import complain
+
+__all__ = ["app", "main"]
+
+# Nothing but typer is imported here and in the commands' modules: `learnability --help` must answer at once.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train networks exactly as the theorems describe, and put each guarantee beside what was measured.",
+    epilog="Exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 wrong request, 130 interrupted by "
+    "Ctrl-C (finished tasks are kept), 141 the reader of the output has gone.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"learnability {learnability.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("list")(list_)
+for command in (run, verify, certify, report):
+    app.command()(command)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
+
+
+def main() -> None:
+    """Entry point. Every error is one line on stderr, unless ``LEARNABILITY_DEBUG`` is set."""
+    # A stream that the caller has closed (`>&-`) is none at all to Python.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    try:
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        complain("interrupted")
+        code = 130
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has gone, as `| head` does: Click and Rich make that a SystemExit, and nothing
+        # else does here. The shell's code for it, not 1, which says that a claim is violated.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except Exception as error:
+        if os.environ.get("LEARNABILITY_DEBUG"):
+            raise
+        code = _explain(error)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Say in one line what is wrong, and return the exit code."""
+    # Typer's and Click's errors, whichever of the two defines them, know their own message; that of a call
+    # without arguments is the help.
+    if hasattr(error, "format_message"):
+        message = str(error.format_message())
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(message)
+        else:
+            complain(message)
+        return 2
+    # Past the door, errors of experiments and checks are caught where they arise: what is left of ValueError
+    # is the door's own.
+    if isinstance(error, ValueError):
+        complain(str(error))
+        return 2
+    complain(f"{type(error).__name__}: {error} (LEARNABILITY_DEBUG=1 shows the traceback)")
+    return 1
