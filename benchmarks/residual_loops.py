@@ -22,6 +22,7 @@ from learnability.networks import residual
 from learnability.networks.residual import ResNet3
 from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.training import minibatch
+from learnability.training import residual as dedicated
 from learnability.training.optimisers import Sgd
 from learnability.training.sources import examples
 
@@ -84,29 +85,41 @@ def _stacked(runs: list[Any]) -> ResNet3:
 
 
 def _train(grid: Grid, rates: Any, decays: Any) -> list[Any]:
+    """JAX's trainer."""
     learner = residual.learner(grid.start, "all")
-    return [
-        run.params
-        for run in minibatch.train(
-            learner.apply, learner.params, examples(grid.X, grid.Y), rule=Sgd(MOMENTUM), learning_rate=rates,
-            weight_decay=decays, batch=grid.batch, epochs=grid.epochs, rng=grid.rng(), loss="squared",
-            trainable=learner.trainable, record=[grid.epochs],
-        )
-    ]  # fmt: skip
+    return minibatch.train(
+        learner.apply, learner.params, examples(grid.X, grid.Y), rule=Sgd(MOMENTUM), learning_rate=rates,
+        weight_decay=decays, batch=grid.batch, epochs=grid.epochs, rng=grid.rng(), loss="squared",
+        trainable=learner.trainable, record=[grid.epochs],
+    )  # fmt: skip
+
+
+def _finished(begin: float, runs: list[Any]) -> Result:
+    found = _stacked([run.params for run in runs])
+    return Result(found, time.perf_counter() - begin)
 
 
 def engine(grid: Grid) -> Result:
-    """Our trainer, all runs together."""
+    """The engine made for these networks."""
     begin = time.perf_counter()
-    runs = _train(grid, grid.rates, grid.decays)
-    return Result(_stacked(runs), time.perf_counter() - begin)
+    return _finished(
+        begin,
+        dedicated.train(
+            grid.start, grid.X, grid.Y, learning_rate=grid.rates, weight_decay=grid.decays, momentum=MOMENTUM,
+            batch=grid.batch, epochs=grid.epochs, rng=grid.rng(), record=[grid.epochs],
+        ),
+    )  # fmt: skip
 
 
-def engine_runs(grid: Grid) -> Result:
-    """Our trainer, run by run."""
+def minibatch_together(grid: Grid) -> Result:
+    """Our trainer of any model, all runs together."""
+    return _finished(time.perf_counter(), _train(grid, grid.rates, grid.decays))
+
+
+def minibatch_runs(grid: Grid) -> Result:
+    """Our trainer of any model, run by run."""
     begin = time.perf_counter()
-    runs = [run for rate, decay in zip(grid.rates, grid.decays) for run in _train(grid, rate, decay)]
-    return Result(_stacked(runs), time.perf_counter() - begin)
+    return _finished(begin, [run for pair in zip(grid.rates, grid.decays) for run in _train(grid, *pair)])
 
 
 # Others -------------------------------------------------------------------------------------------------------
@@ -267,12 +280,11 @@ def _by_hand(W: Array, V: Array, A: Array, X: Array, Y: Array) -> tuple[Array, A
 
 
 class Competitor(NamedTuple):
-    """A loop, the module that it needs, and whether it is this library's."""
+    """A loop and the module that it needs."""
 
     label: str
     loop: Loop
     needs: str = "numpy"
-    ours: bool = False
 
     @property
     def installed(self) -> bool:
@@ -281,8 +293,9 @@ class Competitor(NamedTuple):
 
 
 LOOPS = {
-    "engine": Competitor("this library, together", engine, ours=True),
-    "engine_runs": Competitor("this library, run by run", engine_runs, ours=True),
+    "engine": Competitor("this library", engine),
+    "minibatch": Competitor("its JAX trainer, together", minibatch_together),
+    "minibatch_runs": Competitor("its JAX trainer, run by run", minibatch_runs),
     "torch_runs": Competitor("PyTorch, run by run", torch_runs, "torch"),
     "torch_batched": Competitor("PyTorch, batched", torch_batched, "torch"),
     "jax": Competitor("JAX, jit of vmap", jax_batched),
