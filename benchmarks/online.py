@@ -27,10 +27,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import argparse
 import json
-import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import growth
+from benchmarks.common import machine
 from benchmarks.competitors import COMPETITORS, Loop
 from benchmarks.runs import PaperRun, Window, windows
 
@@ -191,25 +190,6 @@ def targets(comparisons: list[dict[str, Any]], memory: dict[str, Any]) -> list[d
         {"target": name, "bound": bound, "measured": value, "met": value >= bound if at_least else value <= bound}
         for name, bound, value, at_least in rows
     ]
-
-
-def machine() -> dict[str, Any]:
-    def installed(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: installed(name) for name in ("numpy", "numba", "jax", "torch", "learnability")},
-    }
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

@@ -31,7 +31,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.online import machine
+from benchmarks.common import machine
 from learnability import seeding
 from learnability.networks.parity import CAP, good_neurons
 from learnability.problems.parity import ParityMixture, random_mixture

@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.online import machine
+from benchmarks.common import machine
 from learnability import datasets, seeding
 from learnability.networks.strips import Relu, relu, relu_start
 from learnability.problems.strips import Strips, gather

@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.online import machine
+from benchmarks.common import machine
 from benchmarks.two_layer_competitors import COMPETITORS, ENGINE, Competitor
 from benchmarks.two_layer_report import markdown, memory, targets
 from benchmarks.two_layer_runs import (

@@ -30,7 +30,7 @@ import scipy.linalg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.online import machine
+from benchmarks.common import machine
 from learnability.problems import boolean, walsh
 
 SIZES = (10, 12, 16, 20, 24)
