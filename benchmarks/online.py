@@ -25,7 +25,6 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import argparse
 import json
 import sys
 import time
@@ -37,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import growth
-from benchmarks.common import machine
+from benchmarks.common import Parser, machine
 from benchmarks.competitors import COMPETITORS, Loop
 from benchmarks.runs import PaperRun, Window, windows
 
@@ -193,7 +192,7 @@ def targets(comparisons: list[dict[str, Any]], memory: dict[str, Any]) -> list[d
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.online", description=(__doc__ or "").split("\n")[0])
+    parser = Parser(prog="python -m benchmarks.online", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     parser.add_argument("--quick", action="store_true", help="runs shortened 50 times, measured once: a smoke test")
     parser.add_argument("--seconds", type=float, help="to measure each competitor, at each n (default 4)")

@@ -20,7 +20,6 @@ import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
-import argparse
 import json
 import sys
 import time
@@ -31,7 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import machine
+from benchmarks.common import Parser, machine
 from learnability import seeding
 from learnability.networks.parity import CAP, good_neurons
 from learnability.problems.parity import ParityMixture, random_mixture
@@ -149,9 +148,7 @@ def print_comparison(found: dict[str, Any], console: Console) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.parity_first_step", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = Parser(prog="python -m benchmarks.parity_first_step", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     parser.add_argument("--quick", action="store_true", help="one small size, measured once: a smoke test")
     options = parser.parse_args(arguments)

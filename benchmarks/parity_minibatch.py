@@ -26,7 +26,6 @@ import os
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import argparse
 import importlib.util
 import json
 import resource
@@ -43,7 +42,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import machine
+from benchmarks.common import Parser, machine
 from learnability import datasets, seeding
 from learnability.networks.strips import Relu, relu, relu_start
 from learnability.problems.strips import Strips, gather
@@ -250,9 +249,7 @@ def _seconds(loop: Loop, *arguments: Any) -> float:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.parity_minibatch", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = Parser(prog="python -m benchmarks.parity_minibatch", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     parser.add_argument("--quick", action="store_true", help="a few steps of a small network: a smoke test")
     parser.add_argument("--repeats", type=int, default=3, help="of the epoch, each (default 3)")

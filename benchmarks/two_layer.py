@@ -31,7 +31,6 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import argparse
 import json
 import sys
 import time
@@ -41,7 +40,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.common import machine
+from benchmarks.common import Parser, machine
 from benchmarks.two_layer_competitors import COMPETITORS, ENGINE, Competitor
 from benchmarks.two_layer_report import markdown, memory, targets
 from benchmarks.two_layer_runs import (
@@ -292,9 +291,7 @@ def cases(effort: Effort, quick: bool) -> list[Case]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.two_layer", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = Parser(prog="python -m benchmarks.two_layer", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     parser.add_argument("--quick", action="store_true", help="small networks and samples, timed once: a smoke test")
     parser.add_argument("--late", type=int, help=f"epochs of the engine's late phase (default {FULL.late})")

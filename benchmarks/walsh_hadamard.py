@@ -17,7 +17,6 @@ import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
-import argparse
 import json
 import sys
 import time
@@ -30,7 +29,7 @@ import scipy.linalg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import machine
+from benchmarks.common import Parser, machine
 from learnability.problems import boolean, walsh
 
 SIZES = (10, 12, 16, 20, 24)
@@ -94,9 +93,7 @@ def print_rows(rows: list[dict[str, Any]], console: Console) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.walsh_hadamard", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = Parser(prog="python -m benchmarks.walsh_hadamard", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     parser.add_argument("--quick", action="store_true", help="small sizes, measured once: a smoke test")
     parser.add_argument("--repeats", type=int, default=7, help="calls of which the best counts (default 7)")
