@@ -201,7 +201,7 @@ def product(kernel, C, X, turned, W, rows, K, columns, add, mode, G):  # type: i
         C.ctypes.data, X.ctypes.data, W.ctypes.data, G.ctypes.data,
         C.shape[1], along, down, W.shape[1], rows, K, columns, add, mode,
     )  # fmt: skip
-    _call(kernel, arguments)
+    _call(kernel, arguments)  # type: ignore[call-arg]
 
 
 @njit(cache=True)

@@ -1,0 +1,32 @@
+r"""Figure 3(b) of Allen-Zhu & Li: 3resnet, hidden layers trained, with the base signal weaker and weaker.
+
+The target is H = beta F + 0.3 G(F); the paper finds that learning fails where alpha is about beta or larger. N,
+which the paper does not say here, is 1,000 as in Figure 2(b). See :mod:`learnability.experiments.resnets` for what is
+run, and :mod:`learnability.experiments.placings` for how grids are chosen from and claims judged. A claim is made at
+beta = 1 and at every beta <= alpha; what happens between them (0.5) is shown.
+
+``laptop`` is the published problem with all its epochs, at widths 50 to 500, with a part of the grid: 25 of 56
+points. ``paper`` has the whole grid and widths 20 to 2,000; its time is reckoned from ``laptop``'s.
+
+FOUND
+"""
+
+from __future__ import annotations
+
+from learnability.experiments.placings import experiment
+from learnability.experiments.resnets import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
+
+EXPERIMENT = experiment(
+    name="fig3b",
+    where="Figure 3(b)",
+    title="Two-level target with a weaker base signal, hidden layers trained: 3resnet fails from beta = alpha on",
+    trained="hidden",
+    by_beta=True,
+    settings={
+        "smoke": faint("hidden", (10, 20), (1.0, 0.2), "0.05 0.1", "0.002", 100, d=8, test=200, epochs=40),
+        "laptop": faint("hidden", WIDTHS[1:5], BETAS, RATES["hidden"], DECAYS, 1000),
+        "paper": faint("hidden", WIDTHS, BETAS, WHOLE_RATES["hidden"], WHOLE_DECAYS, 1000, test=10_000),
+    },
+    seeds={"smoke": 2, "laptop": 3, "paper": 1},
+    seconds={"smoke": 5, "laptop": 305, "paper": 10_000},
+)
