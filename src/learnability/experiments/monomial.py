@@ -33,7 +33,9 @@ from learnability.checks import FloatArray
 from learnability.experiments import Experiment, Row, Setting
 from learnability.experiments.curves import pick
 from learnability.experiments.statements import claims_of
+from learnability.networks import residual as networks
 from learnability.networks import vertices
+from learnability.networks.residual import Layer2
 from learnability.networks.vertices import LEAST_NORM, PUBLISHED, VertexNet
 from learnability.problems.residual import UniformSigns, degree_six
 from learnability.seeding import generator
@@ -88,41 +90,34 @@ def _row(epoch: int, train: float, test: float, norm: float, deviation: float, o
     }
 
 
-def apply(params: Any, X: Any) -> Any:
-    """The outputs (n,) at ``X`` (n, d): traceable by JAX, unchecked."""
-    z = X @ params.W.T
-    return (z * (z > 0)) @ params.a
-
-
 def start(rng: np.random.Generator, m: int, d: int) -> VertexNet:
     """W with independent entries N(0, 1/m), so of norm about sqrt(d)."""
     return VertexNet(rng.standard_normal((m, d)) / math.sqrt(m), vertices.output_weights(m))
 
 
 def _sgd(s: Setting, seed: int) -> list[Row]:
-    from learnability.training import minibatch
-    from learnability.training.optimisers import Sgd
-    from learnability.training.sources import examples
+    from learnability.training import residual
 
     d, m, N, epochs = (int(s[name]) for name in ("d", "m", "samples", "epochs"))
     inputs, target = UniformSigns(d, unit=True), degree_six(d)
     X = inputs.sample(generator(seed, "sample", d, N), N)
     X_test = inputs.sample(generator(seed, "test", d), int(s["test"]))
     y, y_test = target(X), target(X_test)
-    (found,) = minibatch.train(
-        apply,
-        start(generator(seed, "start", d, m), m, d),
-        examples(X, y),
-        rule=Sgd(0.9),
+    W, a = start(generator(seed, "start", d, m), m, d)
+    (found,) = residual.train(
+        Layer2(np.hstack([W, np.zeros((m, 1))]), a[None, :]),
+        X,
+        y[:, None],
         learning_rate=float(s["learning_rate"]),
         weight_decay=float(s["weight_decay"]),
+        momentum=0.9,
         batch=int(s["batch"]),
         epochs=epochs,
         rng=generator(seed, "order", d, N),
-        loss="squared",
         trainable=("W",),
+        biases=False,
         schedule=partial(_factor, epochs),
-        watch={"train": examples(X, y), "test": examples(X_test, y_test)},
+        watch={"train": (X, y[:, None]), "test": (X_test, y_test[:, None])},
         record=_recorded(epochs),
     )
     rows = [
@@ -133,7 +128,7 @@ def _sgd(s: Setting, seed: int) -> list[Row]:
         if math.isfinite(row["train_loss"] + row["test_loss"])
     ]
     if found.outcome != "diverged":
-        squares = (vertices.forward(found.params, X_test) - y_test) ** 2
+        squares = (networks.forward(found.params, X_test)[:, 0] - y_test) ** 2
         rows[-1]["test_deviation"] = float(squares.std(ddof=1) / math.sqrt(len(squares)))
     return rows
 

@@ -8,6 +8,7 @@ choice against the claim.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -127,14 +128,15 @@ def width_figure(table: pd.DataFrame, *, trained: str) -> Figure:
             _curve(ax, best, by, color, f"{network} ({trained})", solver="sgd", network=network, method=trained)
         for method, dash in (("last", "--"), ("ntk", ":")):
             exact = pick(best["validation_error"], solver="regression", network=network, method=method)
-            label = f"{network} ({method if method == 'last' else 'NTK'}), solved exactly"
+            label = f"{network} ({method if method == 'last' else 'NTK'}), solved"
             _mean(ax, exact, dash, color=color, linewidth=1, label=label)
             by_sgd = pick(best["validation_error"], solver="sgd", network=network, method=method)
             mark, word = ("x", "last") if method == "last" else ("+", "NTK")
             _mean(ax, by_sgd, mark, color=color, markersize=6, label=f"{network} ({word}), by SGD")
-    for style, (method, label) in zip(("-", "--", "-.", ":"), CLOSED.items(), strict=True):
+    looks = itertools.product(("#999999", plotting.COLORS[5]), ("-", "--", "-.", ":"))
+    for (color, style), (method, label) in zip(looks, CLOSED.items(), strict=True):
         rows = pick(best["validation_error"], solver="closed", method=method)
-        ax.axhline(rows["test_error"].mean(), color="#999999", linewidth=1, linestyle=style, label=label)
+        ax.axhline(rows["test_error"].mean(), color=color, linewidth=1, linestyle=style, label=label)
     _finish(fig, ax, table, 3)
     return fig
 
