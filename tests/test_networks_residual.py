@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learnability.networks import residual as networks
 from learnability.networks.residual import (
     METHODS,
     NETWORKS,
@@ -276,3 +277,34 @@ class TestGradient:
     def test_refuses(self, call, message):
         with pytest.raises(ValueError, match=message):
             call(*case(1))
+
+
+class TestRefusals:
+    """What is no such network, or too wide a one, is refused by name."""
+
+    def test_no_network(self):
+        for method in ("all", "ntk", "last"):
+            with pytest.raises(ValueError, match="params must be a ResNet3, a Layer3 or a Layer2, got NoneType"):
+                networks.learner(None, method)
+
+    def test_formulas_of_the_resnet_want_a_resnet(self):
+        X, Y = np.ones((2, 3)), np.ones((2, 2))
+        for network in ("2layer", "3layer"):
+            other = networks.initial(np.random.default_rng(0), network, 3, 2, 4)
+            for call, rest in (
+                (networks.gates, ()),
+                (networks.increment, (other.W, other.W)),
+                (networks.gradient, (Y,)),
+            ):
+                with pytest.raises(ValueError, match="params must be a ResNet3, got Layer"):
+                    call(other, X, *rest)
+
+    @pytest.mark.parametrize(("network", "m"), [("2layer", 10**30), ("3resnet", 10**10), ("3layer", 10**6)])
+    def test_too_wide(self, network, m):
+        with pytest.raises(
+            ValueError, match=r"m must be at most about [\d,]+ for a .* within 1.6e\+10 bytes"
+        ) as told:
+            networks.initial(np.random.default_rng(0), network, 30, 15, m)
+        most = int(str(told.value).split("about ")[1].split(" ")[0].replace(",", ""))
+        assert 8 * networks.size(network, 30, 15, most) <= networks.MEMORY
+        assert 8 * networks.size(network, 30, 15, most + most // 16) > networks.MEMORY

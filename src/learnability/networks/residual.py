@@ -52,6 +52,8 @@ __all__ = [
 
 NETWORKS = ("3resnet", "3layer", "2layer")
 METHODS = ("all", "hidden", "last", "ntk")
+MEMORY = 16e9
+"""Bytes that a network may take (in float64): the memory up to which the paper widens its networks."""
 
 
 class ResNet3(NamedTuple):
@@ -135,11 +137,20 @@ def initial(
     Raises
     ------
     ValueError
-        For arguments outside these ranges.
+        For arguments outside these ranges, or a network of more than :data:`MEMORY` bytes (with the largest width
+        that fits).
     """
     rng = checks.generator("rng", rng)
     network = checks.choice("network", network, NETWORKS)
     d, k, m = (checks.integer(name, n, at_least=1) for name, n in (("d", d), ("k", k), ("m", m)))
+    if 8 * size(network, d, k, m) > MEMORY:
+        most = m
+        while 8 * size(network, d, k, most) > MEMORY and most > 1:
+            most = max(1, most - (most // 64 + 1))
+        raise ValueError(
+            f"m must be at most about {most:,} for a {network} with d = {d} and k = {k} within {MEMORY:.3g} bytes, "
+            f"got {m:,} ({8 * float(size(network, d, k, m)):.3g} bytes)"
+        )
     usual = 1 / math.sqrt(m)
     first = usual if sigma_w is None else checks.real("sigma_w", sigma_w, at_least=0.0)
     second = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
@@ -266,9 +277,10 @@ def learner(params: Network, method: str) -> Learner:
     Raises
     ------
     ValueError
-        If the method is none of these.
+        If the method is none of these, or ``params`` no network.
     """
     method = checks.choice("method", method, METHODS)
+    _network(params)
     if method == "last":
         return Learner(linear, Linear(params.A), ("A",), lambda X: features(params, X))
     if method == "ntk":
@@ -287,7 +299,7 @@ def _as_they_are(X: ArrayLike) -> FloatArray:
 
 def gates(params: ResNet3, X: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """The diagonals of D_W and D_{V,W} at ``X`` (n, d), both (n, m): 1[W (x, 1) >= 0] and 1[V (out_1(x), 1) >= 0]."""
-    params, X = _checked(params, X)
+    params, X = _checked_resnet(params, X)
     z = _affine(params.W, X)
     return z >= 0, _affine(params.V, _relu(z) @ params.A.T) >= 0
 
@@ -305,7 +317,7 @@ def increment(params: ResNet3, X: ArrayLike, W: ArrayLike, V: ArrayLike) -> tupl
     ValueError
         If shapes disagree or an entry is not finite.
     """
-    params, X = _checked(params, X)
+    params, X = _checked_resnet(params, X)
     W = _like("W", W, params.W)
     V = _like("V", V, params.V)
     z = _affine(params.W, X)
@@ -333,7 +345,7 @@ def gradient(params: ResNet3, X: ArrayLike, Y: ArrayLike) -> tuple[float, ResNet
     ValueError
         If shapes disagree or an entry is not finite.
     """
-    params, X = _checked(params, X)
+    params, X = _checked_resnet(params, X)
     Y = checks.matrix("Y", Y, columns=len(params.A))
     if len(Y) != len(X):
         raise ValueError(f"Y must have {len(X)} rows, those of X, got {len(Y)}")
@@ -365,10 +377,20 @@ def _like(name: str, value: ArrayLike, other: FloatArray) -> FloatArray:
     return array
 
 
-def _checked(params: Any, X: ArrayLike) -> tuple[Any, FloatArray]:
-    """Parameters and inputs as float64 arrays whose shapes agree."""
+def _network(params: Any) -> None:
     if not isinstance(params, Network):
         raise ValueError(f"params must be a ResNet3, a Layer3 or a Layer2, got {type(params).__name__}")
+
+
+def _checked_resnet(params: Any, X: ArrayLike) -> tuple[ResNet3, FloatArray]:
+    if not isinstance(params, ResNet3):
+        raise ValueError(f"params must be a ResNet3, got {type(params).__name__}")
+    return _checked(params, X)
+
+
+def _checked(params: Any, X: ArrayLike) -> tuple[Any, FloatArray]:
+    """Parameters and inputs as float64 arrays whose shapes agree."""
+    _network(params)
     kind = type(params)
     arrays = kind(*(checks.matrix(f"params.{name}", part) for name, part in params._asdict().items()))
     k, m = arrays.A.shape
