@@ -34,7 +34,7 @@ EXPERIMENT = experiment(
         "smoke": hand_built(8, RECIPE[-1:])
         + searched((64,), (1.0, 10.0), (1e-5, 1e-3), d=8, samples=200, test=500, batch=50, epochs=40),
         "laptop": hand_built(40)
-        + searched((200,), (2.0, 5.0, 10.0, 20.0), (2e-6, 1e-5, 2e-5, 5e-5, 2e-4), **_PUBLISHED)
+        + searched((200,), RATES, DECAYS, **_PUBLISHED)
         + searched((1000,), (10.0,), (1e-5, 2e-5), **_PUBLISHED),
         "paper": hand_built(40) + searched(WIDTHS, RATES, DECAYS, **_PUBLISHED),
     },

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from learnability.training.tiles import BLOCK, GATE, RELU, STORE, product, transpose
+from learnability.training.tiles import BLOCK, GATE, RELU, STORE, flush_denormals, product, restore, transpose
 
 __all__ = ["epoch_2layer", "epoch_3layer", "epoch_3resnet", "outputs_2layer", "outputs_3layer", "outputs_3resnet"]
 
@@ -113,6 +113,7 @@ def epoch_2layer(  # type: ignore[no-untyped-def]
     """An epoch over the rows of X for each of ``runs``; adds up their losses."""
     train_W, train_A = trains
     N, inputs = X.shape
+    control = flush_denormals()
     for run in runs:
         rate, decay, total = rates[run], decays[run], 0.0
         for start in range(0, N, batch):
@@ -130,6 +131,7 @@ def epoch_2layer(  # type: ignore[no-untyped-def]
                     _descend(A[run, j], vA[run, j], g, k, rate, decay, momentum)
                     transpose(A[run, j], AT[run, j], k, BLOCK)
         losses[run] = total
+    restore(control)
 
 
 @njit(cache=True)
@@ -141,6 +143,7 @@ def epoch_3resnet(  # type: ignore[no-untyped-def]
     train_W, train_V, train_A = trains
     N, inputs = X.shape
     K = out.shape[1]
+    control = flush_denormals()
     for run in runs:
         rate, decay, total = rates[run], decays[run], 0.0
         for start in range(0, N, batch):
@@ -169,6 +172,7 @@ def epoch_3resnet(  # type: ignore[no-untyped-def]
                     _descend(A[run, j], vA[run, j], gA[j], k, rate, decay, momentum)
                     transpose(A[run, j], AT[run, j], k, BLOCK)
         losses[run] = total
+    restore(control)
 
 
 @njit(cache=True)
@@ -180,6 +184,7 @@ def epoch_3layer(  # type: ignore[no-untyped-def]
     train_W, train_U, train_A = trains
     N, inputs = X.shape
     blocks = W.shape[1]
+    control = flush_denormals()
     for run in runs:
         rate, decay, total = rates[run], decays[run], 0.0
         for start in range(0, N, batch):
@@ -211,3 +216,4 @@ def epoch_3layer(  # type: ignore[no-untyped-def]
                     at = slice(BLOCK * blocks, BLOCK * blocks + 1)
                     _descend(U[run, j, at], vU[run, j, at], g, 1, rate, decay, momentum)
         losses[run] = total
+    restore(control)
