@@ -249,13 +249,13 @@ def flush_denormals():  # type: ignore[no-untyped-def]
 
     Weights that decay to nothing get there within 800 epochs, and an operation on one takes a hundred times as long.
     """
-    return _flush()
+    return _flush()  # type: ignore[call-arg]
 
 
 @_numba(lambda control: 0)
 def restore(control):  # type: ignore[no-untyped-def]
     """Arithmetic as it was before :func:`flush_denormals`."""
-    return _restore(control)
+    return _restore(control)  # type: ignore[call-arg]
 
 
 @njit(cache=True)
