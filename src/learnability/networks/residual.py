@@ -145,8 +145,8 @@ def initial(
     d, k, m = (checks.integer(name, n, at_least=1) for name, n in (("d", d), ("k", k), ("m", m)))
     if 8 * size(network, d, k, m) > MEMORY:
         most = m
-        while 8 * size(network, d, k, most) > MEMORY and most > 1:
-            most = max(1, most - (most // 64 + 1))
+        while 8 * size(network, d, k, most) > MEMORY:
+            most -= most // 64 + 1
         raise ValueError(
             f"m must be at most about {most:,} for a {network} with d = {d} and k = {k} within {MEMORY:.3g} bytes, "
             f"got {m:,} ({8 * float(size(network, d, k, m)):.3g} bytes)"
@@ -156,10 +156,8 @@ def initial(
     second = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
     scales = {"W": first, "V": second, "U": second, "A": usual}
     shapes = _shapes(network, d, k, m)
-    network_of: Network = _KINDS[network](
-        **{name: scales[name] * rng.standard_normal(shapes[name]) for name in shapes}
-    )
-    return network_of
+    drawn: Network = _KINDS[network](**{name: scales[name] * rng.standard_normal(shapes[name]) for name in shapes})
+    return drawn
 
 
 # Forward passes, for NumPy and for JAX

@@ -24,6 +24,7 @@ from learnability import checks
 from learnability.checks import FloatArray
 from learnability.networks.residual import Layer2, Layer3, Network, ResNet3, size
 from learnability.training import residual_steps as steps
+from learnability.training.blocks import columns, in_blocks, out_of_blocks, zeros
 from learnability.training.tiles import BLOCK, kernel
 from learnability.training.trajectory import MinibatchRun, Outcome, record_epochs
 
@@ -50,7 +51,7 @@ def memory(network: str, d: int, k: int, m: int, *, runs: int = 1, batch: int = 
     runs = checks.integer("runs", runs, at_least=1)
     batch = checks.integer("batch", batch, at_least=1)
     padded = -(-checks.integer("m", m, at_least=1) // BLOCK) * BLOCK
-    own = 2 * size(network, d, k, padded) + padded * 2 * _columns(k)
+    own = 2 * size(network, d, k, padded) + padded * 2 * columns(k)
     shared = padded * (3 * batch + k) + 2 * padded
     return float((runs * own + shared) * (8 if dtype == "float64" else 4))
 
@@ -178,19 +179,19 @@ class _Group:
         self.kernel = kernel(dtype)
         self.k, self.m = arrays["A"].shape
         self.runs = np.arange(len(rates))  # that are still alive
-        blocks = {name: _in_blocks(name, part) for name, part in arrays.items()}
+        blocks = {name: in_blocks(name, part) for name, part in arrays.items()}
         self.state = {name: self._copies(part) for name, part in blocks.items()}
         self.velocity = {
-            name: _zeros(part.shape if name in trained else (1,) * 4, self.dtype) for name, part in self.state.items()
+            name: zeros(part.shape if name in trained else (1,) * 4, self.dtype) for name, part in self.state.items()
         }
-        K, n = _columns(self.k), len(blocks["A"])
+        K, n = columns(self.k), len(blocks["A"])
         self.turned = {"A": self._turned("A", K)}
         if kind is ResNet3:
             self.turned["V"] = self._turned("V", K)
         layer, outputs = (n, batch, BLOCK), (batch, K)
         rows = max(BLOCK, self.k + 1, blocks["W"].shape[1])
         self.scratch = {
-            name: _zeros(shape, self.dtype)
+            name: zeros(shape, self.dtype)
             for name, shape in {
                 "h": layer, "h2": layer, "q": layer if kind is Layer3 else (batch, BLOCK), "p": (batch, BLOCK),
                 "T": (BLOCK, BLOCK), "ones": (batch, BLOCK), "o": outputs, "out": outputs, "back": outputs,
@@ -200,13 +201,13 @@ class _Group:
         self.scratch["ones"][:] = 1
 
     def _copies(self, part: FloatArray) -> NDArray[Any]:
-        many = _zeros((len(self.rates), *part.shape), self.dtype)
+        many = zeros((len(self.rates), *part.shape), self.dtype)
         many[:] = part
         return many
 
     def _turned(self, name: str, K: int) -> NDArray[Any]:
         part = self.state[name][:, :, : self.k]
-        turned = _zeros((*part.shape[:2], BLOCK, K), self.dtype)
+        turned = zeros((*part.shape[:2], BLOCK, K), self.dtype)
         turned[..., : self.k] = part.swapaxes(2, 3)
         return turned
 
@@ -305,50 +306,8 @@ class _Group:
         return math.hypot(*squares)
 
     def _params(self, run: int) -> Any:
-        shapes = {name: _out_of_blocks(name, part[run], self.m, self.k) for name, part in self.state.items()}
+        shapes = {name: out_of_blocks(name, part[run], self.m, self.k) for name, part in self.state.items()}
         return self.kind(**shapes)
-
-
-# Blocks -------------------------------------------------------------------------------------------------------
-
-
-def _columns(k: int) -> int:
-    """Columns of the outputs: k and the constant, up to half a block."""
-    half = BLOCK // 2
-    return -(-(k + 1) // half) * half
-
-
-def _zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Zeros that start on a cache line: a vector that lies across two lines costs twice."""
-    bytes_ = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(bytes_ + 64, np.uint8)
-    skip = -raw.ctypes.data % 64
-    aligned: NDArray[Any] = raw[skip : skip + bytes_].view(dtype).reshape(shape)
-    return aligned
-
-
-def _in_blocks(name: str, part: FloatArray) -> FloatArray:
-    """(blocks, inputs, BLOCK) of a layer (units, inputs), or of A (k, units); unused lanes are 0."""
-    rows = part.T if name == "A" else part
-    units = -(-len(rows) // BLOCK) * BLOCK
-    if name == "U":  # its inputs are units too, and the bias comes after them
-        rows = np.hstack([rows[:, :-1], np.zeros((len(rows), units - len(rows))), rows[:, -1:]])
-    padded = np.zeros((units, rows.shape[1]))
-    padded[: len(rows)] = rows
-    return padded.reshape(-1, BLOCK, rows.shape[1]).swapaxes(1, 2)
-
-
-def _out_of_blocks(name: str, part: NDArray[Any], m: int, k: int) -> NDArray[Any]:
-    rows = part.swapaxes(1, 2).reshape(-1, part.shape[1])[:m]
-    if name == "A":
-        return np.ascontiguousarray(rows.T)
-    if name == "U":
-        return np.hstack([rows[:, :m], rows[:, -1:]])
-    return np.array(rows)
-
-
-def _lifted(X: FloatArray, one: float, dtype: str) -> NDArray[Any]:
-    return np.hstack([X, np.full((len(X), 1), one)]).astype(dtype)
 
 
 # Arguments ----------------------------------------------------------------------------------------------------
@@ -408,3 +367,7 @@ def _together(
         )
     own = need(m, 2) - need(m, 1)
     return max(1, min(runs, int((limit - need(m, 1)) // own) + 1))
+
+
+def _lifted(X: FloatArray, one: float, dtype: str) -> NDArray[Any]:
+    return np.hstack([X, np.full((len(X), 1), one)]).astype(dtype)
