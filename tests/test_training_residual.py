@@ -217,6 +217,9 @@ def test_too_wide_a_network_is_refused_with_the_width_that_fits() -> None:
         ({"watch": {"test": (np.zeros((4, 6)), np.zeros((5, 3)))}}, r"Y must have shape \(4, 3\)"),
         ({"schedule": lambda epoch: 0.0}, "schedule must be"),
         ({"params": (1, 2)}, "params must be"),
+        ({"watch": 3}, "watch must map names"),
+        ({"schedule": 3}, "schedule must be a function"),
+        ({"trainable": 3}, "trainable must be a sequence"),
     ],
 )
 def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:

@@ -35,9 +35,10 @@ MEMORY = 4.0 * 2**30
 
 
 def memory(network: str, d: int, k: int, m: int, *, runs: int = 1, batch: int = 50, dtype: str = "float32") -> float:
-    """Bytes that :func:`train` takes for ``runs`` runs at once, beside the samples.
+    """Bytes of the arrays that :func:`train` works on for ``runs`` runs at once.
 
-    Weights, velocities and transposed copies of every run, and the activations of one batch.
+    Weights, velocities and transposed copies of every run, and the activations of one batch. Beside them stand the
+    samples, the start in float64 while it is copied, and the final weights of all runs.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def train(
     batch, epochs : int
         >= 1 and >= 0.
     rng : numpy.random.Generator
-        Draws a permutation of the examples for every epoch, the same for all runs.
+        Draws a permutation of the examples for every epoch until all runs have ended, the same for all runs.
     trainable : sequence of str, optional
         Fields of ``params`` that are trained; all of them if not given.
     biases : bool
@@ -105,7 +106,8 @@ def train(
     watch : mapping of str to (X, Y), optional
         Their mean loss is recorded.
     record : sequence of int, optional
-        Epochs to record at; about 60 evenly spaced in the logarithm if not given. A run's last is always recorded.
+        Epochs to record at; about 60 evenly spaced in the logarithm if not given. The last is always recorded; of a
+        run that diverged nothing is from that epoch on.
     dtype : {"float32", "float64"}
         Of all arithmetic.
     limit : float
@@ -139,6 +141,10 @@ def train(
     if not biases and (kind is not Layer2 or np.any(arrays["W"][:, -1])):
         raise ValueError("biases may be switched off for a Layer2 whose W has 0 in its last column only")
     at = {int(epoch) for epoch in record_epochs(record, epochs)}
+    if schedule is not None and not callable(schedule):
+        raise ValueError(f"schedule must be a function of the epoch, got {schedule!r}")
+    if watch is not None and not isinstance(watch, Mapping):
+        raise ValueError(f"watch must map names to pairs (X, Y), got {watch!r}")
     watched = {
         name: (checks.matrix(f"watch[{name!r}]", Z), checks.matrix(f"watch[{name!r}]", of_Z))
         for name, (Z, of_Z) in (watch or {}).items()
@@ -324,6 +330,8 @@ def _checked(params: Any, X: FloatArray, Y: FloatArray) -> tuple[type[Any], dict
 
 
 def _fields(arrays: Mapping[str, Any], trainable: Sequence[str] | None) -> tuple[str, ...]:
+    if trainable is not None and not isinstance(trainable, Sequence):
+        raise ValueError(f"trainable must be a sequence of names, got {trainable!r}")
     names = tuple(arrays) if trainable is None else tuple(trainable)
     if isinstance(trainable, str) or not names or not set(names) <= set(arrays):
         raise ValueError(f"trainable must name fields of params ({', '.join(arrays)}), got {trainable!r}")
