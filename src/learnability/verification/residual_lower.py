@@ -16,6 +16,7 @@ import numpy as np
 from learnability.checks import FloatArray
 from learnability.kernels import closed_form, inner_product, residual, residual_empirical
 from learnability.kernels.features import ACTIVATIONS, random_layer
+from learnability.kernels.named import kernel as named
 from learnability.networks.residual import NETWORKS, Network, initial
 from learnability.networks.residual import features as network_features
 from learnability.problems import boolean
@@ -37,6 +38,7 @@ Kernel = Callable[[FloatArray, FloatArray], FloatArray]
 
 KERNELS: dict[str, Kernel] = {
     "Gaussian": lambda X, Z: closed_form.rbf(X, Z, 1.0),
+    "arcsin": inner_product.arcsin,
     "arcsine": inner_product.arcsine,
     "recursive, depth 2": lambda X, Z: inner_product.recursive(X, Z, depth=2),
     "polynomial, degree 8": lambda X, Z: inner_product.polynomial(X, Z, degree=8),
@@ -45,6 +47,9 @@ KERNELS: dict[str, Kernel] = {
     "NTK, 2 layers": closed_form.tangent,
     "NTK, 2 layers, biases": lambda X, Z: closed_form.tangent(X, Z, bias=1.0),
     "NTK, 3 layers, biases": lambda X, Z: closed_form.tangent(X, Z, depth=2, bias=1.0),
+    "random features, 500": lambda X, Z: _features(X.shape[1])(X, Z),
+    "3layer of width 64, last": lambda X, Z: residual_empirical.conjugate(_network(X.shape[1], "3layer"), X, Z),
+    "3layer of width 64, NTK": lambda X, Z: _sum(residual_empirical.tangent(_network(X.shape[1], "3layer"), X, Z)),
     "ResNet, last": lambda X, Z: residual.limit(X, Z).last,
     "ResNet, NTK": lambda X, Z: residual.limit(X, Z).ntk,
     "ResNet of width 64, last": lambda X, Z: residual_empirical.conjugate(_network(X.shape[1]), X, Z),
@@ -57,9 +62,14 @@ def _sum(parts: dict[str, FloatArray]) -> FloatArray:
     return np.asarray(np.sum(list(parts.values()), axis=0))
 
 
-def _network(d: int) -> Network:
-    """A random ResNet with two outputs, over which the tangent kernel is averaged."""
-    return initial(generator(0, "thm2 network", d), "3resnet", d, 2, 64, sigma_w=1.0)
+def _network(d: int, network: str = "3resnet") -> Network:
+    """A random network with two outputs, over which the tangent kernel is averaged."""
+    return initial(generator(0, "thm2 network", d), network, d, 2, 64, sigma_w=1.0)
+
+
+def _features(d: int) -> Kernel:
+    """The kernel of random features, the same ones at every call."""
+    return named("features", rng=generator(0, "thm2 features", d), n=d, N=500)
 
 
 INSIDE = {"smoke": ((13, 6, 1),), "laptop": ((14, 5, 2), (14, 7, 3), (16, 6, 8), (16, 8, 12))}
