@@ -15,6 +15,7 @@ import learnability
 from learnability.experiments import discover, placings, resnets
 from learnability.kernels import residual_empirical as empirical
 from learnability.kernels.closed_form import rbf
+from learnability.kernels.inner_product import arcsine
 from learnability.kernels.machine import fit
 from learnability.networks import residual as networks
 from learnability.problems.residual import PairTarget, UniformSigns
@@ -135,12 +136,19 @@ def test_closed_kernels():
     for method in resnets.CLOSED:
         (s,) = resnets.cells("closed", "none", method, (0,), **PROBLEM)
         rows = resnets.run(s, 3)
-        assert len(rows) == 10 * (len(resnets.GAUSSIANS) if method == "gaussian" else 1)
+        tried = {"gaussian": len(resnets.GAUSSIANS), "arcsine": len(resnets.SCALES)}.get(method, 1)
+        assert len(rows) == 10 * tried
     (s,) = resnets.cells("closed", "none", "gaussian", (0,), **PROBLEM)
     row = resnets.run(s, 3)[25]
     (X, Y), (Z, wanted) = sample("sample", 60), sample("test", 100)
     machine = fit(partial(rbf, gamma=row["gamma"]), X, Y, row["ridge"])
     assert row["test_error"] == pytest.approx(error(machine.predict(Z), wanted), rel=1e-6)
+    (s,) = resnets.cells("closed", "none", "arcsine", (0,), **PROBLEM)
+    row = resnets.run(s, 3)[14]
+    scale = row["gamma"]
+    assert scale == resnets.SCALES[1]
+    machine = fit(arcsine, scale * X, Y, row["ridge"])
+    assert row["test_error"] == pytest.approx(error(machine.predict(scale * Z), wanted), rel=1e-6)
 
 
 def test_a_run_that_diverges_is_said_so():
