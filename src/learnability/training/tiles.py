@@ -247,7 +247,7 @@ def _restore(typing: Any, control: Any) -> Any:
 def flush_denormals():  # type: ignore[no-untyped-def]
     """Take numbers below the normal range (1e-38 in float32) as 0 from here on; returns what :func:`restore` wants.
 
-    Weights that decay to nothing get there within 800 epochs, and an operation on one takes a hundred times as long.
+    Weights that decay to nothing get there within 800 epochs, and an operation on one takes many times as long.
     """
     return _flush()  # type: ignore[call-arg]
 
