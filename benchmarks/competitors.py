@@ -19,7 +19,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from learnability.networks.one_hidden import OneHidden
-from learnability.training import forms, kernels
+from learnability.training.online import forms
+from learnability.training.online import loops as kernels
 
 Array = NDArray[Any]
 

@@ -24,7 +24,7 @@ from learnability.networks.one_hidden import random_init
 from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import UniformCube, parity
 from learnability.training import online
-from learnability.training.trajectory import Trajectory
+from learnability.training.online.trajectory import Trajectory
 
 SIZES = (20, 30, 60, 100, 140, 200)
 

@@ -46,9 +46,10 @@ from benchmarks.common import Parser, machine
 from learnability import datasets, seeding
 from learnability.networks.strips import Relu, relu, relu_start
 from learnability.problems.strips import Strips, gather
-from learnability.training import minibatch, minibatch_reference
-from learnability.training.optimisers import Adadelta
-from learnability.training.sources import Source
+from learnability.training import minibatch
+from learnability.training.minibatch import reference as minibatch_reference
+from learnability.training.minibatch.optimisers import Adadelta
+from learnability.training.minibatch.sources import Source
 
 RHO, EPSILON, BATCH = 0.95, 1e-7, 128
 

@@ -5,7 +5,7 @@ weight decay, float32. 32 runs, 8 learning rates times 4 decays (rates at which 
 drop what does, the others would not), from one start on the same batches, one thread each. Timed in turns, the
 median of the repeats, over a few epochs (the wider the fewer) with all that a loop does but its first call:
 
-- ``engine``: :func:`learnability.training.residual.train`, made for these networks;
+- ``engine``: :func:`learnability.training.grid.train`, made for these networks;
 - ``minibatch``, ``minibatch_runs``: :func:`learnability.training.minibatch.train`, made for any model, all runs
   together and one by one;
 - ``torch_runs``: ``nn.Linear`` modules and ``torch.optim.SGD``, one run after the other, as PyTorch's users write it;

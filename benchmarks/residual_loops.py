@@ -21,10 +21,10 @@ from learnability import seeding
 from learnability.networks import residual
 from learnability.networks.residual import ResNet3
 from learnability.problems.residual import PairTarget, UniformSigns
+from learnability.training import grid as dedicated
 from learnability.training import minibatch
-from learnability.training import residual as dedicated
-from learnability.training.optimisers import Sgd
-from learnability.training.sources import examples
+from learnability.training.minibatch.optimisers import Sgd
+from learnability.training.minibatch.sources import examples
 
 Array = NDArray[Any]
 MOMENTUM = 0.9
@@ -61,7 +61,7 @@ class Grid:
         return seeding.generator(0, "benchmark orders")
 
     def batches(self) -> list[Array]:
-        """The rows of every step, as :func:`learnability.training.sources.examples` draws them."""
+        """The rows of every step, as :func:`learnability.training.minibatch.sources.examples` draws them."""
         rng = self.rng()
         orders = [rng.permutation(len(self.X)) for _ in range(self.epochs)]
         return [order[first : first + self.batch] for order in orders for first in range(0, len(self.X), self.batch)]

@@ -15,8 +15,8 @@ from learnability.networks.one_hidden import OneHidden
 from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import UniformCube, random_symmetric
 from learnability.training import online
+from learnability.training.online.trajectory import Trajectory
 from learnability.training.orders import example_orders
-from learnability.training.trajectory import Trajectory
 
 Array = NDArray[Any]
 

@@ -55,7 +55,7 @@ from benchmarks.two_layer_runs import (
 )
 from learnability.networks.separable import TwoLayer
 from learnability.training import two_layer
-from learnability.training.online import one_blas_thread
+from learnability.training.drive import one_blas_thread
 
 DTYPES = ("float64", "float32")
 PRODUCT = (512, 784, 1000)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from learnability.networks.separable import TwoLayer
 from learnability.training import two_layer
-from learnability.training.online import one_blas_thread
+from learnability.training.drive import one_blas_thread
 
 Array = NDArray[Any]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 import toys
-from learnability import experiments, verification
+from learnability import study
 
 
 @pytest.fixture
 def toy_laboratory(monkeypatch):
     """The toys in place of the real experiments and checks."""
-    monkeypatch.setattr(experiments, "discover", lambda: toys.TOYS)
-    monkeypatch.setattr(verification, "discover", lambda: toys.CHECKS)
+    monkeypatch.setattr(study, "experiments", lambda: toys.TOYS)
+    monkeypatch.setattr(study, "statements", lambda: toys.CHECKS)
     monkeypatch.delenv("LEARNABILITY_DEBUG", raising=False)

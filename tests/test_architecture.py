@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import learnability
-from learnability import experiments, verification
+from learnability import study
 
 HEAVY = (
     "jax",
@@ -82,22 +82,9 @@ def test_every_module_says_what_it_is_and_exports_what_it_has(name):
         assert hasattr(module, exported), exported
 
 
-def test_every_experiment_is_complete():
-    found = experiments.discover()
-    assert list(found) == sorted(found)
-    for name, experiment in found.items():
-        assert experiment.id == name
-        assert set(experiment.settings) == set(experiment.seeds) == set(experiment.seconds) == set(experiments.SCALES)
-        for scale in experiments.SCALES:
-            assert experiment.settings[scale], (name, scale)
-            assert experiment.seeds[scale] >= 1
-            assert experiment.seconds[scale] > 0
-
-
 def test_every_file_in_the_folders_is_found():
-    for package, found in ((experiments, experiments.discover()), (verification, verification.discover())):
-        files = [info.name for info in pkgutil.iter_modules(package.__path__) if "_" in info.name]
-        studies = {name.partition("_")[0] for name in files}
-        assert {identity.partition("/")[0] for identity in found} == studies
-    ids = {name.replace("/", "_").replace("-", "_") for name in experiments.discover()}
-    assert ids == {info.name for info in pkgutil.iter_modules(experiments.__path__) if "_" in info.name}
+    root = Path(learnability.__file__).parent / "studies"
+    figures = {f"{p.parents[1].name}/{p.stem.replace('_', '-')}" for p in root.glob("*/figures/[!_]*.py")}
+    assert figures == set(study.experiments())
+    assert {p.parents[1].name for p in root.glob("*/checks/[!_]*.py")} == set(study.studies())
+    assert {name.partition("/")[0] for name in study.statements()} == set(study.studies())

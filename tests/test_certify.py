@@ -17,7 +17,7 @@ from learnability.datasets import digits_pair
 from learnability.networks.separable import forward, initial
 from learnability.problems.separable import random_separable
 from learnability.seeding import generator
-from learnability.theory import separable as theory
+from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.theory.guarantee import Verdict
 from learnability.training.orders import visits
 from learnability.training.reference import two_layer_epoch

@@ -14,7 +14,7 @@ import pytest
 
 import learnability
 import toys
-from learnability import cli, experiments
+from learnability import cli, study
 
 GUARANTEE = {"id", "source", "kind", "hypotheses", "bound", "measured", "slack", "verdict", "note"}
 
@@ -175,7 +175,7 @@ def test_an_unexpected_error_is_exit_1_and_says_how_to_see_more(call, monkeypatc
     def broken():
         raise ZeroDivisionError("inside")
 
-    monkeypatch.setattr(experiments, "discover", broken)
+    monkeypatch.setattr(study, "experiments", broken)
     code, out, err = call("list")
     assert (code, out) == (1, "")
     assert one_line(err) == "ZeroDivisionError: inside (LEARNABILITY_DEBUG=1 shows the traceback)"

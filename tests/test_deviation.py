@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from learnability.networks.one_hidden import OneHidden, forward, random_init
 from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import enumerate_cube
-from learnability.training.deviation import Deviation, Points
+from learnability.training.online.deviation import Deviation, Points
 from training_oracle import numbers
 
 KINDS = ("integer", "half_integer", "quarter")

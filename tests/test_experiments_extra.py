@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learnability import experiments, plotting, sweep
-from learnability.experiments import symmetry_lemma3, symmetry_theorem1, symmetry_variants
+from learnability import plotting, study, sweep
 from learnability.problems.symmetry import uniform_weights
 from learnability.results import tidy
+from learnability.studies.symmetry.figures import lemma3 as symmetry_lemma3
+from learnability.studies.symmetry.figures import theorem1 as symmetry_theorem1
+from learnability.studies.symmetry.figures import variants as symmetry_variants
 from learnability.theory import Verdict
 
 NAMES = ("lemma3", "theorem1", "variants")
@@ -26,7 +28,7 @@ def tables():
     """Every row of a smoke run, computed once."""
     found = {}
     for name in NAMES:
-        tasks = sweep.tasks(experiments.discover()[f"symmetry/{name}"], "smoke", SEEDS[name])
+        tasks = sweep.tasks(study.experiments()[f"symmetry/{name}"], "smoke", SEEDS[name])
         done = list(sweep.execute(tasks))
         assert [d.error for d in done] == [None] * len(tasks)
         found[name] = tidy([row for d in done for row in d.rows])
@@ -39,7 +41,7 @@ def verdicts(experiment, table):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_figure_and_claims_come_out_of_a_smoke_run(tables, name):
-    experiment = experiments.discover()[f"symmetry/{name}"]
+    experiment = study.experiments()[f"symmetry/{name}"]
     with plotting.style():
         figure = experiment.figure(tables[name])
     assert sum(bool(ax.lines or ax.containers) for ax in figure.axes) >= 2
@@ -52,8 +54,8 @@ def test_figure_and_claims_come_out_of_a_smoke_run(tables, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_is_a_function_of_setting_and_seed(name):
-    experiment = experiments.discover()[f"symmetry/{name}"]
-    setting = experiment.settings["smoke"][0]
+    experiment = study.experiments()[f"symmetry/{name}"]
+    setting = experiment.scales["smoke"].settings[0]
     assert experiment.run(setting, 0) == experiment.run(setting, 0)
     assert experiment.run(setting, 0) != experiment.run(setting, 1)
 
@@ -129,7 +131,7 @@ def test_theorem1_claims_can_fail(tables):
 
 
 def test_variants_share_the_problem_and_differ_in_one_thing(tables):
-    settings = symmetry_variants.EXPERIMENT.settings["laptop"]
+    settings = symmetry_variants.EXPERIMENT.scales["laptop"].settings
     base = [s for s in settings if s["variant"] == symmetry_variants.BASE]
     assert len(base) == 4
     for s in settings:
@@ -144,7 +146,7 @@ def test_variants_share_the_problem_and_differ_in_one_thing(tables):
 def test_with_beta_0_the_step_of_a_batch_changes_no_decision_of_the_last_layer():
     (setting,) = (
         s
-        for s in symmetry_variants.EXPERIMENT.settings["smoke"]
+        for s in symmetry_variants.EXPERIMENT.scales["smoke"].settings
         if (s["variant"], s["beta"], s["m"]) == ("batch 8, step 8·h", "0", 80)
     )
     rows = [symmetry_variants.run({**setting, "layers": "output", "step": step}, 0) for step in (1, 8)]

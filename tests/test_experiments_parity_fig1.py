@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 
 import learnability
 from learnability import datasets
-from learnability.experiments import SCALES, discover, parity_fig1, strips
-from learnability.experiments.parity_fig1 import LABELS, LINEAR
+from learnability.studies.parity import runs_strips as strips
+from learnability.studies.parity.figures import fig1 as parity_fig1
+from learnability.studies.parity.figures.fig1 import LABELS, LINEAR
+from learnability.study import SCALES, experiments
 from learnability.theory import Verdict
 
-EXPERIMENT = discover()["parity/fig1"]
+EXPERIMENT = experiments()["parity/fig1"]
 
 
 @cache
@@ -25,7 +27,7 @@ def smoke():
 
 
 def test_every_task_ran_and_gave_rows():
-    result, cells = smoke(), EXPERIMENT.settings["smoke"]
+    result, cells = smoke(), EXPERIMENT.scales["smoke"].settings
     assert result.failures == []
     assert result.tasks["run"] == len(cells) * result.seeds
     assert result.table.groupby([*cells[0], "seed"]).ngroups == len(cells) * result.seeds
@@ -57,7 +59,7 @@ def test_guarantees_have_unique_ids_and_nothing_is_violated():
 
 def test_a_task_gives_the_same_plain_rows_twice():
     for model in ("relu", "ntk_kernel"):
-        setting = next(s for s in EXPERIMENT.settings["smoke"] if s["model"] == model)
+        setting = next(s for s in EXPERIMENT.scales["smoke"].settings if s["model"] == model)
         once, again, other = (EXPERIMENT.run(setting, seed) for seed in (1, 1, 2))
         assert once == again != other
         for row in once:
@@ -100,9 +102,9 @@ def test_labels_in_the_figure_are_right():
 
 
 def test_settings_are_the_papers():
-    cells = EXPERIMENT.settings["paper"]
-    assert EXPERIMENT.settings["laptop"] == cells
-    assert EXPERIMENT.seeds["paper"] >= EXPERIMENT.seeds["laptop"] >= 3
+    cells = EXPERIMENT.scales["paper"].settings
+    assert EXPERIMENT.scales["laptop"].settings == cells
+    assert EXPERIMENT.scales["paper"].seeds >= EXPERIMENT.scales["laptop"].seeds >= 3
     networks = [s for s in cells if s["learning_rate"]]
     assert {(s["units"], s["batch"], s["epochs"]) for s in cells} == {(512, 128, 20)}
     for k in (1, 3):
@@ -111,10 +113,10 @@ def test_settings_are_the_papers():
     sizes = {"mnist": (60_000, 10_000), "digits": (20_000, 5_000)}[str(cells[0]["data"])]
     assert {(s["strips"], s["test_strips"]) for s in networks} == {sizes}
     for scale in SCALES:
-        found = EXPERIMENT.settings[scale]
+        found = EXPERIMENT.scales[scale].settings
         assert len({json.dumps(dict(s), sort_keys=True) for s in found}) == len(found)
         assert all(s.keys() == found[0].keys() for s in found)
-    assert {s["data"] for s in EXPERIMENT.settings["smoke"]} == {"digits"}
+    assert {s["data"] for s in EXPERIMENT.scales["smoke"].settings} == {"digits"}
 
 
 def test_mnist_is_asked_for_before_any_task(monkeypatch, tmp_path):
@@ -191,7 +193,7 @@ def test_too_few_or_too_wide_seeds_decide_nothing():
 
 
 def test_a_run_that_diverges_is_said_so():
-    setting = dict(next(s for s in EXPERIMENT.settings["smoke"] if s["model"] == "relu"))
+    setting = dict(next(s for s in EXPERIMENT.scales["smoke"].settings if s["model"] == "relu"))
     with np.errstate(all="ignore"):
         rows = EXPERIMENT.run({**setting, "learning_rate": 1e38}, 0)
     assert rows[-1]["outcome"] == "diverged"

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from learnability import experiments, plotting, sweep
-from learnability.experiments import parity_first_step as module
+from learnability import plotting, study, sweep
 from learnability.networks.parity import forward, good_neurons, initial
 from learnability.problems.parity import random_mixture
 from learnability.results import tidy
 from learnability.seeding import generator
+from learnability.studies.parity.figures import first_step as module
 from learnability.theory import Verdict
 from learnability.training.population import first_step, gradient
 
@@ -20,7 +20,7 @@ EXPERIMENT = module.EXPERIMENT
 @pytest.fixture(scope="module")
 def table():
     """Every row of a smoke run, computed once."""
-    found = experiments.discover()["parity/first-step"]
+    found = study.experiments()["parity/first-step"]
     assert found is EXPERIMENT
     tasks = sweep.tasks(found, "smoke", 2)
     done = list(sweep.execute(tasks))
@@ -51,20 +51,20 @@ def test_the_figure_shows_all_panels(table):
 
 
 def test_a_task_is_a_function_of_setting_and_seed():
-    for setting in EXPERIMENT.settings["smoke"]:
+    for setting in EXPERIMENT.scales["smoke"].settings:
         assert EXPERIMENT.run(setting, 0) == EXPERIMENT.run(setting, 0)
         assert EXPERIMENT.run(setting, 0) != EXPERIMENT.run(setting, 1)
 
 
 def test_starts_that_are_compared_share_problem_and_weights():
-    a, b = (EXPERIMENT.run(s, 0) for s in EXPERIMENT.settings["smoke"][:2])
+    a, b = (EXPERIMENT.run(s, 0) for s in EXPERIMENT.scales["smoke"].settings[:2])
     for one, other in zip(a[:-1], b[:-1]):
         assert (one["tau"], one["u"]) == (other["tau"], other["u"])
 
 
 @pytest.mark.parametrize(("index", "form"), [(0, "safe"), (1, "printed")])
 def test_rows_are_what_the_step_made(index, form):
-    setting = EXPERIMENT.settings["smoke"][index]
+    setting = EXPERIMENT.scales["smoke"].settings[index]
     n, k, q = 15, 3, 128
     rows, net_row = EXPERIMENT.run(setting, 1)[:-1], EXPERIMENT.run(setting, 1)[-1]
     problem = random_mixture(generator(1, "problem", n, k), n, k)
@@ -126,7 +126,7 @@ def test_claims_notice_a_wrong_gradient_and_a_wrong_share(table):
 
 def test_estimates_are_compared_with_the_exact_gradient(monkeypatch):
     real = module.correlation
-    setting = next(s for s in EXPERIMENT.settings["smoke"] if s["start"] == "estimate")
+    setting = next(s for s in EXPERIMENT.scales["smoke"].settings if s["start"] == "estimate")
     monkeypatch.setattr(module, "correlation", lambda *a: real(*a)._replace(inside=1.1 * real(*a).inside))
     wrong = EXPERIMENT.run(setting, 0)
     assert wrong[-1]["m"] == setting["samples"]

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learnability import experiments, plotting, sweep
-from learnability.experiments import mixtures, parity_mixture, parity_theorem3
+from learnability import plotting, study, sweep
 from learnability.networks.parity import initial
 from learnability.problems.parity import random_mixture
 from learnability.results import tidy
 from learnability.seeding import generator
+from learnability.studies.parity import runs_mixture as mixtures
+from learnability.studies.parity.figures import mixture as parity_mixture
+from learnability.studies.parity.figures import theorem3 as parity_theorem3
+from learnability.studies.parity.theorems.theorem3 import theorem3_step
 from learnability.theory import Verdict
-from learnability.theory.parity_theorem3 import theorem3_step
 from learnability.training import population
 
 NAMES = ("mixture", "theorem3")
@@ -27,7 +29,7 @@ def tables():
     """Every row of a smoke run, computed once."""
     found = {}
     for name in NAMES:
-        tasks = sweep.tasks(experiments.discover()[f"parity/{name}"], "smoke", 2)
+        tasks = sweep.tasks(study.experiments()[f"parity/{name}"], "smoke", 2)
         done = list(sweep.execute(tasks))
         assert [d.error for d in done] == [None] * len(tasks)
         found[name] = tidy([row for d in done for row in d.rows])
@@ -40,7 +42,7 @@ def verdicts(module, table):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_figure_and_claims_come_out_of_a_smoke_run(tables, name):
-    experiment = experiments.discover()[f"parity/{name}"]
+    experiment = study.experiments()[f"parity/{name}"]
     with plotting.style():
         figure = experiment.figure(tables[name])
         figure.draw_without_rendering()
@@ -52,8 +54,8 @@ def test_figure_and_claims_come_out_of_a_smoke_run(tables, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_is_a_function_of_setting_and_seed(name):
-    experiment = experiments.discover()[f"parity/{name}"]
-    setting = {**experiment.settings["smoke"][0], "steps": 20}
+    experiment = study.experiments()[f"parity/{name}"]
+    setting = {**experiment.scales["smoke"].settings[0], "steps": 20}
     assert experiment.run(setting, 0) == experiment.run(setting, 0)
     assert experiment.run(setting, 0) != experiment.run(setting, 1)
 

@@ -12,10 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability.experiments import discover, opponents
-from learnability.experiments.parity_separation import _needed, _numbers
 from learnability.kernels.features import Parities
 from learnability.problems.boolean import signs
+from learnability.studies.parity import linear_methods as opponents
+from learnability.studies.parity.figures.separation import _needed, _numbers
+from learnability.study import experiments
 from learnability.theory import Verdict
 
 ID = "parity/separation"
@@ -27,12 +28,12 @@ def smoke():
 
 
 def verdicts(table):
-    return {g.id.removeprefix(f"{ID}/"): g.verdict for g in discover()[ID].claims(table)}
+    return {g.id.removeprefix(f"{ID}/"): g.verdict for g in experiments()[ID].claims(table)}
 
 
 class TestSmoke:
     def test_every_task_gave_finite_rows(self):
-        result, cells = smoke(), discover()[ID].settings["smoke"]
+        result, cells = smoke(), experiments()[ID].scales["smoke"].settings
         assert result.failures == []
         assert result.tasks["run"] == 2 * len(cells)
         assert result.table.groupby([*cells[0], "seed"]).ngroups == 2 * len(cells)
@@ -58,15 +59,17 @@ class TestSmoke:
         assert Verdict.HOLDS in {g.verdict for g in found}
 
     def test_a_task_gives_the_same_rows_twice(self):
-        experiment = discover()[ID]
+        experiment = experiments()[ID]
         for panel in ("norm", "needed"):
-            setting = next(s for s in experiment.settings["smoke"] if s["panel"] == panel and s["method"] == "relu")
+            setting = next(
+                s for s in experiment.scales["smoke"].settings if s["panel"] == panel and s["method"] == "relu"
+            )
             once, again = (experiment.run(setting, 1) for _ in range(2))
             assert once == again != []
             assert all(type(value) in (bool, int, float, str) for row in once for value in row.values())
 
     def test_settings_have_the_hypothesis_of_the_theorem(self):
-        for cells in discover()[ID].settings.values():
+        for cells in experiments()[ID].settings.values():
             assert all(s["n"] == 16 * s["k"] for s in cells if s["panel"] != "needed")
             assert {s["method"] for s in cells} == {"network", *opponents.FAMILIES, *opponents.KERNELS, "parities"}
 

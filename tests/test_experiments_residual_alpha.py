@@ -12,14 +12,15 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability.experiments import discover, residual_alpha
-from learnability.experiments.residual_alpha import KERNELS, NETWORK, checkpoints, chosen, floor, slope
 from learnability.networks import residual as networks
 from learnability.problems.residual import UniformSigns, random_hard_instance
 from learnability.seeding import generator
+from learnability.studies.residual.figures import alpha as residual_alpha
+from learnability.studies.residual.figures.alpha import KERNELS, NETWORK, checkpoints, chosen, floor, slope
+from learnability.study import experiments
 from learnability.theory import Verdict
 
-EXPERIMENT = discover()["residual/alpha"]
+EXPERIMENT = experiments()["residual/alpha"]
 
 
 @cache
@@ -28,7 +29,7 @@ def smoke():
 
 
 def test_every_task_ran():
-    result, cells = smoke(), EXPERIMENT.settings["smoke"]
+    result, cells = smoke(), EXPERIMENT.scales["smoke"].settings
     assert result.failures == []
     assert result.tasks["run"] == len(cells) * result.seeds
     assert np.isfinite(result.table.select_dtypes("number").to_numpy(float)).all()
@@ -51,7 +52,9 @@ def test_the_network_learns_what_kernels_do_not():
 def test_it_is_algorithm_1():
     """The formulas of Fact C.4, one fresh sample a step, with the same draws: risk after 1,000 steps."""
     d, k, m, rate, seed = 8, 2, 16, 0.1, 4
-    s = dict(EXPERIMENT.settings["smoke"][0], d=d, k=k, alpha=0.3, m=m, samples=1000, learning_rate=rate, test=300)
+    s = dict(
+        EXPERIMENT.scales["smoke"].settings[0], d=d, k=k, alpha=0.3, m=m, samples=1000, learning_rate=rate, test=300
+    )
     (row,) = EXPERIMENT.run(s, seed)
     target = random_hard_instance(generator(seed, "target", d, k), d, k, alpha=0.3)
     inputs = UniformSigns(d, unit=True)
@@ -67,14 +70,14 @@ def test_it_is_algorithm_1():
 
 
 def test_the_linear_kernel_is_linear_regression():
-    s = next(s for s in EXPERIMENT.settings["smoke"] if s["method"] == "linear")
+    s = next(s for s in EXPERIMENT.scales["smoke"].settings if s["method"] == "linear")
     (row,) = EXPERIMENT.run({**s, "alpha": 0.0}, 1)
     assert row["risk"] < 1e-8
     assert row["seen"] == s["samples"]
 
 
 def test_a_run_that_diverges_is_said_so():
-    s = dict(EXPERIMENT.settings["smoke"][0], learning_rate=1e4, samples=2000)
+    s = dict(EXPERIMENT.scales["smoke"].settings[0], learning_rate=1e4, samples=2000)
     rows = EXPERIMENT.run(s, 0)
     assert len(rows) == 1
     assert math.isnan(rows[0]["risk"])

@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import learnability
-from learnability.experiments import discover, monomial
 from learnability.networks import vertices
 from learnability.problems.residual import UniformSigns, degree_six
+from learnability.studies.residual import runs_monomial as monomial
+from learnability.study import experiments
 from learnability.theory import Verdict
 
 NAMES = ("fig1", "fig4b")
 
 
 def of(name):
-    return discover()[f"residual/{name}"]
+    return experiments()[f"residual/{name}"]
 
 
 @cache
@@ -34,7 +35,7 @@ def smoke(name="fig1"):
 class TestRuns:
     @pytest.mark.parametrize("name", NAMES)
     def test_every_task_ran_and_nothing_is_violated(self, name):
-        result, cells = smoke(name), of(name).settings["smoke"]
+        result, cells = smoke(name), of(name).scales["smoke"].settings
         assert result.failures == []
         assert result.tasks["run"] == len(cells) * result.seeds
         assert Verdict.VIOLATED not in {g.verdict for g in result.guarantees}
@@ -60,7 +61,7 @@ class TestRuns:
 
     def test_a_run_is_what_its_columns_say(self):
         """The errors without the 1/2, of SGD's own network, on the test sample; the norm of W alone."""
-        setting = next(s for s in of("fig1").settings["smoke"] if s["method"] == "sgd")
+        setting = next(s for s in of("fig1").scales["smoke"].settings if s["method"] == "sgd")
         row = of("fig1").run({**setting, "epochs": 0}, 3)[0]
         network = monomial.start(monomial.generator(3, "start", 8, 64), 64, 8)
         inputs, target = UniformSigns(8, unit=True), degree_six(8)
@@ -86,7 +87,7 @@ class TestRuns:
         assert recipe[0]["norm"] / math.sqrt(40) == pytest.approx(13.8, abs=0.2)
 
     def test_a_run_that_diverges_keeps_its_finite_rows(self):
-        setting = next(s for s in of("fig1").settings["smoke"] if s["method"] == "sgd")
+        setting = next(s for s in of("fig1").scales["smoke"].settings if s["method"] == "sgd")
         rows = of("fig1").run({**setting, "learning_rate": 1e4}, 0)
         assert rows[0]["epoch"] == 0
         assert {row["outcome"] for row in rows} == {"diverged"}

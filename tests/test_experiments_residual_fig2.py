@@ -12,7 +12,6 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability.experiments import discover, placings, resnets
 from learnability.kernels import residual_empirical as empirical
 from learnability.kernels.closed_form import rbf
 from learnability.kernels.inner_product import arcsine
@@ -20,9 +19,12 @@ from learnability.kernels.machine import fit
 from learnability.networks import residual as networks
 from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.seeding import generator
+from learnability.studies.residual import runs as resnets
+from learnability.studies.residual import runs_fig2_fig3 as placings
+from learnability.study import experiments
 from learnability.theory import Verdict
 
-EXPERIMENT = discover()["residual/fig2a"]
+EXPERIMENT = experiments()["residual/fig2a"]
 PROBLEM = resnets.problem(60, d=8, test=100, epochs=3)
 TARGET = PairTarget(8, 0.3, 1.0)
 
@@ -49,7 +51,7 @@ def smoke():
 def test_every_task_ran():
     result = smoke()
     assert result.failures == []
-    settings = discover()["residual/fig3a"].settings["smoke"]
+    settings = experiments()["residual/fig3a"].scales["smoke"].settings
     assert result.tasks["run"] == len(settings) * result.seeds
     assert len(result.table) == 2 * result.tasks["run"]
     assert {g.verdict for g in result.guarantees} == {Verdict.OUTSIDE}
@@ -64,7 +66,11 @@ def test_parts_a_and_b_differ_in_what_is_trained_and_in_the_sample():
     for figure in ("2", "3"):
         for scale in ("laptop", "paper"):
             a, b = (
-                [s for s in discover()[f"residual/fig{figure}{part}"].settings[scale] if s["solver"] == "sgd"]
+                [
+                    s
+                    for s in experiments()[f"residual/fig{figure}{part}"].scales[scale].settings
+                    if s["solver"] == "sgd"
+                ]
                 for part in "ab"
             )
             assert {(s["method"], s["samples"]) for s in a if s["method"] not in ("last", "ntk")} == {("all", 500)}
@@ -240,7 +246,7 @@ def test_all_diverged_is_not_measured():
 def test_claims_of_figure_3():
     table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.5, 0.3, 0.0)])
     table.loc[table["beta"] == 0.0, "test_error"] = 1.35
-    found = {g.id.split("fig3a/")[1]: g.verdict for g in discover()["residual/fig3a"].claims(table)}
+    found = {g.id.split("fig3a/")[1]: g.verdict for g in experiments()["residual/fig3a"].claims(table)}
     assert found == {
         "learns[beta=1]": Verdict.HOLDS,
         "not-below[beta=0.3]": Verdict.VIOLATED,
@@ -257,4 +263,4 @@ def test_the_figure_shows_all():
     assert {"3resnet (all)", "3layer (last), solved", "Gaussian kernel", "F, nothing of G: k α² = 1.35"} <= {*texts}
     open_marks = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
     assert len(open_marks) == 3
-    assert isinstance(discover()["residual/fig3a"].figure(smoke().table), Figure)
+    assert isinstance(experiments()["residual/fig3a"].figure(smoke().table), Figure)

@@ -14,14 +14,18 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability import datasets, experiments
-from learnability.experiments import SCALES, confidence, discover, separable_fig3, separable_thm9, widths
-from learnability.experiments.confidence import no_growth, same_mean, similar
+from learnability import datasets, study
+from learnability.studies.separable import claims as confidence
+from learnability.studies.separable import runs as widths
+from learnability.studies.separable.claims import no_growth, same_mean, similar
+from learnability.studies.separable.figures import fig3 as separable_fig3
+from learnability.studies.separable.figures import thm9 as separable_thm9
+from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.study import SCALES, Scale, experiments
 from learnability.theory import Verdict
-from learnability.theory import separable as theory
 from learnability.theory.margins import margin_of
 
-IDS = [name for name in discover() if name.startswith("separable/")]
+IDS = [name for name in experiments() if name.startswith("separable/")]
 WITH_IMAGES = ("fig1", "fig2", "fig3", "steps", "thm2")
 
 
@@ -32,7 +36,7 @@ def smoke(name):
 
 def verdicts(name, table):
     """Verdicts of the claims as they stand, without the smoke scale's reservation."""
-    found = {g.id: g for g in discover()[f"separable/{name}"].claims(table)}
+    found = {g.id: g for g in experiments()[f"separable/{name}"].claims(table)}
     return {id: g.verdict for id, g in found.items()}
 
 
@@ -43,9 +47,9 @@ def test_the_pictures_of_the_study_are_there():
 @pytest.mark.parametrize("id", IDS)
 class TestSmoke:
     def test_every_task_ran_and_gave_rows(self, id):
-        result, experiment = smoke(id.partition("/")[2]), discover()[id]
+        result, experiment = smoke(id.partition("/")[2]), experiments()[id]
         assert result.failures == []
-        cells = experiment.settings["smoke"]
+        cells = experiment.scales["smoke"].settings
         assert result.tasks["run"] == len(cells) * result.seeds
         assert result.table.groupby([*cells[0], "seed"]).ngroups == len(cells) * result.seeds
         assert np.isfinite(result.table.select_dtypes("number").to_numpy(float)).all()
@@ -71,8 +75,8 @@ class TestSmoke:
         assert Verdict.HOLDS in {g.verdict for g in guarantees}
 
     def test_a_task_gives_the_same_plain_rows_twice(self, id):
-        experiment = discover()[id]
-        setting = experiment.settings["smoke"][-1]
+        experiment = experiments()[id]
+        setting = experiment.scales["smoke"].settings[-1]
         once, again = (experiment.run(setting, 1) for _ in range(2))
         assert once == again != []
         for row in once:
@@ -81,16 +85,16 @@ class TestSmoke:
             assert not row.keys() & (setting.keys() | {"seed"})
 
     def test_settings_are_plain_unique_and_small_at_smoke(self, id):
-        experiment = discover()[id]
+        experiment = experiments()[id]
         for scale in SCALES:
-            settings = experiment.settings[scale]
+            settings = experiment.scales[scale].settings
             assert len({json.dumps(dict(s), sort_keys=True) for s in settings}) == len(settings) > 0
-            assert experiment.seconds[scale] > 0
+            assert experiment.scales[scale].seconds > 0
             for s in settings:
                 assert s.keys() == settings[0].keys()
                 assert all(type(value) in (bool, int, float, str) for value in s.values())
-        assert all(s.get("data") != "mnist" for s in experiment.settings["smoke"])
-        assert experiment.seeds["paper"] >= experiment.seeds["laptop"] >= 1
+        assert all(s.get("data") != "mnist" for s in experiment.scales["smoke"].settings)
+        assert experiment.scales["paper"].seeds >= experiment.scales["laptop"].seeds >= 1
 
 
 # Settings
@@ -98,10 +102,10 @@ class TestSmoke:
 
 @pytest.mark.parametrize("name", ["fig1", "fig2", "fig3"])
 def test_figures_have_the_parameters_of_the_paper(name):
-    experiment = discover()[f"separable/{name}"]
-    assert experiment.seeds["paper"] == 40
+    experiment = experiments()[f"separable/{name}"]
+    assert experiment.scales["paper"].seeds == 40
     for scale in ("laptop", "paper"):
-        cells = experiment.settings[scale]
+        cells = experiment.scales[scale].settings
         assert {s["width"] for s in cells} == {10, 100, 1000}
         assert {s["data"] for s in cells} == {widths.images()}
         layers = {"fig1": {"first"}, "fig2": {"first", "both"}, "fig3": {"both"}}[name]
@@ -116,7 +120,7 @@ def test_figures_have_the_parameters_of_the_paper(name):
 
 def test_theorem_2_goes_from_2_to_20000_units():
     for scale in ("laptop", "paper"):
-        cells = discover()["separable/thm2"].settings[scale]
+        cells = experiments()["separable/thm2"].scales[scale].settings
         reach = [s["width"] for s in cells if s["data"] == "ball" and s["axis"] == "width"]
         assert (min(reach), max(reach)) == (2, 20_000)
 
@@ -135,16 +139,17 @@ def test_a_damaged_file_of_images_is_refused_before_any_task(tmp_path, monkeypat
     cells = (widths.setting(data="digits", width=4), widths.setting(data="mnist", width=4))
     seen = []
     for name in WITH_IMAGES:
-        experiment = discover()[f"separable/{name}"]
+        experiment = experiments()[f"separable/{name}"]
         assert experiment.ready is not None
         experiment.ready(cells[:1])
         with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
             experiment.ready(cells)
     experiment = replace(
-        discover()["separable/fig1"],
-        settings={"laptop": cells}, run=lambda s, seed: seen.append(s) or [{"epoch": 0}],
+        experiments()["separable/fig1"],
+        scales={"laptop": Scale(tuple(cells), seeds=1, seconds=1)},
+        run=lambda s, seed: seen.append(s) or [{"epoch": 0}],
     )  # fmt: skip
-    monkeypatch.setattr(experiments, "discover", lambda: {"separable/fig1": experiment})
+    monkeypatch.setattr(study, "experiments", lambda: {"separable/fig1": experiment})
     with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
         learnability.run("separable/fig1", on_progress=seen.append)
     assert not seen
@@ -281,7 +286,7 @@ def test_figure_2_notices_a_difference_to_figure_1():
     turned = verdicts("fig2", table.assign(ratio_min=-0.5))
     assert turned["separable/thm2-relaxed[fig2,2k=16]"] is Verdict.OUTSIDE
     one = table.assign(ratio_min=np.where(table["seed"] == 1, -0.5, 0.9))
-    bounds = {g.id: g for g in discover()["separable/fig2"].claims(one)}
+    bounds = {g.id: g for g in experiments()["separable/fig2"].claims(one)}
     kept = bounds["separable/thm2-relaxed[fig2,2k=16]"]
     assert kept.verdict is Verdict.HOLDS
     assert "2 of 3 runs keep all signs" in kept.note
@@ -330,7 +335,7 @@ def test_ties_have_a_claim_of_their_own():
     assert counts == {9_999: 20_672, 10_000: 20_608}
     for updates, verdict in ((20_608, "holds"), (20_672, "holds"), (20_673, "violated")):
         both = pd.concat([sequence, at.assign(updates=updates)])
-        found = {g.id: g for g in discover()["separable/thm2"].claims(both)}
+        found = {g.id: g for g in experiments()["separable/thm2"].claims(both)}
         assert str(found["separable/thm2/sequence-count-at-ties"].verdict) == verdict
         assert "over 1 runs" in found["separable/thm2/sequence-count-at-ties"].note
         assert found["separable/thm2/sequence-count"].verdict is Verdict.HOLDS
@@ -454,7 +459,7 @@ def test_growth_is_an_exponent():
 
 def test_bounds_are_the_tightest_runs_own():
     table = smoke("fig1").table
-    found = {g.id: g for g in discover()["separable/fig1"].claims(table)}["separable/thm2[fig1,2k=16]"]
+    found = {g.id: g for g in experiments()["separable/fig1"].claims(table)}["separable/thm2[fig1,2k=16]"]
     ends = confidence.last(table, "width")
     runs = ends[ends["width"] == 16]
     assert found.measured == runs["updates"].max()

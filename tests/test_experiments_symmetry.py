@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability.experiments import SCALES, discover
+from learnability.study import SCALES, experiments
 from learnability.theory import Verdict
 
-IDS = [name for name in discover() if name.startswith("symmetry/")]
+IDS = [name for name in experiments() if name.startswith("symmetry/")]
 TWO_SEEDS = ("symmetry/fig2", "symmetry/fig3")  # the others take one, for time
 
 
@@ -35,11 +35,11 @@ def test_the_figures_of_the_paper_are_there():
 @pytest.mark.parametrize("name", IDS)
 class TestSmoke:
     def test_every_task_ran(self, name):
-        result, experiment = smoke(name), discover()[name]
+        result, experiment = smoke(name), experiments()[name]
         assert result.failures == []
-        cells = len(experiment.settings["smoke"])
+        cells = len(experiment.scales["smoke"].settings)
         assert result.tasks["run"] == cells * result.seeds
-        columns = sorted(experiment.settings["smoke"][0])
+        columns = sorted(experiment.scales["smoke"].settings[0])
         found = result.table.groupby([*columns, "seed"], dropna=False).ngroups
         assert found == cells * result.seeds  # no task without rows
         assert sorted(result.table["seed"].unique()) == list(range(result.seeds))
@@ -81,7 +81,7 @@ class TestSmoke:
         assert any(g.measured is not None for g in guarantees)
 
     def test_claims_can_fail(self, name):
-        table, claims = smoke(name).table, discover()[name].claims
+        table, claims = smoke(name).table, experiments()[name].claims
         if "output" in table and "label" in table:
             spoilt = [table.assign(output=-table["output"])]
         elif "gap" in table:
@@ -93,8 +93,8 @@ class TestSmoke:
         assert Verdict.VIOLATED in verdicts
 
     def test_a_task_gives_the_same_rows_twice(self, name):
-        experiment = discover()[name]
-        setting = experiment.settings["smoke"][-1]
+        experiment = experiments()[name]
+        setting = experiment.scales["smoke"].settings[-1]
         kept = dict(setting)
         once, again = (experiment.run(setting, 1) for _ in range(2))
         assert dict(setting) == kept
@@ -106,27 +106,27 @@ class TestSmoke:
             assert not row.keys() & (setting.keys() | {"seed"})
 
     def test_settings_are_plain_and_unique(self, name):
-        experiment = discover()[name]
+        experiment = experiments()[name]
         assert experiment.title
         assert experiment.source
         for scale in SCALES:
-            settings = experiment.settings[scale]
+            settings = experiment.scales[scale].settings
             assert settings
-            assert experiment.seeds[scale] >= 1
-            assert experiment.seconds[scale] > 0
+            assert experiment.scales[scale].seeds >= 1
+            assert experiment.scales[scale].seconds > 0
             assert len({json.dumps(dict(s), sort_keys=True) for s in settings}) == len(settings)
             for setting in settings:
                 assert setting.keys() == settings[0].keys()
                 assert all(type(value) in (bool, int, float, str) for value in setting.values())
                 assert not any(isinstance(value, float) and not math.isfinite(value) for value in setting.values())
-        assert experiment.seeds["paper"] >= experiment.seeds["laptop"] >= 1
-        assert len(experiment.settings["paper"]) >= len(experiment.settings["laptop"])
+        assert experiment.scales["paper"].seeds >= experiment.scales["laptop"].seeds >= 1
+        assert len(experiment.scales["paper"].settings) >= len(experiment.scales["laptop"].settings)
 
 
 @pytest.mark.parametrize("name", ["symmetry/fig3", "symmetry/fig4"])
 def test_claims_of_runs_that_never_fit(name):
     table = smoke(name).table
-    verdicts = [g.verdict for g in discover()[name].claims(table.assign(empirical_error=0.5))]
+    verdicts = [g.verdict for g in experiments()[name].claims(table.assign(empirical_error=0.5))]
     assert Verdict.VIOLATED in verdicts
 
 
@@ -199,7 +199,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
 def test_published_parameters(name, scale):
-    settings = discover()[name].settings[scale]
+    settings = experiments()[name].scales[scale].settings
     every = PUBLISHED[name]["every"]
     assert all(setting[key] == value for setting in settings for key, value in every.items())
     for panel, wanted in PUBLISHED[name].items():
@@ -218,9 +218,9 @@ def test_published_parameters(name, scale):
 
 
 def test_what_the_paper_leaves_open_is_tried():
-    flips = {s["flip"] for s in discover()["symmetry/fig7"].settings["paper"]}
+    flips = {s["flip"] for s in experiments()["symmetry/fig7"].scales["paper"].settings}
     assert {0.01, 0.1, 1 / 30} <= flips  # the fraction is lost in the print
-    cells = discover()["symmetry/random-init"].settings["paper"]
+    cells = experiments()["symmetry/random-init"].scales["paper"].settings
     assert {s["init"] for s in cells} == {"normal", "he", "xavier", "lecun", "pytorch"}
     assert {s["h_power"] for s in cells} >= {1, 2, 3}
     assert {s["beta"] for s in cells} == {"0", "n^3 h"}

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from learnability.networks.bad_minima import bad_local_minimum, flat_radius
 from learnability.networks.separable import TwoLayer, forward, initial, leaky
+from learnability.studies.separable.checks import landscape as separable_landscape
+from learnability.studies.separable.checks import memorising as separable_memorising
+from learnability.studies.separable.theorems import landscape as theory
 from learnability.theory import Kind, Verdict
-from learnability.theory import separable_landscape as theory
 from learnability.theory.margins import hard_margin
-from learnability.verification import separable_landscape, separable_memorising
 
 OUTSIDE = {
     "separable/prop1-critical[ReLU]",  # alpha > 0 is needed: there are bad minima

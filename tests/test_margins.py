@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.problems.symmetry import all_symmetric, parity
+from learnability.studies.symmetry.theorems.worst_labels import certify_worst_labels
 from learnability.theory.margins import hard_margin, lift, margin_of
-from learnability.theory.margins_points import Points
-from learnability.theory.worst_labels import certify_worst_labels
+from learnability.theory.margins.points import Points
 
 
 def certified(V, y):

@@ -1,7 +1,7 @@
 import numpy as np
 
-from learnability.theory.margins_points import Points
-from learnability.theory.margins_soft import few_errors
+from learnability.theory.margins.points import Points
+from learnability.theory.margins.soft import few_errors
 
 
 def errors(V, y):

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.networks.strips import relu
-from learnability.training import minibatch, minibatch_reference
+from learnability.training import minibatch
 from learnability.training.minibatch import LOSSES, train
-from learnability.training.minibatch_reference import Hidden
-from learnability.training.optimisers import Adadelta, Adam, Sgd
-from learnability.training.sources import Source, examples, fresh
-from learnability.training.trajectory import Outcome
+from learnability.training.minibatch import reference as minibatch_reference
+from learnability.training.minibatch.optimisers import Adadelta, Adam, Sgd
+from learnability.training.minibatch.reference import Hidden
+from learnability.training.minibatch.sources import Source, examples, fresh
+from learnability.training.record import Outcome
 
 RULES = {
     "sgd": (Sgd(), minibatch_reference.sgd(0.0)),

@@ -174,8 +174,8 @@ class TestMethods:
     def test_trains(self):
         """All methods and networks go through the trainer, and lower the loss (each is compiled: not every pair)."""
         from learnability.training.minibatch import train
-        from learnability.training.optimisers import Sgd
-        from learnability.training.sources import examples
+        from learnability.training.minibatch.optimisers import Sgd
+        from learnability.training.minibatch.sources import examples
 
         g = rng(9)
         X = g.choice([-1.0, 1.0], (40, 4))

@@ -13,7 +13,7 @@ from learnability.networks import gadgets
 from learnability.networks.bad_minima import bad_local_minimum, flat_radius
 from learnability.networks.memorising import CONSTRUCTIONS, memorise, proof_width, stated_width
 from learnability.networks.separable import TwoLayer, forward, initial, leaky
-from learnability.verification.separable_memorising import rank_modulo
+from learnability.studies.separable.checks.memorising import rank_modulo
 
 SLOPES = st.sampled_from([0.0, 0.1, 0.5, 0.9])
 

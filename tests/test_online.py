@@ -17,8 +17,9 @@ from learnability.networks.one_hidden import RANDOM_KINDS, OneHidden, forward, r
 from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import UniformCube, parity, random_symmetric, shift_inputs
 from learnability.training.online import train
+from learnability.training.online.trajectory import COLUMNS
+from learnability.training.record import Outcome, log_spaced
 from learnability.training.reference import sgd
-from learnability.training.trajectory import COLUMNS, Outcome, log_spaced
 
 FORMS = (("direct", "both"), ("cached", "both"), ("auto", "both"), ("frozen", "output"), ("direct", "output"))
 ALL_FORMS = (*FORMS, ("deviation", "both"), ("auto", "output"))

@@ -20,8 +20,8 @@ from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import UniformCube, flip_labels, parity, random_symmetric, shift_inputs
 from learnability.training.online import train
 from learnability.training.orders import example_orders
+from learnability.training.record import Outcome
 from learnability.training.reference import sgd
-from learnability.training.trajectory import Outcome
 
 KINDS = ("integer", "half_integer", "quarter")
 

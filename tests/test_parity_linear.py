@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learnability import verification
+from learnability import study
 from learnability.kernels.features import coordinates, parities, random_layer
 from learnability.problems.boolean import mask_of, signs, subset_masks
+from learnability.studies.parity.theorems import linear as theory
+from learnability.studies.parity.theorems.feature_map import correlation_norms, feature_values, guarantees, measure
+from learnability.studies.parity.theorems.linear import FORMS, features_needed, linear_bound, norm_needed
 from learnability.theory import Verdict
-from learnability.theory import parity_linear as theory
-from learnability.theory.feature_map import correlation_norms, feature_values, guarantees, measure
 from learnability.theory.linear_class import best_hinge
-from learnability.theory.parity_linear import FORMS, features_needed, linear_bound, norm_needed
 
 
 class TestForms:
@@ -211,7 +211,7 @@ class TestFeatureMaps:
 
 
 def test_the_check_confirms_and_violates_nothing():
-    found = verification.discover()["parity/theorem2"].run("smoke")
+    found = study.statements()["parity/theorem2"].run("smoke")
     ids = [g.id for g in found]
     assert len(ids) == len(set(ids))
     assert {g.verdict for g in found} == {Verdict.HOLDS}
@@ -225,7 +225,7 @@ def test_the_check_confirms_and_violates_nothing():
 
 def test_the_law_of_the_sum_is_that_of_the_cube():
     from learnability.problems.parity import ParityMixture
-    from learnability.verification.parity_linear import sum_law, sum_of_parities
+    from learnability.studies.parity.checks.linear import sum_law, sum_of_parities
 
     n, k = 7, 3
     y, uniform, mixture = sum_law(n, k)

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.networks.parity import forward
+from learnability.studies.parity.checks import regret as parity_regret
+from learnability.studies.parity.checks import training as parity_training
+from learnability.studies.parity.theorems import theorem3 as whole
+from learnability.studies.parity.theorems import training as theory
+from learnability.study import statements
 from learnability.theory import Verdict
-from learnability.theory import parity_theorem3 as whole
-from learnability.theory import parity_training as theory
 from learnability.training.population import gradient
-from learnability.verification import discover, parity_regret, parity_training
 
 
 def failed(guarantee):
@@ -302,7 +304,7 @@ def results():
 @pytest.mark.parametrize("name", [check.name for check in CHECKS])
 def test_checks_hold_at_smoke_scale(name, results):
     found = results[name]
-    assert f"parity/{name}" in discover()
+    assert f"parity/{name}" in statements()
     assert len({g.id for g in found}) == len(found) > 0
     for g in found:
         assert g.measured is not None

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.problems.symmetry import parity
+from learnability.studies.symmetry.theorems.thm2_lemma4 import theorem2
 from learnability.theory import Verdict
-from learnability.theory.perceptron import theorem2
 from learnability.training.orders import example_orders
 from learnability.training.perceptron import modified_perceptron
 

@@ -27,11 +27,11 @@ def ax():
 
 def test_mean_and_student_interval(ax):
     drawn = plotting.band(ax, table([{0: 1.0, 1: 0.0}, {0: 2.0, 1: 0.0}, {0: 6.0, 1: 0.0}]), "x", "y", label="three")
-    assert drawn["mean"].tolist() == [3.0, 0.0]
+    assert list(drawn.y) == [3.0, 0.0]
     # sd = sqrt(7), and Student's quantile at 97.5 % with two degrees of freedom is 4.302653.
     half = 4.302652729749464 * np.sqrt(7.0) / np.sqrt(3.0)
-    np.testing.assert_allclose(drawn["high"], [3.0 + half, 0.0], rtol=1e-12)
-    np.testing.assert_allclose(drawn["low"], [3.0 - half, 0.0], rtol=1e-12)
+    np.testing.assert_allclose(drawn.high, [3.0 + half, 0.0], rtol=1e-12)
+    np.testing.assert_allclose(drawn.low, [3.0 - half, 0.0], rtol=1e-12)
     (line,) = ax.get_lines()
     assert line.get_label() == "three"
     assert line.get_ydata().tolist() == [3.0, 0.0]
@@ -40,24 +40,23 @@ def test_mean_and_student_interval(ax):
 
 def test_limits_clip_the_band_and_not_the_mean(ax):
     drawn = plotting.band(ax, table([{0: 0.0}, {0: 1.0}]), "x", "y", limits=(0, 1))
-    assert drawn[["mean", "low", "high"]].to_numpy().tolist() == [[0.5, 0.0, 1.0]]
+    assert (list(drawn.y), list(drawn.low), list(drawn.high)) == ([0.5], [0.0], [1.0])
 
 
 def test_one_seed_is_a_line_without_a_band(ax):
     drawn = plotting.band(ax, table([{0: 1.0, 5: 2.0}]), "x", "y")
-    assert drawn["mean"].tolist() == [1.0, 2.0]
-    assert drawn[["low", "high"]].isna().all(axis=None)
+    assert list(drawn.y) == [1.0, 2.0]
+    assert np.isnan([drawn.low, drawn.high]).all()
     assert not ax.collections
 
 
 def test_a_seed_that_has_ended_keeps_its_last_value(ax):
     curves = table([{0: 1.0, 1: 0.0}, {0: 1.0, 2: 0.5, 3: 1.0}])
     held = plotting.band(ax, curves, "x", "y")
-    assert held["mean"].tolist() == [1.0, 0.5, 0.25, 0.5]
-    assert held["seeds"].tolist() == [2, 2, 2, 2]
+    assert list(held.y) == [1.0, 0.5, 0.25, 0.5]
     present = plotting.band(ax, curves, "x", "y", hold=False)
-    assert present["mean"].tolist() == [1.0, 0.0, 0.5, 1.0]
-    assert present["seeds"].tolist() == [2, 1, 1, 1]
+    assert list(present.y) == [1.0, 0.0, 0.5, 1.0]
+    assert np.isnan(present.low).tolist() == [False, True, True, True]
 
 
 @pytest.mark.parametrize(

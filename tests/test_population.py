@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from learnability.networks.parity import ParityNet, forward, initial, relu6, relu6_slope
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.training import population
-from learnability.training.population_exact import first_step
-from learnability.training.trajectory import Outcome
+from learnability.training.population.first_step import first_step
+from learnability.training.record import Outcome
 
 # Gradients
 
@@ -71,7 +71,7 @@ def test_the_gradient_by_plain_loops():
 
 
 def test_blocks_do_not_matter(monkeypatch):
-    from learnability.training import population_gradient
+    from learnability.training.population import gradient as population_gradient
 
     rng = np.random.default_rng(6)
     problem, params = ParityMixture(11, (2, 3, 7)), net_of(rng, 11, 40)

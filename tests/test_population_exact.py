@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from learnability.networks.parity import ParityNet, good_neurons, initial, relu6, relu6_slope
 from learnability.problems import boolean
 from learnability.problems.parity import ParityMixture, random_mixture
-from learnability.training.population_exact import correlation, first_step
+from learnability.training.population.first_step import correlation, first_step
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

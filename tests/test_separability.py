@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from learnability.theory import separability as separability_module
 from learnability.theory.margins import hard_margin
-from learnability.theory.separability import separable_subset
+from learnability.theory.margins import removal as separability_module
+from learnability.theory.margins.removal import separable_subset
 
 
 def separable(signed):

@@ -18,8 +18,8 @@ from learnability.networks import strips as models
 from learnability.networks.strips import MODELS, Gated, Relu
 from learnability.problems.strips import Strips, gather
 from learnability.training.minibatch import train
-from learnability.training.optimisers import Adadelta, Sgd
-from learnability.training.sources import Source, examples
+from learnability.training.minibatch.optimisers import Adadelta, Sgd
+from learnability.training.minibatch.sources import Source, examples
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -321,7 +321,7 @@ def test_the_benchmark_reports(tmp_path, capsys):
 
 
 def test_absent_images_are_announced_and_a_mistyped_folder_is_refused(tmp_path, monkeypatch):
-    from learnability.experiments import strips
+    from learnability.studies.parity import runs_strips as strips
 
     monkeypatch.setattr(datasets.mnist_file, "mnist_path", lambda: None)
     published = {"data": "digits", "units": 512}

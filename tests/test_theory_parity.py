@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.networks.parity import feature, relu6
+from learnability.studies.parity.theorems import features, separator
+from learnability.studies.parity.theorems import first_step as theory
 from learnability.theory import Kind, Verdict
-from learnability.theory import parity_features as features
-from learnability.theory import parity_first_step as theory
-from learnability.theory import parity_separator as separator
 from learnability.theory.margins import hard_margin
 
 

@@ -13,25 +13,14 @@ from hypothesis import strategies as st
 from learnability.problems.activations import Taylor, series
 from learnability.problems.concepts import General, hard_concept
 from learnability.problems.residual import HardInstance
-from learnability.theory import Verdict
-from learnability.theory.residual import (
-    Constants,
-    corollary71,
-    distance_bound,
-    gradient_orders,
-    hard_complexities,
-    kernel_samples,
-    perturbation_bound,
-    theorem1,
-)
-from learnability.theory.residual_coupling import (
+from learnability.studies.residual.theorems.coupling import (
     SIGN_CHANGES,
     coupling_orders,
     existence_orders,
     sign_change_share,
     worst_sign_changes,
 )
-from learnability.theory.residual_existence import (
+from learnability.studies.residual.theorems.existence import (
     claim_e3,
     expectation,
     fitted,
@@ -42,7 +31,18 @@ from learnability.theory.residual_existence import (
     printed_constant,
     second_moment,
 )
-from learnability.theory.residual_table import movements, table1, widths
+from learnability.studies.residual.theorems.table import movements, table1, widths
+from learnability.studies.residual.theorems.thm1 import (
+    Constants,
+    corollary71,
+    distance_bound,
+    gradient_orders,
+    hard_complexities,
+    kernel_samples,
+    perturbation_bound,
+    theorem1,
+)
+from learnability.theory import Verdict
 
 # Theorem 1, Corollary 7.1, Table 1
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.problems import boolean
+from learnability.studies.residual.theorems import lower
+from learnability.studies.residual.theorems.lemmas import column_costs, lemma_d1, lemma_d2, parseval_error
 from learnability.theory import Verdict
-from learnability.theory import residual_lower as lower
-from learnability.theory.residual_lemmas import column_costs, lemma_d1, lemma_d2, parseval_error
 
 
 def best_error(values, target):

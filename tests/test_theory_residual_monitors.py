@@ -13,10 +13,10 @@ from learnability.networks import residual as networks
 from learnability.networks.residual import ResNet3
 from learnability.problems.activations import Taylor
 from learnability.problems.concepts import General
-from learnability.theory.residual_competitor import competitor, fit, least_norm
-from learnability.theory.residual_coupling import ACROSS, across_order, worst_sign_changes
-from learnability.theory.residual_existence import fitting_weights
-from learnability.theory.residual_monitors import Monitors, Run, gradients, limits, measured
+from learnability.studies.residual.theorems.competitor import competitor, fit, least_norm
+from learnability.studies.residual.theorems.coupling import ACROSS, across_order, worst_sign_changes
+from learnability.studies.residual.theorems.existence import fitting_weights
+from learnability.studies.residual.theorems.monitors import Monitors, Run, gradients, limits, measured
 
 
 def pair(seed, d=3, k=2, m=12, move=1.0):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from learnability.theory.residual_probability import (
+from learnability.studies.residual.theorems.probability import (
     chaos_tail,
     chi_square_tail,
     indicator_bound,

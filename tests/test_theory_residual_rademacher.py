@@ -9,7 +9,13 @@ import pytest
 
 from learnability.networks import vertices
 from learnability.networks.vertices import VertexNet
-from learnability.theory.residual_rademacher import Units, best_units, rademacher_bound, sample_size, supremum
+from learnability.studies.residual.theorems.rademacher import (
+    Units,
+    best_units,
+    rademacher_bound,
+    sample_size,
+    supremum,
+)
 
 
 def test_the_bounds_are_the_formulas():

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems.thm4_thm10 import FORMS
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
-from learnability.theory import separable as theory
 from learnability.theory.aggregate import tightest
-from learnability.theory.lower_bound import FORMS
 
 positive = st.floats(1e-6, 1e6)
 slopes = st.floats(0.01, 0.99)

@@ -7,11 +7,11 @@ import pytest
 
 from learnability.networks.symmetry import embedding, represent_relu, represent_sigmoid, symmetry_init
 from learnability.problems.symmetry import all_symmetric, parity
+from learnability.studies.symmetry.theorems import lemmas_thm1 as lemmas
+from learnability.studies.symmetry.theorems import thm2_lemma4 as theory
+from learnability.studies.symmetry.theorems.worst_labels import certify_worst_labels
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
-from learnability.theory import perceptron as theory
-from learnability.theory import symmetry as lemmas
 from learnability.theory.margins import hard_margin, lift, margin_of
-from learnability.theory.worst_labels import certify_worst_labels
 
 H = Fraction(1, 10**6)
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from learnability.networks import residual as networks
 from learnability.networks.residual import Layer2, gradient, initial
-from learnability.training import minibatch, tiles
-from learnability.training import residual as engine
-from learnability.training.optimisers import Sgd
-from learnability.training.sources import examples
-from learnability.training.trajectory import Outcome
+from learnability.training import grid as engine
+from learnability.training import minibatch
+from learnability.training.minibatch.optimisers import Sgd
+from learnability.training.minibatch.sources import examples
+from learnability.training.record import Outcome
+from learnability.training.vector import tiles
 
 
 def _problem(rng: np.random.Generator, N: int, d: int, k: int) -> tuple[Any, Any]:
@@ -259,7 +260,7 @@ def test_results_are_the_same_without_the_compiler() -> None:
     code = (
         "import numpy as np\n"
         "from learnability.networks.residual import initial\n"
-        "from learnability.training.residual import train\n"
+        "from learnability.training.grid import train\n"
         "rng = np.random.default_rng(0)\n"
         "X, Y = rng.choice([-1.0, 1.0], (12, 5)), rng.standard_normal((12, 3))\n"
         "for network in ('2layer', '3layer', '3resnet'):\n"

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.networks.one_hidden import OneHidden
-from learnability.training.trajectory import COLUMNS, Outcome, Trajectory, log_spaced
+from learnability.training.online.trajectory import COLUMNS, Trajectory
+from learnability.training.record import Outcome, log_spaced
 
 
 @settings(derandomize=True, deadline=None, max_examples=150)

@@ -11,10 +11,13 @@ import pytest
 from learnability.networks.parity import feature, good_neurons, hidden, initial, relu6, relu6_slope
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
+from learnability.studies.parity.checks import features as parity_features
+from learnability.studies.parity.checks import first_step as parity_first_step
+from learnability.studies.parity.checks import separator as parity_separator
+from learnability.studies.parity.theorems.first_step import good_share
+from learnability.study import statements
 from learnability.theory import Verdict
-from learnability.theory.parity_first_step import good_share
 from learnability.training.population import first_step
-from learnability.verification import discover, parity_features, parity_first_step, parity_separator
 
 MODULES = (parity_first_step, parity_features, parity_separator)
 CHECKS = [check for module in MODULES for check in module.CHECKS]
@@ -46,7 +49,7 @@ def results():
 
 
 def test_every_statement_has_a_check():
-    assert {f"parity/{check.name}" for check in CHECKS} <= set(discover())
+    assert {f"parity/{check.name}" for check in CHECKS} <= set(statements())
     assert {check.name for check in CHECKS} == {f"lemma{i}" for i in range(5, 13)} | {"representation"}
 
 

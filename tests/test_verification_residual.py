@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 
 from learnability.seeding import generator
+from learnability.studies.residual.checks import coupling as residual_coupling
+from learnability.studies.residual.checks import existence as residual_existence
+from learnability.studies.residual.checks import kernels as residual_kernels
+from learnability.studies.residual.checks import lower as residual_lower
+from learnability.studies.residual.theorems.coupling import worst_sign_changes
+from learnability.study import statements
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
-from learnability.theory.residual_coupling import worst_sign_changes
-from learnability.verification import (
-    discover,
-    residual_coupling,
-    residual_existence,
-    residual_kernels,
-    residual_lower,
-)
 
 MODULES = (residual_coupling, residual_existence, residual_kernels, residual_lower)
 NAMES = [check.name for module in MODULES for check in module.CHECKS]
@@ -34,7 +32,7 @@ def found():
 
 
 def test_the_checks_are_discovered():
-    assert {f"residual/{name}" for name in NAMES} <= set(discover())
+    assert {f"residual/{name}" for name in NAMES} <= set(statements())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,9 +11,9 @@ import pytest
 from learnability.networks import residual as networks
 from learnability.networks import vertices
 from learnability.problems.concepts import General, general_form
+from learnability.studies.residual.checks import constructions as checks
+from learnability.study import Check, statements
 from learnability.theory import Verdict
-from learnability.verification import Check, discover
-from learnability.verification import residual_constructions as checks
 
 OUTSIDE = {"residual/fact-a3[printed]", "residual/padding[printed]", "residual/lemma-a2[complexities,C* = 1]"}
 
@@ -26,7 +26,7 @@ def results():
 
 def test_the_checks_are_discovered():
     assert all(isinstance(check, Check) for check in checks.CHECKS)
-    assert {f"residual/{check.name}" for check in checks.CHECKS} <= set(discover())
+    assert {f"residual/{check.name}" for check in checks.CHECKS} <= set(statements())
 
 
 @pytest.mark.parametrize("name", [check.name for check in checks.CHECKS])

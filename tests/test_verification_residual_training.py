@@ -7,20 +7,15 @@ import pytest
 
 from learnability.networks import residual as networks
 from learnability.seeding import generator
-from learnability.theory import Verdict, residual_competitor, residual_monitors
-from learnability.verification import (
-    discover,
-    residual_coupling,
-    residual_probability,
-    residual_rademacher,
-)
-from learnability.verification import residual_competitor as competitors
-from learnability.verification import (
-    residual_monitors as monitors,
-)
-from learnability.verification import (
-    residual_training as training,
-)
+from learnability.studies.residual.checks import competitor as competitors
+from learnability.studies.residual.checks import coupling as residual_coupling
+from learnability.studies.residual.checks import monitors, training
+from learnability.studies.residual.checks import probability as residual_probability
+from learnability.studies.residual.checks import rademacher as residual_rademacher
+from learnability.studies.residual.theorems import competitor as residual_competitor
+from learnability.studies.residual.theorems import monitors as residual_monitors
+from learnability.study import statements
+from learnability.theory import Verdict
 
 MODULES = (training, monitors, competitors, residual_rademacher, residual_probability)
 
@@ -40,7 +35,7 @@ def outside(identity):
 
 
 def test_the_checks_are_discovered():
-    assert {f"residual/{check.name}" for module in MODULES for check in module.CHECKS} <= set(discover())
+    assert {f"residual/{check.name}" for module in MODULES for check in module.CHECKS} <= set(statements())
 
 
 def test_verdicts(found):

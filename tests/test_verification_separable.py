@@ -7,17 +7,16 @@ import pytest
 
 from learnability.networks.separable import TwoLayer, forward
 from learnability.seeding import generator
-from learnability.theory import Verdict, compression, separable
+from learnability.studies.separable.checks import bounds as separable_bounds
+from learnability.studies.separable.checks import compression as separable_compression
+from learnability.studies.separable.checks import relu as separable_relu
+from learnability.studies.separable.checks import sequence as separable_sequence
+from learnability.studies.separable.theorems import thm2_thm6 as separable
+from learnability.studies.separable.theorems import thm5_compression as compression
+from learnability.study import Check, statements
+from learnability.theory import Verdict
+from learnability.training.record import Outcome
 from learnability.training.reference import two_layer_epoch
-from learnability.training.trajectory import Outcome
-from learnability.verification import (
-    Check,
-    discover,
-    separable_bounds,
-    separable_compression,
-    separable_relu,
-    separable_sequence,
-)
 
 MODULES = (separable_bounds, separable_compression, separable_relu, separable_sequence)
 VACUOUS = (
@@ -35,7 +34,7 @@ def results():
 
 def test_every_statement_has_a_check():
     assert all(isinstance(check, Check) for check in CHECKS)
-    assert {f"separable/{check.name}" for check in CHECKS} <= set(discover())
+    assert {f"separable/{check.name}" for check in CHECKS} <= set(statements())
     assert {check.name for check in CHECKS} >= {"thm2", "thm2-mechanics", "thm2-relaxed", "thm4", "thm5", "thm9"}
 
 

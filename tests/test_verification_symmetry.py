@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 from learnability.networks.symmetry import represent_relu
+from learnability.studies.symmetry.checks import margin as symmetry_margin
+from learnability.studies.symmetry.checks import perceptron as symmetry_perceptron
+from learnability.studies.symmetry.checks import representation as symmetry_representation
+from learnability.studies.symmetry.checks import training as symmetry_training
+from learnability.study import Check
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
+from learnability.theory.aggregate import tightest
 from learnability.theory.margins import hard_margin
-from learnability.verification import (
-    Check,
-    symmetry_margin,
-    symmetry_perceptron,
-    symmetry_representation,
-    symmetry_training,
-)
-from learnability.verification.aggregate import tightest
 
 MODULES = (symmetry_margin, symmetry_perceptron, symmetry_representation, symmetry_training)
 CHECKS = [check for module in MODULES for check in module.CHECKS]

@@ -14,11 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from learnability import experiments, plotting, verification
-from learnability.experiments import Experiment, Row, Setting
+from learnability import plotting, study
 from learnability.seeding import generator
+from learnability.study import Check, Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
-from learnability.verification import Check
 
 
 def walk(setting: Setting, seed: int) -> list[Row]:
@@ -57,12 +56,10 @@ def needs_every_cell(table: pd.DataFrame) -> Any:
     raise KeyError(f"only {len(table)} rows")
 
 
-def cells(*settings: Setting) -> Mapping[str, tuple[Setting, ...]]:
-    return {"smoke": settings[:2], "laptop": settings, "paper": settings}
-
-
-COUNTS = {"smoke": 2, "laptop": 3, "paper": 3}
-SECONDS = {"smoke": 0.1, "laptop": 0.1, "paper": 0.1}
+def scales(*settings: Setting, seeds: tuple[int, int] = (2, 3)) -> Mapping[str, Scale]:
+    """Two cells at ``smoke``, all of them at ``laptop`` and ``paper``."""
+    small, full = Scale(settings[:2], seeds[0], 0.1), Scale(settings, seeds[1], 0.1)
+    return {"smoke": small, "laptop": full, "paper": full}
 
 
 def experiment(identity: str, *settings: Setting, **changes: Any) -> Experiment:
@@ -70,9 +67,7 @@ def experiment(identity: str, *settings: Setting, **changes: Any) -> Experiment:
         "title": f"Title of {identity}",
         "source": "Nobody, Figure 1",
         "revision": 1,
-        "settings": cells(*settings),
-        "seeds": COUNTS,
-        "seconds": SECONDS,
+        "scales": scales(*settings),
         "run": walk,
         "figure": draw,
         "claims": judge,
@@ -92,7 +87,7 @@ TOYS = {
         experiment(
             "toy/partial", {"n": 3}, {"n": 4, "fails": True}, figure=needs_every_cell, claims=needs_every_cell
         ),
-        experiment("toy/slow", *({"n": n, "sleep": 0.4} for n in range(1, 9)), seeds=dict.fromkeys(COUNTS, 1)),
+        experiment("toy/slow", scales=scales(*({"n": n, "sleep": 0.4} for n in range(1, 9)), seeds=(1, 1))),
         experiment("toy/walk", *SMALL),
     )
 }
@@ -131,8 +126,8 @@ def main() -> None:
     """The command line with the toys in place of the real experiments, for tests in a process of its own."""
     from learnability import cli
 
-    experiments.discover = lambda: TOYS  # type: ignore[assignment]
-    verification.discover = lambda: CHECKS  # type: ignore[assignment]
+    study.experiments = lambda: TOYS  # type: ignore[assignment]
+    study.statements = lambda: CHECKS  # type: ignore[assignment]
     cli.main()
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from learnability._version import __version__
+
 if TYPE_CHECKING:
     from learnability.api import certify, run, run_many, verify
 
-__version__ = "0.1.0"
 
 __all__ = ["__version__", "certify", "run", "run_many", "verify"]
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from learnability import certification, checks, experiments, plotting, report, runner, verification
+from learnability import certification, checks, plotting, report, runner, study
 from learnability.certification import Certification, Options
 from learnability.datasets import DataSet
 from learnability.results import Store, write_json
@@ -134,7 +134,7 @@ def run(
     """
     if not isinstance(name, str):
         raise ValueError(f"name must be an experiment's id, for instance 'symmetry/fig5', got {name!r}")
-    chosen = select([name], experiments.discover(), "experiment")
+    chosen = select([name], study.experiments(), "experiment")
     if len(chosen) != 1:
         raise ValueError(f"name must name one experiment, got {name!r} for {len(chosen)}: use run_many")
     (result,) = run_many(
@@ -183,8 +183,8 @@ def run_many(
         As for :func:`run`.
     """
     patterns = _listed(patterns)
-    chosen = select(patterns, experiments.discover(), "experiment")
-    checks.choice("scale", scale, experiments.SCALES)
+    chosen = select(patterns, study.experiments(), "experiment")
+    checks.choice("scale", scale, study.SCALES)
     checks.integer("workers", workers, at_least=1)
     if seeds is not None:
         checks.integer("seeds", seeds, at_least=1)
@@ -258,7 +258,7 @@ def verify_all(
 ) -> Verification:
     """Like :func:`verify`, but a check that raises is listed in ``failures`` and stops no other."""
     patterns = _listed(patterns)
-    chosen = select(patterns, verification.discover(), "statement")
+    chosen = select(patterns, study.statements(), "statement")
     checks.choice("scale", scale, ("smoke", "laptop"))
     store = None if out is None else Store(out)
     from threadpoolctl import threadpool_limits

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import learnability
+from learnability._version import __version__
 from learnability.results import folder, write_atomically, write_json
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def write_report(out: Path, sections: Sequence[Section]) -> tuple[Path, Path]:
         lstrip_blocks=True,
     )
     html = environment.get_template("report.html").render(
-        version=learnability.__version__,
+        version=__version__,
         headings=_HEADINGS,
         summary=counts(g["verdict"] for s in sections for g in s.guarantees),
         sections=[

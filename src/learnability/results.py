@@ -27,9 +27,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import learnability
 from learnability import checks
-from learnability.experiments import Row
+from learnability._version import __version__
+from learnability.study import Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ _LIBRARIES = (
 def versions() -> dict[str, str]:
     """Versions of Learnability, Python, the platform and the libraries that results depend on."""
     found = {
-        "learnability": learnability.__version__,
+        "learnability": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
     }

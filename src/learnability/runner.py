@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from learnability import plotting, report, sweep
-from learnability.experiments import Experiment
 from learnability.results import Store, versions, write_table
+from learnability.study import Experiment
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ class _Run:
         self.cached = len(self.seconds)
         self.pending = {task.key: task for task in tasks if task.key not in self.seconds}
         self.errors: dict[str, str] = {}
-        usual = len(experiment.settings[scale]) * experiment.seeds[scale]
-        self.weight = max(experiment.seconds[scale] / usual, 1e-3)  # expected seconds of a task
+        usual = experiment.scales[scale]
+        self.weight = max(usual.seconds / usual.tasks, 1e-3)  # expected seconds of a task
 
     def take(self, done: sweep.Finished) -> None:
         task = self.pending.pop(done.task.key)
@@ -188,7 +188,7 @@ class _Run:
         figure, guarantees = None, []
         if finished:
             with plotting.style():
-                figure = attempt(f"{name}: figure", lambda: self.experiment.figure(table), failures)
+                figure = attempt(f"{name}: figure", lambda: plotting.drawn(self.experiment.figure(table)), failures)
             claims = attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
             guarantees = [_of_scale(claim, self.scale) for claim in claims]
         result = Result(

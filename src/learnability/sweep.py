@@ -22,9 +22,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import learnability
 from learnability import checks, results
-from learnability.experiments import SCALES, Experiment, Row, Setting
+from learnability._version import __version__
+from learnability.study import SCALES, Experiment, Row, Setting
 
 __all__ = ["Finished", "Task", "debugging", "execute", "one_line", "tasks"]
 
@@ -105,9 +105,9 @@ def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[
         values, a column named ``seed``, or comes twice.
     """
     checks.choice("scale", scale, SCALES)
-    count = experiment.seeds[scale] if seeds is None else checks.integer("seeds", seeds, at_least=1)
+    count = experiment.scales[scale].seeds if seeds is None else checks.integer("seeds", seeds, at_least=1)
     found: list[Task] = []
-    for cell in experiment.settings[scale]:
+    for cell in experiment.scales[scale].settings:
         if "seed" in cell:
             raise ValueError(f"{experiment.id}: a setting must not name a seed, got {dict(cell)!r}")
         setting = {name: _plain(f"{experiment.id}: setting {name}", value) for name, value in cell.items()}
@@ -317,10 +317,10 @@ def _remote_client(address: str) -> Any:
         answers = {"the scheduler": client.run_on_scheduler(*question), **client.run(*question, on_error="return")}
     except metadata.PackageNotFoundError as error:
         answers = {"the scheduler": error}
-    strangers = {place: answer for place, answer in answers.items() if answer != learnability.__version__}
+    strangers = {place: answer for place, answer in answers.items() if answer != __version__}
     if strangers:
         client.close()
         place, answer = next(iter(strangers.items()))
         found = "none" if isinstance(answer, BaseException) else answer
-        raise ValueError(f"{wrong}: {place} needs learnability {learnability.__version__}, it has {found}")
+        raise ValueError(f"{wrong}: {place} needs learnability {__version__}, it has {found}")
     return client

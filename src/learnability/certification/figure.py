@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from learnability.certification.runs import ALL, PART
 from learnability.plotting import COLORS, band, panels, style
-from learnability.training.trajectory import Outcome
+from learnability.training.record import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from learnability.datasets.records import DataSet
 from learnability.problems.separable import into_unit_ball, with_bias
 from learnability.seeding import generator
 from learnability.theory.margins import HardMargin, hard_margin
-from learnability.theory.separability import SeparableSubset, separable_subset
+from learnability.theory.margins.removal import SeparableSubset, separable_subset
 
 __all__ = ["Findings", "Inputs", "Margins", "find", "labels_of_two_values", "prepare"]
 

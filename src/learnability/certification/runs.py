@@ -9,7 +9,8 @@ cost of the first. A width of which not one epoch is sure to fit is left out (bu
 Examples left out. Where S is not separable, some of its examples are left out of the runs: they are visited as zero
 vectors, on which the gradient vanishes. So the order of visits is still one over all positions of S, drawn without a
 look at S, and the network is a function of start, order and the examples that caused an update: the compression
-scheme of :mod:`learnability.theory.compression` holds, with the examples left out among the unused ones.
+scheme of :mod:`learnability.studies.separable.theorems.thm5_compression` holds, with the examples left out among the
+unused ones.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from learnability.certification.options import Options
 from learnability.checks import FloatArray
 from learnability.networks.separable import TwoLayer, forward, initial
 from learnability.seeding import generator
-from learnability.training.trajectory import Outcome
+from learnability.training.record import Outcome
 from learnability.training.two_layer import train
 
 __all__ = ["ALL", "BRIEF", "PART", "SgdRun", "sgd_runs"]

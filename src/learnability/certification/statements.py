@@ -11,10 +11,10 @@ from typing import Any
 from learnability.certification.findings import Findings, Inputs
 from learnability.certification.options import Options
 from learnability.certification.runs import ALL, SgdRun
+from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.theory import Guarantee, Hypothesis
-from learnability.theory import separable as theory
 from learnability.theory.guarantee import Verdict
-from learnability.training.trajectory import Outcome
+from learnability.training.record import Outcome
 
 __all__ = ["ASSUMPTIONS", "LEVEL", "SCALING", "assumptions", "is_vacuous", "promises", "scaling"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from learnability.certification.words import RUN_HEADINGS, headline, hypotheses, run_cells, sentences
+from learnability.certification.sentences import RUN_HEADINGS, headline, hypotheses, run_cells, sentences
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-import learnability
+from learnability._version import __version__
 from learnability.cli.benchmarks import bench
 from learnability.cli.certification import certify
 from learnability.cli.laboratory import list_, report, run, verify
@@ -36,7 +36,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"learnability {learnability.__version__}")
+        print(f"learnability {__version__}")
         raise typer.Exit
 
 

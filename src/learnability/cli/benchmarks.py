@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-import learnability
 from learnability.cli.options import Json
 from learnability.cli.terminal import print_json, stdout
 
@@ -86,7 +85,7 @@ def _run(root: Path, name: str, arguments: list[str], as_json: bool) -> int:
 
 def _checkout() -> Path:
     """The source tree that this package is installed from, or in which the command is run."""
-    for root in (Path(learnability.__file__).parents[2], Path.cwd()):
+    for root in (Path(__file__).parents[3], Path.cwd()):
         if (root / "benchmarks/__init__.py").is_file() and (root / "src/learnability").is_dir():
             return root
     raise ValueError("benchmarks come with the source tree and are not installed: run this in a checkout of it")

@@ -29,15 +29,15 @@ __all__ = ["list_", "report", "run", "verify"]
 
 def list_(as_json: Json = False) -> None:
     """List the experiments, with their size and time at each scale."""
-    from learnability.experiments import SCALES, discover
+    from learnability.study import SCALES, experiments
 
-    found = list(discover().values())
+    found = list(experiments().values())
     sizes = {
         experiment.id: {
             scale: {
-                "tasks": len(experiment.settings[scale]) * experiment.seeds[scale],
-                "seconds": experiment.seconds[scale],
-                "seeds": experiment.seeds[scale],
+                "tasks": experiment.scales[scale].tasks,
+                "seconds": experiment.scales[scale].seconds,
+                "seeds": experiment.scales[scale].seeds,
             }
             for scale in SCALES
         }

@@ -1,0 +1,237 @@
+"""Figures for paper, by matplotlib: a :class:`~learnability.plotting.plot.Plot` drawn, or axes for what is none.
+
+Figures are made from :class:`matplotlib.figure.Figure` directly, never through ``pyplot``, and the style is a
+context: nobody's global matplotlib settings, backend or open figures are touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from learnability import checks
+from learnability.plotting.plot import COLORS, Curve, HeatMap, Line, Panel, Plot, Words, over_seeds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["band", "draw", "drawn", "panels", "style"]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The style of every figure, for as long as the context lasts.
+
+    The sweep calls ``Experiment.figure`` and saves its figure within this context, so that an experiment
+    needs to ask for nothing.
+    """
+    import matplotlib as mpl
+    from cycler import cycler
+
+    settings: Any = {
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.labelsize": 9,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.6,
+        "axes.linewidth": 0.8,
+        "lines.linewidth": 1.4,
+        "axes.prop_cycle": cycler(color=COLORS),
+        "figure.dpi": 100,
+        "savefig.dpi": 150,
+        "pdf.fonttype": 42,  # text stays text
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def panels(
+    rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float = 2.6, **subplots: Any
+) -> tuple[Figure, list[Axes]]:
+    """A new figure with a grid of axes, in reading order.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Shape of the grid, >= 1.
+    width, height : float
+        Size of one panel in inches, > 0.
+    **subplots
+        Passed to :meth:`matplotlib.figure.Figure.subplots`, for instance ``sharey=True``.
+    """
+    rows = checks.integer("rows", rows, at_least=1)
+    columns = checks.integer("columns", columns, at_least=1)
+    width, height = checks.real("width", width, above=0.0), checks.real("height", height, above=0.0)
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **subplots)
+    return figure, list(axes.flat)
+
+
+def draw(plot: Plot) -> Figure:
+    """The figure for paper."""
+    columns = min(plot.columns, len(plot.panels))
+    rows = -(-len(plot.panels) // columns)
+    figure, axes = panels(rows, columns, width=plot.size[0], height=plot.size[1])
+    entries: dict[str, Any] = {}
+    with style():
+        for ax, panel in zip(axes, plot.panels):
+            for item in panel.items:
+                _DRAWN[type(item)](ax, item)
+            _finish(ax, panel)
+            handles, labels = ax.get_legend_handles_labels()
+            if panel.legend and handles:
+                ax.legend(handles, labels, loc=panel.legend, fontsize=7)  # type: ignore[call-overload]
+            elif not panel.legend:
+                for handle, label in zip(handles, labels):
+                    entries.setdefault(label, handle)
+        for ax in axes[len(plot.panels) :]:
+            ax.set_visible(False)
+        if plot.title:
+            figure.suptitle(plot.title, fontsize=10)
+        if entries:
+            figure.legend(
+                list(entries.values()), list(entries), loc="outside lower center", ncols=plot.legend_columns,
+                title=plot.note or None, title_fontsize=8,
+            )  # fmt: skip
+        elif plot.note:
+            figure.supxlabel(plot.note, fontsize=8)
+    return figure
+
+
+def drawn(figure: Plot | Figure) -> Figure:
+    """The figure for paper of whatever an experiment gives."""
+    return draw(figure) if isinstance(figure, Plot) else figure
+
+
+def _curve(ax: Axes, curve: Curve) -> None:
+    import numpy as np
+
+    label = curve.label if curve.label and not curve.direct else "_"
+    look: dict[str, Any] = {
+        "color": curve.color,
+        "linestyle": curve.linestyle or "none",
+        "marker": curve.marker or None,
+        "linewidth": curve.linewidth,
+        "markersize": curve.markersize,
+        "markerfacecolor": "none" if curve.hollow else curve.color,
+        "alpha": curve.alpha,
+        "label": label,
+    }
+    x, y = np.asarray(curve.x, dtype=float), np.asarray(curve.y, dtype=float)
+    if curve.low is None or curve.high is None:
+        ax.plot(x, y, **look)
+    else:
+        low, high = np.asarray(curve.low, dtype=float), np.asarray(curve.high, dtype=float)
+        if curve.bars:
+            look |= {"capsize": 3, "elinewidth": 1.0}
+            ax.errorbar(x, y, yerr=np.maximum(0.0, [y - low, high - y]), **look)
+        else:
+            (drawn,) = ax.plot(x, y, **look)
+            if np.isfinite(low).any():
+                order = drawn.get_zorder() - 0.1
+                ax.fill_between(x, low, high, color=curve.color, alpha=0.2 * curve.alpha, linewidth=0, zorder=order)
+    shown = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    if curve.direct and curve.label and shown.size:
+        ax.annotate(
+            curve.label, (x[shown[-1]], y[shown[-1]]), xytext=(4, 0), textcoords="offset points", va="center",
+            color=curve.color, fontsize=7, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _line(ax: Axes, line: Line) -> None:
+    label = line.label if line.label and not line.direct else "_"
+    look: dict[str, Any] = {
+        "color": line.color,
+        "linestyle": line.linestyle,
+        "linewidth": line.linewidth,
+        "label": label,
+    }
+    if line.y is not None:
+        ax.axhline(line.y, **look)
+    if line.x is not None:
+        ax.axvline(line.x, **look)
+    if line.direct and line.label:
+        across = line.y is not None
+        ax.annotate(
+            line.label,
+            (1.0, line.y) if across else (line.x, 1.0),
+            xycoords=("axes fraction", "data") if across else ("data", "axes fraction"),
+            xytext=(-2, 2) if across else (2, -2),
+            textcoords="offset points",
+            ha="right" if across else "left",
+            va="bottom" if across else "top",
+            fontsize=7,
+            color=line.color,
+        )
+
+
+def _heat_map(ax: Axes, heat: HeatMap) -> None:
+    import numpy as np
+    from matplotlib.colors import LogNorm, Normalize
+
+    values = np.asarray(heat.values, dtype=float)
+    low, high = heat.limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+    norm = (LogNorm if heat.log else Normalize)(low, high)
+    image = ax.imshow(values, origin="lower", aspect="auto", cmap=heat.colors, norm=norm, interpolation="nearest")
+    ax.set_xticks(range(len(heat.columns)), list(heat.columns))
+    ax.set_yticks(range(len(heat.rows)), list(heat.rows))
+    ax.grid(False)
+    ax.figure.colorbar(image, ax=ax, label=heat.label)
+    if heat.text:
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                red, green, blue, _ = image.cmap(norm(value))
+                dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+                ax.text(
+                    column, row, heat.text.format(value), ha="center", va="center", fontsize=7,
+                    color="white" if dark else "black",
+                )  # fmt: skip
+
+
+def _words(ax: Axes, words: Words) -> None:
+    ax.text(words.x, words.y, words.text, **{"fontsize": 7, **words.look})
+
+
+_DRAWN: dict[type, Any] = {Curve: _curve, Line: _line, HeatMap: _heat_map, Words: _words}
+
+
+def _finish(ax: Axes, panel: Panel) -> None:
+    """Titles, scales, ends and ticks of a panel."""
+    heat = any(isinstance(item, HeatMap) for item in panel.items)
+    if not heat:  # a heat map has its own
+        ax.set(xscale=panel.xscale, yscale=panel.yscale)
+    ax.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, **panel.more)
+    if panel.xlim is not None:
+        ax.set_xlim(*panel.xlim)
+    if panel.ylim is not None:
+        ax.set_ylim(*panel.ylim)
+    for ticks, axis in ((panel.xticks, ax.xaxis), (panel.yticks, ax.yaxis)):
+        if ticks is not None:
+            from matplotlib.ticker import NullFormatter
+
+            axis.set_ticks(list(ticks), list(ticks.values()) if isinstance(ticks, Mapping) else None)
+            axis.set_minor_formatter(NullFormatter())
+    if panel.xscale == "linear" and panel.xticks is None and not heat:
+        ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
+
+
+def band(ax: Axes, table: pd.DataFrame, x: str, y: str, **options: Any) -> Curve:
+    """Draw :func:`over_seeds` into matplotlib's axes: for figures that are no :class:`Plot`."""
+    curve = over_seeds(table, x, y, **options)
+    _curve(ax, curve)
+    return curve

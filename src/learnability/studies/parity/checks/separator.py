@@ -1,0 +1,213 @@
+"""Lemma 12 of Daniely & Malach: a separator of the neurons that the exact first step makes, its norm and sparsity.
+
+Good neurons see the k signs in A alone, so "for all x" is the 2^k patterns of A.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from learnability.checks import FloatArray
+from learnability.networks.parity import good_neurons, initial, relu6
+from learnability.problems.parity import random_mixture
+from learnability.seeding import generator
+from learnability.studies.parity import PAPER
+from learnability.studies.parity.checks.features import patterns
+from learnability.studies.parity.theorems import separator
+from learnability.study import Check
+from learnability.theory import Guarantee
+from learnability.theory.aggregate import tightest
+from learnability.theory.guarantee import statement_id
+from learnability.theory.margins import hard_margin
+from learnability.training.population import correlation
+
+__all__ = ["CHECKS", "good_features"]
+
+DELTA = 0.1
+WIDTHS = {3: (2, 4, 8, 16, 32, 64), 5: (8, 16, 32, 64, 128, 256), 7: (32, 64, 128, 256, 512, 1024)}
+"""Pairs of neurons q of the success probability, by k."""
+DRAWS = {"smoke": 12, "laptop": 200}
+NORMS: dict[str, dict[int, tuple[int, ...]]] = {
+    "smoke": {3: (64, 256), 5: (256, 1024)},
+    "laptop": {3: (64, 128, 256, 512, 1024), 5: (256, 512, 1024, 2048, 4096), 7: (1024, 2048, 4096, 8192)},
+}
+"""q of the norms, by k: from where neurons lie near each of Lemma 10's u*."""
+SPARSE_NORM = 7.0
+"""B of the sparse separators, |u*| <= B k^5 / sqrt(q), one for every k: about twice the least at k = 3."""
+DIMENSION = {3: 101, 5: 201, 7: 301}
+
+
+class GoodNeurons(NamedTuple):
+    """Good neurons after the exact first step."""
+
+    V: FloatArray
+    """Their values, (2^k, number): rows belong to :func:`patterns`; the other bits of the input do not matter."""
+    kink: FloatArray
+    """Where the value becomes 0 as a function of the sum z of the signs in A: Lemma 10's u* has it at z = r."""
+
+
+def good_features(rng: np.random.Generator, n: int, k: int, q: int) -> GoodNeurons:
+    """Those of a start with q pairs of neurons."""
+    problem = random_mixture(rng, n, k)
+    start = initial(rng, n, k, q)
+    good = good_neurons(start.W[:q], problem.support)
+    S, _ = patterns(k)
+    if not good.any():
+        return GoodNeurons(np.zeros((len(S), 0)), np.zeros(0))
+    slopes = correlation(start.W[:q][good], 1 / (8 * k), problem).inside * start.u[:q][good, None] / n
+    moved = slopes @ S.T  # (good, patterns)
+    V: FloatArray = relu6(np.concatenate([moved, -moved]).T + 1 / (8 * k))
+    kink = -1 / (8 * k * np.median(slopes, axis=1))  # one coordinate of A at most is off
+    return GoodNeurons(V, np.concatenate([kink, -kink]))
+
+
+def lemma12(scale: str) -> list[Guarantee]:
+    """How often a separator exists, by q; its least norm and its sparsity."""
+    found, last = [], []
+    for k, widths in WIDTHS.items():
+        if scale == "smoke" and k == 7:
+            continue
+        n, draws, failures = DIMENSION[k], DRAWS[scale], []
+        for q in widths:
+            failures.append(sum(not _separable(generator(i, "lemma12", n, k, q), n, k, q) for i in range(draws)))
+        found.append(separator.lemma12(n=n, k=k, q=widths[-1], delta=DELTA, failures=failures[-1], draws=draws))
+        table = ", ".join(f"{f / draws:.3g} at q={q}" for q, f in zip(widths, failures))
+        enough = next((q for i, q in enumerate(widths) if max(failures[i:]) <= DELTA * draws), float("nan"))
+        last.append(
+            separator.lemma12_width(
+                n=n,
+                k=k,
+                delta=DELTA,
+                enough=enough,
+                note=f"least q of those tried with a share of failures of at most delta; shares of {draws} starts "
+                f"that fail: {table}",
+            )
+        )
+    return found + last + _separators(scale)
+
+
+def _separable(rng: np.random.Generator, n: int, k: int, q: int) -> bool:
+    V = good_features(rng, n, k, q).V
+    return V.shape[1] > 0 and hard_margin(V, patterns(k)[1]).separable
+
+
+def _separators(scale: str) -> list[Guarantee]:
+    found: list[Guarantee] = []
+    scaled: dict[str, list[float]] = {"least norm": [], "few neurons": []}
+    sparse: list[float] = []
+    repeats = 2 if scale == "smoke" else 5
+    for k, widths in NORMS[scale].items():
+        n, y = DIMENSION[k], patterns(k)[1]
+        norms, fewer, cases, counts, tight = [], [], [], [], []
+        for q in widths:
+            neurons = [good_features(generator(i, "norm", n, k, q), n, k, q) for i in range(repeats)]
+            both = [_least_norms(one, y, k, q) for one in neurons]
+            norms.append(_mean_norm([u for u, _ in both]))
+            fewer.append(_mean_norm([u for _, u in both]))
+            counts.append(float(np.mean([_fewest(one, y, SPARSE_NORM * k**5 / math.sqrt(q)) for one in neurons])))
+            tight.append(float(np.mean([_fewest(one, y, 2 * _norm(u)) for one, (u, _) in zip(neurons, both)])))
+            for i, (one, (u, few)) in enumerate(zip(neurons, both)):
+                vertex = separator.sparse_separator(one.V, y)
+                named = {"least norm": u, "few neurons": few, "linear programme": vertex}
+                cases.append(_separator_cases(one.V, y, named, k, q, f"q={q},{i}"))
+        text = [", ".join(f"{x * math.sqrt(q) / k**5:.3g}" for x, q in zip(xs, widths)) for xs in (norms, fewer)]
+        note = f"mean least norm over {repeats} starts; B = |u*| sqrt(q) / k^5: {text[0]}; with few neurons {text[1]}"
+        found.append(separator.lemma12_growth("q", widths, _known(norms), case=f"n={n},k={k}", note=note))
+        shares, near = (", ".join(f"{c * k**2.5 / q:.3g}" for c, q in zip(cs, widths)) for cs in (counts, tight))
+        note = f"mean fewest |u*|_0 over {repeats} starts, |u*|_2 <= {SPARSE_NORM:g} k^5 / sqrt(q); B~: {shares}"
+        note += f"; within twice the least norm of its k, far below k^5, B~: {near}"
+        found.append(separator.lemma12_sparsity("q", widths, _known(counts), case=f"n={n},k={k}", note=note))
+        for name, xs in (("least norm", norms), ("few neurons", fewer)):
+            scaled[name].append(xs[-1] * math.sqrt(widths[-1]))
+        sparse.append(counts[-1] / widths[-1])
+        found += [
+            tightest(statement_id(gs[0].id.partition("[")[0], f"k={k}"), gs, f"q = {widths[0]}..{widths[-1]}")
+            for gs in zip(*cases)
+        ]
+    ks = list(NORMS[scale])
+    for name, sizes in scaled.items():
+        note = "|u*| sqrt(q) at the largest q of each k"
+        if name == "few neurons":
+            note += "; |u*|_0 about q / k^2.5, both as Lemma 12 says"
+        found.append(separator.lemma12_growth("k", ks, _known(sizes), case=name, note=note))
+    note = f"fewest |u*|_0 / q at the largest q of each k, |u*|_2 <= {SPARSE_NORM:g} k^5 / sqrt(q)"
+    note += "; the fewest that can be tried, one neuron next to each u*_r, are about k + 1 and often enough"
+    found.append(separator.lemma12_sparsity("k", ks, _known(sparse), note=note))
+    return found
+
+
+def _mean_norm(separators: list[FloatArray]) -> float:
+    """Infinite if one start has no separator."""
+    return float(np.mean([_norm(u) for u in separators]))
+
+
+def _norm(u: FloatArray) -> float:
+    return float(np.linalg.norm(u)) if u.any() else math.inf
+
+
+def _known(norms: list[float]) -> list[float] | None:
+    return norms if np.isfinite(norms).all() else None
+
+
+def _least_norms(neurons: GoodNeurons, y: FloatArray, k: int, q: int) -> tuple[FloatArray, FloatArray]:
+    """The separator of least norm of all good neurons, and of q / k^3.5 neurons next to each u*_r only.
+
+    The second is as sparse as Lemma 12 says, about q / k^2.5. Zero if there is none.
+    """
+    each = max(1, round(q / k**3.5))
+    return hard_margin(neurons.V, y).w, _of_the_nearest(neurons, y, k, each)
+
+
+def _of_the_nearest(neurons: GoodNeurons, y: FloatArray, k: int, each: int) -> FloatArray:
+    """The separator of least norm of the ``each`` neurons next to each u*_r; zero if there is none."""
+    r = np.arange(-k, k + 1, 2)[:, None]
+    nearest = np.unique(np.argsort(np.abs(1 - r / neurons.kink), axis=1)[:, :each])
+    u = np.zeros(len(neurons.kink))
+    u[nearest] = hard_margin(neurons.V[:, nearest], y).w
+    return u
+
+
+def _fewest(neurons: GoodNeurons, y: FloatArray, most: float) -> float:
+    """The least |u|_0 over such separators of norm at most ``most``; NaN if there is none.
+
+    The least norm falls with the number of neurons, as the sets are nested: doubling, then bisection.
+    """
+    k = len(y).bit_length() - 1
+    if not math.isfinite(most):
+        return math.nan
+    low, high = 0, 1
+    while _norm(u := _of_the_nearest(neurons, y, k, high)) > most:
+        if high >= len(neurons.kink):
+            return math.nan
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        v = _of_the_nearest(neurons, y, k, middle)
+        if _norm(v) <= most:
+            high, u = middle, v
+        else:
+            low = middle
+    return float(np.count_nonzero(u))
+
+
+def _separator_cases(
+    V: FloatArray, y: FloatArray, named: dict[str, FloatArray | None], k: int, q: int, case: str
+) -> list[Guarantee]:
+    """Margins and largest feature used of the separators of one start."""
+    there = {name: u for name, u in named.items() if u is not None}
+    used = np.any([u != 0 for u in there.values()], axis=0)
+    words = [
+        f"{name}: |u|_2 {np.linalg.norm(u):.3g}, |u|_0 {np.count_nonzero(u)} = "
+        f"{np.count_nonzero(u) * k**2.5 / q:.3g} q / k^2.5"
+        for name, u in there.items()
+    ]
+    margins = [float((y * (V @ u)).min()) for u in there.values()] + [0.0] * (len(named) - len(there))
+    return separator.lemma12_separator(
+        k=k, margin=min(margins), largest=float(V[:, used].max(initial=0.0)), case=case, note="; ".join(words)
+    )
+
+
+CHECKS = (Check("lemma12", f"{PAPER}, Lemma 12", lemma12),)

@@ -1,0 +1,325 @@
+"""The share of D^(2) from none to nearly all: where gradient descent stops learning the parity (beyond the paper).
+
+Comment 1 of the paper: under the uniform distribution alone parities are hard for gradient methods, hence the
+mixture. How much of D^(2) is needed? The network of Section 2 (n = 100, k = 3, 256 units; n = 30 beside it) is
+trained on mixtures of every share, from three starts:
+
+- *theorem*: eta = 1 in the first step, whose signal on the coordinates of A is the share times a constant;
+- *longer*: the first step of the hidden layer 1 / (2 share) times as long (ours), so that good neurons come out of it
+  as at share 1/2. It separates "the signal is too small for the theorem's step" from "there is no signal";
+- *estimated*: that, with the gradient of the first step estimated from 65,536 examples instead of exact. A population
+  gradient shows a signal however small; an estimate has noise of its own.
+
+The later steps have eta = 0.3 (the theorem's schedule moves too little at these sizes, see ``parity/theorem3``) and
+512 fresh examples each, so their noise is part of what is measured. The exact first step predicts two shares for the
+theorem's start (panel d shows the uniform gradient beside its signal):
+
+- alpha = 1/8: below, no good neuron has its kink within (-1, 1), and Lemma 10's features of r = -1 and 1 are missing;
+- alpha = 1 / (8k): below, none has it within (-k, k), and the features of good neurons are linear on A.
+
+Below them only later steps can make the features that are missing. Between the two D^(2) is a large part of the loss,
+and runs first settle on the majority of A (error 3/4 on D^(1) for k = 3): two of five runs at share 0.2 do not leave
+the neighbourhood of that within the 6,000 steps, so that the error is not monotone in the share. They do later: run
+for 20,000 steps they have error 0 from step 14,286 and 17,714 on. With eta = 0.1 they do not get there within 6,000
+steps either.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from learnability import plotting
+from learnability.evidence.intervals import half_width
+from learnability.evidence.tables import pick
+from learnability.studies.parity import PAPER, claim
+from learnability.studies.parity.runs_mixture import LEARNT, clearly, ends, learning_times, run, setting
+from learnability.study import Experiment, Scale, Setting
+from learnability.theory import Guarantee, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_STARTS = {"theorem": "theorem's first step", "longer": "longer first step", "estimated": "longer, estimated"}
+_MARKERS = {"theorem": "o", "longer": "s", "estimated": "^"}
+WHERE = "Comment 1 (this project)"
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """(a) Final error by start, (b) by number of steps, (c) steps to learn, (d) what the first step sees."""
+    fig, (starts, budgets, times, signals) = plotting.panels(2, 2, width=4.2, height=3.1)
+    sizes = sorted(table["n"].unique(), reverse=True)
+    large = pick(table, n=sizes[0])
+    steps = int(table["step"].max())
+    for n, color in zip(sizes, plotting.COLORS, strict=False):
+        for start, name in _STARTS.items():
+            rows = pick(table, n=n, start=start)
+            if rows.empty:
+                continue
+            shade = color if start == "theorem" else plotting.COLORS[len(sizes) + 2 * (n != sizes[0]) + _order(start)]
+            look: dict[str, Any] = {"color": shade, "marker": _MARKERS[start], "markersize": 4}
+            label = f"n = {n}, {name}"
+            plotting.band(starts, ends(rows, "share"), "share", "error_1", limits=(0, 1), label=label, **look)
+            _times(times, rows, steps, look)
+    theorem = pick(large, start="theorem")
+    recorded = np.sort(theorem["step"].unique())
+    for index, budget in enumerate((steps // 12, steps // 4, steps)):
+        at = int(recorded[recorded <= budget].max())
+        plotting.band(
+            budgets, pick(theorem, step=at), "share", "error_1", limits=(0, 1), label=f"after {at:,} steps",
+            color=plotting.COLORS[0], alpha=(0.35, 0.65, 1.0)[index], marker="o", markersize=4,
+        )  # fmt: skip
+    _signals(signals, table, sizes)
+    for ax in (starts, budgets):
+        ax.set(ylabel="error on the uniform part $D^{(1)}$", ylim=(-0.02, 0.8))
+        ax.axhline(0.5, color="#888888", linewidth=0.8, linestyle=":")
+    starts.set_title(f"(a) after {steps:,} steps")
+    budgets.set_title(f"(b) the theorem's first step, n = {sizes[0]}")
+    times.set(title=f"(c) steps until the error stays below {LEARNT:g}", ylabel="steps", yscale="log")
+    signals.set(title="(d) gradient of the first step, exact", yscale="log", ylabel="$E\\,[y\\,s_j\\,\\sigma'(z)]$")
+    for ax in (starts, budgets, times, signals):
+        _share_axis(ax, table)
+    budgets.legend(loc="lower left")
+    signals.legend(loc="upper left", fontsize=6.5, ncols=2)
+    signals.set_ylim(top=60)
+    k, seeds = int(table["k"].iloc[0]), table["seed"].nunique()
+    note = (
+        f"k = {k}, {2 * int(large['q'].iloc[0])} units, η = {large['eta'].iloc[0]:g} from the second step on, "
+        f"{seeds} seeds. (a), (b): mean and its 95 % confidence band;\n(c): each run a dot, line: median, arrows: "
+        "runs that do not get there.\n(d): on A the mean over good neurons, outside A the root mean square. "
+        "Vertical: α = 1/(8k) and 1/8"
+    )
+    handles, labels = starts.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2, title=note, title_fontsize=8)
+    return fig
+
+
+def _order(start: str) -> int:
+    return list(_STARTS).index(start) - 1
+
+
+def _share_axis(ax: Axes, table: pd.DataFrame) -> None:
+    """Shares on a logarithmic axis that has a 0."""
+    least = float(table["share"][table["share"] > 0].min())
+    ax.set_xscale("symlog", linthresh=least, linscale=0.5)
+    ticks = [0, *(x for x in (0.002, 0.01, 0.05, 0.1, 0.2, 0.5, 0.9) if x >= least)]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set(xlabel="share of $D^{(2)}$ in the mixture", xlim=(-least / 4, 1.05))
+    for reach in (1, int(table["k"].iloc[0])):
+        limit = kink_share(table, reach)
+        if limit is not None:
+            ax.axvline(limit, color="#888888", linewidth=0.8, linestyle="--")
+
+
+def kink_share(table: pd.DataFrame, reach: int) -> float | None:
+    """The share at which alpha = 1 / (8 reach).
+
+    Below, no u in [-n/k, n/k] puts the kink of a good neuron's relu6(alpha u z / n + 1/(8k)) within abs(z) < reach.
+    """
+    seen = table[(table["signal"] > 0) & (table["share"] > 0)]
+    if seen.empty:
+        return None
+    return float((seen["share"] / (8 * reach * seen["signal"])).mean())
+
+
+def _times(ax: Axes, rows: pd.DataFrame, steps: int, look: dict[str, Any]) -> None:
+    found = learning_times(rows, "share")
+    median = found.groupby("share")["time"].median()
+    reached = median[np.isfinite(median)]
+    ax.plot(reached.index.to_numpy(float), reached.to_numpy(float), **{**look, "markersize": 0})
+    got = found[np.isfinite(found["time"])]
+    ax.plot(got["share"].to_numpy(), got["time"].to_numpy(), **{**look, "linestyle": "none", "alpha": 0.5})
+    late = found[~np.isfinite(found["time"])]
+    if len(late):
+        height = steps * {"o": 1.25, "s": 1.45, "^": 1.7}[look["marker"]]
+        options = {**look, "marker": "$\\uparrow$", "markersize": 7, "linestyle": "none"}
+        ax.plot(late["share"].to_numpy(), np.full(len(late), height), **options)
+
+
+def _signals(ax: Axes, table: pd.DataFrame, sizes: list[int]) -> None:
+    """Signal on A by share, against the size of the uniform gradient outside A."""
+    for n, color in zip(sizes, plotting.COLORS, strict=False):
+        rows = pick(table, n=n, start="theorem")
+        one = ends(rows, "share")
+        mean = one[one["share"] > 0].groupby("share")["signal"].mean()
+        ax.plot(mean.index.to_numpy(float), mean.to_numpy(float), color=color, label=f"on A, n = {n}")
+        ax.axhline(
+            float(one["floor"].mean()), color=color, linestyle="--",
+            label=f"outside A, uniform, n = {n}",
+        )  # fmt: skip
+        k = int(one["k"].iloc[0])
+        ax.axhline(1 / math.sqrt(math.comb(n - 1, k)), color=color, linestyle=":", label=f"$1/\\sqrt{{C({n}-1, k)}}$")
+    samples = int(table["samples"].max())
+    if samples:
+        ax.axhline(0.5 / math.sqrt(samples), color="black", linewidth=0.8, label=f"noise, {samples:,} examples")
+
+
+def claims(table: pd.DataFrame) -> list[Guarantee]:
+    """Learnt at one half, not at none within the steps, monotone between; and what a longer first step changes."""
+    found = []
+    sizes = sorted(table["n"].unique(), reverse=True)
+    for n in sizes:
+        rows = pick(table, n=n, start="theorem")
+        last = ends(rows, "share")
+        times = learning_times(rows, "share")
+        steps = int(rows["step"].max())
+        half, none = pick(times, share=0.5)["time"], pick(last, share=0.0)["error_1"]
+        found.append(
+            claim(
+                f"mixture/learnt[share=0.5,n={n}]", "Theorem 3, with eta = 0.3", 1.0, float(np.isfinite(half).mean()),
+                "at_least", f"share of {len(half)} runs with error at most {LEARNT:g} on D^(1) at the end of {steps} "
+                f"steps; median steps {half.median():g}",
+            )
+        )  # fmt: skip
+        if n == sizes[0]:
+            found.append(
+                claim(
+                    f"mixture/not-learnt[share=0,n={n}]", WHERE, 0.4, float(none.mean()), "at_least",
+                    f"mean error on D^(1) after {steps} steps, over {len(none)} runs from {none.min():.3f} to "
+                    f"{none.max():.3f}; says nothing of more steps",
+                )
+            )  # fmt: skip
+        found += [_monotone(last, n), _faster(times, n)]
+    if len(sizes) > 1:
+        found.append(_harder(table, sizes))
+    return [*found, *_longer(pick(table, n=sizes[0]))]
+
+
+def _monotone(last: pd.DataFrame, n: int) -> Guarantee:
+    mean = last[last["share"] <= 0.5].groupby("share")["error_1"].mean()
+    rises = {
+        (one, other): float(mean[other] - mean[one]) for one in mean.index for other in mean.index if other > one
+    }
+    worst = max(rises, key=lambda pair: rises[pair])
+    listed = ", ".join(f"{share:g}: {error:.3f}" for share, error in mean.items())
+    return claim(
+        f"mixture/monotone[n={n}]", WHERE, LEARNT, rises[worst], "at_most",
+        f"largest rise of the mean final error from a share to a larger one, up to 1/2; at {worst[0]:g} and "
+        f"{worst[1]:g}; means {listed}", Kind.TREND,
+    )  # fmt: skip
+
+
+def _faster(times: pd.DataFrame, n: int) -> Guarantee:
+    """Steps to learn go down with the share: the slope in logarithms, over runs that learnt."""
+    got = times[np.isfinite(times["time"]) & (times["share"] > 0) & (times["share"] <= 0.5)]
+    x, y = np.log(got["share"].to_numpy(float)), np.log(got["time"].to_numpy(float))
+    slope, half = _slope(x, y)
+    median = times[times["share"] > 0].groupby("share")["time"].median()
+    listed = ", ".join(f"{share:g}: {time:g}" for share, time in median.items())
+    note = f"exponent of the share in the steps to learn, {len(got)} runs that learnt at shares up to 1/2"
+    note += f"; medians over all runs {listed}"
+    if slope is None:
+        return claim(f"mixture/faster-with-share[n={n}]", WHERE, 0.0, None, "at_most", note, Kind.TREND)
+    return clearly(f"mixture/faster-with-share[n={n}]", WHERE, slope, half, "at_most", note)
+
+
+def _slope(x: Any, y: Any) -> tuple[float | None, float]:
+    """Slope of the regression line and the half-width of its 95 % interval; no slope of fewer than 3 points."""
+    from scipy.special import stdtrit
+
+    if len(x) < 3 or len(np.unique(x)) < 2:
+        return None, math.nan
+    slope, offset = np.polyfit(x, y, 1)
+    spread = float(np.sum((x - x.mean()) ** 2))
+    error = math.sqrt(float(np.sum((y - slope * x - offset) ** 2)) / (len(x) - 2) / spread)
+    return float(slope), float(stdtrit(len(x) - 2, 0.975)) * error
+
+
+def _harder(table: pd.DataFrame, sizes: list[int]) -> Guarantee:
+    """Without D^(2) the larger dimension is the harder one."""
+    errors = {
+        n: ends(pick(table, n=n, start="theorem", share=0.0)).set_index("seed")["error_1"] for n in sizes
+    }  # fmt: skip
+    difference = errors[sizes[0]] - errors[sizes[-1]]
+    mean, half = float(difference.mean()), half_width(difference)
+    return claim(
+        f"mixture/uniform-harder-with-n[n={sizes[-1]}|{sizes[0]}]", WHERE, 0.0, mean - half, "at_least",
+        "lower 95 % confidence limit of the difference of final errors at share 0; means "
+        + ", ".join(f"n={n}: {errors[n].mean():.3f}" for n in sizes), Kind.TREND,
+    )  # fmt: skip
+
+
+def _longer(table: pd.DataFrame) -> list[Guarantee]:
+    """Where the theorem's first step fails although D^(2) is there: the longer one, exact and estimated."""
+    last = {start: ends(pick(table, start=start), "share") for start in _STARTS}
+    errors: dict[str, dict[Any, float]] = {
+        start: {x: float(rows["error_1"].mean()) for x, rows in one.groupby("share")}
+        for start, one in last.items()
+        if len(one)
+    }
+    failed = [share for share, error in errors["theorem"].items() if share > 0 and error > 0.25]
+    n = int(table["n"].iloc[0])
+    found = []
+    if "longer" in errors:
+        both = [share for share in failed if share in errors["longer"]]
+        rate = None
+        if both:
+            times = learning_times(pick(table, start="longer"), "share")
+            rate = float(np.isfinite(times["time"][times["share"].isin(both)]).mean())
+        listed = ", ".join(
+            f"{share:g}: {errors['longer'][share]:.3f} for {errors['theorem'][share]:.3f}" for share in both
+        )
+        found.append(
+            claim(
+                f"mixture/longer-first-step[n={n}]", WHERE, 0.5, rate, "at_least",
+                "share of runs that learn from the longer exact first step, at the shares where the theorem's leaves "
+                f"a mean error above 1/4; mean errors {listed or 'none: it learns at all shares above 0'}",
+            )
+        )  # fmt: skip
+    if "estimated" in errors and "longer" in errors:
+        share = min(share for share in errors["estimated"] if share in errors["longer"])
+        apart = float(errors["estimated"][share] - errors["longer"][share])
+        found.append(
+            claim(
+                f"mixture/estimated-first-step[share={share:g},n={n}]", WHERE, 0.25, apart, "at_least",
+                f"mean final error from the gradient estimated on {int(table['samples'].max())} examples less that "
+                "from the exact one, at the smallest share; all: "
+                + ", ".join(f"{x:g}: {e:.3f}" for x, e in errors["estimated"].items()),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _cells(size: dict[str, int], shares: dict[str, tuple[float, ...]], samples: int) -> tuple[Setting, ...]:
+    return tuple(
+        setting(**size, share=share, start=start, samples=samples if start == "estimated" else 0)
+        for start, several in shares.items()
+        for share in several
+    )
+
+
+_LARGE = {"n": 100, "k": 3, "q": 128, "steps": 6000}
+_SMALL = {"n": 30, "k": 3, "q": 128, "steps": 6000}
+_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+_LAPTOP = _cells(
+    _LARGE,
+    {"theorem": _SHARES, "longer": _SHARES[1:8], "estimated": (0.005, 0.02, 0.05, 0.1, 0.2)},
+    2**16,
+) + _cells(_SMALL, {"theorem": (0.0, 0.005, 0.02, 0.1, 0.5), "longer": (0.005, 0.02)}, 0)
+
+EXPERIMENT = Experiment(
+    title="The share of D^(2) in the mixture, from one half to none (beyond the paper)",
+    source=f"{PAPER}, Comment 1",
+    revision=1,
+    scales={
+        "smoke": Scale(
+            _cells(
+                {"n": 20, "k": 3, "q": 48, "steps": 600, "batch": 128},
+                {"theorem": (0.0, 0.05, 0.5), "longer": (0.05,), "estimated": (0.05,)},
+                2048,
+            ),
+            seeds=2,
+            seconds=3,
+        ),
+        "laptop": Scale(_LAPTOP, seeds=5, seconds=480),
+        "paper": Scale(_LAPTOP, seeds=20, seconds=1200),
+    },
+    run=run,
+    figure=figure,
+    claims=claims,
+)

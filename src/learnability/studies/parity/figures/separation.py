@@ -1,0 +1,337 @@
+r"""The separation: gradient descent on the network against every linear method, on D_A with n = 16 k coordinates.
+
+The paper proves it and shows it on strips of digits (``parity/fig1``); here it is on the distribution of the
+theorems, with n = 16 k, so that Theorem 2's hypothesis k <= n/16 holds.
+
+- The network starts from the safe form (:mod:`learnability.networks.parity`) and takes the theorem's exact first
+  step. After it both layers are trained by gradient descent on 1,024 fresh examples a step, without regulariser, and
+  **not** with the theorem's step k^2 / (T sqrt q), all T of which come to k^2 / sqrt q and leave a network of this
+  size at loss 1: the step falls linearly from 0.3 to 0. With a constant 0.3 the network of k = 3 ends the same; those
+  of k = 5 and 7 jump between errors of 0.1 and 0.6 to the end.
+- The linear methods (:mod:`learnability.studies.parity.linear_methods`) see fresh examples too, and choose their
+  scale and ridge on others. Kernel machines are small: what they would need is in (d).
+- (a) is hinge loss, as in Theorem 2: features in [-1, 1], norm at most B, minimised to the end on a sample. A loss
+  drawn is one attained, so the best is at most that; the bounds are for the average over A, of which each seed draws
+  one. The network has its own norm and stands beside, at the right edge.
+- (b) and (c) are errors on D_A^(1), where all is hard; on D_A^(2) every method ends near 0. Theorem 2 says nothing of
+  errors: the majority of the bits in A is linear, has error 0 on D_A^(2), and on D_A^(1) an error of its own,
+  3/4 for k = 3 but 5/16 for k = 5 (:func:`learnability.studies.parity.linear_methods.majority_error`).
+- (d) is what N features and a norm of B must come to in N B^2 for a hinge loss of 1/2 on D_A^(1): at n = 10 measured
+  over the whole cube (the least norm by bisection, to 2 %), at n = 16 k by the bound.
+
+A seed draws A, the features, the start and all examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from learnability import plotting
+from learnability.evidence.tables import pick
+from learnability.kernels.features import parities
+from learnability.networks.parity import initial
+from learnability.problems.boolean import subset_masks, subset_of
+from learnability.seeding import generator
+from learnability.studies.parity import PAPER
+from learnability.studies.parity import linear_methods as opponents
+from learnability.studies.parity.claims_separation import LEARNT, REACH, claims
+from learnability.studies.parity.theorems.feature_map import feature_values
+from learnability.studies.parity.theorems.linear import features_needed, linear_bound
+from learnability.study import Experiment, Row, Scale, Setting
+from learnability.theory.linear_class import best_hinge
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ETA = 0.3
+BATCH = 1024
+NORMS = (1.0, 10.0, 100.0)
+CUBE = 10
+"""Dimension of (d)."""
+LARGEST_NORM = 1e7
+
+LABELS = {
+    "network": "network, gradient descent",
+    "bits": "linear in the bits",
+    "relu": "ReLU random features",
+    "cosine": "Gaussian random features",
+    "rbf": "Gaussian kernel machine",
+    "tangent": "tangent kernel machine",
+}
+_SHADES = dict(zip(LABELS, ("#000000", *plotting.COLORS[:5]), strict=True))
+_MARKERS = dict(zip(LABELS, "*sov^D", strict=True))
+_BY_K = {
+    1: plotting.COLORS[5],
+    3: plotting.COLORS[0],
+    5: plotting.COLORS[1],
+    7: plotting.COLORS[2],
+    9: plotting.COLORS[3],
+}
+_FORMS = {"direct": "-", "sharper": "--", "corrected": ":"}
+
+
+# Runs ---------------------------------------------------------------------------------------------------------
+
+
+def run(s: Setting, seed: int) -> list[Row]:
+    """The rows of one method: for each number of features (and norm) its losses and errors."""
+    n, k, method = int(s["n"]), int(s["k"]), str(s["method"])
+    most, examples = int(s["most"]), int(s["examples"])
+    if s["panel"] == "needed":
+        return [_needed(seed, n, k, method, most)]
+    problem = opponents.mixture(seed, n, k)
+    if method == "network":
+        return [_network(s, seed)]
+    if s["panel"] == "norm":
+        return [
+            {"features": N, "norm": B, **found}
+            for N, B, found in opponents.by_norm(problem, seed, method, _numbers(most), NORMS, examples)
+        ]
+    if method in opponents.KERNELS:
+        return [{"features": examples, "norm": 0.0, **opponents.with_kernel(problem, seed, method, examples)}]
+    return [
+        {"features": N, "norm": 0.0, **found}
+        for N, found in opponents.on_features(problem, seed, method, _numbers(most), examples)
+    ]
+
+
+def _numbers(most: int) -> list[int]:
+    """Numbers of features: 16, 64, 256, ... up to the most."""
+    return [4**j for j in range(2, 12) if 4**j <= most]
+
+
+def _network(s: Setting, seed: int) -> Row:
+    """The end of one run of the network; N is its width, B the norm of its output layer."""
+    from learnability.training.population import train
+
+    n, k, width, steps = int(s["n"]), int(s["k"]), int(s["most"]), int(s["examples"]) // BATCH
+    problem = opponents.mixture(seed, n, k)
+    end = train(
+        initial(generator(seed, "init", n, k, width), n, k, width // 2), problem, steps=steps,
+        eta=ETA * np.arange(steps - 1, 0, -1) / steps, first="exact", later=BATCH,
+        rng=generator(seed, "steps", n, k, width), record=[steps], evaluate=opponents.TEST, dtype=np.float32,
+    )  # fmt: skip
+    last = {name: float(end.columns[name][-1]) for name in ("loss_1", "loss_2", "error_1", "error_2")}
+    means = {name: 0.5 * (last[f"{name}_1"] + last[f"{name}_2"]) for name in ("loss", "error")}
+    return {"features": width, "norm": float(np.linalg.norm(end.params.u)), **last, **means}
+
+
+def _needed(seed: int, n: int, k: int, family: str, most: int) -> Row:
+    """The least norm, to 2 %, with which N features reach the hinge loss ``REACH`` on the whole cube."""
+    points = opponents.mixture(seed, n, k).enumerate()
+    if family == "parities":
+        psi: Any = parities(n, [subset_of(int(mask)) for mask in subset_masks(n, k)])
+    else:
+        psi = opponents.features(seed, family, n, most, scale=max(opponents.SCALES[family]), limit="clip")
+    values = feature_values(psi, n)
+
+    def loss(B: float) -> tuple[float, np.ndarray[Any, Any]]:
+        best = best_hinge(values, points.y, points.p1, norm=B, tolerance=1e-3)
+        return best.value, best.w
+
+    correlation = float(np.linalg.norm(values.T @ (points.y * points.p1)))
+    low = min((1 - REACH) / max(correlation, 1e-300), LARGEST_NORM)  # a smaller norm cannot do
+    high = low
+    found, w = loss(high)
+    while found > REACH and high < LARGEST_NORM:
+        low, high = high, 2 * high
+        found, w = loss(high)
+    while found <= REACH and high > 1.02 * low:
+        middle = math.sqrt(low * high)
+        between, candidate = loss(middle)
+        if between <= REACH:
+            high, found, w = middle, between, candidate
+        else:
+            low = middle
+    margin = points.y * (values @ w)
+    row: Row = {"features": values.shape[1], "norm": high}
+    for part, p in ((1, points.p1), (2, points.p2)):
+        row[f"loss_{part}"] = float(p @ np.maximum(0.0, 1.0 - margin))
+        row[f"error_{part}"] = float(p @ (margin <= 0))
+    for name in ("loss", "error"):
+        row[name] = 0.5 * (row[f"{name}_1"] + row[f"{name}_2"])
+    return row
+
+
+# Figure -------------------------------------------------------------------------------------------------------
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """(a) Hinge loss against N B^2 and the bounds; error against (b) k and (c) N; (d) N B^2 needed against k."""
+    fig, (loss, by_k, by_N, needed) = plotting.panels(2, 2, width=4.6, height=3.5)
+    _losses(loss, table)
+    _against_k(by_k, table)
+    _against_N(by_N, table)
+    _what_is_needed(needed, table)
+    handles, labels = by_k.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, title="(b), (c)", title_fontsize=8)
+    seeds = table["seed"].nunique()
+    note = f"mean of {seeds} seeds and its 95 % confidence band" if seeds > 1 else "one seed"
+    fig.suptitle(f"Sparse parities on D$_A$, n = 16k: gradient descent and linear methods ({note})", fontsize=10)
+    return fig
+
+
+def _losses(ax: Axes, table: pd.DataFrame) -> None:
+    rows = pick(table, panel="norm")
+    grid = np.logspace(0, 12, 400)
+    for k in sorted(rows["k"].unique()):
+        of_k = pick(rows, k=k)
+        n, shade = int(of_k["n"].iloc[0]), _BY_K[int(k)]
+        for form, line in _FORMS.items():
+            bounds = np.array([linear_bound(N=1, B=math.sqrt(x), n=n, k=int(k), form=form) for x in grid])
+            ax.plot(
+                grid[bounds > 0], bounds[bounds > 0], line, color=shade, linewidth=1.5 if form == "direct" else 0.9
+            )
+        for method, of_method in of_k.groupby("method"):
+            mean = of_method.groupby(["features", "norm"], as_index=False)["loss"].mean()
+            ax.plot(
+                mean["features"] * mean["norm"] ** 2, mean["loss"], _MARKERS[str(method)], color=shade, markersize=4,
+                fillstyle="none", markeredgewidth=0.9,
+            )  # fmt: skip
+        net = _largest(pick(table, panel="error", method="network", k=k))
+        ax.plot([1e12], [net["loss"].mean()], "*", color=shade, markersize=11, clip_on=False)
+        ax.plot([], [], color=_BY_K[k], label=f"k = {k}, n = {16 * k}")
+    for form, line in _FORMS.items():
+        ax.plot([], [], line, color="gray", label=f"at least: {form}")
+    for method in ("bits", "relu", "cosine"):
+        ax.plot([], [], _MARKERS[method], color="gray", fillstyle="none", label=LABELS[method])
+    ax.plot([], [], "*", color="gray", markersize=9, label="network, its own norm")
+    ax.legend(fontsize=6.5, loc="upper right", ncols=2, columnspacing=1.0, handlelength=1.8)
+    ax.set(title="(a) hinge loss on D$_A$, norm at most B", xlabel="N B²", ylabel="hinge loss", xscale="log")
+    ax.set(ylim=(-0.03, 1.7), xlim=(1, 1e12))
+
+
+def _against_k(ax: Axes, table: pd.DataFrame) -> None:
+    rows = pick(table, panel="error")
+    for method, label in LABELS.items():
+        one = _largest(pick(rows, method=method))
+        if not one.empty:
+            plotting.band(
+                ax, one, "k", "error_1", limits=(0, 1), color=_SHADES[method], marker=_MARKERS[method], label=label,
+                linewidth=2.0 if method == "network" else 1.2, markersize=8 if method == "network" else 4,
+            )  # fmt: skip
+    ks = sorted(rows["k"].unique())
+    ax.plot(ks, [opponents.majority_error(k) for k in ks], ":", color="gray", marker="_", label="majority of A")
+    ax.axhline(0.5, color="gray", linewidth=0.8)
+    ax.set(title="(b) error on D$_A^{(1)}$ against k", xlabel="k", ylabel="error (0-1)", xticks=ks, ylim=(-0.02, 0.9))
+
+
+def _against_N(ax: Axes, table: pd.DataFrame) -> None:
+    rows = pick(table, panel="error")
+    for line, k in zip(("-", "--"), (3, 5), strict=True):
+        for method in LABELS:
+            one = pick(rows, method=method, k=k)
+            if not one.empty:
+                plotting.band(
+                    ax, one, "features", "error_1", limits=(0, 1), hold=False, color=_SHADES[method], linestyle=line,
+                    marker=_MARKERS[method], markersize=7 if method == "network" else 4,
+                )  # fmt: skip
+        if k in set(rows["k"]):
+            ax.plot([], [], line, color="gray", label=f"k = {k}")
+    ax.axhline(0.5, color="gray", linewidth=0.8)
+    ax.legend(fontsize=7, loc="lower left")
+    ax.set(title="(c) error on D$_A^{(1)}$ against size", ylabel="error (0-1)", xscale="log", ylim=(-0.02, 0.9))
+    ax.set_xlabel("N: features, width, or examples of a kernel machine")
+    ax.xaxis.set_minor_formatter("")
+
+
+def _what_is_needed(ax: Axes, table: pd.DataFrame) -> None:
+    rows = pick(table, panel="needed")
+    rows = rows[rows["loss_1"] <= REACH + 1e-9].assign(needed=rows["features"] * rows["norm"] ** 2)
+    names = {"relu": LABELS["relu"], "cosine": LABELS["cosine"], "parities": "all parities of k bits"}
+    for method, name in names.items():
+        one = pick(rows, method=method)
+        if not one.empty:
+            marker = _MARKERS.get(method, "P")
+            shade = _SHADES.get(method, plotting.COLORS[6])
+            middle = one.groupby("k")["needed"].median()
+            ax.plot(middle.index, middle, marker=marker, color=shade, label=f"{name}, n = {CUBE}", markersize=4)
+            ax.plot(one["k"], one["needed"], marker, color=shade, markersize=3, alpha=0.4)
+    ks = np.arange(1, 11, 2)
+    for n_of, line, name in ((lambda k: CUBE, "--", f"n = {CUBE}"), (lambda k: 16 * k, "-", "n = 16k")):
+        inside = [int(k) for k in ks if k <= n_of(int(k)) / 2]
+        needs = [float(features_needed(loss=REACH, B=1, n=n_of(k), k=k, part="uniform")) for k in inside]
+        ax.plot(inside, needs, line, color="gray", label=f"at least: direct, {name}")
+    net = pick(table, panel="error", method="network")
+    means = net.groupby(["k", "features"], as_index=False)[["error_1"]].mean()
+    widths = means[means["error_1"] <= LEARNT].groupby("k")["features"].min()
+    ax.plot(
+        widths.index, widths, "*", color=_SHADES["network"], markersize=9, label=f"network, width, error ≤ {LEARNT:g}"
+    )
+    ax.legend(fontsize=6.5, loc="upper left")
+    ax.set(title=f"(d) needed for hinge loss {REACH:g} on D$_A^{{(1)}}$", xlabel="k", ylabel="N B²", yscale="log")
+    ax.set(xticks=ks)
+
+
+def _largest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the most features for each k."""
+    return rows[rows["features"] == rows.groupby("k")["features"].transform("max")]
+
+
+# Settings -----------------------------------------------------------------------------------------------------
+
+
+def _cells(
+    ks: tuple[int, ...],
+    widths: dict[int, tuple[int, ...]],
+    steps: dict[int, int],
+    sizes: dict[str, int],
+    needed: tuple[int, ...],
+) -> tuple[Setting, ...]:
+    """Every cell of one scale: ``sizes`` has the most features and the examples of each kind of linear method."""
+
+    def cell(panel: str, method: str, n: int, k: int, most: int, examples: int) -> Setting:
+        return {"panel": panel, "method": method, "n": n, "k": k, "most": most, "examples": examples}
+
+    def cells() -> Iterator[Setting]:
+        for k in ks:
+            n = 16 * k
+            for width in widths[k]:
+                yield cell("error", "network", n, k, width, BATCH * steps[k])
+            for method in opponents.FAMILIES:
+                yield cell("error", method, n, k, n if method == "bits" else sizes["most"], sizes["examples"])
+            for method in opponents.KERNELS:
+                yield cell("error", method, n, k, sizes["kernel"], sizes["kernel"])
+            if k > 1:
+                for method in opponents.FAMILIES:
+                    yield cell("norm", method, n, k, n if method == "bits" else sizes["norm"], sizes["norm_examples"])
+        for k in needed:
+            for method in ("parities", "relu", "cosine"):
+                most = math.comb(CUBE, k) if method == "parities" else sizes["needed"]
+                yield cell("needed", method, CUBE, k, most, 2**CUBE)
+
+    return tuple(cells())
+
+
+EXPERIMENT = Experiment(
+    title="Gradient descent against linear methods on sparse parities, with the bound of Theorem 2",
+    source=f"{PAPER}, Theorems 2 and 3",
+    revision=1,
+    scales={
+"smoke": Scale(_cells(
+            (1, 3), {1: (16,), 3: (16, 256)}, {1: 100, 3: 600},
+            {"most": 64, "examples": 4096, "kernel": 400, "norm": 16, "norm_examples": 1024, "needed": 128}, (1, 3),
+        ), seeds=2, seconds=6),
+"laptop": Scale(_cells(
+            (1, 3, 5, 7), {1: (16, 64), 3: (16, 64, 256, 512), 5: (64, 256, 1024), 7: (256, 1024)},
+            {1: 300, 3: 1000, 5: 3000, 7: 4000},
+            {"most": 1024, "examples": 32768, "kernel": 2000, "norm": 256, "norm_examples": 8192, "needed": 512},
+            (1, 3, 5),
+        ), seeds=3, seconds=270),
+"paper": Scale(_cells(
+            (1, 3, 5, 7), {1: (16, 64), 3: (16, 64, 256, 1024), 5: (64, 256, 1024, 4096), 7: (256, 1024, 4096)},
+            {1: 300, 3: 2000, 5: 8000, 7: 20000},
+            {"most": 4096, "examples": 262144, "kernel": 10000, "norm": 1024, "norm_examples": 32768, "needed": 512},
+            (1, 3, 5),
+        ), seeds=10, seconds=60000),
+},
+    run=run,
+    figure=figure,
+    claims=claims,
+)  # fmt: skip

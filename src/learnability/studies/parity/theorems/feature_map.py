@@ -1,0 +1,247 @@
+r"""Any feature map against Theorem 2 of Daniely & Malach, over the whole cube.
+
+Given :math:`\Psi : \{\pm 1/\sqrt n\}^n \to [-1, 1]^N` as a function, :func:`measure` evaluates it at all 2^n points
+and finds, for all sets A of k coordinates or a random sample of them, the best hinge loss of weights of norm at most
+B on D_A^(1) and on D_A, with a proved gap (:mod:`learnability.theory.linear_class`). Beside it stands, for *every* A,
+the closed form :math:`\max(0, 1 - B \|E[f_A \Psi]\|)` that no loss on D_A^(1) is below: one Walsh-Hadamard transform
+a feature gives the correlations with all parities at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.problems.boolean import fourier_spectrum, signs, subset_masks, subset_of
+from learnability.problems.parity import ParityMixture
+from learnability.studies.parity import PAPER
+from learnability.studies.parity.theorems.linear import FORMS, theorem2, theorem2_average
+from learnability.theory.guarantee import Guarantee, Kind, statement_id
+from learnability.theory.linear_class import best_hinge
+
+__all__ = ["MAX_N", "Measured", "correlation_norms", "feature_values", "guarantees", "measure"]
+
+WIDEST = 1e-3
+"""Largest gap of a best loss that counts as solved."""
+
+MAX_N = 16
+"""Largest n whose cube is gone through: with N = 100 features the values are 50 MB."""
+ROUNDING = 1e-9
+
+FeatureMap = Callable[[FloatArray], ArrayLike]
+"""X (m, n) -> (m, N) in [-1, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Best hinge losses of one feature map, over sets A.
+
+    Attributes
+    ----------
+    n, k, N : int
+    B : float
+    supports : array (r,) of int
+        Masks of the A for which the best losses were found, see :mod:`learnability.problems.boolean`.
+    every : bool
+        Whether these are all C(n, k) of them; else they are a uniform sample without repeats.
+    uniform, uniform_lower : array (r,)
+        Best hinge loss on D_A^(1): a loss attained, and a lower bound.
+    mixture, mixture_lower : array (r,)
+        The same on D_A.
+    norms : array (C(n, k),)
+        |E[f_A Psi]| for every A, in ascending order of masks.
+    """
+
+    n: int
+    k: int
+    N: int
+    B: float
+    supports: NDArray[np.int64]
+    every: bool
+    uniform: FloatArray
+    uniform_lower: FloatArray
+    mixture: FloatArray
+    mixture_lower: FloatArray
+    norms: FloatArray
+
+    @property
+    def closed_form(self) -> FloatArray:
+        """max(0, 1 - B |E[f_A Psi]|), at most the best loss on D_A^(1), for every A; shape (C(n, k),)."""
+        return np.maximum(0.0, 1.0 - self.B * self.norms)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the average of ``uniform_lower`` as an estimate of that over all A; 0 if it is over all."""
+        if self.every:
+            return 0.0
+        r, total = len(self.supports), len(self.norms)
+        if r < 2:
+            return math.inf
+        return float(self.uniform_lower.std(ddof=1) * math.sqrt((1 - r / total) / r))
+
+
+def feature_values(psi: FeatureMap, n: int) -> FloatArray:
+    """A feature map's values (2^n, N) at every point, in the order of :func:`learnability.problems.boolean.signs`.
+
+    Parameters
+    ----------
+    psi : callable (X (m, n) with entries ±1/sqrt(n)) -> (m, N)
+        Called block by block.
+    n : int
+        In 1..16.
+
+    Raises
+    ------
+    ValueError
+        If the values have another shape, are not finite, or leave [-1, 1] by more than 1e-9 (what is within is cut
+        off): Theorem 2 says nothing of such features; divide them by the largest, at the cost of a larger norm.
+    """
+    n = checks.integer("n", n, at_least=1, at_most=MAX_N)
+    blocks: list[FloatArray] = []
+    step = 2 ** min(n, 12)
+    for start in range(0, 2**n, step):
+        given = psi(signs(n, start, start + step) / math.sqrt(n))
+        values = checks.matrix("psi(X)", given)
+        width = blocks[0].shape[1] if blocks else values.shape[1]
+        if values.shape != (step, width):
+            raise ValueError(f"psi must return shape {(step, width)} for {step} inputs, got {values.shape}")
+        most = float(np.abs(values).max())
+        if most > 1 + ROUNDING:
+            raise ValueError(f"psi must have values in [-1, 1], got one of size {most:g}")
+        blocks.append(np.clip(values, -1.0, 1.0))
+    return np.concatenate(blocks)
+
+
+def correlation_norms(values: ArrayLike, k: int) -> FloatArray:
+    """|E[f_A Psi]| under the uniform distribution, for all A of k coordinates in ascending order of masks.
+
+    Parameters
+    ----------
+    values : array (2^n, N)
+        As :func:`feature_values` returns them.
+    k : int
+        1 <= k <= n.
+    """
+    values = checks.matrix("values", values)
+    n = len(values).bit_length() - 1
+    if len(values) != 2**n:
+        raise ValueError(f"values must have 2^n rows, got {len(values)}")
+    masks = subset_masks(n, checks.integer("k", k, at_least=1, at_most=n))
+    squares = np.zeros(len(masks))
+    for column in values.T:
+        squares += fourier_spectrum(column)[masks] ** 2
+    return np.sqrt(squares)
+
+
+def measure(
+    psi: FeatureMap,
+    n: int,
+    k: int,
+    B: float,
+    *,
+    most: int = 200,
+    rng: np.random.Generator | None = None,
+    tolerance: float = 1e-6,
+) -> Measured:
+    """The best hinge loss of weights of norm at most B over a feature map, for all A or a random sample.
+
+    Parameters
+    ----------
+    psi : callable (X (m, n)) -> (m, N)
+        Values in [-1, 1], see :func:`feature_values`.
+    n, k : int
+        n <= 16; k odd, <= n.
+    B : float
+        >= 0.
+    most : int
+        All A are taken if they are at most this many, else a sample of this size; >= 1.
+    rng : numpy.random.Generator, optional
+        Draws the sample; needed if there is one.
+    tolerance : float
+        Gap of each best loss, > 0.
+
+    Returns
+    -------
+    Measured
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, k is even, the features are not in [-1, 1], or a generator is missing.
+    """
+    n = checks.integer("n", n, at_least=1, at_most=MAX_N)
+    k = checks.integer("k", k, at_least=1, at_most=n)
+    if k % 2 == 0:
+        raise ValueError(f"k must be odd, got {k}: with an even k the labels of D_A^(2) are all +1")
+    if not callable(psi):
+        raise ValueError(f"psi must be a function from inputs (m, n) to features (m, N), got {psi!r}")
+    B, most = checks.real("B", B, at_least=0.0), checks.integer("most", most, at_least=1)
+    values = feature_values(psi, n)
+    norms = correlation_norms(values, k)
+    masks = subset_masks(n, k)
+    every = len(masks) <= most
+    chosen = masks if every else np.sort(checks.generator("rng", rng).choice(masks, most, replace=False))
+    found = np.empty((4, len(chosen)))
+    for i, mask in enumerate(chosen):
+        points = ParityMixture(n, subset_of(int(mask))).enumerate()
+        for row, p in ((0, points.p1), (2, 0.5 * (points.p1 + points.p2))):
+            best = best_hinge(values, points.y, p, norm=B, tolerance=tolerance)
+            found[row : row + 2, i] = best.value, best.lower
+    return Measured(n, k, values.shape[1], B, chosen, every, found[0], found[1], found[2], found[3], norms)
+
+
+def guarantees(measured: Measured, *, forms: tuple[str, ...] = FORMS, case: str = "") -> list[Guarantee]:
+    """Theorem 2 on a feature map: the largest loss on D_A over A, the average on D_A^(1), and each A by itself.
+
+    Losses are taken by their proved lower bounds. Where the A are a sample, its largest loss is at most the largest
+    of all, so that reaching the bound confirms it, and three standard errors of the average are allowed for. Nothing
+    is measured where the gap of a best loss exceeds :data:`WIDEST`, or where one A alone stands for the average.
+
+    Parameters
+    ----------
+    measured : Measured
+    forms : tuple
+        Of :data:`learnability.studies.parity.theorems.linear.FORMS`.
+    case : str
+        Put into the ids in brackets.
+    """
+    over = f"over {'all' if measured.every else 'a sample of'} {len(measured.supports)} A"
+    gap = float(
+        np.maximum(measured.uniform - measured.uniform_lower, measured.mixture - measured.mixture_lower).max()
+    )
+    sizes: dict[str, int] = {"N": measured.N, "n": measured.n, "k": measured.k}
+    error = measured.standard_error
+    sampled = "" if measured.every else f", standard error {error:.2g}"
+    solved, averaged = gap <= WIDEST, gap <= WIDEST and math.isfinite(error)
+    found = theorem2(
+        **sizes, B=measured.B, measured=float(measured.mixture_lower.max()) if solved else None,
+        tolerance=ROUNDING + min(gap, WIDEST), forms=forms, case=case,
+        note=f"largest best loss {over}, each to {gap:.1g}",
+    )  # fmt: skip
+    found += theorem2_average(
+        **sizes, B=measured.B, measured=float(measured.uniform_lower.mean()) if averaged else None,
+        tolerance=ROUNDING + gap + 3 * error if averaged else ROUNDING, forms=forms, case=case,
+        note=f"average best loss {over}, each to {gap:.1g}{sampled}",
+    )  # fmt: skip
+    every = np.isin(subset_masks(measured.n, measured.k), measured.supports)
+    room = measured.uniform - measured.closed_form[every]
+    worst = int(room.argmin())
+    cell = (f"n={measured.n}", f"k={measured.k}", f"N={measured.N}", f"B={measured.B:g}", case)
+    found.append(
+        Guarantee(
+            statement_id("parity/theorem2-each", *cell),
+            f"this project, on {PAPER}, Theorem 2",
+            Kind.LOWER_BOUND,
+            float(measured.closed_form[every][worst]),
+            float(measured.uniform[worst]),
+            note=f"1 - B |E f_A Psi| for one A, least room {over}",
+            tolerance=ROUNDING,
+        )
+    )  # fmt: skip
+    return found

@@ -1,0 +1,325 @@
+"""What the neurons of Daniely & Malach compute after the first step: Lemmas 10 and 11, and the parity they represent.
+
+The features are phi_r(z) = ReLU(-sign(r) z + |r|) for r = -k, -k+2, ..., k, of the sum z of the k signs in A. Two
+printed forms are not true and are offered beside what is: the range of u in Lemma 10, and ReLU6 in phi_r. Where a
+lemma leaves a universal constant open, its hypothesis is evaluated with the constant 1 and says so. Lemma 12 stands
+in :mod:`learnability.studies.parity.theorems.separator`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from learnability import checks
+from learnability.studies.parity import PAPER
+from learnability.studies.parity.theorems.first_step import good_share, odd_parity
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = [
+    "best_output_weight",
+    "feature_probability",
+    "lemma10",
+    "lemma10_printed",
+    "lemma11",
+    "representation",
+    "theorem_sizes",
+]
+
+ROUNDING = 1e-9
+
+
+def feature_probability(*, k: int, r: int, alpha: float, epsilon: float) -> float:
+    """P[sup_{|z| <= k} | |r|/b relu6(alpha u z / n + b) - phi_r(z) | <= epsilon] for u uniform in [-n/k, n/k].
+
+    With b = 1/(8k) the first term is ReLU(v z + |r|), v = 8k |r| alpha u / n, as long as the cap 6 is not reached,
+    and v = -sign(r) gives phi_r. The supremum is k |v + sign(r)|, taken at z = -sign(r) k, and so the probability
+    epsilon / (8k alpha |r|), if epsilon < k + |r| (from there on the first term is 0 at that z, and the probability
+    larger) and epsilon <= k |r| (then the interval of v lies in the range of v).
+
+    Parameters
+    ----------
+    k, r : int
+        k odd, >= 3; r odd, 1 <= |r| <= k.
+    alpha : float
+        In [1/4, 1].
+    epsilon : float
+        Above 0, below k + |r| and at most k |r|.
+    """
+    k, size, alpha = _feature(k, r, alpha)
+    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
+    if epsilon >= k + size:
+        raise ValueError(f"epsilon must be < k + |r| = {k + size}, got {epsilon!r}")
+    return epsilon / (8 * k * alpha * size)
+
+
+def best_output_weight(*, n: int, k: int, r: int, alpha: float) -> float:
+    """Lemma 10's u* = -sign(r) n / (8k alpha |r|), with which the scaled neuron is phi_r; n >= k."""
+    k, size, alpha = _feature(k, r, alpha)
+    n = checks.integer("n", n, at_least=k)
+    return -math.copysign(n / (8 * k * alpha * size), r)
+
+
+def lemma10(
+    *,
+    k: int,
+    r: int,
+    alpha: float,
+    epsilon: float,
+    probability: float | None = None,
+    at_best: float | None = None,
+    room: float = 0.0,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 10, corrected: u ~ U[-n/k, n/k] gives phi_r to within epsilon with probability >= epsilon / (8 k^2).
+
+    The paper prints u ~ U[-r/k, r/k], against its own initialisation and without n, and phi_r with ReLU6
+    (:func:`lemma10_printed`). Nothing here depends on n.
+
+    Parameters
+    ----------
+    k, r, alpha
+        As in :func:`feature_probability`.
+    epsilon : float
+        In (0, k |r|] (the text prints epsilon <= k r).
+    probability : float, optional
+        Measured: the probability over u.
+    at_best : float, optional
+        Measured: the supremum over |z| <= k at u*, :func:`best_output_weight`.
+    room : float
+        Of the measured probability, >= 0.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        The bound; the exact probability, for epsilon < k + |r|; the error at u*, exactly 0.
+    """
+    k, size, alpha = _feature(k, r, alpha)
+    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
+    room = checks.real("room", room, at_least=0.0)
+    name = (f"k={k}", f"r={r}", f"alpha={alpha:g}")
+    at = (*name, f"epsilon={epsilon:g}", case)
+    source = f"{PAPER}, Lemma 10 (corrected)"
+    found = [
+        Guarantee(
+            statement_id("parity/lemma10", *at),
+            source,
+            Kind.LOWER_BOUND,
+            epsilon / (8 * k**2),
+            probability,
+            note=note,
+            tolerance=room,
+        )
+    ]
+    if epsilon < k + size:
+        exact = feature_probability(k=k, r=r, alpha=alpha, epsilon=epsilon)
+        text = _join("epsilon / (8 k alpha |r|)", note)
+        ours = f"{PAPER}, Lemma 10 (exact probability: this project)"
+        found.append(
+            Guarantee(
+                statement_id("parity/lemma10-exact", *at), ours, Kind.EXACT, exact, probability, (), text,
+                tolerance=room,
+            )
+        )  # fmt: skip
+    found.append(
+        Guarantee(
+            statement_id("parity/lemma10-identity", *name, case),
+            source,
+            Kind.EXACT,
+            0,
+            at_best,
+            note=_join("largest error over |z| <= k at u*", note),
+            tolerance=ROUNDING,
+        )
+    )
+    return found
+
+
+def lemma10_printed(
+    *,
+    n: int,
+    k: int,
+    r: int,
+    alpha: float,
+    epsilon: float,
+    range_probability: float | None = None,
+    cap_error: float | None = None,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 10 as printed, each of its two slips alone, with the hypothesis that would be needed.
+
+    Parameters
+    ----------
+    n, k, r, alpha, epsilon
+        As in :func:`lemma10` and :func:`best_output_weight`.
+    range_probability : float, optional
+        Measured: the probability of an error <= epsilon for u ~ U[-r/k, r/k] and phi_r with the ReLU.
+    cap_error : float, optional
+        Measured: the error at u* of phi_r with ReLU6, which is 0 only if k + |r| <= 6, so for k = 3.
+    case, note : str
+        As in :func:`lemma10`.
+    """
+    k, size, alpha = _feature(k, r, alpha)
+    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
+    best = abs(best_output_weight(n=n, k=k, r=r, alpha=alpha))
+    name = (f"n={n}", f"k={k}", f"r={r}", f"alpha={alpha:g}")
+    return [
+        Guarantee(
+            statement_id("parity/lemma10", "printed range", *name, f"epsilon={epsilon:g}", case),
+            f"{PAPER}, Lemma 10 (as printed)",
+            Kind.LOWER_BOUND,
+            epsilon / (8 * k**2),
+            range_probability,
+            (Hypothesis("|u*| <= |r|/k (ours)", best <= size / k, f"{best:.4g} against {size / k:.4g}"),),
+            _join("u ~ U[-r/k, r/k] as printed: it does not hold u*, and does not grow with n", note),
+        ),
+        Guarantee(
+            statement_id("parity/lemma10", "printed ReLU6", *name, case),
+            f"{PAPER}, Lemma 10 (as printed)",
+            Kind.EXACT,
+            0,
+            cap_error,
+            (Hypothesis("k + |r| <= 6 (ours)", k + size <= 6, f"{k + size}"),),
+            _join("error at u* of phi_r with ReLU6 as printed: its argument reaches k + |r|", note),
+            tolerance=ROUNDING,
+        ),
+    ]
+
+
+def lemma11(
+    *,
+    n: int,
+    k: int,
+    r: int,
+    epsilon: float,
+    probability: float | None = None,
+    form: str = "printed",
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Lemma 11: after the step a neuron is psi_r to within 2 epsilon with a certain probability over w and u.
+
+    That is, | |r|/b sigma(<w', x> + b') - psi_r(x) | <= 2 epsilon for all x, with the new w' and b', the start's b,
+    and psi_r(x) = phi_r(sum of the signs in A) with the ReLU. From 2 epsilon = k + |r| on, the largest value of
+    psi_r, it is vacuous and its note says so: 0 is near enough.
+
+    Parameters
+    ----------
+    n, k, r : int
+        k odd, 3 <= k < n; r odd, 1 <= |r| <= k.
+    epsilon : float
+        In (0, k |r|].
+    probability : float, optional
+        Measured, over w and u.
+    form : {"printed", "any n"}
+        ``"printed"``: at least epsilon / (112 k^2.5), if n >= 9 ln 7 and 7 <= k <= c epsilon^(1/4) n^(1/8). The paper
+        leaves c open; here c = 1. ``"any n"`` (this project): at least the share of good neurons times epsilon / (8
+        k^2), if 4 |r| <= epsilon sqrt(C(ceil(n/2), k - 1)), for every odd k >= 3. Reason: a good neuron with three or
+        more zeros in A is exact; one with a single zero is off by 4 |r| / sqrt(C(|J| + k - 1, k - 1)) at most
+        (:func:`learnability.studies.parity.theorems.first_step.zero_coordinate_bound`), which is <= epsilon with
+        probability 1/2 or more; and as alpha <= 1/2 Lemma 10's probability is twice the epsilon / (8 k^2) that is
+        needed.
+    case, note : str
+        As in :func:`lemma10`.
+    """
+    n, k = odd_parity(n, k)
+    k, size, _ = _feature(k, r, 1.0)
+    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
+    hypotheses: tuple[Hypothesis, ...]
+    if checks.choice("form", form, ("printed", "any n")) == "printed":
+        bound, source = epsilon / (112 * k**2.5), f"{PAPER}, Lemma 11"
+        most = epsilon**0.25 * n**0.125
+        hypotheses = (
+            *theorem_sizes(n, k),
+            Hypothesis("k <= c epsilon^(1/4) n^(1/8), c = 1 here", k <= most, f"{k} against {most:.4g}"),
+        )
+    else:
+        bound, source = float(good_share(k)) * epsilon / (8 * k**2), f"this project, on {PAPER}, Lemma 11"
+        root = epsilon * math.sqrt(math.comb(-(-n // 2), k - 1))
+        hypotheses = (
+            Hypothesis(
+                "4 |r| <= epsilon sqrt(C(ceil(n/2), k-1))", 4 * size <= root, f"{4 * size} against {root:.4g}"
+            ),
+        )
+    top = k + size
+    empty = "" if 2 * epsilon < top else f"vacuous: 2 epsilon = {2 * epsilon:g}, and psi_r lies in [0, {top}]"
+    return Guarantee(
+        statement_id("parity/lemma11", form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case),
+        source,
+        Kind.LOWER_BOUND,
+        bound,
+        probability,
+        hypotheses,
+        _join(empty, note),
+        tolerance=1e-12 * bound,
+    )
+
+
+def representation(
+    *,
+    k: int,
+    error: float | None = None,
+    rank: int | None = None,
+    capped_rank: int | None = None,
+    capped_error: float | None = None,
+) -> list[Guarantee]:
+    """The parity of k signs is a combination of the k + 1 features phi_r, and with ReLU6 it is not (k >= 5).
+
+    With the ReLU the (k+1) x (k+1) matrix phi_r(z) is invertible; with ReLU6 its rank is k - 1 for every odd k >= 5.
+
+    Parameters
+    ----------
+    k : int
+        Odd, >= 3.
+    error : float, optional
+        Measured: largest error of :func:`learnability.networks.parity.representation` over the k + 1 sums.
+    rank, capped_rank : int, optional
+        Measured: rank of the matrix, with the ReLU and with ReLU6.
+    capped_error : float, optional
+        Measured: the least largest error of a combination of the features with ReLU6.
+    """
+    _, k = odd_parity(max(3, checks.integer("k", k)), k)
+    name, source = f"k={k}", f"{PAPER}, Lemma 12 (representation: this project)"
+    fits = Hypothesis("2k <= 6 (ours)", k <= 3, f"2k = {2 * k}")
+    sign = "" if capped_error is None or capped_error >= 1 else "below 1, so that the sign is right"
+    return [
+        Guarantee(
+            statement_id("parity/representation", name), source, Kind.EXACT, 0, error, (),
+            "largest error over the sums of k signs", tolerance=ROUNDING,
+        ),
+        Guarantee(statement_id("parity/representation-rank", name), source, Kind.EXACT, k + 1, rank),
+        Guarantee(
+            statement_id("parity/representation-rank", "ReLU6", name), source, Kind.EXACT, k - 1 if k >= 5 else k + 1,
+            capped_rank, note="rank with ReLU6 in phi_r",
+        ),
+        Guarantee(
+            statement_id("parity/representation", "ReLU6 as printed", name), f"{PAPER}, Lemmas 10 to 12 (as printed)",
+            Kind.EXACT, 0, capped_error, (fits,), _join("least largest error of a combination with ReLU6", sign),
+            tolerance=ROUNDING,
+        ),
+    ]  # fmt: skip
+
+
+def theorem_sizes(n: int, k: int) -> tuple[Hypothesis, ...]:
+    """The hypotheses on n and k alone that Lemmas 11 and 12 share."""
+    return (
+        Hypothesis("n >= 9 ln 7", n >= 9 * math.log(7), f"n = {n}"),
+        Hypothesis("k >= 7", k >= 7, f"k = {k}"),
+    )
+
+
+def _feature(k: int, r: int, alpha: float) -> tuple[int, int, float]:
+    """k, |r| and alpha, checked."""
+    _, k = odd_parity(max(3, checks.integer("k", k)), k)
+    r = checks.integer("r", r, at_least=-k, at_most=k)
+    if r % 2 == 0:
+        raise ValueError(f"r must be odd, got {r}")
+    alpha = checks.real("alpha", alpha, at_least=0.25, at_most=1.0)
+    return k, abs(r), alpha
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

@@ -1,0 +1,397 @@
+"""The first gradient step of Daniely & Malach on sparse parities: Lemmas 5 to 9.
+
+Every function takes numbers, and measured values where there are any, and returns guarantees; what the step makes of
+the neurons, Lemmas 10 to 12, stands in :mod:`learnability.studies.parity.theorems.features`. Throughout, w is a
+neuron's start, uniform in {-1, 0, 1}^n; A the k coordinates of the parity f, k odd; s_j = sqrt(n) x_j the sign of
+coordinate j; sigma' = 1[0 < <w, x> + b < 6]; D1 the uniform distribution, D2 the one with equal bits in A. A neuron
+is *good* if the sum of w over A is 0.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from learnability import checks
+from learnability.studies.parity import PAPER
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = [
+    "ALPHA_ROOM",
+    "good_share",
+    "lemma5",
+    "lemma5_moment",
+    "lemma6",
+    "lemma7",
+    "lemma8",
+    "lemma8_constant",
+    "lemma9",
+    "lemma9_share",
+    "odd_parity",
+    "zero_coordinate_bound",
+]
+
+
+ALPHA_ROOM = 1e-8
+"""How far alpha may lie below 1/4: half of P[<w, x> + b >= 6] <= exp(-(6 - b)^2 / 2) (Hoeffding), b <= 1/24."""
+
+LEMMA_FORMS = ("printed", "any n")
+"""Lemmas 6 and 7 with n odd as printed, and without."""
+
+
+def odd_parity(n: int, k: int) -> tuple[int, int]:
+    """Dimension and size of A, checked: k odd, 3 <= k <= n."""
+    n = checks.integer("n", n, at_least=3)
+    k = checks.integer("k", k, at_least=3, at_most=n)
+    if k % 2 == 0:
+        raise ValueError(f"k must be odd, got {k}")
+    return n, k
+
+
+def lemma5(
+    *,
+    n: int,
+    k: int,
+    c: float | None = None,
+    probability: float | None = None,
+    part: str = "coordinate",
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Lemma 5: on D1, P_w[|E s_j f sigma'| > c / sqrt(C(n-1, k))] <= 1/c for j outside A; the same for |E f sigma'|.
+
+    The paper has x_j = s_j / sqrt(n), which only helps. Reason: w is exchangeable over the coordinates, so
+    :func:`lemma5_moment` bounds the second moment over w, and Markov's inequality does the rest (for the square it
+    would give 1/c^2).
+
+    Parameters
+    ----------
+    n, k : int
+        k odd, 3 <= k < n.
+    c : float, optional
+        Above 0; the bound is vacuous for c <= 1. Without it the statement is made for all c at once: sup_c c P[...]
+        <= 1.
+    probability : float, optional
+        Measured: that probability; without ``c``, the supremum.
+    part : {"coordinate", "bias"}
+        E s_j f sigma' or E f sigma'.
+    case, note : str
+        Put into the id in brackets, and into the note.
+    """
+    n, k = _with_outside(n, k)
+    part = checks.choice("part", part, ("coordinate", "bias"))
+    if c is None:
+        which, bound, text = "every c", 1.0, "sup over c of c P[...]"
+    else:
+        c = checks.real("c", c, above=0.0)
+        which, bound = f"c={c:g}", 1 / c
+        text = "vacuous: a probability is never above 1" if c <= 1 else ""
+    return Guarantee(
+        statement_id("parity/lemma5", part, which, f"n={n}", f"k={k}", case), f"{PAPER}, Lemma 5",
+        Kind.UPPER_BOUND, bound, probability, note=_join(text, note),
+    )  # fmt: skip
+
+
+def lemma5_moment(
+    *, n: int, k: int, moment: float | None = None, part: str = "coordinate", case: str = "", note: str = ""
+) -> Guarantee:
+    """The step behind Lemma 5: E_w (E s_j f sigma')^2 <= 1 / C(n-1, k), and E_w (E f sigma')^2 <= 1 / C(n, k).
+
+    The left side is the same for every set A of k coordinates (other than j), as w is exchangeable, so it is an
+    average over them; for each w the sum over A of the squared correlations is at most E sigma'^2 <= 1 (Parseval).
+
+    Parameters
+    ----------
+    n, k, part, case, note
+        As in :func:`lemma5`.
+    moment : float, optional
+        Measured: the second moment.
+    """
+    n, k = _with_outside(n, k)
+    part = checks.choice("part", part, ("coordinate", "bias"))
+    others = "n-1" if part == "coordinate" else "n"
+    sets = math.comb(n - 1 if part == "coordinate" else n, k)
+    return Guarantee(
+        statement_id("parity/lemma5-moment", part, f"n={n}", f"k={k}", case),
+        f"{PAPER}, Lemma 5 (proof: this project)", Kind.UPPER_BOUND, 1 / sets, moment,
+        note=_join(f"E_w of the squared correlation, against 1 / C({others}, k)", note),
+        tolerance=1e-12 / sets,
+    )  # fmt: skip
+
+
+def lemma6(
+    *,
+    n: int,
+    k: int,
+    C: float | None = None,
+    probability: float | None = None,
+    form: str = "printed",
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Lemma 6: on D1, P_w[a correlation outside A, or the bias's, exceeds C (n-1) / sqrt(C(n-1, k))] <= 1/C.
+
+    Lemma 5 for n - k coordinates and the bias, n - k + 1 <= n - 1 events.
+
+    Parameters
+    ----------
+    n, k : int
+        k odd, 3 <= k < n.
+    C : float, optional
+        Above 0; the bound is vacuous for C <= 1, and where C (n-1) / sqrt(C(n-1, k)) >= 1, as no correlation exceeds
+        1. Without it the statement is made for all C at once: sup_C C P[...] <= 1.
+    probability : float, optional
+        Measured: that probability; without ``C``, the supremum.
+    form : {"printed", "any n"}
+        With the printed hypothesis that n is odd, or without: the proof does not use it.
+    case, note : str
+        As in :func:`lemma5`.
+    """
+    n, k = _with_outside(n, k)
+    form = checks.choice("form", form, LEMMA_FORMS)
+    threshold = (n - 1) / math.sqrt(math.comb(n - 1, k))
+    if C is None:
+        which, bound, text = "every C", 1.0, "sup over C of C P[...]"
+    else:
+        C = checks.real("C", C, above=0.0)
+        which, bound, threshold = f"C={C:g}", 1 / C, C * threshold
+        text = "vacuous: a probability is never above 1" if C <= 1 else ""
+    empty = f"vacuous: the correlations are bounded by {threshold:.3g}" if threshold >= 1 else ""
+    return Guarantee(
+        statement_id("parity/lemma6", form, which, f"n={n}", f"k={k}", case),
+        f"{PAPER}, Lemma 6" if form == "printed" else f"{PAPER}, Lemma 6 (for n of either parity: this project)",
+        Kind.UPPER_BOUND, bound, probability, _odd_n(n, form), _join(text, empty, note),
+    )  # fmt: skip
+
+
+def lemma7(
+    *,
+    n: int,
+    k: int,
+    balanced: bool = True,
+    outside: float | None = None,
+    bias: float | None = None,
+    inside: float | None = None,
+    form: str = "printed",
+    tolerance: float = 0.0,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 7: on D2 a good neuron has E x_j f sigma' = 0 for j outside A, and E f sigma' = 0; any b.
+
+    For good neurons <w, x> does not depend on the common sign of A, which is f. For j in A, x_j f = 1/sqrt(n), so
+    that E x_j f sigma' = P(active)/sqrt(n) for every neuron.
+
+    Parameters
+    ----------
+    n, k : int
+        k odd, 3 <= k <= n.
+    balanced : bool
+        Whether every neuron measured is good: the hypothesis of the first two.
+    outside, bias : float, optional
+        Measured: the largest |E s_j f sigma'| over j outside A, and the largest |E f sigma'|.
+    inside : float, optional
+        Measured: the largest |E s_j f sigma' - P(active)| over j in A.
+    form : {"printed", "any n"}
+        With the printed hypothesis that n is odd, or without: the proof does not use it. The part for j in A is ours
+        and has no hypothesis in either form.
+    tolerance : float
+        Room for rounding, >= 0: none for the closed form of the first two. P(active) always has 1e-13.
+    case, note : str
+        As in :func:`lemma5`.
+    """
+    n, k = odd_parity(n, k)
+    room = checks.real("tolerance", tolerance, at_least=0.0)
+    needed = (Hypothesis("sum of w over A = 0", balanced), *_odd_n(n, checks.choice("form", form, LEMMA_FORMS)))
+    source = f"{PAPER}, Lemma 7" if form == "printed" else f"{PAPER}, Lemma 7 (for n of either parity: this project)"
+    values = (
+        ("coordinate", outside, needed, "largest |E s_j f sigma'|, j outside A"),
+        ("bias", bias, needed, "largest |E f sigma'|"),
+        ("inside", inside, (), "largest |E s_j f sigma' - P(active)|, j in A, any w"),
+    )
+    return [
+        Guarantee(
+            statement_id("parity/lemma7", part, form if part != "inside" else "", f"n={n}", f"k={k}", case),
+            source if part != "inside" else f"{PAPER}, Lemma 7 (for j in A: this project)",
+            Kind.EXACT,
+            0,
+            value,
+            hypotheses,
+            _join(text, note),
+            tolerance=room if part != "inside" else max(room, 1e-13),
+        )
+        for part, value, hypotheses, text in values
+    ]
+
+
+def lemma8_constant(k: int) -> float:
+    """A constant C for Lemma 8: (1 + 1/k) sqrt(2/pi), at most 1.064 for k >= 3. See :func:`lemma8`."""
+    _, k = odd_parity(max(3, checks.integer("k", k)), k)
+    return (1 + 1 / k) * math.sqrt(2 / math.pi)
+
+
+def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str = "", note: str = "") -> Guarantee:
+    """Lemma 8 with a constant: |E h sigma' - E[h] phi| <= (1 + 1/k) sqrt(2/pi) k / sqrt(|J|) for h = ±1 on A.
+
+    J are the j outside A with w_j != 0, S their sum of w_j s_j, and phi = P[k/sqrt(n) < S/sqrt(n) + b < 6 -
+    k/sqrt(n)]. The paper states some universal constant C; ours comes from this proof. Given x_A, <w, x> = (a +
+    S)/sqrt(n) with |a| <= k, and phi's event implies sigma' = 1. So E[h sigma' | x_A] - h phi = h P[sigma' = 1 but
+    not the event], where S lies in one of two half-open intervals of lengths k + a and k - a, and S takes every
+    second integer only: k + 1 values at most, each with probability at most binom(m, floor(m/2)) / 2^m <= sqrt(2 /
+    (pi m)), m = |J|. That holds for any distribution of x_A independent of S, hence for every mixture of D1 and D2.
+
+    Parameters
+    ----------
+    n, k : int
+        k odd, 3 <= k < n.
+    J : int
+        |J|, 1..n-k.
+    deviation : float, optional
+        Measured: the left side, for the worst h (which is constant, by the proof).
+    case, note : str
+        As in :func:`lemma5`.
+    """
+    n, k = _with_outside(n, k)
+    J = checks.integer("J", J, at_least=1, at_most=n - k)
+    bound = lemma8_constant(k) * k / math.sqrt(J)
+    seen = "" if deviation is None else f"holds with C = {deviation * math.sqrt(J) / k:.4g}"
+    empty = "vacuous: the difference is never above 1" if bound >= 1 else ""
+    return Guarantee(
+        statement_id("parity/lemma8", f"n={n}", f"k={k}", f"J={J}", case),
+        f"{PAPER}, Lemma 8 (constant: this project)", Kind.UPPER_BOUND, bound, deviation,
+        note=_join(seen, empty, note),
+    )  # fmt: skip
+
+
+def good_share(k: int) -> Fraction:
+    """P[sum of k independent uniform elements of {-1, 0, 1} is 0] = T_k / 3^k exactly.
+
+    T_k = sum_j C(k, j) C(k - j, j) is the central trinomial coefficient; about sqrt(3 / (4 pi k)) for large k.
+    """
+    k = checks.integer("k", k, at_least=1)
+    return Fraction(sum(math.comb(k, j) * math.comb(k - j, j) for j in range(k // 2 + 1)), 3**k)
+
+
+def lemma9_share(*, k: int, share: float | None = None, case: str = "", note: str = "") -> Guarantee:
+    """Lemma 9's probability: a neuron is good with probability at least 1 / (14 sqrt(k)).
+
+    Parameters
+    ----------
+    k : int
+        Odd, >= 3 (the paper: >= 7).
+    share : float, optional
+        Measured: the share, :func:`good_share` or a frequency.
+    case, note : str
+        As in :func:`lemma5`.
+    """
+    _, k = odd_parity(max(3, checks.integer("k", k)), k)
+    return Guarantee(
+        statement_id("parity/lemma9-share", f"k={k}", case), f"{PAPER}, Lemma 9 (probability)",
+        Kind.LOWER_BOUND, 1 / (14 * math.sqrt(k)), share, note=note,
+    )  # fmt: skip
+
+
+def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
+    """How far the zero coordinate in A of a good neuron may be off: |u| / (2 sqrt(n C(J+k-1, k-1))).
+
+    A good neuron has an odd number of zeros in A. If it is one, then D1 adds to this coordinate's weight u / (2
+    sqrt(n)) times a correlation of sigma' with k - 1 of the J + k - 1 signs that it depends on, in which it is
+    symmetric up to signs: the squares of the C(J+k-1, k-1) such correlations are equal and sum to at most 1
+    (Parseval).
+    """
+    n, k = odd_parity(n, k)
+    J = checks.integer("J", J, at_least=0, at_most=n - k)
+    u = checks.real("u", u)
+    return abs(u) / (2 * math.sqrt(n) * math.sqrt(math.comb(J + k - 1, k - 1)))
+
+
+def lemma9(
+    *,
+    n: int,
+    k: int,
+    form: str = "printed",
+    alpha_low: float | None = None,
+    alpha_high: float | None = None,
+    inside: float | None = None,
+    outside: float | None = None,
+    bias: float | None = None,
+    tolerance: float = 0.0,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 9: after the step a good neuron is alpha u / sqrt(n) on A, alpha in [1/4, 1], and about 0 elsewhere.
+
+    The paper bounds the deviations by C_1 inside A, C_2 / (n-1) outside and C_3 / sqrt(n) for the bias, with
+    universal constants. For good neurons they are smaller (this project, for every n and odd k >= 3): k odd and the
+    sum 0 leave an odd number of zeros in A, so D1 adds nothing, except to the zero coordinate if there is only one,
+    and D2 by Lemma 7 to A alone. Hence C_2 = C_3 = 0; the single zero coordinate is within
+    :func:`zero_coordinate_bound`; the others are exact, with alpha = P[0 < S/sqrt(n) + b < 6] / 2, b = 1/(8k). For n
+    < 64 k^2 and odd |J| this is 1/4 less P[<w, x> + b >= 6] / 2, for which there is room (:data:`ALPHA_ROOM`).
+
+    Parameters
+    ----------
+    n, k : int
+        k odd, 3 <= k < n. The printed hypotheses are n >= 9 ln 7 and 7 <= k <= n^(1/4) / (2 sqrt 2).
+    form : {"printed", "good neurons"}
+        With the printed hypotheses, or ours for good neurons without them.
+    alpha_low, alpha_high : float, optional
+        Measured: least and largest alpha over good neurons.
+    inside : float, optional
+        Measured: largest deviation inside A over its bound, :func:`zero_coordinate_bound`.
+    outside, bias : float, optional
+        Measured: C_2 and C_3, largest |w_j| (n-1) over j outside A and largest |b - b0| sqrt(n).
+    tolerance : float
+        Room of these two for rounding, >= 0: none for the closed form.
+    case, note : str
+        As in :func:`lemma5`.
+
+    Returns
+    -------
+    list of Guarantee
+        alpha from below and above, inside A, outside A, bias.
+    """
+    n, k = _with_outside(n, k)
+    form = checks.choice("form", form, ("printed", "good neurons"))
+    source = f"{PAPER}, Lemma 9 (constants: this project)"
+    rounding = checks.real("tolerance", tolerance, at_least=0.0)
+    hypotheses = _lemma9_hypotheses(n, k) if form == "printed" else ()
+
+    def one(part: str, kind: Kind, bound: float, measured: float | None, text: str, room: float = 0.0) -> Guarantee:
+        name = statement_id(f"parity/lemma9-{part}", form, f"n={n}", f"k={k}", case)
+        return Guarantee(name, source, kind, bound, measured, hypotheses, _join(text, note), tolerance=room)
+
+    return [
+        one("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
+        one("alpha-high", Kind.UPPER_BOUND, 1.0, alpha_high, "largest alpha of a good neuron"),
+        one(
+            "inside", Kind.UPPER_BOUND, 1.0, inside,
+            "largest deviation of the zero coordinate over its bound |u| / (2 sqrt(n C(J+k-1, k-1)))", 1e-9,
+        ),
+        one("outside", Kind.EXACT, 0.0, outside, "C_2: largest |w_j| (n - 1) outside A", rounding),
+        one("bias", Kind.EXACT, 0.0, bias, "C_3: largest movement of the bias times sqrt(n)", rounding),
+    ]  # fmt: skip
+
+
+def _lemma9_hypotheses(n: int, k: int) -> tuple[Hypothesis, ...]:
+    return (
+        Hypothesis("n >= 9 ln 7", n >= 9 * math.log(7), f"n = {n}"),
+        Hypothesis("k >= 7", k >= 7, f"k = {k}"),
+        Hypothesis("k <= n^(1/4) / (2 sqrt 2)", 64 * k**4 <= n, f"n = {n} against 64 k^4 = {64 * k**4}"),
+    )
+
+
+def _odd_n(n: int, form: str) -> tuple[Hypothesis, ...]:
+    """The printed hypothesis of Lemmas 6 and 7."""
+    return (Hypothesis("n odd", n % 2 == 1, f"n = {n} (the proof does not use it)"),) if form == "printed" else ()
+
+
+def _with_outside(n: int, k: int) -> tuple[int, int]:
+    """As :func:`odd_parity`, with a coordinate outside A."""
+    n, k = odd_parity(n, k)
+    if k == n:
+        raise ValueError(f"k must be < n, so that a coordinate lies outside A, got k = n = {n}")
+    return n, k
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

@@ -1,0 +1,255 @@
+"""The separator of Daniely & Malach's Lemma 12: output weights that compute the parity after the first step.
+
+The paper's universal constants are open; hypotheses are evaluated with the constant 1 and say so, and how the norm of
+a separator goes with q and k is stated as an exponent.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.studies.parity import PAPER
+from learnability.studies.parity.theorems.features import theorem_sizes
+from learnability.studies.parity.theorems.first_step import odd_parity
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = ["lemma12", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "lemma12_width", "sparse_separator"]
+
+ROUNDING = 1e-9
+
+
+def sparse_separator(V: ArrayLike, y: ArrayLike) -> FloatArray | None:
+    """A vector u of least sum |u_i| with y_j <V_j, u> >= 1 for all j, at a vertex; ``None`` if there is none.
+
+    A linear programme (HiGHS's simplex). A vertex has at most as many non-zero entries as V has distinct rows. The
+    result is scaled so that the least margin is 1 as computed here, whatever the solver's tolerance.
+
+    Parameters
+    ----------
+    V : array (m, d)
+        Features of m points.
+    y : array (m,)
+        Labels in {-1, +1}.
+    """
+    from scipy.optimize import linprog
+
+    V = checks.matrix("V", V)
+    y = checks.labels("y", y, length=len(V))
+    rows: FloatArray = np.unique(y[:, None] * V, axis=0)
+    found = linprog(
+        np.ones(2 * rows.shape[1]), A_ub=np.hstack([-rows, rows]), b_ub=-np.ones(len(rows)), method="highs-ds"
+    )
+    if found.x is None:
+        return None
+    u: FloatArray = found.x[: rows.shape[1]] - found.x[rows.shape[1] :]
+    least = float((rows @ u).min())
+    return u / least if least > 0 else None
+
+
+def lemma12(
+    *,
+    n: int,
+    k: int,
+    q: int,
+    delta: float,
+    failures: int | None = None,
+    draws: int | None = None,
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Lemma 12: with probability at least 1 - delta some u* has g*(x) f(x) >= 1 for all x after the first step.
+
+    Parameters
+    ----------
+    n, k, q : int
+        k odd, 3 <= k < n; q pairs of neurons. The hypotheses are n >= 9 ln 7, 7 <= k <= c n^(1/10) and q >= C k^7
+        ln((k+1)/delta); the paper leaves c and C open, here both are 1.
+    delta : float
+        In (0, 1].
+    failures, draws : int, optional
+        Measured: how many of ``draws`` starts have no such u* among their good neurons.
+    case, note : str
+        Put into the id in brackets, and into the note.
+    """
+    n, k = odd_parity(n, k)
+    q = checks.integer("q", q, at_least=1)
+    delta = checks.real("delta", delta, above=0.0, at_most=1.0)
+    frequency = None
+    if failures is not None:
+        draws = checks.integer("draws", draws, at_least=1)
+        frequency = checks.integer("failures", failures, at_least=0, at_most=draws) / draws
+        note = _join(f"{failures} of {draws} starts failed", note)
+    width = _width(k, delta)
+    return Guarantee(
+        statement_id("parity/lemma12", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case),
+        f"{PAPER}, Lemma 12",
+        Kind.UPPER_BOUND,
+        delta,
+        frequency,
+        (
+            *theorem_sizes(n, k),
+            Hypothesis("k <= c n^(1/10), c = 1 here", k**10 <= n, f"{k} against {n**0.1:.3g}"),
+            Hypothesis("q >= C k^7 ln((k+1)/delta), C = 1 here", q >= width, f"{q} against {width:.3g}"),
+        ),
+        note,
+    )
+
+
+def lemma12_separator(
+    *,
+    k: int,
+    margin: float | None = None,
+    largest: float | None = None,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """What Lemma 12 says of one u*: margin 1 at every x, and features at most 1 where u* != 0.
+
+    Parameters
+    ----------
+    k : int
+        Odd, >= 3.
+    margin : float, optional
+        Measured: least g*(x) f(x).
+    largest : float, optional
+        Measured: largest feature of a neuron with u* != 0.
+    case, note : str
+        As in :func:`lemma12`.
+    """
+    _, k = odd_parity(max(3, checks.integer("k", k)), k)
+    source, name = f"{PAPER}, Lemma 12", (f"k={k}", case)
+    return [
+        Guarantee(
+            statement_id("parity/lemma12-margin", *name), source, Kind.LOWER_BOUND, 1, margin, (),
+            _join("least g*(x) f(x) over all x", note), tolerance=ROUNDING,
+        ),
+        Guarantee(
+            statement_id("parity/lemma12-feature", *name), source, Kind.UPPER_BOUND, 1, largest, (),
+            _join("largest feature of a neuron with u* != 0, over all x", note),
+        ),
+    ]  # fmt: skip
+
+
+def lemma12_growth(
+    what: str,
+    sizes: ArrayLike,
+    norms: ArrayLike | None = None,
+    *,
+    tolerance: float = 0.1,
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """How the least norm of a u* goes with q (exponent -1/2) and how |u*| sqrt(q) goes with k (at most 5).
+
+    The exponent is the slope of log norm against log size by least squares.
+
+    Parameters
+    ----------
+    what : {"q", "k"}
+        What varies.
+    sizes : array (r,), r >= 2
+        Positive.
+    norms : array (r,), optional
+        Measured, positive: |u*|_2, over ``"k"`` times sqrt(q).
+    tolerance : float
+        Room of the exponent in q, >= 0: with few neurons the best of them are not yet near Lemma 10's u*.
+    case, note : str
+        As in :func:`lemma12`.
+    """
+    over_q = checks.choice("what", what, ("q", "k")) == "q"
+    sizes, slope = _exponent(sizes, "norms", norms)
+    return Guarantee(
+        statement_id(f"parity/lemma12-norm-{what}", case),
+        f"{PAPER}, Lemma 12 (|u*| <= B k^5 / sqrt(q))",
+        Kind.TREND,
+        -0.5 if over_q else 5.0,
+        slope,
+        note=_join(f"exponent over {what} = {sizes[0]:g}..{sizes[-1]:g}", note),
+        direction="equal" if over_q else "at_most",
+        tolerance=checks.real("tolerance", tolerance, at_least=0.0) if over_q else 0.0,
+    )
+
+
+def lemma12_sparsity(
+    what: str, sizes: ArrayLike, counts: ArrayLike | None = None, *, case: str = "", note: str = ""
+) -> Guarantee:
+    """How the fewest non-zero entries of a u* with |u*|_2 <= B k^5 / sqrt(q) go: at most q / k^2.5, so B~ is bounded.
+
+    Without a bound on the norm a handful of neurons would do for every q: a vertex, :func:`sparse_separator`, needs
+    2^k at most.
+
+    Parameters
+    ----------
+    what : {"q", "k"}
+        What varies: |u*|_0 over q has exponent 1 at most, |u*|_0 / q over k has -2.5 at most, B being the same.
+    sizes : array (r,), r >= 2
+        Positive.
+    counts : array (r,), optional
+        Measured, positive: the fewest |u*|_0, over ``"k"`` divided by q.
+    case, note : str
+        As in :func:`lemma12`.
+    """
+    over_q = checks.choice("what", what, ("q", "k")) == "q"
+    sizes, slope = _exponent(sizes, "counts", counts)
+    return Guarantee(
+        statement_id(f"parity/lemma12-sparsity-{what}", case),
+        f"{PAPER}, Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))",
+        Kind.TREND,
+        1.0 if over_q else -2.5,
+        slope,
+        note=_join(f"exponent over {what} = {sizes[0]:g}..{sizes[-1]:g}", note),
+        direction="at_most",
+    )
+
+
+def lemma12_width(
+    *, n: int, k: int, delta: float, enough: float | None = None, case: str = "", note: str = ""
+) -> Guarantee:
+    """Lemma 12's width C k^7 ln((k+1)/delta) with our C = 1, against one that was enough: a threshold, not a proof.
+
+    Parameters
+    ----------
+    n, k, delta
+        As in :func:`lemma12`.
+    enough : float, optional
+        Measured: the least q that suffices.
+    case, note : str
+        As in :func:`lemma12`.
+    """
+    n, k = odd_parity(n, k)
+    delta = checks.real("delta", delta, above=0.0, at_most=1.0)
+    return Guarantee(
+        statement_id("parity/lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case),
+        f"{PAPER}, Lemma 12 (constant C = 1: this project)",
+        Kind.THRESHOLD,
+        _width(k, delta),
+        enough,
+        direction="at_most",
+        note=_join("the paper leaves C open; this is with our own C = 1, and far from tight", note),
+    )
+
+
+def _width(k: int, delta: float) -> float:
+    return k**7 * math.log((k + 1) / delta)
+
+
+def _exponent(sizes: ArrayLike, name: str, values: ArrayLike | None) -> tuple[FloatArray, float | None]:
+    """The sizes, checked, and the slope of log values against log sizes, if there are values."""
+    sizes = checks.vector("sizes", sizes)
+    if len(sizes) < 2 or (sizes <= 0).any():
+        raise ValueError(f"sizes must hold at least two positive values, got {sizes.tolist()}")
+    if values is None:
+        return sizes, None
+    values = checks.vector(name, values, length=len(sizes))
+    if (values <= 0).any():
+        raise ValueError(f"{name} must be > 0, got {values.tolist()}")
+    return sizes, float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

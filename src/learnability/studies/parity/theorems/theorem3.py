@@ -1,0 +1,306 @@
+r"""Theorem 3 and Corollary 4 of Daniely & Malach: what the whole run promises, with the constants of the proof.
+
+.. math:: L_{D_A}(g^{(t)}) \le O\left(k^{10}/q + k^8/\sqrt q + q k/\sqrt n + k^2 \sqrt q / T\right)
+          \text{ for some } t \le T
+
+The theorem hides the constants, the proof shows most of them. What is left is Lemma 12's separator u* on the
+features of the first step: :math:`\|u^*\|_2 \le B k^5 / \sqrt q` and
+:math:`\|u^*\|_0 \le \tilde B q / k^{2.5}`. A run that has its own separator in hand gives its own B and B~, and then
+the sum below needs no hypothesis on n, k and q at all: it is a bound for that run.
+
+Where the proof is read differently here: with 2q neurons the gradient with respect to u has norm at most
+:math:`6 \sqrt{2q}` (printed: :math:`6 \sqrt q`), so 12 stands for :math:`6 \sqrt 2` and 72 for 36; the part
+:math:`2 \lambda u` of that gradient is kept; and t runs over 1..T, the iterates that the steps start from, where the
+proof sums over 2..T+1 and the theorem says t <= T.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from learnability import checks
+from learnability.studies.parity import PAPER
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = [
+    "SEPARATOR",
+    "SPARSITY",
+    "Sizes",
+    "Terms",
+    "corollary4_sizes",
+    "smallest_sizes",
+    "theorem3",
+    "theorem3_step",
+    "theorem3_terms",
+]
+
+
+SEPARATOR = 0.8
+"""B as measured at k = 7 for the separator of least norm on good neurons, 0.69 to 0.84; at k = 3 it is about 3.3 and
+at k = 5 about 0.7. ``learnability verify parity/theorem3`` measures it again."""
+SPARSITY = 48.0
+"""B~ of the same separator, 43 to 57: the least norm is had by spreading it over all good neurons."""
+
+FORMS = ("safe", "printed")
+
+
+class Terms(NamedTuple):
+    """The bound of Theorem 3, term by term."""
+
+    separator: float
+    """The regulariser of the separator itself, of order k^10 / q."""
+    drift: float
+    """Lemma 16: the hidden layer moves under the separator; k^8 / q and k^6 / sqrt q."""
+    regret: float
+    """||u*||^2 / (2 eta T), of order k^8 / sqrt q."""
+    start: float
+    """The output layer's start, of order q k / sqrt n."""
+    steps: float
+    """The squared gradients, of order k^2 sqrt q / T."""
+
+    @property
+    def total(self) -> float:
+        """The bound."""
+        return math.fsum(self)
+
+
+class Sizes(NamedTuple):
+    """A dimension, half of a width and a number of steps: floats, since they soon exceed what an array can index."""
+
+    n: float
+    q: float
+    T: float
+
+
+def theorem3_step(*, k: int, q: float, T: float) -> float:
+    r"""The step size after the first step, :math:`\eta = k^2 / (T \sqrt q)`: k^2 / sqrt q in all, whatever T is."""
+    k, q, T = _k(k), checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
+    return k**2 / (T * math.sqrt(q))
+
+
+def theorem3_terms(
+    *,
+    n: float,
+    k: int,
+    q: float,
+    T: float,
+    lam: float | None = None,
+    separator: float = SEPARATOR,
+    sparsity: float = SPARSITY,
+    form: str = "safe",
+) -> Terms:
+    r"""The terms of Theorem 3's bound, with :math:`\eta = k^2 / (T \sqrt q)`.
+
+    As printed in the proof, with :math:`B' = 4 B \sqrt{\tilde B}`, which its text leaves open (it is what Lemma 16
+    needs for :math:`\lambda n / k \le 1` and :math:`k \le \sqrt n`):
+
+    .. math:: \frac{B^2 k^{10}}{2q}, \quad B' \left(\frac{6 k^8}{q} + \frac{k^6}{\sqrt q}\right), \quad
+              \frac{B^2 k^8}{2 \sqrt q}, \quad \frac{6 \sqrt 2 q k}{\sqrt n}, \quad \frac{36 k^2 \sqrt q}{T}
+
+    Safe, with :math:`G = 6 + 2 \lambda (6 k^2 / \sqrt q + k / \sqrt n)`, an entry's share of the gradient:
+
+    .. math:: \frac{\lambda B^2 k^{10}}{q}, \quad
+              2 B \sqrt{\tilde B} k^{3.75} \left(\frac{6 k^4}{q}
+              + \frac{k^2}{\sqrt q} \left(\frac{k}{\sqrt n} + \frac{\lambda n}{k}\right)\right), \quad
+              \frac{B^2 k^8}{2 \sqrt q}, \quad \frac{2 G q k}{\sqrt n}, \quad \frac{2 G^2 k^2 \sqrt q}{T}
+
+    Parameters
+    ----------
+    n, q, T : float
+        Dimension >= k, half of the width >= 1, number of steps >= 1. Floats may come: the sizes that make the bound
+        small are astronomical.
+    k : int
+        Odd, >= 1.
+    lam : float, optional
+        The regulariser's weight after the first step, >= 0; the largest that is allowed, k / n, where none is given.
+    separator, sparsity : float
+        B >= 0 and B~ >= 0 of Lemma 12. The paper gives none; the defaults :data:`SEPARATOR` and :data:`SPARSITY` were
+        measured.
+    form : {"safe", "printed"}
+    """
+    k = _k(k)
+    n = checks.real("n", n, at_least=float(k))
+    q, T = checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
+    lam = k / n if lam is None else checks.real("lam", lam, at_least=0.0)
+    separator = checks.real("separator", separator, at_least=0.0)
+    sparsity = checks.real("sparsity", sparsity, at_least=0.0)
+    root, regret = math.sqrt(q), separator**2 * k**8 / (2 * math.sqrt(q))
+    spread = separator * math.sqrt(sparsity)
+    if checks.choice("form", form, FORMS) == "printed":
+        return Terms(
+            separator**2 * k**10 / (2 * q),
+            4 * spread * (6 * k**8 / q + k**6 / root),
+            regret,
+            6 * math.sqrt(2) * q * k / math.sqrt(n),
+            36 * k**2 * root / T,
+        )
+    entry = 6 + 2 * lam * (6 * k**2 / root + k / math.sqrt(n))
+    return Terms(
+        lam * separator**2 * k**10 / q,
+        2 * spread * k**3.75 * (6 * k**4 / q + k**2 / root * (k / math.sqrt(n) + lam * n / k)),
+        regret,
+        2 * entry * q * k / math.sqrt(n),
+        2 * entry**2 * k**2 * root / T,
+    )
+
+
+def theorem3(
+    *,
+    n: int,
+    k: int,
+    q: int,
+    T: int,
+    eta: float,
+    lam: float = 0.0,
+    delta: float = 0.1,
+    loss: float | None = None,
+    separator: float = SEPARATOR,
+    sparsity: float = SPARSITY,
+    width_constant: float = 1.0,
+    support_constant: float = 1.0,
+    form: str = "safe",
+    zero_start: bool = True,
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Theorem 3: the least loss over t <= T against the sum of :func:`theorem3_terms`.
+
+    Parameters
+    ----------
+    n, k, q, T, lam, separator, sparsity, form
+        As in :func:`theorem3_terms`.
+    eta : float
+        The step size that was used after the first step; the theorem's is :func:`theorem3_step`.
+    delta : float
+        Confidence over the draw of the initial network, in (0, 1).
+    loss : float, optional
+        Measured: the least of the losses on D_A after 1..T steps, >= 0.
+    width_constant, support_constant : float
+        C in q >= C k^7 log(k / delta) and c in k <= c n^(1/10), > 0. The paper leaves them open; 1 is this project's.
+    zero_start : bool
+        Whether the network was 0 at the start (the safe form of the initialisation).
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        Outside its hypotheses also where the bound is 1 or more: the zero function has loss 1.
+    """
+    terms = theorem3_terms(n=n, k=k, q=q, T=T, lam=lam, separator=separator, sparsity=sparsity, form=form)
+    bound = terms.total
+    delta = checks.real("delta", delta, above=0.0)
+    if delta >= 1:
+        raise ValueError(f"delta must be < 1, got {delta!r}")
+    eta = checks.real("eta", eta, above=0.0)
+    if loss is not None:
+        loss = checks.real("loss", loss, at_least=0.0)
+    wanted = theorem3_step(k=k, q=q, T=T)
+    most = checks.real("support_constant", support_constant, above=0.0) * n**0.1
+    least = checks.real("width_constant", width_constant, above=0.0) * k**7 * math.log(k / delta)
+    hypotheses = (
+        Hypothesis("the network is 0 at the start", zero_start),
+        Hypothesis("k >= 7", k >= 7, f"k = {k}"),
+        Hypothesis("k <= c n^(1/10)", k <= most, f"{k} against {most:.4g}, c = {support_constant:g}"),
+        Hypothesis("q >= C k^7 log(k/delta)", q >= least, f"{q} against {least:.4g}, C = {width_constant:g}"),
+        Hypothesis(
+            "eta = k^2 / (T sqrt q)", math.isclose(eta, wanted, rel_tol=1e-9), f"{eta:.6g} against {wanted:.6g}"
+        ),
+        Hypothesis("lambda <= k/n", lam <= k / n * (1 + 1e-9), f"{lam:.6g} against {k / n:.6g}"),
+        Hypothesis("the bound is below 1", bound < 1, f"{bound:.4g}"),
+    )
+    parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(Terms._fields, terms, strict=True))
+    vacuous = "vacuous: the zero function has loss 1" if bound >= 1 else ""
+    return Guarantee(
+        statement_id("parity/theorem3", form, case),
+        f"{PAPER}, Theorem 3" + ("" if form == "printed" else " (constants: this project)"),
+        Kind.UPPER_BOUND,
+        bound,
+        loss,
+        hypotheses,
+        note="; ".join(filter(None, [vacuous, f"B = {separator:.3g}, B~ = {sparsity:.3g}: {parts}", note])),
+    )
+
+
+def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe", scale: float = 1.0) -> Sizes:
+    r"""The orders of Corollary 4, each times ``scale``.
+
+    Printed: :math:`q = \epsilon^{-1} k^{16} \ell`, :math:`T = \epsilon^{-2} k^{10} \ell`,
+    :math:`n = \epsilon^{-4} k^{34} \ell` with :math:`\ell = \log(k / \delta)`. With them
+    :math:`k^8 / \sqrt q = \sqrt{\epsilon / \ell}`, which is not O(epsilon), and :math:`q k / \sqrt n` is
+    :math:`\epsilon \sqrt \ell`. Safe: :math:`q = \epsilon^{-2} k^{16} \ell`,
+    :math:`T = \epsilon^{-2} k^{10} \sqrt \ell`, :math:`n = \epsilon^{-6} k^{34} \ell^2`.
+
+    Parameters
+    ----------
+    k : int
+        Odd, >= 3.
+    epsilon, delta : float
+        Loss and confidence, in (0, 1/2).
+    form : {"safe", "printed"}
+    scale : float
+        Stands for the constants that the corollary hides, > 0.
+    """
+    k, epsilon, ell = _corollary(k, epsilon, delta)
+    scale = checks.real("scale", scale, above=0.0)
+    if checks.choice("form", form, FORMS) == "printed":
+        n, q, T = epsilon**-4 * k**34 * ell, epsilon**-1 * k**16 * ell, epsilon**-2 * k**10 * ell
+    else:
+        n, q, T = epsilon**-6 * k**34 * ell**2, epsilon**-2 * k**16 * ell, epsilon**-2 * k**10 * math.sqrt(ell)
+    return Sizes(scale * n, scale * q, scale * T)
+
+
+def smallest_sizes(
+    k: int,
+    *,
+    epsilon: float,
+    delta: float,
+    separator: float = SEPARATOR,
+    sparsity: float = SPARSITY,
+    width_constant: float = 1.0,
+    support_constant: float = 1.0,
+) -> Sizes:
+    r"""Sizes at which the safe bound is at most epsilon and Theorem 3's hypotheses on n and q hold.
+
+    The terms in q get half of epsilon (an equation quadratic in :math:`1 / \sqrt q`), those of the start and of the
+    steps a quarter each; lambda is at most k / n. What comes out shows how far the theorem is from any machine.
+
+    Parameters
+    ----------
+    k : int
+        Odd, >= 7 for the theorem (smaller k are computed, too).
+    epsilon, delta
+        As in :func:`corollary4_sizes`.
+    separator, sparsity, width_constant, support_constant
+        As in :func:`theorem3`.
+    """
+    k, epsilon, ell = _corollary(k, epsilon, delta)
+    separator = checks.real("separator", separator, at_least=0.0)
+    spread = separator * math.sqrt(checks.real("sparsity", sparsity, at_least=0.0))
+    least_q = checks.real("width_constant", width_constant, above=0.0) * k**7 * ell
+    least_n = (k / checks.real("support_constant", support_constant, above=0.0)) ** 10
+    # lambda <= k/n <= 1/k^9 and k/sqrt n <= 1: 1/q and 1/sqrt q get these factors at most
+    squared = separator**2 * k**10 + 12 * spread * k**7.75
+    simple = 4 * spread * k**5.75 + separator**2 * k**8 / 2
+    inverse_root = epsilon / (simple + math.sqrt(simple**2 + 2 * squared * epsilon)) if simple else math.inf
+    q = max(1.0, least_q, inverse_root**-2)
+    entry = 6 + 2 * min(1.0, k / least_n) * (6 * k**2 / math.sqrt(q) + 1)
+    n = max(float(k * k), least_n, (8 * entry * q * k / epsilon) ** 2)
+    T = max(1.0, 8 * entry**2 * k**2 * math.sqrt(q) / epsilon)
+    return Sizes(n, q, T)
+
+
+def _k(k: int) -> int:
+    k = checks.integer("k", k, at_least=1)
+    if k % 2 == 0:
+        raise ValueError(f"k must be odd, got {k}")
+    return k
+
+
+def _corollary(k: int, epsilon: float, delta: float) -> tuple[int, float, float]:
+    """k, epsilon and log(k / delta)."""
+    for name, value in (("epsilon", epsilon), ("delta", delta)):
+        if checks.real(name, value, above=0.0) >= 0.5:
+            raise ValueError(f"{name} must be < 0.5, got {value!r}")
+    return _k(k), float(epsilon), math.log(k / delta)

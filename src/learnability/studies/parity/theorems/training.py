@@ -1,0 +1,302 @@
+r"""How far gradient descent moves after the first step: Theorem 13 and Lemmas 14 to 16 of Daniely & Malach.
+
+Theorem 3 is proved in two halves. The first step makes features
+(:mod:`learnability.studies.parity.theorems.first_step` and :mod:`learnability.studies.parity.theorems.features`);
+from then on both layers move so little that the output layer's descent is online convex optimisation on nearly fixed
+features. This module holds the second half, and
+:mod:`learnability.studies.parity.theorems.theorem3` what the two give together.
+
+t counts steps, the first one included: after it t = 1. All of it is for :math:`\eta_1 = 1, \lambda_1 = 1/2` and then
+constant :math:`\eta, \lambda \in [0, 1/2]`, from a start at which the network is 0 (the safe form of the
+initialisation): only then is the first step the correlation with the label, on which Lemma 14 rests.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.checks import FloatArray
+from learnability.studies.parity import PAPER
+from learnability.studies.parity.theorems.regret import FORMS, ROUNDING, nonnegative, regret_bound, theorem13
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = [
+    "FORMS",
+    "bias_movement_bound",
+    "hidden_movement_bound",
+    "lemma14",
+    "lemma15",
+    "lemma16",
+    "loss_change_bound",
+    "output_bound",
+    "regret_bound",
+    "theorem13",
+]
+
+# Lemma 14
+
+
+def lemma14(
+    n: int, k: int, *, largest: float | None = None, zero_start: bool = True, case: str = "", note: str = ""
+) -> Guarantee:
+    r"""Lemma 14: after the first step every output weight is at most :math:`k / \sqrt n` in absolute value.
+
+    For a start at 0, :math:`u^{(1)} = E[y \sigma(z)]`; y has mean 0 given the coordinates outside A, and the k
+    coordinates in A move z by at most :math:`k / \sqrt n`. The mean is 0 on each part of the mixture alone, as k is
+    odd: with an even k, y = 1 on the second.
+
+    Parameters
+    ----------
+    n, k : int
+        Dimension and size of A, k odd, 1 <= k <= n.
+    largest : float, optional
+        Measured: the largest absolute output weight after the step.
+    zero_start : bool
+        Whether the network was 0 at the start. As printed, the initialisation's network is not.
+    case, note : str
+        As in :func:`theorem13`.
+    """
+    n, k = _problem(n, k)
+    if largest is not None:
+        largest = checks.real("largest", largest, at_least=0.0)
+    bound = k / math.sqrt(n)
+    return Guarantee(
+        statement_id("parity/lemma14", case),
+        f"{PAPER}, Lemma 14",
+        Kind.UPPER_BOUND,
+        bound,
+        largest,
+        (_zero_start(zero_start),),
+        note=note,
+        tolerance=ROUNDING * bound,
+    )
+
+
+# Lemma 15
+
+
+def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
+    r"""Lemma 15: :math:`|u_i^{(t)}| \le 6 \eta t + k / \sqrt n`; sharp: t - 1 for t, the number of steps since.
+
+    Parameters
+    ----------
+    t : array (r,)
+        Numbers of steps, >= 1, the first one counted.
+    n, k : int
+        Dimension and size of A, k odd, 1 <= k <= n: Lemma 14, whose bound starts the induction, needs it.
+    eta : float
+        Step size after the first step, >= 0.
+    form : {"printed", "sharp"}
+
+    Returns
+    -------
+    array (r,)
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    steps = t if checks.choice("form", form, FORMS) == "printed" else t - 1
+    return 6 * eta * steps + k / math.sqrt(n)
+
+
+def bias_movement_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
+    r"""Lemma 15: :math:`|b_i^{(t)} - b_i^{(1)}| \le 6 \eta^2 t^2 + \eta t k / \sqrt n`; parameters as above.
+
+    A step moves a bias by at most eta times the output weight; summing :func:`output_bound` in its sharp form gives
+    :math:`3 \eta^2 (t-1)(t-2) + \eta (t-1) k / \sqrt n` (``"sharp"``).
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    if checks.choice("form", form, FORMS) == "printed":
+        return 6 * eta**2 * t**2 + eta * t * k / math.sqrt(n)
+    return 3 * eta**2 * (t - 1) * (t - 2) + eta * (t - 1) * k / math.sqrt(n)
+
+
+def hidden_movement_bound(
+    t: ArrayLike, *, n: int, k: int, eta: float, lam: float, form: str = "printed"
+) -> FloatArray:
+    r"""Lemma 15: :math:`\|w_i^{(t)} - w_i^{(1)}\| \le 6 \eta^2 t^2 + \eta t k / \sqrt n + 2 \eta \lambda t n / k`.
+
+    The paper prints the last two terms run together. That they are these: :math:`w^{(t)} - w^{(1)}` is
+    :math:`(1 - 2 \eta \lambda)` times its predecessor, plus a vector of norm at most eta times the output weight,
+    minus :math:`2 \eta \lambda w^{(1)}`, and :math:`\|w^{(1)}\| \le |u^{(0)}| \le n / k`. Parameters as in
+    :func:`output_bound`; ``lam`` >= 0 is the regulariser's weight. Sharp: as in :func:`bias_movement_bound`, and
+    t - 1 for t in the last term.
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    lam = checks.real("lam", lam, at_least=0.0)
+    steps = t if form == "printed" else t - 1
+    return bias_movement_bound(t, n=n, k=k, eta=eta, form=form) + 2 * eta * lam * steps * n / k
+
+
+def lemma15(
+    *,
+    n: int,
+    k: int,
+    eta: float,
+    lam: float,
+    t: ArrayLike,
+    output: ArrayLike,
+    hidden_movement: ArrayLike,
+    bias_movement: ArrayLike,
+    zero_start: bool = True,
+    form: str = "printed",
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 15 along a run as three guarantees: output weights, hidden weights, biases.
+
+    Each reports the record with the least slack relative to its bound.
+
+    Parameters
+    ----------
+    n, k, eta, lam, t, form
+        As in :func:`hidden_movement_bound`; t at the records.
+    output : array (r,)
+        Largest absolute output weight at each record.
+    hidden_movement, bias_movement : array (r,)
+        Largest distance of a row of W, and of a bias, from its value after the first step.
+    zero_start : bool
+        As in :func:`lemma14`.
+    case, note : str
+        As in :func:`theorem13`.
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    lam = checks.real("lam", lam, at_least=0.0)
+    hypotheses = (
+        _zero_start(zero_start),
+        Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
+        Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
+    )
+    parts = {
+        "output": (output, output_bound(t, n=n, k=k, eta=eta, form=form)),
+        "hidden": (hidden_movement, hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)),
+        "bias": (bias_movement, bias_movement_bound(t, n=n, k=k, eta=eta, form=form)),
+    }
+    found = []
+    for name, (values, bounds) in parts.items():
+        measured = nonnegative(name, values, length=len(t))
+        worst = _nearest(measured, bounds)
+        found.append(
+            Guarantee(
+                statement_id(f"parity/lemma15-{name}", form, case),
+                f"{PAPER}, Lemma 15" + ("" if form == "printed" else " (sharp form: this project)"),
+                Kind.UPPER_BOUND,
+                float(bounds[worst]),
+                float(measured[worst]),
+                hypotheses,
+                note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
+                tolerance=ROUNDING * (1 + float(bounds[worst])),
+            )
+        )
+    return found
+
+
+# Lemma 16
+
+
+def loss_change_bound(
+    t: ArrayLike, *, n: int, k: int, eta: float, lam: float, norm: float, nonzero: int, form: str = "printed"
+) -> FloatArray:
+    r"""Lemma 16: what a fixed output layer's loss can change on any input while the hidden layer moves.
+
+    .. math:: 2 \|u^*\|_2 \sqrt{\|u^*\|_0} \left(6 \eta^2 t^2 + \eta t k / \sqrt n + \eta \lambda t n / k\right)
+
+    The hinge and ReLU6 have slope at most 1, so it is at most :math:`\|u^*\|_1` times the sum of Lemma 15's bounds
+    for hidden weights and biases; the sharp form takes these in their sharp forms.
+
+    Parameters
+    ----------
+    t, n, k, eta, lam, form
+        As in :func:`hidden_movement_bound`.
+    norm : float
+        :math:`\|u^*\|_2 \ge 0`.
+    nonzero : int
+        :math:`\|u^*\|_0 \ge 0`.
+
+    Returns
+    -------
+    array (r,)
+    """
+    norm = checks.real("norm", norm, at_least=0.0)
+    nonzero = checks.integer("nonzero", nonzero, at_least=0)
+    moved = hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)
+    return norm * math.sqrt(nonzero) * (moved + bias_movement_bound(t, n=n, k=k, eta=eta, form=form))
+
+
+def lemma16(
+    *,
+    n: int,
+    k: int,
+    eta: float,
+    lam: float,
+    t: ArrayLike,
+    norm: float,
+    nonzero: int,
+    change: ArrayLike,
+    zero_start: bool = True,
+    form: str = "printed",
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Lemma 16 along a run, at the record with the least slack relative to its bound.
+
+    Parameters
+    ----------
+    n, k, eta, lam, t, norm, nonzero, form
+        As in :func:`loss_change_bound`.
+    change : array (r,)
+        At each record the largest change, over inputs, of u*'s hinge loss since the first step.
+    zero_start : bool
+        As in :func:`lemma14`.
+    case, note : str
+        As in :func:`theorem13`.
+    """
+    t, n, k, eta = _schedule(t, n, k, eta)
+    bounds = loss_change_bound(t, n=n, k=k, eta=eta, lam=lam, norm=norm, nonzero=nonzero, form=form)
+    measured = nonnegative("change", change, length=len(t))
+    worst = _nearest(measured, bounds)
+    return Guarantee(
+        statement_id("parity/lemma16", form, case),
+        f"{PAPER}, Lemma 16" + ("" if form == "printed" else " (sharp form: this project)"),
+        Kind.UPPER_BOUND,
+        float(bounds[worst]),
+        float(measured[worst]),
+        (
+            _zero_start(zero_start),
+            Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
+            Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
+        ),
+        note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
+        tolerance=ROUNDING * (1 + float(bounds[worst])),
+    )
+
+
+def _nearest(measured: FloatArray, bounds: FloatArray) -> int:
+    """The record with the least slack relative to its bound, of equal ones that with the largest bound.
+
+    At t = 1 a sharp bound is 0, and so is the movement.
+    """
+    ratios = measured / (bounds + ROUNDING)
+    return int(np.lexsort((bounds, ratios))[-1])
+
+
+def _zero_start(holds: bool) -> Hypothesis:
+    return Hypothesis("the network is 0 at the start", holds)
+
+
+def _problem(n: int, k: int) -> tuple[int, int]:
+    n = checks.integer("n", n, at_least=1)
+    k = checks.integer("k", k, at_least=1, at_most=n)
+    if k % 2 == 0:
+        raise ValueError(f"k must be odd, got {k}")
+    return n, k
+
+
+def _schedule(t: ArrayLike, n: int, k: int, eta: float) -> tuple[FloatArray, int, int, float]:
+    n, k = _problem(n, k)
+    times = checks.vector("t", t)
+    if not len(times) or (times < 1).any():
+        raise ValueError(f"t must hold numbers of steps >= 1, got {times.min() if len(times) else 'none'}")
+    return times, n, k, checks.real("eta", eta, at_least=0.0)

@@ -1,0 +1,1 @@
+"""The statements measured: what ``learnability verify`` runs."""

@@ -1,0 +1,191 @@
+"""Appendix E of Allen-Zhu & Li: Claim E.3 with its exact constant, Lemma E.2's function, Lemma E.1's weights."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from learnability.checks import FloatArray
+from learnability.problems.activations import Taylor, series
+from learnability.problems.concepts import General
+from learnability.seeding import generator
+from learnability.studies.residual import PAPER
+from learnability.studies.residual.theorems.existence import (
+    claim_e3,
+    fitted,
+    fitting_weights,
+    hermite_constant,
+    indicator_error,
+    indicator_function,
+    printed_constant,
+    second_moment,
+)
+from learnability.study import Check
+from learnability.theory import Guarantee, Kind
+from learnability.theory.aggregate import tightest
+from learnability.theory.guarantee import statement_id
+
+__all__ = ["CHECKS"]
+
+PROJECT = f"this project, on {PAPER}"
+
+ACTIVATIONS = {
+    "1": Taylor((1.0,)),
+    "z": Taylor((0.0, 1.0)),
+    "z^3": Taylor((0.0, 0.0, 0.0, 1.0)),
+    "1 - z + z^5 / 2": Taylor((1.0, -1.0, 0.0, 0.0, 0.0, 0.5)),
+    "sin": series("sin", 15),
+    "sin(3 z)": series("sin", 25, 3.0),
+    "tanh, degree 9": series("tanh", 9),
+    "sigmoid, degree 9": series("sigmoid", 9),
+}
+"""With terms of order 0 and odd order only."""
+
+
+def constants(scale: str) -> list[Guarantee]:
+    """Claim E.3 for odd i: the exact constant, the printed bound where it is true and how often it is not."""
+    orders = range(1, {"smoke": 8, "laptop": 24}[scale], 2)
+    each = [claim_e3(i) for i in orders]
+    false = sum(abs(hermite_constant(i)) < printed_constant(i) for i in orders)
+    ratios = [math.exp(math.lgamma(i + 1)) / (hermite_constant(i) * (i + 1)) ** 2 for i in range(1, 100, 2)]
+    last = orders[-1]
+    return [
+        tightest(f"residual/claim-e3[constant,i=1..{last}]", [constant for constant, _ in each]),
+        each[0][1],
+        tightest(f"residual/claim-e3[printed,i=3..{last}]", [printed for _, printed in each[1:]]),
+        Guarantee(
+            f"residual/claim-e3[printed,false,i=1..{last}]",
+            f"{PROJECT}, Claim E.3",
+            Kind.EXACT,
+            len(orders) - 1,
+            false,
+            note="odd i with |p'_i| < (i - 1)!! / 4: all from 3 on",
+        ),
+        Guarantee(
+            "residual/claim-e3[second moments,i=1..99]",
+            PROJECT,
+            Kind.UPPER_BOUND,
+            2.36,
+            max(ratios),
+            note="largest i! / (p'_i (i + 1))^2, at i = 3: what makes E h^2 <= C_s^2 true with C* = 2",
+        ),
+    ]
+
+
+def indicator(scale: str) -> list[Guarantee]:
+    """Lemma E.2: the function h of each activation; its second moment, range and slope against the complexities."""
+    chosen = dict(list(ACTIVATIONS.items())[:: 3 if scale == "smoke" else 1])
+    found: dict[str, list[Guarantee]] = {"error": [], "second moment": [], "range": [], "slope": []}
+    for name, phi in chosen.items():
+        moment, source = second_moment(phi), f"{PAPER}, Lemma E.2"
+        found["second moment"].append(
+            Guarantee(f"[{name}]", source, Kind.UPPER_BOUND, phi.smoothness(2.0) ** 2, moment, tolerance=1e-9)
+        )
+        for eps in (1e-2, 1e-6):
+            case = f"[{name},eps={eps:g}]"
+            found["error"].append(
+                Guarantee(case, source, Kind.UPPER_BOUND, eps, indicator_error(phi, eps=eps), note="by quadrature")
+            )
+            h = indicator_function(phi, eps=eps)
+            reach = 100 * math.sqrt(phi.degree) + 10 * math.sqrt(math.log(1 / eps)) + 1
+            z = np.linspace(-reach, reach, 4001)
+            values = h(z)
+            bound = phi.complexity(eps, 1e4)
+            # Differences over a step of the grid cannot exceed the largest slope.
+            slope = float(np.abs(np.diff(values)).max() / (z[1] - z[0]))
+            for part, measured in (("range", float(np.abs(values).max())), ("slope", slope)):
+                found[part].append(Guarantee(case, source, Kind.UPPER_BOUND, bound, measured))
+    notes = {
+        "error": "E[h 1] against phi on a grid of [-1, 1]; h clipped as in the paper",
+        "second moment": "E h^2 against C_s^2 with C* = 2",
+        "range": "largest |h| against C_eps with C* = 10^4",
+        "slope": "largest slope of h against C_eps with C* = 10^4",
+    }
+    violated = [name for name, phi in ACTIVATIONS.items() if second_moment(phi) > phi.smoothness(1.0) ** 2]
+    return [
+        *(tightest(f"residual/lemma-e2[{part}]", cases, notes[part]) for part, cases in found.items()),
+        Guarantee(
+            "residual/lemma-e2[second moment,C*=1,false]",
+            f"{PROJECT}, Lemma E.2",
+            Kind.THRESHOLD,
+            2,
+            len(violated),
+            direction="at_least",
+            note=f"activations with E h^2 > C_s^2 at C* = 1, of {len(ACTIVATIONS)}: {'; '.join(violated)}",
+        ),
+    ]
+
+
+def _target(rng: np.random.Generator, d: int, k: int, p: int) -> General:
+    def unit() -> FloatArray:
+        v = rng.standard_normal((k, p, d + 1))
+        return np.asarray(v / np.linalg.norm(v, axis=2, keepdims=True))
+
+    phis = list(ACTIVATIONS.values())
+    activations = [[phis[int(rng.integers(len(phis)))] for _ in range(p)] for _ in range(k)]
+    polynomials = [[Taylor(phi.coefficients) for phi in row] for row in activations]
+    return General(unit(), unit(), polynomials, rng.uniform(-1, 1, (k, p)))
+
+
+def weights(scale: str) -> list[Guarantee]:
+    """Lemma E.1: W* at random initialisations of growing width; error, norms, and the mean over initialisations."""
+    sizes, draws = {"smoke": ((500, 2000, 8000), 4), "laptop": ((500, 2000, 8000, 32_000), 24)}[scale]
+    d, k, p, eps = 5, 2, 2, 0.01
+    errors = np.zeros(len(sizes))
+    frobenius: list[Guarantee] = []
+    rows: list[Guarantee] = []
+    for draw in range(draws):
+        rng = generator(draw, "lemma E.1")
+        target = _target(rng, d, k, p)
+        X = rng.standard_normal((40, d))
+        length = np.sqrt(1 + (X**2).sum(axis=1))
+        wanted = target(X)
+        for index, m in enumerate(sizes):
+            W0, a = rng.standard_normal((m, d + 1)) / math.sqrt(m), rng.standard_normal((k, m))
+            W = fitting_weights(W0, a, target)
+            error = np.abs(fitted(W0, a, W, X) - wanted).sum(axis=1) / length
+            errors[index] += math.log(float(np.mean(error**2))) / 2 / draws
+            norms = np.linalg.norm(W, axis=1)
+            case = f"[m={m},{draw}]"
+            frobenius.append(
+                Guarantee(
+                    case,
+                    f"{PAPER}, Lemma E.1",
+                    Kind.UPPER_BOUND,
+                    k * p * target.smoothness(2.0) / math.sqrt(m),
+                    float(np.linalg.norm(norms)),
+                )
+            )
+            rows.append(
+                Guarantee(
+                    case,
+                    f"{PAPER}, Lemma E.1",
+                    Kind.UPPER_BOUND,
+                    k * p * target.complexity(eps, 1e4) / m,
+                    float(norms.max()),
+                )
+            )
+    exponent = float(np.polyfit(np.log(sizes), errors, 1)[0])
+    shown = ", ".join(f"{math.exp(error):.3g} at {m}" for m, error in zip(sizes, errors))
+    return [
+        Guarantee(
+            statement_id("residual/lemma-e1", "exponent"),
+            f"{PAPER}, Lemma E.1",
+            Kind.TREND,
+            -0.5,
+            exponent,
+            direction="equal",
+            tolerance={"smoke": 0.2, "laptop": 0.1}[scale],
+            note=f"in m of sum_r |F_r - G_r| / |(x, 1)|; geometric mean over {draws} draws: {shown}",
+        ),
+        tightest("residual/lemma-e1[Frobenius norm]", frobenius, "k p C_s(F) / sqrt(m) with C* = 2, no logarithms"),
+        tightest("residual/lemma-e1[largest row]", rows, f"k p C_eps(F) / m with C* = 10^4, eps = {eps:g}"),
+    ]
+
+
+CHECKS = (
+    Check("claim-e3", f"{PAPER}, Claim E.3", constants),
+    Check("lemma-e2", f"{PAPER}, Lemma E.2", indicator),
+    Check("lemma-e1", f"{PAPER}, Lemma E.1", weights),
+)

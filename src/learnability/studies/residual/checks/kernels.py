@@ -1,0 +1,258 @@
+"""Kernels of the three-layer ResNet: closed forms of this project against networks drawn at random.
+
+Section 8.1's sizes: d = 30 signs, k = 15 outputs; and, for the kernels that need it, inputs of norm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from learnability.checks import FloatArray
+from learnability.kernels import closed_form, inner_product, residual, residual_empirical
+from learnability.networks.residual import ResNet3, initial
+from learnability.seeding import generator
+from learnability.study import Check
+from learnability.theory import Guarantee, Kind
+from learnability.theory.aggregate import tightest
+from learnability.theory.guarantee import statement_id
+
+__all__ = ["CHECKS"]
+
+PROJECT = "this project, on Allen-Zhu & Li, Section 8.1"
+D, K = 30, 15
+PARTS = ("last", "A", "V", "W")
+
+
+def _inputs() -> tuple[FloatArray, FloatArray]:
+    """One input, and three others that agree with it in 24, 15 and 5 places."""
+    x = generator(0, "kernels", "x").choice([-1.0, 1.0], D)
+    Z = np.tile(x, (3, 1))
+    for row, differ in zip(Z, (6, 15, 25)):
+        row[:differ] *= -1
+    return x[None], Z
+
+
+def _draw(seed: int, m: int, sigma_w: float | None = None, sigma_v: float = 1.0) -> ResNet3:
+    params = initial(generator(seed, "kernels", m), "3resnet", D, K, m, sigma_w=sigma_w, sigma_v=sigma_v)
+    assert isinstance(params, ResNet3)
+    return params
+
+
+def _measured(params: ResNet3, X: FloatArray, Z: FloatArray) -> FloatArray:
+    """The four kernels, (4, n r)."""
+    parts = residual_empirical.tangent(params, X, Z)
+    last = residual_empirical.conjugate(params, X, Z)
+    return np.array([last.ravel(), *(parts[name].ravel() for name in PARTS[1:])])
+
+
+def _given(params: ResNet3, X: FloatArray, Z: FloatArray, **scales: float) -> FloatArray:
+    """The closed forms given the bottleneck."""
+    O, P = (residual_empirical.bottleneck(params, inputs) for inputs in (X, Z))
+    found = residual.given_bottleneck(X, Z, O, P, m=len(params.W), **scales)
+    return np.array([found.last.ravel(), found.A.ravel(), found.V.ravel(), found.W.ravel()])
+
+
+def average(scale: str) -> list[Guarantee]:
+    """Mean over initialisations, Section 8.1's, against the finite-width formulas and the limit."""
+    X, Z = _inputs()
+    plan = {"smoke": ((200, 200),), "laptop": ((200, 2000), (2000, 200), (20_000, 20))}[scale]
+    found: dict[str, list[Guarantee]] = {}
+    for m, draws in plan:
+        got = np.array([_measured(_draw(seed, m), X, Z) for seed in range(draws)])
+        mean, room = got.mean(axis=0), got.std(axis=0) / math.sqrt(draws)
+        forms = residual.average(X, Z, m=m, k=K)
+        for row, name in enumerate(PARTS):
+            for column, value in enumerate(getattr(forms, name).ravel()):
+                found.setdefault(name, []).append(
+                    Guarantee(
+                        f"[m={m},pair {column}]",
+                        PROJECT,
+                        Kind.EXACT,
+                        value,
+                        mean[row, column],
+                        # Terms of relative order 1 / m are in the formulas; what is left is of the next order.
+                        tolerance=4 * float(room[row, column]) + 5 * abs(value) / m,
+                        note=f"{draws} draws, standard error {room[row, column]:.3g}",
+                    )
+                )
+    widths = ", ".join(str(m) for m, _ in plan)
+    merged = [tightest(f"residual/kernels[{name},average]", gs, f"widths {widths}") for name, gs in found.items()]
+    return [*merged, *_limit(X, Z)]
+
+
+def _limit(X: FloatArray, Z: FloatArray) -> list[Guarantee]:
+    """The limit is that of the two-layer network plus constants; it is reached like 1 / m, in V like 1 / sqrt(m)."""
+    limit = residual.limit(X, Z)
+    lifted = [np.hstack([inputs, np.ones((len(inputs), 1))]) for inputs in (X, Z)]
+    two = closed_form.conjugate(*lifted, weight=1.0)
+    tangent = closed_form.tangent(*lifted, weight=1.0)
+    constant = 0.5 + math.sqrt(D + 1) / math.pi
+    sizes = (10**4, 10**6, 10**8)
+    forms = [residual.average(X, Z, m=m, k=K) for m in sizes]
+    rates = {
+        name: np.polyfit(
+            np.log(sizes), [math.log(np.abs(getattr(f, name) - getattr(limit, name)).max()) for f in forms], 1
+        )[0]
+        for name in PARTS
+    }
+    return [
+        Guarantee(
+            "residual/kernels[limit,two layers and a constant]",
+            PROJECT,
+            Kind.EXACT,
+            0,
+            max(
+                float(np.abs(limit.last - two - constant).max()),
+                float(np.abs(limit.ntk - tangent - constant - 0.5).max()),
+            ),
+            note="on signs: largest difference from the kernels of the two-layer network plus a constant",
+            tolerance=1e-12,
+        ),
+        *(
+            Guarantee(
+                f"residual/kernels[limit,rate,{name}]",
+                PROJECT,
+                Kind.TREND,
+                -0.5 if name == "V" else -1,
+                float(rate),
+                direction="equal",
+                tolerance=0.05,
+                note="exponent in m of the distance between the averages and the limit"
+                + (": kappa_0 has a root at 1, where the bottleneck's cosine goes" if name == "V" else ""),
+            )
+            for name, rate in rates.items()
+        ),
+    ]
+
+
+def random_limit(scale: str) -> list[Guarantee]:
+    """With sigma_w fixed the V part stays random as m grows, and agrees with the formula given the bottleneck."""
+    X, Z = _inputs()
+    widths, draws = {"smoke": ((200, 800), 30), "laptop": ((500, 2000, 8000), 200)}[scale]
+    spread, error, general = [], [], []
+    for m in widths:
+        values, ratios = [], []
+        for seed in range(draws):
+            params = _draw(seed, m, sigma_w=1.0)
+            got, wanted = _measured(params, X, Z), _given(params, X, Z, sigma_w=1.0)
+            values.append(got[2])
+            ratios.append(got / wanted)
+        pairs, ratio = np.array(values), np.array(ratios)
+        spread.append(float((pairs.std(axis=0) / np.abs(pairs.mean(axis=0)))[0]))
+        error.append(float(ratio[:, 2, 0].std()))
+        for row, name in enumerate(PARTS):
+            for pair, of_pair in enumerate(ratio[:, row].T):
+                room = 4 * float(of_pair.std()) / math.sqrt(draws) + 5 / m  # the formula's own error is random
+                general.append(
+                    Guarantee(
+                        f"[{name},m={m},pair {pair}]", PROJECT, Kind.EXACT, 1.0, float(of_pair.mean()), tolerance=room
+                    )
+                )
+    span = f"m={widths[0]}..{widths[-1]}"
+    logs = np.log(widths)
+    shown = ", ".join(f"{value:.3g}" for value in spread)
+    return [
+        tightest(
+            statement_id("residual/kernels", "given the bottleneck", "sigma_w=sigma_v=1"),
+            general,
+            "mean over draws of measured / closed form given o",
+        ),
+        Guarantee(
+            statement_id("residual/kernels", "V part", "not self-averaging", span),
+            PROJECT,
+            Kind.TREND,
+            -0.15,
+            float(np.polyfit(logs, np.log(spread), 1)[0]),
+            direction="at_least",
+            note=f"exponent in m of its relative spread over initialisations, which is {shown}: it does not shrink",
+        ),
+        Guarantee(
+            statement_id("residual/kernels", "V part", "given the bottleneck", span),
+            PROJECT,
+            Kind.TREND,
+            -0.5,
+            float(np.polyfit(logs, np.log(error), 1)[0]),
+            direction="equal",
+            tolerance={"smoke": 0.35, "laptop": 0.15}[scale],
+            note=f"exponent in m of the spread of measured / closed form given o, {error[0]:.3g} to {error[-1]:.3g}",
+        ),
+    ]
+
+
+def others(scale: str) -> list[Guarantee]:
+    """The arcsine and two- and three-layer kernels against random features and networks."""
+    from scipy.special import erf
+
+    m = {"smoke": 20_000, "laptop": 400_000}[scale]
+    X = generator(0, "kernels", "inputs").choice([-1.0, 1.0], (4, D)) / math.sqrt(D)
+    rng = generator(0, "kernels", "features")
+    W, b = rng.standard_normal((m, D)), rng.standard_normal(m)
+    h = X @ W.T + b
+    cases: dict[str, tuple[FloatArray, Callable[[], FloatArray]]] = {
+        "arcsine": (erf(h), lambda: inner_product.arcsine(X, X)),
+        "conjugate, 2 layers, biases": (np.maximum(h, 0), lambda: closed_form.conjugate(X, X, weight=1.0, bias=1.0)),
+    }
+    found = []
+    for name, (features, kernel) in cases.items():
+        products = features[:, None] * features[None]
+        gap, room = np.abs(products.mean(axis=2) - kernel()), products.std(axis=2) / math.sqrt(m)
+        found.append(
+            Guarantee(
+                statement_id("residual/kernels", name, "random features"),
+                PROJECT,
+                Kind.EXACT,
+                0,
+                float((gap / room).max()),
+                tolerance=5,
+                note=f"largest difference over 16 pairs in standard errors of the pair, {m} features; at most "
+                f"{gap.max():.2g}",
+            )
+        )
+    return [*found, _three_layers(scale)]
+
+
+def _three_layers(scale: str) -> Guarantee:
+    """NTK of the ``3layer`` network at Section 8.1's scales: its own limit, against a wide network."""
+    m, draws = {"smoke": (200, 10), "laptop": (1000, 60)}[scale]
+    X = generator(0, "kernels", "inputs").choice([-1.0, 1.0], (3, D))
+    got = np.array(
+        [
+            sum(residual_empirical.tangent(initial(generator(seed, "3layer", m), "3layer", D, K, m), X, X).values())
+            for seed in range(draws)
+        ]
+    )
+    inner = 1 + X @ X.T
+    # Every variance is 1 / m: sums over m units are these, and m times the second layer's covariance is between.
+    between = 1 + 0.5 * _scale(inner) * closed_form.arc_cosine1(inner / _scale(inner))
+    gate, gate_2 = (closed_form.arc_cosine0(M / _scale(M)) for M in (inner, between))
+    last = 0.5 * _scale(between) * closed_form.arc_cosine1(between / _scale(between))
+    wanted = last + 0.5 * gate_2 * between + 0.25 * inner * gate * gate_2  # A, U, W
+    mean, room = got.mean(axis=0), got.std(axis=0) / math.sqrt(draws)
+    gap = np.abs(mean - wanted)
+    return Guarantee(
+        statement_id("residual/kernels", "3layer", "NTK", f"m={m}"),
+        PROJECT,
+        Kind.EXACT,
+        0,
+        float((np.maximum(gap - 10 / m * wanted, 0) / room).max()),
+        tolerance=5,
+        note=f"largest difference over 9 pairs of the mean over {draws} networks from the limit, beyond the order "
+        f"10/m, in standard errors of the pair; relative at most {(gap / wanted).max():.2g}, standard errors to "
+        f"{(room / wanted).max():.2g}",
+    )
+
+
+def _scale(M: FloatArray) -> FloatArray:
+    """Products of the roots of the diagonal."""
+    size = np.sqrt(np.diag(M))
+    return np.asarray(size[:, None] * size[None, :])
+
+
+CHECKS = (
+    Check("kernels", PROJECT, average),
+    Check("kernels-random", PROJECT, random_limit),
+    Check("kernels-others", PROJECT, others),
+)

@@ -1,0 +1,333 @@
+"""Theorems 5 and 6 of Brutzkus et al.: that a run is a compression scheme, and how often the bounds fail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnability.checks import FloatArray
+from learnability.networks.separable import TwoLayer, forward, initial
+from learnability.problems.separable import random_separable
+from learnability.seeding import generator
+from learnability.studies.separable import PAPER
+from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.study import Check
+from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory.guarantee import statement_id
+from learnability.theory.margins import hard_margin
+from learnability.training.orders import visits
+from learnability.training.record import Outcome
+from learnability.training.reference import two_layer_epoch
+from learnability.training.two_layer import Run, train
+
+__all__ = ["CHECKS"]
+
+PROJECT = f"this project, on {PAPER}"
+EPOCHS = 10**6
+DELTA = 0.1
+DRAWS = {"smoke": 29, "laptop": 40}
+"""29 samples without a failure are the fewest that say anything of a tenth: .9^29 < .05."""
+TESTED = 5000
+
+
+def scheme(scale: str) -> list[Guarantee]:
+    """A run on the used examples alone, at their places in the order, gives the same network; so do its updates."""
+    runs = examples = sequences = 0
+    apart = 0.0
+    shares = []
+    for seed, margin, width, eta, alpha, order, layers in _runs(scale):
+        planted = random_separable(generator(seed, "thm5", "direction"), 10, margin)
+        X, y = planted.sample(generator(seed, "thm5", "sample", margin), 150)
+        start = initial(generator(seed, "thm5", "start", width), 10, width // 2)
+        run = train(
+            start,
+            X,
+            y,
+            eta=eta,
+            alpha=alpha,
+            rng=generator(seed, "thm5", "order"),
+            epochs=EPOCHS,
+            layers=layers,
+            order=order,
+            record=[0],
+        )
+        seen = visits(generator(seed, "thm5", "order"), len(y), run.epochs, order).ravel()
+        step: dict[str, Any] = {"eta": eta, "alpha": alpha, "layers": layers}
+        whole, updated = two_layer_epoch(start, X, y, seen, **step)
+        used = np.flatnonzero(run.used)
+        again = two_layer_epoch(start, X, y, kept(seen, used), **step).params
+        # the sequence of updates, then an example of it for padding
+        coded = np.append(seen[updated], np.repeat(used[:1], 5))
+        decoded = two_layer_epoch(start, X, y, coded, **step)
+        runs += 1
+        examples += not _same(whole, again)
+        sequences += not (_same(whole, decoded.params) and decoded.updated.sum() == updated.sum())
+        apart = max(apart, *(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(run.params, again)))
+        shares.append(len(used) / len(y))
+    return [
+        Guarantee(
+            "separable/thm5-scheme[examples]",
+            f"{PAPER}, Section 6.1",
+            Kind.EXACT,
+            0,
+            examples,
+            note=f"networks of {runs} that a run on the used examples alone does not give, bit for bit; "
+            f"used were {min(shares):.0%} to {max(shares):.0%} of the sample",
+        ),
+        Guarantee(
+            "separable/thm5-scheme[updates]",
+            f"{PAPER}, Section 6.1",
+            Kind.EXACT,
+            0,
+            sequences,
+            note=f"networks of {runs} that the sequence of updates, padded, does not give bit for bit",
+        ),
+        Guarantee(
+            "separable/thm5-scheme[engine]",
+            PROJECT,
+            Kind.UPPER_BOUND,
+            1e-9,
+            apart,
+            note="largest relative distance of the engine's network from the one of its used examples",
+        ),
+    ]
+
+
+def kept(seen: NDArray[Any], used: NDArray[Any]) -> NDArray[Any]:
+    """The visits of the examples ``used``, in their order."""
+    return seen[np.isin(seen, used)]
+
+
+def _same(one: TwoLayer, other: TwoLayer) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other))
+
+
+def _runs(scale: str) -> Iterator[tuple[int, float, int, float, float, str, str]]:
+    for seed in range({"smoke": 1, "laptop": 4}[scale]):
+        for margin, width, eta in ((0.3, 2, 1.0), (0.3, 50, 10.0), (0.1, 10, 0.1), (0.1, 50, 1.0)):
+            for order in ("shuffle", "iid"):
+                yield seed, margin, width, eta, 0.3, order, "first"
+                yield seed, margin, width, min(eta, 0.1), 0.3, order, "both"
+
+
+class _Setting(NamedTuple):
+    """A distribution, a network and a budget."""
+
+    margin: float
+    d: int
+    n: int
+    width: int
+    eta: float
+    alpha: float
+    epochs: int = EPOCHS
+
+    @property
+    def about(self) -> str:
+        return f"n={self.n}, 2k={self.width}, margin {self.margin:g}"
+
+
+SETTINGS = {
+    "smoke": {"wide margin": _Setting(0.5, 10, 2000, 50, 10.0, 0.5)},
+    "laptop": {
+        "wide margin": _Setting(0.5, 10, 5000, 50, 10.0, 0.5),
+        "small margin": _Setting(0.01, 30, 2000, 50, 1.0, 0.5),
+    },
+}
+ONE_EPOCH = {"smoke": _Setting(0.02, 5, 2000, 20, 1.0, 0.5, 1), "laptop": _Setting(0.02, 5, 5000, 20, 1.0, 0.5, 1)}
+"""One epoch only: mistakes are left on the unused examples, but the bound is vacuous."""
+MEASURED = f"errors on {TESTED} fresh inputs"
+
+CIRCLE = 200_000
+CIRCLE_WIDTH = 6
+NOISE = 0.2
+VISITS = (1, 10)
+"""Steps of the runs on the circle, fixed in advance. After one step the last term of the bound is smaller than the
+spread of L_V about the error, so that the term with the square root is needed."""
+
+FEW = (
+    "separable/thm5[examples]",
+    "separable/thm6[w* of the distribution]",
+    "separable/compression-consistent[examples]",
+)
+"""The bounds that settings beyond the first report."""
+
+
+def frequencies(scale: str) -> list[Guarantee]:
+    """How often the error on fresh inputs exceeds each bound, over independent samples, starts and orders."""
+    found = []
+    for name, setting in SETTINGS[scale].items():
+        results = [_draw(setting, draw) for draw in range(DRAWS[scale])]
+        found += [
+            _frequency(s, name, setting.about, MEASURED, results)
+            for s in results[0].promises
+            if name == "wide margin" or s in FEW
+        ]
+    one = ONE_EPOCH[scale]
+    found.append(
+        _frequency(FEW[0], "one epoch", one.about, MEASURED, [_draw(one, draw) for draw in range(DRAWS[scale])])
+    )
+    for count in VISITS:
+        stopped = [_stopped(count, draw) for draw in range(DRAWS[scale])]
+        about = f"uniform on the circle, {NOISE:.0%} of the labels flipped, n={CIRCLE}, 2k={CIRCLE_WIDTH}"
+        found += [
+            _frequency(s, f"stopped after {count}", about, "exact errors", stopped) for s in stopped[0].promises
+        ]
+    return found
+
+
+class _Result(NamedTuple):
+    promises: dict[str, Guarantee]
+    error: float
+    left: float
+
+
+def _draw(s: _Setting, draw: int) -> _Result:
+    """One sample, start and order: every bound beside the error on fresh inputs."""
+    planted = random_separable(generator(draw, "thm6", "direction"), s.d, s.margin)
+    X, y = planted.sample(generator(draw, "thm6", "sample", s.n), s.n)
+    start = initial(generator(draw, "thm6", "start", s.width), s.d, s.width // 2)
+    rng = generator(draw, "thm6", "order")
+    run = train(start, X, y, eta=s.eta, alpha=s.alpha, rng=rng, epochs=s.epochs, record=[0])
+    error = _error(run.params, s.alpha, *planted.sample(generator(draw, "thm6", "test"), TESTED))
+    unused = run.used == 0
+    left = _error(run.params, s.alpha, X[unused], y[unused])
+    common: dict[str, Any] = {"n": s.n, "delta": DELTA, "error": error}
+    sizes = {"updates": run.updates, "examples": run.examples_used}
+    promises = {
+        f"separable/thm5[{coded}]": theory.theorem5(size=size, coded=coded, validation_error=left, **common)
+        for coded, size in sizes.items()
+    }
+    if s.epochs == EPOCHS:
+        promises |= _at_the_minimum(s, run, hard_margin(X, y).margin, sizes, common)
+    return _Result(promises, error, left)
+
+
+def _at_the_minimum(
+    s: _Setting, run: Run, margin: float, sizes: dict[str, int], common: dict[str, Any]
+) -> dict[str, Guarantee]:
+    """What holds where the loss has become 0."""
+    zero = run.outcome is Outcome.CONVERGED and run.final("hinge_loss") == 0
+    step: dict[str, Any] = {"eta": s.eta, "alpha": s.alpha, "converged": zero}
+    found = {
+        "separable/thm6[w* of the distribution]": theory.theorem6(
+            w_norm=1 / s.margin, known_in_advance=True, **step, **common
+        ),
+        "separable/thm6[w* of the sample]": theory.theorem6(w_norm=1 / margin, **step, **common),
+    }
+    for coded, size in sizes.items():
+        found[f"separable/compression-consistent[{coded}]"] = theory.consistent_compression(
+            size=size, coded=coded, consistent=zero, **common
+        )
+    return found
+
+
+def _stopped(count: int, draw: int) -> _Result:
+    """A few visits, and the exact error of what they lead to where no network is right on all examples.
+
+    Theorem 5 asks for no separability. The sequence of all visited examples, whether they caused an update or not, is
+    a compression whose length ``count`` was fixed in advance; so is, with a length that was not, the set of those
+    that caused one.
+    """
+    direction = generator(draw, "thm5", "circle").uniform(0, 2 * np.pi)
+    rng = generator(draw, "thm5", "circle sample")
+    angles = rng.uniform(0, 2 * np.pi, CIRCLE)
+    X = np.column_stack([np.cos(angles), np.sin(angles)])
+    y = np.where(np.cos(angles - direction) > 0, 1.0, -1.0) * np.where(rng.random(CIRCLE) < NOISE, -1.0, 1.0)
+    start = initial(generator(draw, "thm5", "circle start"), 2, CIRCLE_WIDTH // 2)
+    order = generator(draw, "thm5", "circle order").integers(CIRCLE, size=count)
+    params, updated = two_layer_epoch(start, X, y, order, eta=1.0, alpha=0.5, layers="first")
+    wrong = y * forward(params, X, alpha=0.5) <= 0
+    used = np.unique(order[updated])
+    exact = circle_error(params, 0.5, direction, NOISE)
+    left = {"updates": _rest(wrong, order), "examples": _rest(wrong, used)}
+    common: dict[str, Any] = {"n": CIRCLE, "delta": DELTA, "error": exact}
+    sizes = {"updates": count, "examples": len(used)}
+    return _Result(
+        {
+            f"separable/thm5[{coded}]": theory.theorem5(
+                size=size, coded=coded, validation_error=left[coded], known_in_advance=coded == "updates", **common
+            )
+            for coded, size in sizes.items()
+        },
+        exact,
+        left["updates"],
+    )
+
+
+def _rest(wrong: NDArray[np.bool_], used: NDArray[Any]) -> float:
+    """Share of mistakes on all other examples: L_V."""
+    return float(np.delete(wrong, used).mean())
+
+
+def circle_error(params: TwoLayer, alpha: float, direction: float, noise: float) -> float:
+    """The 0-1 error for x uniform on the unit circle and the label sign(cos(angle - direction)), flipped with
+    probability ``noise``.
+
+    Between the kinks of its units the network is a cosine of the angle, with at most one zero in there: its sign, and
+    the label's, are constant between kinks, zeros and the label's own two changes.
+    """
+    turn = 2 * np.pi
+    kinks = (np.arctan2(params.W[:, 1], params.W[:, 0])[:, None] + np.array([0.5, 1.5]) * np.pi).ravel()
+    ends = np.unique(np.concatenate([kinks, direction + np.array([0.5, 1.5]) * np.pi]) % turn)
+    middles = ends + np.diff(ends, append=ends[0] + turn) / 2
+    rays = np.column_stack([np.cos(middles), np.sin(middles)])
+    slopes = np.where(rays @ params.W.T >= 0, 1.0, alpha) * params.v  # (arcs, 2k)
+    linear = slopes @ params.W  # the network on each arc
+    zeros = np.arctan2(linear[:, 0], -linear[:, 1])[:, None] + np.array([0.0, np.pi])  # one or none on its arc
+    ends = np.unique(np.concatenate([ends, zeros.ravel() % turn]))
+    lengths = np.diff(ends, append=ends[0] + turn)
+    middles = ends + lengths / 2
+    outputs = forward(params, np.column_stack([np.cos(middles), np.sin(middles)]), alpha=alpha)
+    apart = float(lengths[outputs * np.cos(middles - direction) <= 0].sum() / turn)
+    return noise + (1 - 2 * noise) * apart
+
+
+def _error(params: TwoLayer, alpha: float, X: FloatArray, y: FloatArray) -> float:
+    return float(np.mean(y * forward(params, X, alpha=alpha) <= 0))
+
+
+def _frequency(statement: str, name: str, about: str, measured: str, results: list[_Result]) -> Guarantee:
+    """How often the error exceeds the bound, against delta; nothing is tested where the bound is never below 1."""
+    cases = [result.promises[statement] for result in results]
+    bounds = [math.inf if case.bound is None else case.bound for case in cases]
+    errors = [result.error for result in results]
+    failures = sum(error > bound for error, bound in zip(errors, bounds))
+    empty = sum(bound >= 1 for bound in bounds)
+    vacuous = f"vacuous (1 or more) in {empty} of {len(bounds)}" if empty else ""
+    says = Hypothesis(
+        "the bound is below 1", empty < len(bounds), f"in {len(bounds) - empty} of {len(bounds)} samples"
+    )
+    left = [result.left for result in results]
+    notes = (
+        f"share of {len(results)} samples whose error exceeds the bound",
+        about,
+        f"bounds {_spread(bounds)}",
+        vacuous,
+        f"{measured} {_spread(errors)}",
+        f"L_V {_spread(left)}" if max(left) > 0 else "",
+    )
+    head, _, inside = statement.partition("[")
+    worst = min(cases, key=lambda case: all(h.holds for h in case.hypotheses))  # one outside puts all outside
+    return Guarantee(
+        statement_id(f"{head}-frequency", inside.rstrip("]"), name),
+        worst.source,
+        Kind.UPPER_BOUND,
+        DELTA,
+        failures / len(results),
+        (*worst.hypotheses, says),
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def _spread(values: list[float]) -> str:
+    return f"{min(values):.3g} to {max(values):.3g}"
+
+
+CHECKS = (
+    Check("thm5-scheme", f"{PAPER}, Section 6.1", scheme),
+    Check("thm5", f"{PAPER}, Theorems 5 and 6", frequencies),
+)

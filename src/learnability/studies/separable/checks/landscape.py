@@ -1,0 +1,316 @@
+"""Proposition 1 and Theorem 8 of Brutzkus et al.: the bad minima that the hinge loss has not, and has with ReLUs.
+
+On random separable sets and scikit-learn's digits 3 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from learnability.checks import FloatArray
+from learnability.networks.bad_minima import BadMinimum, bad_local_minimum
+from learnability.networks.separable import TwoLayer, initial
+from learnability.problems.separable import random_separable
+from learnability.seeding import generator
+from learnability.studies.separable import PAPER
+from learnability.studies.separable.theorems import landscape as theory
+from learnability.study import Check
+from learnability.theory import Guarantee, Kind
+from learnability.theory.aggregate import tightest
+from learnability.theory.guarantee import statement_id
+from learnability.theory.margins import hard_margin
+from learnability.training.two_layer import train
+
+__all__ = ["CHECKS", "Problem", "digits"]
+
+DRAWS = {"smoke": 8, "laptop": 400}
+"""Random instances of each statement."""
+PERTURBED = {"smoke": 60, "laptop": 300}
+"""Points of each flat ball."""
+
+
+class Problem(NamedTuple):
+    """A separable set, and w* of its hard margin."""
+
+    X: FloatArray
+    y: FloatArray
+    w_star: FloatArray
+    margin: float
+    """min y <w*, x>, 1 up to rounding."""
+
+
+def _problem(X: FloatArray, y: FloatArray) -> Problem:
+    w_star = hard_margin(X, y).w
+    return Problem(X, y, w_star, float((y * (X @ w_star)).min()))
+
+
+@lru_cache(maxsize=1)
+def digits() -> Problem:
+    """The images of 3 and 5."""
+    from learnability.datasets import digits_pair
+
+    found = digits_pair(3, 5)
+    return _problem(found.X, found.y)
+
+
+def _drawn(rng: np.random.Generator, least: int = 1) -> Problem:
+    """A random set of 1..60 points in 2..20 dimensions with margin .02 to .3."""
+    d, m = int(rng.integers(2, 21)), int(rng.integers(least, 61))
+    margin = float(np.exp(rng.uniform(np.log(0.02), np.log(0.3))))
+    X, y = random_separable(rng, d, margin).sample(rng, m)
+    return _problem(X, y)
+
+
+# Proposition 1
+
+
+def proposition1(scale: str) -> list[Guarantee]:
+    """Gradients at random points, at kinks and along training; critical points; both sides of the midpoint."""
+    found = []
+    for name in ("random sets", "digits 3 and 5"):
+        cases: dict[str, list[Guarantee]] = {}
+        for i in range(DRAWS[scale] if name == "random sets" else 8):
+            rng = generator(0, "prop1", name, i)
+            problem = _drawn(rng) if name == "random sets" else digits()
+            for case, params, alpha, at_zero in _not_minimal(problem, rng):
+                for g in theory.proposition1(
+                    params, problem.X, problem.y, problem.w_star, alpha=alpha, at_zero=at_zero, case=f"{case},{i}"
+                ):
+                    if (
+                        g.measured is not None and g.hypotheses[-1].holds
+                    ):  # a minimum that was met by chance says nothing
+                        cases.setdefault(g.id.partition("[")[0], []).append(g)
+        found += [tightest(statement_id(identity, name), gs) for identity, gs in cases.items()]
+    return found + _critical(scale) + _midpoint(scale)
+
+
+def _not_minimal(problem: Problem, rng: np.random.Generator) -> Iterator[tuple[str, TwoLayer, float, float | None]]:
+    """Points W with a slope alpha and, at kinks, a choice of sigma'(0)."""
+    m, d = problem.X.shape
+    alpha = float(rng.choice([0.01, 0.1, 0.5, 0.9]))
+    k = int(rng.choice([1, 2, 5, 50]))
+    v = float(np.exp(rng.uniform(-3, 1)))
+    output = np.repeat([v, -v], k)
+    yield "random", TwoLayer(rng.standard_normal((2 * k, d)) * 10.0 ** rng.uniform(-3, 1), output), alpha, None
+    x = problem.X[rng.integers(m)]
+    rows = rng.standard_normal((2 * k, d))
+    rows -= np.outer(rows @ x, x) / (x @ x)  # orthogonal to a point: at its kink, up to rounding
+    for at_zero in (alpha, 1.0):
+        yield "W = 0", TwoLayer(np.zeros((2 * k, d)), output), alpha, at_zero
+        yield "kink", TwoLayer(rows, output), alpha, at_zero
+    start = initial(rng, d, k)
+    run = train(start, problem.X, problem.y, eta=0.03, alpha=alpha, rng=rng, epochs=1, record=[1])
+    yield "after one epoch", run.params, alpha, None
+
+
+def _critical(scale: str) -> list[Guarantee]:
+    """Gradient zero against loss zero: at random points, along runs and where they end; and the ReLU beside it."""
+    mismatches, points, ends, unfinished = 0, 0, 0, 0
+    relu, relu_points = 0, 0
+    for i in range(DRAWS[scale] // 4):
+        rng = generator(0, "critical", i)
+        problem = _drawn(rng)
+        alpha = float(rng.choice([0.1, 0.5]))
+        d, k = problem.X.shape[1], int(rng.choice([1, 3, 20]))
+        params = initial(rng, d, k)
+        for epochs in (1, 3, 100_000):
+            run = train(params, problem.X, problem.y, eta=1.0, alpha=alpha, rng=rng, epochs=epochs, record=[epochs])
+            for point in (params, run.params):
+                mismatches += _mismatch(point, problem, alpha)
+                points += 1
+            params = run.params
+        ends += 1
+        unfinished += theory.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0
+        bad = bad_local_minimum(*problem[:3], k=k, rng=rng, tries=50)
+        relu += _mismatch(bad.params, problem, 0.0)
+        relu_points += 1
+    return [
+        theory.proposition1_critical(
+            alpha=0.1,
+            mismatches=mismatches,
+            points=points,
+            note="alpha in {.1, .5}, along SGD and at its end; counted: gradient 0 and loss not, or the reverse",
+        ),
+        Guarantee(
+            statement_id("separable/prop1-sgd-ends"),
+            f"{PAPER}, Proposition 1 and Theorem 2",
+            Kind.EXACT,
+            0,
+            unfinished,
+            note=f"runs of SGD that did not end with loss 0, of {ends}",
+        ),
+        theory.proposition1_critical(
+            alpha=0.0,
+            mismatches=relu,
+            points=relu_points,
+            case="ReLU",
+            note="Theorem 8's weights: alpha > 0 is needed",
+        ),
+    ]
+
+
+def _mismatch(params: TwoLayer, problem: Problem, alpha: float) -> bool:
+    gradient = theory.hinge_gradient(params, problem.X, problem.y, alpha=alpha)
+    return bool(gradient.any()) != (theory.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0)
+
+
+def _midpoint(scale: str) -> list[Guarantee]:
+    exact, sets = [], []
+    for i in range(DRAWS[scale]):
+        rng = generator(0, "midpoint", i)
+        d, alpha = int(rng.integers(1, 9)), Fraction(int(rng.integers(0, 20)), 20)
+        x = np.array([Fraction(int(a), int(b)) for a, b in zip(rng.integers(1, 99, d), rng.integers(1, 99, d))])
+        x *= rng.choice([-1, 1], d)
+        one, two, middle = theory.midpoint_values(x, alpha)
+        exact.append(
+            theory.proposition1_midpoint(
+                excess=middle - (one + two) / 2, alpha=alpha, square=(x * x).sum(), case=f"{i}"
+            )
+        )
+        problem = _drawn(rng, least=2) if i else digits()
+        k, slope = int(rng.choice([1, 4, 30])), float(alpha)
+        first, last, promised = theory.nonconvexity(*problem[:3], k=k, v=1.0, alpha=slope)
+        half = TwoLayer((first.W + last.W) / 2, first.v)
+        values = [theory.hinge_loss(p, problem.X, problem.y, alpha=slope) for p in (first, half, last)]
+        if promised < 1e-9:  # one example of each class on the margin: both sums are equal, and nothing is promised
+            continue
+        sets.append(
+            Guarantee(
+                statement_id("separable/prop1-nonconvex", "digits" if i == 0 else f"set {i}"),
+                f"this project, on {PAPER}, Proposition 1(2)",
+                Kind.EXACT,
+                promised,
+                values[1] - (values[0] + values[2]) / 2,
+                tolerance=1e-9 * max(values),
+            )
+        )
+    return [
+        tightest(statement_id("separable/prop1-nonconvex", "midpoint"), exact, "in rational numbers"),
+        tightest(
+            statement_id("separable/prop1-nonconvex", "whole sets"),
+            sets,
+            "L_S itself above its chord by k v (1 - alpha) |b_+ - b_-| / (2m), where b_+ and b_- differ",
+        ),
+    ]
+
+
+# Theorem 8
+
+
+def theorem8(scale: str) -> list[Guarantee]:
+    """Loss, gradient and flat ball of the bad minimum, SGD from it and from its ball, and the set that has none."""
+    found: dict[str, list[Guarantee]] = {}
+    named = [("random sets", i) for i in range(DRAWS[scale] // 2)] + [("digits 3 and 5", i) for i in range(3)]
+    for name, i in named:
+        rng = generator(0, "thm8", name, i)
+        problem = _drawn(rng) if name == "random sets" else digits()
+        k = (1, 3, 10)[i % 3]
+        v = 1.0 if i % 4 else 1 / np.sqrt(2 * k)
+        bad = bad_local_minimum(*problem[:3], k=k, rng=rng, v=float(v), tries=500)
+        points = list(_ball(bad, problem.X, problem.y, rng, PERTURBED[scale]))
+        for g in theory.theorem8(
+            m=len(problem.y),
+            loss=theory.hinge_loss(bad.params, problem.X, problem.y, alpha=0.0),
+            gradient=float(np.abs(theory.hinge_gradient(bad.params, problem.X, problem.y, alpha=0.0)).max()),
+            change=max(abs(theory.hinge_loss(p, problem.X, problem.y, alpha=0.0) - bad.loss) for p in points),
+            updates=_updates([bad.params, *points[::20]], problem, rng),
+            margin=problem.margin,
+            case=f"m={len(problem.y)},k={k},{i}",
+        ):
+            if "printed" in g.id and name == "random sets":
+                name_of = "odd |S|" if len(problem.y) % 2 else "even |S|"
+            else:
+                name_of = name
+            printed = "printed" if "printed" in g.id else ""
+            found.setdefault(statement_id(g.id.partition("[")[0], printed, name_of), []).append(g)
+    notes = {"flat": f"{PERTURBED[scale]} points of each ball, two thirds aimed at one row or one output"}
+    merged = [
+        tightest(identity, gs, next((text for name, text in notes.items() if name in identity), ""))
+        for identity, gs in found.items()
+    ]
+    return merged + _pair(scale)
+
+
+def _ball(bad: BadMinimum, X: FloatArray, y: FloatArray, rng: np.random.Generator, count: int) -> Iterator[TwoLayer]:
+    """Points of the flat ball at .99 to .999 of its radius: random, and aimed at one row or at one output."""
+    W, v = bad.params
+    Z = X @ W.T
+    for i in range(count):
+        x = int(rng.integers(len(X))) if i % 2 else int(np.argmin(np.abs(Z).min(axis=1)))
+        move = np.zeros_like(W)
+        if i % 3 == 0:
+            move = rng.standard_normal(W.shape)
+        elif i % 3 == 1:  # one row, towards the kink at one point
+            row = int(rng.integers(len(W)))
+            move[row] = -np.sign(Z[x, row]) * X[x]
+        elif bad.dead[x]:  # all rows, towards switching on at a dead point
+            move[:] = X[x]
+        else:  # all rows, so as to lower y N(x) fastest
+            move = -y[x] * np.outer(v, X[x])
+        yield TwoLayer(W + rng.uniform(0.99, 0.999) * bad.radius * move / np.linalg.norm(move), v)
+
+
+def _updates(starts: list[TwoLayer], problem: Problem, rng: np.random.Generator) -> int:
+    """Non-zero updates of SGD from each start, and entries of W that changed."""
+    total = 0
+    for i, start in enumerate(starts):
+        eta = (0.01, 1.0, 100.0)[i % 3]
+        run = train(start, problem.X, problem.y, eta=eta, alpha=0.0, rng=rng, epochs=3, record=[3])
+        total += run.updates + int((run.params.W != start.W).sum())
+    return total
+
+
+def _pair(scale: str) -> list[Guarantee]:
+    """{(x, 1), (-x, -1)}: exactly 1/2 at the minimum, and from every random point above 1/2 one row leads down."""
+    found, stuck, above = [], 0, 0
+    for i in range(DRAWS[scale]):
+        rng = generator(0, "thm8 pair", i)
+        x = rng.standard_normal(int(rng.integers(1, 6)))
+        x /= np.linalg.norm(x)
+        problem = Problem(np.stack([x, -x]), np.array([1.0, -1.0]), x, 1.0)
+        bad = bad_local_minimum(*problem[:3], k=2, rng=rng, tries=20)
+        found.append(theory.theorem8(m=2, loss=bad.loss, case=f"pair {i}")[:2])
+        for _ in range(10):
+            start = TwoLayer(rng.standard_normal((4, len(x))), bad.params.v)
+            loss = theory.hinge_loss(start, *problem[:2], alpha=0.0)
+            if loss <= 0.5:
+                continue
+            above += 1
+            steps = (1e-4 * sign * np.outer(np.eye(4)[row], x) for row in range(4) for sign in (1, -1))
+            stuck += all(
+                theory.hinge_loss(TwoLayer(start.W + step, start.v), *problem[:2], alpha=0.0) >= loss
+                for step in steps
+            )
+    losses, printed = (
+        tightest(identity, list(gs))
+        for identity, gs in zip(
+            (
+                statement_id("separable/thm8-loss", "x and -x"),
+                statement_id("separable/thm8-loss", "printed", "x and -x"),
+            ),
+            zip(*found),
+        )
+    )
+    return [
+        losses,
+        printed,
+        Guarantee(
+            statement_id("separable/thm8-no-worse-minimum", "x and -x"),
+            f"this project, on {PAPER}, Theorem 8",
+            Kind.EXACT,
+            0,
+            stuck,
+            note=f"random points with loss above 1/2, of {above}, that no step of one row along x improves",
+        ),
+    ]
+
+
+CHECKS = (
+    Check("prop1", f"{PAPER}, Proposition 1", proposition1),
+    Check("thm8", f"{PAPER}, Theorem 8", theorem8),
+)

@@ -1,0 +1,194 @@
+"""Theorem 9 of Brutzkus et al.: where SGD on ReLU networks ends on orthonormal examples, for k units of a sign."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from learnability.checks import FloatArray
+from learnability.networks.separable import TwoLayer
+from learnability.problems.separable import orthonormal_set
+from learnability.seeding import generator
+from learnability.studies.separable import PAPER
+from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.study import Check
+from learnability.theory import Guarantee, Kind
+from learnability.theory.aggregate import tightest
+from learnability.theory.guarantee import statement_id
+from learnability.training.coordinates import Ends, by_coordinates
+from learnability.training.two_layer import train
+
+__all__ = ["CHECKS", "Ends", "by_coordinates"]
+
+PROJECT = f"this project, on {PAPER}"
+
+DIMENSIONS = {"smoke": (8, 128), "laptop": (8, 32, 128, 512, 1024, 4096)}
+DRAWS = {"smoke": 100, "laptop": 200}
+DELTA = 0.1
+RANGES = (0.03, 0.3, 1.0, 3.0, 30.0)
+STEPS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""C and eta of the update counts."""
+
+
+def _start(draw: int, d: int, k: int, C: float) -> FloatArray:
+    return generator(draw, "thm9", "start", d, k).uniform(-C, C, (2 * k, d))
+
+
+def probability(scale: str) -> list[Guarantee]:
+    """Frequency of failure over d and k against the closed form and both thresholds; who fails, and why."""
+    exact: list[Guarantee] = []
+    sides: dict[str, list[Guarantee]] = {"failure": [], "success": []}
+    promised: dict[str, list[Guarantee]] = {"failure": [], "success": []}
+    exceptions = runs = 0
+    for d in DIMENSIONS[scale]:
+        first = math.floor(theory.width_threshold(d, DELTA, side="failure"))
+        last = math.ceil(theory.width_threshold(d, DELTA, side="success"))
+        for k in range(max(1, first - 1), last + 2):
+            failures = 0
+            for draw in range(DRAWS[scale]):
+                W = _start(draw, d, k, 1.0)
+                stuck = bool((by_coordinates(W, 0.5).outputs < 1).any())
+                dead = bool((W[:k] <= 0).all(axis=0).any())
+                failures += stuck
+                exceptions += stuck != dead
+            runs += DRAWS[scale]
+            case = f"d={d},k={k}"
+            chance, *both = theory.theorem9(d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS[scale])
+            exact.append(chance)
+            at = theory.failure_probability(d, k)
+            for side, guarantee, share in zip(sides, both, (at, 1 - at)):
+                if all(h.holds for h in guarantee.hypotheses):
+                    sides[side].append(guarantee)
+                    promised[side].append(
+                        Guarantee(
+                            f"[{case}]",
+                            guarantee.source,
+                            Kind.LOWER_BOUND,
+                            guarantee.bound,
+                            share,
+                            note="closed form",
+                        )
+                    )
+    reach = f"d={DIMENSIONS[scale][0]}..{DIMENSIONS[scale][-1]}"
+    found = [
+        tightest(statement_id("separable/thm9", reach), exact, "frequency of failure, both sides of the threshold")
+    ]
+    for side in sides:
+        name = (reach, f"delta={DELTA:g}")
+        found.append(tightest(statement_id(f"separable/thm9-{side}", *name), sides[side]))
+        found.append(tightest(statement_id(f"separable/thm9-{side}", "closed form", *name), promised[side]))
+    found.append(
+        Guarantee(
+            statement_id("separable/thm9-dead", reach),
+            f"{PAPER}, Section 7.2",
+            Kind.EXACT,
+            0,
+            exceptions,
+            note=f"runs of {runs} that end with a loss without a dead example, or without one with it",
+        )
+    )
+    return found
+
+
+def updates(scale: str) -> list[Guarantee]:
+    """Updates of an example, and of all, against the corrected number; and how often the printed one is exceeded."""
+    draws = {"smoke": 3, "laptop": 20}[scale]
+    each: list[Guarantee] = []
+    totals: list[Guarantee] = []
+    printed: list[Guarantee] = []
+    exceeded = runs = 0
+    for d, C, eta, draw in itertools.product((1, 20, 200), RANGES, STEPS, range(draws)):
+        k = math.ceil(math.log2(d)) + int(generator(draw, "thm9", "units", d).integers(1, 6))
+        W = _start(draw, d, k, C)
+        ends = by_coordinates(W, eta)
+        alive = (W[:k] > 0).any(axis=0)
+        case = f"d={d},k={k},C={C:g},eta={eta:g}"
+        if alive.any():
+            most = theory.update_limit(1, C=C, eta=eta)
+            made = int(ends.updates[alive].max())
+            each.append(Guarantee(f"[{case}]", f"{PAPER}, Section 9.3.2", Kind.UPPER_BOUND, most, made))
+        if alive.all():
+            _, total, stated = theory.theorem9(d=d, k=k, C=C, eta=eta, updates=int(ends.updates.sum()))
+            totals.append(total)
+            runs += 1
+            exceeded += int(ends.updates.sum()) > (stated.bound or 0)
+            printed.append(stated)
+    inside = [g for g in printed if all(h.holds for h in g.hypotheses)]
+    note = "examples that are not dead at the start"
+    return [
+        tightest("separable/thm9-updates[one example]", each, note),
+        tightest("separable/thm9-updates[corrected]", totals, "runs without a dead example"),
+        tightest("separable/thm9-updates[printed,max(C,1)/eta an integer]", inside),
+        Guarantee(
+            "separable/thm9-updates[printed,exceeded]",
+            PROJECT,
+            Kind.THRESHOLD,
+            1,
+            exceeded,
+            direction="at_least",
+            note=f"runs of {runs} with more updates than the printed ceil(max(d C / eta, d / eta)): the correction "
+            "is needed where steps are large",
+        ),
+    ]
+
+
+def engine(scale: str) -> list[Guarantee]:
+    """The engine, in several orders, against the coordinates; and dead examples in a random orthonormal set."""
+    draws = {"smoke": 2, "laptop": 10}[scale]
+    moved, miscounted, exceptions, runs, turned = 0.0, 0, 0, 0, 0
+    for d, order, eta, draw in itertools.product(
+        (5, 40), ("shuffle", "iid", "cyclic"), (0.07, 0.5, 4.0), range(draws)
+    ):
+        k = max(1, round(math.log2(d)) + (-1, 4, 1, 2)[draw % 4])
+        W = _start(draw, d, k, 1.0)
+        v = np.repeat([1.0, -1.0], k)
+        step: dict[str, Any] = {"eta": eta, "alpha": 0.0, "epochs": 10**6, "order": order, "record": [0]}
+        run = train(TwoLayer(W, v), *orthonormal_set(d), rng=generator(draw, "thm9", "order"), **step)
+        ends = by_coordinates(W, eta)
+        moved = max(moved, float(np.abs(run.params.W - ends.W).max()))
+        miscounted += int((run.used != ends.updates).sum())
+        runs += 1
+        y = generator(draw, "thm9", "labels").choice([-1.0, 1.0], d)
+        X, y = orthonormal_set(d, y, rng=generator(draw, "thm9", "basis", d))
+        run = train(TwoLayer(W, v), X, y, rng=generator(draw, "thm9", "order"), **step)
+        along = X @ W.T  # (d, 2k); an example labelled -1 asks the same of the u
+        dead = np.where(y > 0, (along[:, :k] <= 0).all(axis=1), (along[:, k:] <= 0).all(axis=1))
+        exceptions += (run.final("hinge_loss") > 0) != bool(dead.any())
+        turned += bool(dead.any())
+    return [
+        Guarantee(
+            "separable/thm9-engine[weights]",
+            PROJECT,
+            Kind.UPPER_BOUND,
+            1e-12,
+            moved,
+            note=f"largest distance from the coordinates' own weights over {runs} runs",
+        ),
+        Guarantee(
+            "separable/thm9-engine[updates]",
+            PROJECT,
+            Kind.EXACT,
+            0,
+            miscounted,
+            note=f"examples over {runs} runs whose number of updates differs",
+        ),
+        Guarantee(
+            "separable/thm9-dead[labels of both signs, random orthonormal set]",
+            f"{PAPER}, Section 7.2 ('the same result holds for the general case')",
+            Kind.EXACT,
+            0,
+            exceptions,
+            note=f"runs of {runs} that end with a loss without a dead example, or without one with it; "
+            f"{turned} had one",
+        ),
+    ]
+
+
+CHECKS = (
+    Check("thm9", f"{PAPER}, Theorem 9", probability),
+    Check("thm9-updates", f"{PAPER}, Theorem 9 (number of updates)", updates),
+    Check("thm9-engine", f"{PAPER}, Section 7.2", engine),
+)

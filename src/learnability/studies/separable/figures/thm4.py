@@ -1,0 +1,223 @@
+"""Theorem 4: updates on the lower-bound sequence against step and dimension, between lower and upper bounds.
+
+The paper proves this and shows no picture. The examples e_1, ..., e_d, all labelled +1, come over and over; R = v =
+1 / sqrt(2k), the start is the one of the proof, and |w*|^2 = d. Drawn are
+
+- the bound as printed in Theorem 10 (with R = v = 1 / sqrt(2k)), the corrected one, our sharp one, and our closed
+  form max{d, (d + sqrt(d)) / eta} (:func:`learnability.studies.separable.theorems.thm4_thm10.lower_bound`);
+- the exact number of updates in rational arithmetic, and the engine's count beside it;
+- Theorem 2's M_k, the upper bound.
+
+All parameters are dyadic (d a power of 4, 2k too, alpha = 1/8 or 3/4, eta = 2^j or 3 * 2^j), so that float64 rounds
+nothing and the engine's count must be the exact one. The run depends on k only through rounding, hence here not at
+all. Nothing is random: one seed at every scale.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from learnability import plotting
+from learnability.evidence.tables import pick
+from learnability.networks.separable import TwoLayer
+from learnability.problems.separable import lower_bound_sequence, lower_bound_weights
+from learnability.seeding import generator
+from learnability.studies.separable import PAPER, claim
+from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems.thm4_thm10 import FORMS
+from learnability.study import Experiment, Row, Scale, Setting
+from learnability.theory import Guarantee, Kind
+from learnability.theory.aggregate import tightest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LOOKS = {
+    "printed": ("Theorem 10 as printed", ":", plotting.COLORS[1]),
+    "corrected": ("corrected", "--", plotting.COLORS[4]),
+    "sharp": ("sharp (ours)", "-", plotting.COLORS[2]),
+    "simple": ("max{d, (d + √d)/η} (ours)", "-.", plotting.COLORS[3]),
+}
+
+
+def run(s: Setting, seed: int) -> list[Row]:
+    """One row for each step, or for each dimension: exact count, engine's count, and the bounds."""
+    from learnability.training.two_layer import train
+
+    k, alpha = int(s["units"]), Fraction(float(s["alpha"]))
+    rows = []
+    for d, eta in _grid(s):
+        usual = 1 / float(np.sqrt(2 * k))
+        X, y = lower_bound_sequence(d)
+        start = TwoLayer(lower_bound_weights(d, k, usual), np.repeat([usual, -usual], k))
+        end = train(
+            start, X, y, eta=float(eta), alpha=float(alpha), rng=generator(seed), epochs=10**6, order="cyclic",
+            record=[0],
+        )  # fmt: skip
+        rows.append(
+            {
+                "d": d,
+                "eta": float(eta),
+                "updates": end.updates,
+                "outcome": str(end.outcome),
+                "exact": theory.sequence_updates(d=d, k=k, eta=eta, alpha=alpha),
+                **{
+                    form: float(theory.lower_bound(d=d, k=k, eta=eta, alpha=alpha, form=form)) for form in FORMS
+                },
+                "upper": theory.corollary3_bound(w_norm=float(np.sqrt(d)), eta=float(eta), alpha=float(alpha)),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _grid(s: Setting) -> list[tuple[int, Fraction]]:
+    """Dimensions and steps of one task."""
+    if s["axis"] == "step":
+        low, high = int(s["from"]), int(s["to"])
+        steps = sorted({Fraction(2) ** j * m for j in range(low, high + 1) for m in (1, Fraction(3, 2))})
+        return [(int(s["d_fixed"]), eta) for eta in steps if eta <= Fraction(2) ** high]
+    return [(4**j, Fraction(float(s["eta_fixed"]))) for j in range(int(s["from"]), int(s["to"]) + 1)]
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """(a) Against the step; (b) against the dimension; (c) the exact count over each lower bound."""
+    least = table["units"].min()
+    slopes = sorted(table["alpha"].unique())
+    fig, axes = plotting.panels(len(slopes), 3, width=3.3, height=2.7)
+    for index, alpha in enumerate(slopes):
+        rows = pick(table, alpha=alpha)
+        steps, dims, ratio = axes[3 * index : 3 * index + 3]
+        by_step, by_d = pick(rows, axis="step").sort_values("eta"), pick(rows, axis="dimension").sort_values("d")
+        _panel(steps, by_step, "eta", least)
+        _panel(dims, by_d, "d", least)
+        one = pick(by_step, units=least)
+        for form, (_, line, shade) in _LOOKS.items():
+            ratio.plot(one["eta"], one["exact"] / one[form], line, color=shade)
+        ratio.axhline(1, color="black", linewidth=0.8)
+        ratio.set(xscale="log", yscale="log", xlabel="step η")
+        place = f"α = {Fraction(alpha)}"
+        steps.set(title=f"{place}, d = {by_step['d'].iloc[0]}", xlabel="step η", ylabel="updates")
+        dims.set(title=f"{place}, η = {Fraction(by_d['eta'].iloc[0])}", xlabel="dimension d = |w*|²")
+        ratio.set(title=f"{place}, d = {by_step['d'].iloc[0]}", ylabel="updates over lower bound")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    return fig
+
+
+def _panel(ax: Axes, rows: pd.DataFrame, x: str, least: int) -> None:
+    one = pick(rows, units=least)
+    ax.plot(one[x], one["upper"], color="black", label="Theorem 2's M$_k$ (at most)")
+    for form, (label, line, shade) in _LOOKS.items():
+        ax.plot(one[x], one[form], line, color=shade, label=f"at least: {label}")
+    ax.plot(one[x], one["exact"], color=plotting.COLORS[0], linewidth=1.0, label="updates, exact")
+    for marker, units in zip("ox+", sorted(rows["units"].unique()), strict=False):
+        beside = pick(rows, units=units)
+        ax.plot(
+            beside[x], beside["updates"], marker, color=plotting.COLORS[0], markersize=4, fillstyle="none",
+            label=f"updates, engine, 2k = {2 * units}",
+        )  # fmt: skip
+    ax.set(xscale="log", yscale="log")
+
+
+def claims(table: pd.DataFrame) -> list[Guarantee]:
+    """Every bound from both sides; where the sharp bound is attained; d updates for large steps; exact counts."""
+    where = "Theorem 4"
+    below: dict[str, list[Guarantee]] = {form: [] for form in FORMS}
+    above = []
+    for _, row in table.iterrows():
+        case = f"alpha={row['alpha']:g},d={row['d']},eta={row['eta']:g},k={row['units']}"
+        numbers = {"d": int(row["d"]), "k": int(row["units"]), "eta": row["eta"], "alpha": row["alpha"]}
+        ended = row["outcome"] == "converged"
+        for form, found in zip(
+            FORMS, theory.theorem4(**numbers, updates=int(row["updates"]), ended=ended, case=case), strict=True
+        ):
+            below[form].append(found)
+        above.append(
+            theory.corollary3(
+                w_norm=float(np.sqrt(row["d"])), eta=row["eta"], alpha=row["alpha"], updates=int(row["updates"]),
+                ended=ended, case=case,
+            )
+        )  # fmt: skip
+    result = [tightest(f"separable/thm4[figure,{form}]", below[form]) for form in FORMS]
+    result.append(tightest("separable/cor3[thm4]", above))
+    different = int((table["updates"] != table["exact"]).sum())
+    large = table[table["eta"] >= 1 / table["alpha"] ** 2]
+    attained = {form: int((table["exact"] == table[form]).sum()) for form in FORMS}
+    beyond = int(((table["exact"] == table["sharp"]) & (table["exact"] > table["d"])).sum())
+    counted = ", ".join(f"{form} {number}" for form, number in attained.items())
+    return [
+        *result,
+        claim(
+            "thm4/engine-count", f"{where} (exact count: this project)", 0, different, "equal",
+            f"cells of {len(table)} in which the engine's number of updates is not the exact one", Kind.EXACT,
+        ),
+        claim(
+            "thm4/whatever-the-width", "Section 5 (updates whatever the width)", 1,
+            int(table.groupby(["axis", "alpha", "d", "eta"])["updates"].nunique().max()), "equal",
+            f"most different numbers of updates among the widths 2k = "
+            f"{', '.join(str(2 * units) for units in sorted(table['units'].unique()))}", Kind.EXACT,
+        ),
+        claim(
+            "thm4/attained", f"{where} (sharp form: this project)", 1, attained["sharp"], "at_least",
+            f"cells of {len(table)} in which the count is the bound; by form: {counted}; {beyond} of them with "
+            "more than d updates",
+        ),
+        claim(
+            "thm4/small-step", f"{where} (limit for small steps: this project)", 3, _short(table), "at_most",
+            "largest distance of an example's updates from 2 (1 + r / alpha + alpha^2 r) / (eta (1 + alpha^2)), "
+            "r = 1 / (2 sqrt(d)), over steps up to 1/8: three roundings of at most one update each",
+        ),
+        claim(
+            "thm4/large-step", "Section 5.2 and Remark 1 (d updates for large steps)", 0,
+            int((large["updates"] != large["d"]).sum()), "equal",
+            f"cells of {len(large)} with eta >= 1 / alpha^2 in which the count is not d",
+        ),
+    ]  # fmt: skip
+
+
+def _short(table: pd.DataFrame) -> float:
+    """Largest distance, in updates of one example, from the count that a small step leads to.
+
+    After n updates of an example, if w and u have both come to their other side, a = h n - r / alpha and b = -alpha
+    (h n - r) but for rounding; the output is a - alpha b, and it comes to 1.
+    """
+    small = table[table["eta"] <= 0.125]
+    r, alpha = 0.5 / np.sqrt(small["d"]), small["alpha"]
+    limit = (1 + r / alpha + alpha**2 * r) / (1 + alpha**2) * 2 / small["eta"]
+    return float((small["updates"] / small["d"] - limit).abs().max())
+
+
+def _cells(d: int, units: tuple[int, ...], steps: tuple[int, int], largest: int) -> tuple[Setting, ...]:
+    """Exponents ``from`` to ``to``: of 2 for the steps at dimension d, of 4 for the dimensions at the step 1/16."""
+
+    def cell(axis: str, alpha: float, k: int, ends: tuple[int, int]) -> Setting:
+        along = axis == "step"
+        fixed: Setting = {"d_fixed": d if along else 0, "eta_fixed": 0.0 if along else 0.0625}
+        return {"axis": axis, "alpha": alpha, "units": k, **fixed, "from": ends[0], "to": ends[1]}
+
+    return tuple(
+        cell(axis, alpha, k, ends)
+        for axis, ends in (("step", steps), ("dimension", (0, largest)))
+        for alpha in (0.125, 0.75)
+        for k in units
+    )
+
+
+EXPERIMENT = Experiment(
+    title="Updates on the lower-bound sequence, between the bounds",
+    source=f"{PAPER}, Theorems 4 and 10",
+    revision=1,
+    scales={
+        "smoke": Scale(_cells(16, (2, 8), (-3, 7), 3), seeds=1, seconds=2),
+        "laptop": Scale(_cells(256, (2, 32), (-7, 7), 5), seeds=1, seconds=2),
+        "paper": Scale(_cells(1024, (2, 32), (-9, 9), 5), seeds=1, seconds=60),
+    },
+    run=run,
+    figure=figure,
+    claims=claims,
+)

@@ -1,0 +1,234 @@
+"""Runs of the separable study: one two-layer network of a given width on one fixed separable set.
+
+What Figures 1 to 3 of Brutzkus et al. and the experiments beside them share. A setting has
+
+``data`` ("mnist", "digits", "ball" or "sequence")
+    The set, see :func:`sample`. It is part of the setting so that stored results of different sets never mix.
+``layers`` ("first" or "both"), ``width`` (2k), ``eta``, ``alpha``
+    The network starts at Equation 6, R = v = 1 / sqrt(2k); constant step.
+``epochs``
+    Budget, far beyond what a run needs: training stops where no example changes anything any more.
+
+All runs share one set, as the paper's 40 do: the seed draws the start and the order of examples. So confidence
+intervals over seeds are about training, and say nothing of other samples of images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from learnability import datasets, plotting
+from learnability.checks import FloatArray
+from learnability.evidence.tables import pick
+from learnability.networks.separable import TwoLayer, initial
+from learnability.problems.separable import lower_bound_sequence, lower_bound_weights, random_separable
+from learnability.seeding import generator
+from learnability.study import Row, Setting
+from learnability.theory.margins import HardMargin, hard_margin
+from learnability.training.record import log_spaced
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ALPHA = 0.1
+ETA = 1.0
+"""Step of Figures 1 and 2, which the paper does not print.
+
+With both layers trained some output weights change their sign at 1 and none at 0.1. The paper says that for Figure 3
+another step was chosen to prevent this, so its step of Figure 2 must have been one at which it happens.
+``separable/steps`` runs the neighbours.
+"""
+WIDTHS = (10, 100, 1000)
+SMOKE_WIDTHS = (4, 16, 64)
+POINTS = 28
+"""Recorded epochs if a run used its whole budget, evenly spaced in the logarithm. A record of a wide network costs as
+much as an epoch."""
+
+TITLES = {
+    "mnist": "MNIST, 3 against 5",
+    "digits": "scikit-learn digits 8x8, 3 against 5 (stand-in for MNIST)",
+    "ball": "uniform in the ball, margin 0.15, d = 20",
+    "sequence": "Theorem 4's sequence, d = 64",
+}
+SEQUENCE = 64
+_SIZES = {"mnist": (3000, 1000), "digits": (275, 90), "ball": (400, 1000)}
+
+
+def images() -> str:
+    """The data of the figures here: "mnist" if its file is there, else the stand-in "digits".
+
+    A damaged file is not replaced by the stand-in: :func:`ready` refuses it.
+    """
+    return "mnist" if datasets.mnist_path() is not None else "digits"
+
+
+def ready(settings: Sequence[Setting]) -> None:
+    """Refuse to start (ValueError) if the settings need MNIST and its file cannot be read; warn if it is absent."""
+    if any(s["data"] == "mnist" for s in settings):
+        datasets.mnist_pair()
+    elif any(s["data"] == "digits" and s["width"] in WIDTHS for s in settings):
+        datasets.announce_stand_in()
+
+
+class Sample(NamedTuple):
+    """A separable set, divided."""
+
+    X: FloatArray
+    y: FloatArray
+    X_test: FloatArray
+    y_test: FloatArray
+    w_norm: float
+    """|w*| of the training set: 1 over its hard margin."""
+    w_norm_all: float
+    """|w*| of training and test set together."""
+    removed: int
+    """Examples that had to go before the draw was separable."""
+
+
+@lru_cache(maxsize=4)
+def sample(data: str) -> Sample:
+    """The set that every seed shares.
+
+    ``mnist``: 4,000 of the 13,454 images of 3 and 5, pixels over the largest norm, 3,000 of them to train.
+    ``digits``: all 365 of scikit-learn's 8x8 images, 275 to train. ``ball``: 400 points of
+    :class:`~learnability.problems.separable.SeparableBall` and 1,000 to test. ``sequence``: e_1, ..., e_64, all
+    labelled +1 (there is nothing to test on; the training set stands in).
+
+    The margin solver decides whether the draw is separable; if it is not, the largest separable subset found by
+    :func:`learnability.theory.margins.removal.separable_subset` takes its place, at the cost of test examples.
+    """
+    if data == "sequence":
+        X, y = lower_bound_sequence(SEQUENCE)
+        return Sample(X, y, X, y, math.sqrt(SEQUENCE), math.sqrt(SEQUENCE), 0)
+    train, test = _SIZES[data]
+    rng = generator(0, "separable", "sample", data)
+    if data == "ball":
+        X, y = random_separable(rng, 20, 0.15).sample(rng, train + test)
+    else:
+        pool = datasets.mnist_pair() if data == "mnist" else datasets.digits_pair()
+        chosen = rng.permutation(len(pool.y))[: train + test]
+        X, y = pool.X[chosen], pool.y[chosen]
+    kept, margin = separable_part(X, y)
+    removed = len(y) - len(kept)
+    X, y = X[kept], y[kept]
+    of_training = hard_margin(X[:train], y[:train])
+    return Sample(
+        X[:train], y[:train], X[train:], y[train:], 1 / of_training.margin, 1 / margin.margin, removed
+    )  # fmt: skip
+
+
+def separable_part(X: FloatArray, y: FloatArray) -> tuple[Any, HardMargin]:
+    """Indices of a separable part of the examples, in order, and its margin: of all of them if they are separable."""
+    margin = hard_margin(X, y)
+    if margin.separable:
+        return np.arange(len(y)), margin
+    from learnability.theory.margins.removal import separable_subset
+
+    found = separable_subset(X, y)
+    if found.rest is None:
+        raise ValueError(f"X must hold a separable example, got {len(y)} zero rows")
+    return found.kept, found.rest
+
+
+def setting(**values: bool | int | float | str) -> Setting:
+    """A setting, with the figures' own values for whatever is not named."""
+    return {"data": "digits", "layers": "first", "width": 10, "eta": ETA, "alpha": ALPHA, "epochs": 10_000, **values}
+
+
+def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
+    """Train once and return the recorded epochs, or the last one only."""
+    from learnability.training.two_layer import train
+
+    data, k, epochs = str(s["data"]), int(s["width"]) // 2, int(s["epochs"])
+    S = sample(data)
+    m, d = S.X.shape
+    if data == "sequence":  # nothing is random
+        start = TwoLayer(lower_bound_weights(d, k, 1 / math.sqrt(2 * k)), initial(generator(0), d, k).v)
+    else:
+        start = initial(generator(seed, "init", d, k), d, k)
+    run = train(
+        start,
+        S.X,
+        S.y,
+        eta=float(s["eta"]),
+        alpha=float(s["alpha"]),
+        rng=generator(seed, "order", m),
+        epochs=epochs,
+        layers=str(s["layers"]),
+        order="cyclic" if data == "sequence" else "shuffle",
+        test=(S.X_test, S.y_test),
+        record=[epochs] if only_end else log_spaced(epochs, POINTS),
+    )
+    common = {
+        "outcome": str(run.outcome),
+        "examples_used": run.examples_used,
+        "w_norm": S.w_norm,
+        "w_norm_all": S.w_norm_all,
+        "removed": S.removed,
+        "input_norm": float(np.sqrt((S.X**2).sum(axis=1).max())),
+        "row_norm": float(np.sqrt((start.W**2).sum(axis=1).max())),
+        "train_size": m,
+        "test_size": len(S.y_test),
+    }
+    rows = run.rows()
+    if only_end and run.outcome == "diverged":  # nothing was recorded
+        rows = [{"epoch": run.epochs, "updates": run.updates, **dict.fromkeys(list(run.columns)[2:], math.nan)}]
+    return [{**row, **common} for row in rows]
+
+
+# Figures ------------------------------------------------------------------------------------------------------
+
+
+def color(width: int, widths: Any) -> str:
+    """A width keeps its colour in all panels."""
+    return plotting.COLORS[sorted(set(widths)).index(width) % len(plotting.COLORS)]
+
+
+def curve(
+    ax: Axes, table: pd.DataFrame, column: str, *, limits: tuple[float, float] | None = None, **line: Any
+) -> None:
+    """Mean of a column over seeds against the epoch, for each width; runs that have ended keep their values."""
+    for width in sorted(table["width"].unique()):
+        rows = pick(table, width=width)
+        rows = rows[rows["epoch"] > 0]  # the axis is logarithmic
+        options = {"color": color(width, table["width"]), "label": f"2k = {width}", **line}
+        plotting.band(ax, rows, "epoch", column, limits=limits, **options)
+
+
+def dots(ax: Axes, ends: pd.DataFrame, column: str, *, shift: float = 0.0, marker: str = "o", **label: Any) -> None:
+    """Every run's last value, and the mean with its confidence interval; each width has a place on the axis."""
+    from learnability.evidence.intervals import half_width
+
+    widths = sorted(ends["width"].unique())
+    for place, width in enumerate(widths):
+        values = pick(ends, width=width)[column].to_numpy(dtype=float)
+        spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
+        shade = color(width, widths)
+        ax.plot(place + shift + spread, values, marker, color=shade, alpha=0.35, markersize=3, linestyle="none")
+        ax.errorbar(
+            place + shift, values.mean(), yerr=half_width(values) if len(values) > 1 else None,
+            fmt=marker, color="black", markersize=4.5, capsize=4, linewidth=1.2, zorder=3,
+            **(label if place == 0 else {}),
+        )  # fmt: skip
+    ax.set_xticks(range(len(widths)), [str(width) for width in widths])
+    ax.set_xlim(-0.6, len(widths) - 0.4)
+    ax.set_xlabel("hidden units 2k")
+
+
+def finish(figure: Figure, table: pd.DataFrame, handles: list[Any], title: str) -> Figure:
+    """Title with the name of the data, and one legend below."""
+    seeds = table["seed"].nunique()
+    note = f"mean over {seeds} runs, bands and bars: 95 % confidence for the mean" if seeds > 1 else "one run"
+    figure.suptitle(f"{TITLES[str(table['data'].iloc[0])]}: {title}", fontsize=10)
+    labels = [handle.get_label() for handle in handles]
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title=note, title_fontsize=8
+    )
+    return figure

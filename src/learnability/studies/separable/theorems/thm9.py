@@ -1,0 +1,223 @@
+r"""Theorem 9 of Brutzkus et al.: when over-parameterisation saves ReLU networks, on orthonormal examples.
+
+S = {(e_1, 1), ..., (e_d, 1)}; ReLU; output weights +1 and -1; the entries of W_0 independent, from a continuous
+symmetric distribution on [-C, C]. SGD ends at a global minimum if and only if no example is dead at the start, that
+is, K_0 = {e_j : <w^(i), e_j> <= 0 for all i <= k} is empty. K_0 never changes (their Lemma 12, which needs
+sigma'(0) = 0).
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from learnability import checks
+from learnability.studies.separable import PAPER
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = ["failure_probability", "theorem9", "update_limit", "width_threshold"]
+
+
+CHANCE = 1e-6
+"""How often a frequency that is right may be called wrong, on each side."""
+
+
+def failure_probability(d: int, k: int) -> float:
+    """P(SGD does not reach a global minimum) = P(K_0 is not empty) = 1 - (1 - 2^-k)^d, without cancellation."""
+    d, k = _sizes(d, k)
+    return -math.expm1(d * math.log1p(-math.ldexp(1.0, -k)))
+
+
+def width_threshold(d: int, delta: float, *, side: str) -> float:
+    """The k at which Theorem 9 begins to promise something, with probability 1 - delta.
+
+    Parameters
+    ----------
+    d : int
+        Examples and dimensions, >= 1.
+    delta : float
+        In (0, 1).
+    side : {"failure", "success", "success, proof"}
+        ``failure``: up to log2(d / -ln(delta)) SGD ends at a minimum that is not global. ``success``: from
+        log2(2 d / delta) on it ends at a global one; the proof needs log2(d / delta) only.
+    """
+    d, _ = _sizes(d, 1)
+    delta = _confidence(delta)
+    side = checks.choice("side", side, ("failure", "success", "success, proof"))
+    if side == "failure":
+        return math.log2(d) - math.log2(-math.log(delta))
+    return math.log2(d) - math.log2(delta) + (side == "success")
+
+
+def update_limit(d: int, *, C: float, eta: float, form: str = "corrected") -> int:
+    """How many non-zero updates SGD makes at most where no example is dead at the start.
+
+    Parameters
+    ----------
+    d : int
+        Examples and dimensions, >= 1.
+    C : float
+        The entries of W_0 lie in [-C, C], C > 0.
+    eta : float
+        Step size, > 0.
+    form : {"corrected", "printed"}
+        ``corrected``: d ceil(max(C, 1) / eta). After ceil(max(C, 1) / eta) updates an example has a w above 1 and no
+        u above 0, so its output is above 1. ``printed``: ceil(max(d C / eta, d / eta)), which rounds once instead of
+        d times, and so is too small in general where max(C, 1) / eta is no integer, most of all for large eta; and it
+        speaks of iterations, which also count the visits that change nothing.
+    """
+    d, _ = _sizes(d, 1)
+    each = _updates_each(C, eta)
+    if checks.choice("form", form, ("corrected", "printed")) == "printed":
+        return math.ceil(d * each)
+    return d * math.ceil(each)
+
+
+def _updates_each(C: float, eta: float) -> Fraction:
+    """max(C, 1) / eta, exactly."""
+    return max(checks.rational("C", C, above=0), Fraction(1)) / checks.rational("eta", eta, above=0)
+
+
+def theorem9(
+    *,
+    d: int,
+    k: int,
+    delta: float | None = None,
+    failures: int | None = None,
+    draws: int | None = None,
+    C: float | None = None,
+    eta: float | None = None,
+    updates: int | None = None,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Theorem 9: the probability of failure, both thresholds and the number of updates.
+
+    Parameters
+    ----------
+    d, k : int
+        Examples (and dimensions), and units of each sign, >= 1.
+    delta : float, optional
+        In (0, 1): adds both sides of the threshold.
+    failures, draws : int, optional
+        Measured: how many of ``draws`` independent starts did not lead to a global minimum. A frequency may differ
+        from what it is compared with as far as a binomial of the promised probability does, but for one time in a
+        million on each side.
+    C, eta : float, optional
+        Bound of the entries of W_0, and step size: adds the number of updates.
+    updates : int, optional
+        Measured: the most non-zero updates of a run whose K_0 was empty.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        The exact probability; with ``delta`` the two probabilities of at least 1 - delta; with ``C`` and ``eta`` the
+        updates against the corrected and the printed limit.
+    """
+    d, k = _sizes(d, k)
+    chance = failure_probability(d, k)
+    source, name = f"{PAPER}, Theorem 9", (f"d={d}", f"k={k}")
+    frequency, room, seen = None, 0.0, note
+    if failures is not None:
+        draws = checks.integer("draws", draws, at_least=1)
+        failures = checks.integer("failures", failures, at_least=0, at_most=draws)
+        frequency = failures / draws
+        seen = "; ".join(filter(None, [f"{failures} of {draws} runs failed", note]))
+        room = max(chance - _least_share(draws, chance), 1 - _least_share(draws, 1 - chance) - chance)
+    found = [
+        Guarantee(
+            statement_id("separable/thm9", *name, case),
+            f"{source} (closed form ours)",
+            Kind.EXACT,
+            chance,
+            frequency,
+            note="; ".join(filter(None, ["1 - (1 - 2^-k)^d", seen])),
+            tolerance=room,
+        )
+    ]
+    if delta is not None:
+        below, above = (width_threshold(d, delta, side=side) for side in ("failure", "success"))
+        promised = 1 - _confidence(delta)
+        sides = (
+            ("failure", Hypothesis("k <= log2(d / -ln delta)", k <= below, f"{k} against {below:.4g}"), frequency),
+            (
+                "success",
+                Hypothesis("k >= log2(2 d / delta)", k >= above, f"{k} against {above:.4g}"),
+                None if frequency is None else 1 - frequency,
+            ),
+        )
+        for side, hypothesis, share in sides:
+            found.append(
+                Guarantee(
+                    statement_id(f"separable/thm9-{side}", *name, f"delta={delta:g}", case),
+                    source,
+                    Kind.LOWER_BOUND,
+                    promised,
+                    share,
+                    (hypothesis,),
+                    note=seen,
+                    tolerance=0.0 if draws is None else promised - _least_share(draws, promised),
+                )
+            )
+    if (C is None) != (eta is None):
+        raise ValueError(f"C and eta must be given both or neither, got C={C!r}, eta={eta!r}")
+    if C is not None and eta is not None:
+        found += _limits(d, C, eta, updates, source, (*name, f"C={C:g}", f"eta={eta:g}", case), note)
+    return found
+
+
+def _limits(
+    d: int, C: float, eta: float, updates: int | None, source: str, name: tuple[str, ...], note: str
+) -> list[Guarantee]:
+    """The corrected number of updates and the printed one, which holds only where nothing is rounded."""
+    if updates is not None:
+        updates = checks.integer("updates", updates, at_least=0)
+    each = _updates_each(C, eta)
+    whole = Hypothesis("max(C, 1) / eta is an integer", each.denominator == 1, f"{float(each):.17g}")
+    return [
+        Guarantee(
+            statement_id("separable/thm9-updates", *name),
+            f"{source} (corrected)",
+            Kind.UPPER_BOUND,
+            update_limit(d, C=C, eta=eta),
+            updates,
+            note=note,
+        ),
+        Guarantee(
+            statement_id("separable/thm9-updates", "printed", *name),
+            source,
+            Kind.UPPER_BOUND,
+            update_limit(d, C=C, eta=eta, form="printed"),
+            updates,
+            (whole,),
+            note=note,
+        ),
+    ]
+
+
+def _least_share(draws: int, p: float) -> float:
+    """The least share of successes among ``draws`` that has more than chance :data:`CHANCE` of itself or fewer."""
+    from scipy.special import bdtr
+
+    if p <= 0 or p >= 1:
+        return p
+    least, most = -1, draws  # P(X <= least) <= CHANCE < P(X <= most)
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if bdtr(middle, draws, p) <= CHANCE else (least, middle)
+    return most / draws
+
+
+def _sizes(d: int, k: int) -> tuple[int, int]:
+    d, k = checks.integer("d", d, at_least=1), checks.integer("k", k, at_least=1)
+    checks.real("d", d)
+    return d, k
+
+
+def _confidence(delta: float) -> float:
+    delta = checks.real("delta", delta, above=0.0)
+    if delta >= 1:
+        raise ValueError(f"delta must be < 1, got {delta!r}")
+    return delta

@@ -1,0 +1,211 @@
+"""Lemma 3 of Nachum & Yehudayoff: the margin of the initial embedding, its worst function, its dead neurons.
+
+That parity is the worst function is asked three ways: exhaustively for small n, by a certificate for all 2^(n+1)
+functions at once (:mod:`learnability.studies.symmetry.theorems.worst_labels`) for every n up to 200, and by local
+search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+
+from learnability.checks import FloatArray
+from learnability.networks.symmetry import dead_neurons, embedding, symmetry_init
+from learnability.problems.symmetry import UniformCube, all_symmetric, parity, random_symmetric
+from learnability.seeding import generator
+from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
+from learnability.studies.symmetry.theorems.worst_labels import certify_worst_labels
+from learnability.study import Check
+from learnability.theory import Guarantee, Kind
+from learnability.theory.aggregate import tightest
+from learnability.theory.guarantee import statement_id
+from learnability.theory.margins import hard_margin, lift
+from learnability.training.online import train
+
+__all__ = ["CHECKS"]
+
+PROJECT = "this project, on Nachum & Yehudayoff, Lemma 3"
+KINDS = ("integer", "half_integer", "quarter", "sigmoid")
+EXHAUSTIVE = {"smoke": 6, "laptop": 12}
+BEYOND = {"smoke": (20, 60), "laptop": (20, 30, 60, 100, 200)}
+DRAWS = {"smoke": 5, "laptop": 100}
+CERTIFIED = {"smoke": 40, "laptop": 200}
+SEARCHED = {"smoke": ((12, 2),), "laptop": ((20, 10), (30, 4))}
+"""(n, restarts) of the local search."""
+
+
+@lru_cache(maxsize=4)  # a kind and n at a time: those of every n up to 200 take 200 MB
+def _points(n: int, kind: str) -> FloatArray:
+    """The lifted embedding (v, 1) of the weights 0..n."""
+    return lift(embedding(symmetry_init(n, kind), activation="sigmoid" if kind == "sigmoid" else "relu"))
+
+
+def _parity_margin(n: int, kind: str) -> float:
+    return hard_margin(_points(n, kind), parity(n).labels).margin
+
+
+def lemma3(scale: str) -> list[Guarantee]:
+    """Exact hard margins against the explicit constants: all functions at small n, parity and random beyond."""
+    small, found = EXHAUSTIVE[scale], []
+    for kind in KINDS:
+        cases, ratios = [], []
+        for n in range(1, small + 1):
+            # f and -f have the same margin: half of the functions are enough
+            halved = (f for f in all_symmetric(n) if f.labels[0] == 1)
+            worst = min(hard_margin(_points(n, kind), f.labels).margin for f in halved)
+            cases.append(theory.lemma3(n, kind, margin=worst))
+            ratios.append(worst / _parity_margin(n, kind))
+        found.append(
+            tightest(statement_id("symmetry/lemma3", kind, "all functions", f"n<={small}"), cases, "exact margins")
+        )
+        found.append(
+            Guarantee(
+                statement_id("symmetry/lemma3-worst-function", kind, "all functions", f"n<={small}"),
+                PROJECT,
+                Kind.EXACT,
+                1.0,
+                min(ratios),
+                tolerance=1e-9,
+                note="least margin of any function over parity's, least over n",
+            )
+        )
+        cases = []
+        for n in BEYOND[scale]:
+            rng = generator(0, "lemma3", n)
+            functions = [parity(n)] + [random_symmetric(n, rng) for _ in range(DRAWS[scale] * 20 // n)]
+            worst = min(hard_margin(_points(n, kind), f.labels).margin for f in functions)
+            cases.append(theory.lemma3(n, kind, margin=worst))
+        name = f"n={'|'.join(map(str, BEYOND[scale]))}"
+        found.append(tightest(statement_id("symmetry/lemma3", kind, "parity and random", name), cases))
+    return found
+
+
+def scaling(_scale: str) -> list[Guarantee]:
+    """The exponent -1/2 and the limit of margin * sqrt(n), for parity."""
+    found = []
+    ns = (10, 14, 20, 30, 42, 60, 85, 120, 160, 200)  # at any scale: up to n = 40 the slope is still .04 off
+    for kind in KINDS:
+        margins = [_parity_margin(n, kind) for n in ns]
+        found.append(theory.lemma3_scaling(kind, ns, margins))
+        limit, reached = theory.LEMMA3_LIMITS[kind], margins[-1] * ns[-1] ** 0.5
+        found.append(
+            Guarantee(
+                statement_id("symmetry/lemma3-limit", kind, f"n={ns[-1]}"),
+                PROJECT,
+                Kind.TREND,
+                limit,
+                reached,
+                note="parity's margin * sqrt(n) against its limit; room 1.2 limit / n",
+                direction="equal",
+                tolerance=1.2 * limit / ns[-1],
+            )
+        )
+    return found
+
+
+def worst_function(scale: str) -> list[Guarantee]:
+    """Whether parity is the worst function at every n: by certificate, and by local search."""
+    found = []
+    top = CERTIFIED[scale]
+    for kind in KINDS:
+        results = [certify_worst_labels(_points(n, kind), parity(n).labels) for n in range(1, top + 1)]
+        least = min(range(top), key=lambda i: results[i].gap)
+        found.append(
+            Guarantee(
+                statement_id("symmetry/lemma3-worst-function", kind, "certificate", f"n<={top}"),
+                PROJECT,
+                Kind.THRESHOLD,
+                1e-9,
+                results[least].gap,
+                direction="at_least",
+                note=f"positive proves that parity and its complement alone have the least margin of all 2^(n+1) "
+                f"functions; every n from 1 to {top}, least at n={least + 1}",
+            )
+        )
+        for n, restarts in SEARCHED[scale]:
+            ratio = _search(n, kind, restarts) / _parity_margin(n, kind)
+            found.append(
+                Guarantee(
+                    statement_id("symmetry/lemma3-worst-function", kind, "local search", f"n={n}"),
+                    PROJECT,
+                    Kind.THRESHOLD,
+                    1.0,
+                    ratio,
+                    direction="at_least",
+                    tolerance=1e-7,
+                    note=f"least margin over parity's from {restarts} random starts, best flip until none helps",
+                )
+            )
+    return found
+
+
+def _search(n: int, kind: str, restarts: int) -> float:
+    rng = generator(0, "worst-function", n)
+    V, least = _points(n, kind), np.inf
+    for _ in range(restarts):
+        y = np.asarray(random_symmetric(n, rng).labels)
+        current = hard_margin(V, y).margin
+        while True:
+            flips = [hard_margin(V, np.where(np.arange(n + 1) == k, -y, y)).margin for k in range(n + 1)]
+            k = int(np.argmin(flips))
+            if flips[k] >= current * (1 - 1e-9):
+                break
+            y[k], current = -y[k], flips[k]
+        least = min(least, current)
+    return float(least)
+
+
+def dead(scale: str) -> list[Guarantee]:
+    """Neurons that are zero on the whole cube, and that training both layers leaves where they are."""
+    found = []
+    top = CERTIFIED[scale]
+    expected: dict[str, tuple[str, Callable[[int], set[int]]]] = {
+        "integer": ("i = n+2 and n+3", lambda n: {n + 1, n + 2}),
+        "half_integer": ("ReLU(k - n) and ReLU(0 - k)", lambda n: {2 * n, 2 * n + 1}),
+        "quarter": ("c = n and n + 1/4", lambda n: {4 * n + 1, 4 * n + 2}),
+        "integer_padded": ("i = n+2..4n+3", lambda n: set(range(n + 1, 4 * n + 3))),
+    }
+    for kind, (which, indices) in expected.items():
+        different = sum(
+            len(indices(n) ^ set(np.flatnonzero(dead_neurons(symmetry_init(n, kind))).tolist()))
+            for n in range(1, top + 1)
+        )
+        found.append(
+            Guarantee(
+                statement_id("symmetry/dead-neurons", kind, f"n<={top}"),
+                f"{PROJECT} (dead neurons)",
+                Kind.EXACT,
+                0,
+                different,
+                note=f"dead are exactly {which}; counted: neurons that differ from that",
+            )
+        )
+        n, rng = 8, generator(0, "dead", kind)
+        start = symmetry_init(n, kind)
+        X = UniformCube(n).sample(rng, 4 * n)
+        run = train(start, X, parity(n)(X), h=Fraction(1, n**3), beta=1, rng=rng, epochs=200, form="direct")
+        mask, after = dead_neurons(start), run.params
+        moved = max(float(np.abs(now - then)[mask].max()) for now, then in zip(after[:3], start[:3]))
+        found.append(
+            Guarantee(
+                statement_id("symmetry/dead-neurons", kind, "trained", f"n={n}"),
+                f"{PROJECT} (dead neurons)",
+                Kind.EXACT,
+                0,
+                moved,
+                note=f"largest movement of the dead neurons' weights over {run.updates} updates of both layers",
+            )
+        )
+    return found
+
+
+CHECKS = (
+    Check("lemma3", "Nachum & Yehudayoff, Lemma 3", lemma3),
+    Check("lemma3-scaling", "Nachum & Yehudayoff, Lemma 3", scaling),
+    Check("lemma3-worst-function", PROJECT, worst_function),
+    Check("dead-neurons", "Nachum & Yehudayoff, Section 3", dead),
+)

@@ -1,0 +1,391 @@
+"""What Nachum & Yehudayoff prove about representing and learning symmetric functions: Lemmas 1-4, Theorem 1.
+
+Theorem 2 (the perceptron) and Lemma 4 (its stability when both layers move) stand in
+:mod:`learnability.studies.symmetry.theorems.thm2_lemma4`. Every function takes numbers, and measured values where
+there are any, and returns guarantees. The coefficients of a symmetric function are a_0..a_n here (the paper prints
+a_1..a_n).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learnability import checks
+from learnability.studies.symmetry import PAPER
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+
+__all__ = [
+    "LEMMA3_LIMITS",
+    "lemma1",
+    "lemma2",
+    "lemma3",
+    "lemma3_bound",
+    "lemma3_scaling",
+    "missing_mass",
+    "sample_compression",
+    "theorem1",
+    "theorem1_sample_size",
+    "zigzag",
+]
+
+
+ON_A = 1 / (1 + math.exp(-2.5)) - 1 / (1 + math.exp(2.5))
+"""sigma(2.5) - sigma(-2.5) = 0.84828: the least that Lemma 1's sum of differences is on A."""
+
+OFF_A = 2 * math.exp(-2.5) / (1 - math.exp(-5))
+"""0.16529, the geometric series that bounds Lemma 1's sum off A."""
+
+LEMMA3_LIMITS = {
+    "integer": 1 / 4,
+    "half_integer": math.sqrt(2) / 4,
+    "quarter": math.sqrt(6) / 8,
+    "sigmoid": 0.5
+    * sum((-1) ** j * (math.tanh(2.5 * (j + 0.5)) - math.tanh(2.5 * (j - 0.5))) / 2 for j in range(-9, 10)),
+}
+"""What margin * sqrt(n) of parity tends to: the response of the hidden layer to the frequency pi.
+
+Far from the ends the embedding is a convolution in k. Second differences of ReLU(k - c) are 1 at k = c for an
+integer c, (1/2, 1/2) for a half-integer and (3/4, 1/4) for a quarter; at frequency pi their responses are 1,
+0 and +-1/2, a second difference's is 4, and margin^2 n is the sum of the squared responses of the neurons per
+unit of k over 4^2: 1/16, 2/16 (both orientations), (1 + 1/4 + 1/4)/16. For the sigmoids, whose first
+differences are Lemma 1's Delta and a first difference's response 2, it is (sum_j (-1)^j Delta_0(j) / 2)^2.
+"""
+
+
+def lemma1(
+    *,
+    mistakes: int | None = None,
+    on: float | None = None,
+    off: float | None = None,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """Lemma 1: n + 2 sigmoids represent every symmetric function.
+
+    With Delta_i(x) = sigma(5(|x|-i+1/2)) - sigma(5(|x|-i-1/2)), f_A(x) = sign(-1/2 + sum_{i in A}
+    Delta_i(x)); the sum is at least sigma(2.5) - sigma(-2.5) = 0.848 on A (the paper: more than 0.84) and
+    below 2 e^{-2.5} / (1 - e^{-5}) = 0.165 off A (the paper: less than 0.17).
+
+    Parameters
+    ----------
+    mistakes : int, optional
+        Measured: inputs (or weights) on which the network's sign is wrong, over the cases looked at.
+    on, off : float, optional
+        Measured: the smallest sum on A and the largest off A.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        Mistakes (exactly 0); the sum on A and off A, each against the paper's constant and the proof's.
+    """
+    source = f"{PAPER}, Lemma 1"
+    return [
+        Guarantee(statement_id("symmetry/lemma1", case), source, Kind.EXACT, 0, mistakes, note=note),
+        Guarantee(
+            statement_id("symmetry/lemma1-on", case, "paper's 0.84"),
+            source,
+            Kind.LOWER_BOUND,
+            0.84,
+            on,
+            note=note,
+        ),
+        Guarantee(
+            statement_id("symmetry/lemma1-on", case, "proof"),
+            source,
+            Kind.LOWER_BOUND,
+            ON_A,
+            on,
+            note=_join("sigma(2.5) - sigma(-2.5), attained by A = {i}", note),
+            tolerance=1e-12,
+        ),
+        Guarantee(
+            statement_id("symmetry/lemma1-off", case, "paper's 0.17"),
+            source,
+            Kind.UPPER_BOUND,
+            0.17,
+            off,
+            note=note,
+        ),
+        Guarantee(
+            statement_id("symmetry/lemma1-off", case, "proof"),
+            source,
+            Kind.UPPER_BOUND,
+            OFF_A,
+            off,
+            note=_join("2 exp(-2.5) / (1 - exp(-5))", note),
+        ),
+    ]
+
+
+def lemma2(
+    *, mistakes: int | None = None, deviation: float | None = None, case: str = "", note: str = ""
+) -> list[Guarantee]:
+    """Lemma 2 (ICLR version): n + 3 ReLUs represent every f_A, with outputs +1/2 on A and -1/2 off it.
+
+    Parameters
+    ----------
+    mistakes : int, optional
+        Measured: inputs (or weights) whose sign is wrong.
+    deviation : float, optional
+        Measured: largest distance of an output from +-1/2.
+    case, note : str
+        As in :func:`lemma1`.
+    """
+    source = f"{PAPER}, Lemma 2"
+    return [
+        Guarantee(statement_id("symmetry/lemma2", case), source, Kind.EXACT, 0, mistakes, note=note),
+        Guarantee(
+            statement_id("symmetry/lemma2-output", case),
+            source,
+            Kind.EXACT,
+            0,
+            deviation,
+            note=_join("largest | |output| - 1/2 |", note),
+        ),
+    ]
+
+
+def zigzag(
+    *, mistakes: int | None = None, deviation: float | None = None, case: str = "", note: str = ""
+) -> list[Guarantee]:
+    """The zig-zag: 4n + 2 ReLUs on the half-integer grid with output 1/2 - dist(|x|, A).
+
+    Our reconstruction of the arXiv version's Lemma 2, whose formulas are lost. Measured values as in
+    :func:`lemma2`, ``deviation`` being the largest distance of an output from 1/2 - dist(|x|, A) (from -1/2
+    if A is empty).
+    """
+    source = f"{PAPER}, Lemma 2 (arXiv version, reconstructed)"
+    return [
+        Guarantee(statement_id("symmetry/zigzag", case), source, Kind.EXACT, 0, mistakes, note=note),
+        Guarantee(
+            statement_id("symmetry/zigzag-output", case),
+            source,
+            Kind.EXACT,
+            0,
+            deviation,
+            note=_join("largest |output - (1/2 - dist(|x|, A))|", note),
+        ),
+    ]
+
+
+def lemma3_bound(n: int, kind: str) -> float:
+    """An explicit constant for Lemma 3's Omega(1/sqrt(n)): a margin that every symmetric function has.
+
+    The paper gives the order only. Explicit weights give
+
+    * ``integer``: Lemma 2's weights are at most 2 in absolute value on n + 3 neurons, with b = -1/2 and
+    outputs
+      +-1/2, so gamma >= (1/2) / sqrt(1/4 + 4(n+3));
+    * ``half_integer``, ``quarter``: on weights k = 0..n Lemma 2's function needs ReLU(k - c) for c = 0..n-1
+    only,
+      with ReLU(k + 1) = ReLU(k) + 1: the weight at c = 0 and the bias are then a_1 - a_0 and a_0 - 1/2 with
+      a_k = 1[k in A], so |w|^2 <= 1 + 4(n-1) + 1/4 and gamma >= (1/2) / sqrt(4n - 11/4). (The zig-zag's own
+      weights have a bias up to (n+1)/2 and give 1/n only.)
+    * ``sigmoid``: Lemma 1's weights are at most 1 on n + 2 neurons with b = -1/2 and outputs at least
+      1/2 - 0.16529 in absolute value.
+
+    Margins are those of the lifted embedding (v, 1).
+    """
+    n = checks.integer("n", n, at_least=1)
+    kind = checks.choice("kind", kind, ("integer", "integer_padded", "half_integer", "quarter", "sigmoid"))
+    if kind == "sigmoid":
+        return min(ON_A - 0.5, 0.5 - OFF_A) / math.sqrt(0.25 + n + 2)
+    return 0.5 / math.sqrt(0.25 + 4 * (n + 3) if kind.startswith("integer") else 4 * n - 2.75)
+
+
+def lemma3(n: int, kind: str, *, margin: float | None = None, case: str = "", note: str = "") -> Guarantee:
+    """Lemma 3: the initial embedding separates every symmetric function with margin Omega(1/sqrt(n)).
+
+    Parameters
+    ----------
+    n : int
+        Input bits, >= 1.
+    kind : str
+        Initialisation, see :func:`lemma3_bound` for the constant.
+    margin : float, optional
+        Measured: the exact hard margin of the lifted embedding for the worst function looked at.
+    case, note : str
+        As in :func:`lemma1`.
+    """
+    return Guarantee(
+        statement_id("symmetry/lemma3", kind, f"n={n}", case),
+        f"{PAPER}, Lemma 3 (explicit constant ours)",
+        Kind.LOWER_BOUND,
+        lemma3_bound(n, kind),
+        margin,
+        note=note,
+    )
+
+
+def lemma3_scaling(kind: str, n: ArrayLike, margins: ArrayLike, *, tolerance: float = 0.03) -> Guarantee:
+    """The exponent of Lemma 3: slope of log margin against log n by least squares, expected at -1/2.
+
+    Parameters
+    ----------
+    kind : str
+        Initialisation, for the id.
+    n, margins : array (r,), r >= 2
+        Positive; margins of the worst known function at each n.
+    tolerance : float
+        How far from -1/2 the slope may lie, >= 0: finite n approaches the limit from above.
+    """
+    n = checks.vector("n", n)
+    margins = checks.vector("margins", margins, length=len(n))
+    if len(n) < 2 or (n <= 0).any() or (margins <= 0).any():
+        raise ValueError("n and margins must hold at least two positive values")
+    slope = float(np.polyfit(np.log(n), np.log(margins), 1)[0])
+    return Guarantee(
+        statement_id("symmetry/lemma3-scaling", kind),
+        f"{PAPER}, Lemma 3",
+        Kind.TREND,
+        -0.5,
+        slope,
+        note=f"slope over n = {n[0]:g}..{n[-1]:g}; margin sqrt(n) ends at {margins[-1] * n[-1] ** 0.5:.4f}",
+        direction="equal",
+        tolerance=checks.real("tolerance", tolerance, at_least=0.0),
+    )
+
+
+def theorem1_sample_size(n: int, epsilon: float, delta: float) -> int:
+    """Least m with m >= ((n+1) ln 2 + ln(1/delta)) / epsilon.
+
+    The explicit form of Theorem 1's m >= C (n + log(1/delta)) / epsilon: any learner that outputs a symmetric
+    function consistent with the sample has error above epsilon with probability at most 2^(n+1) (1-epsilon)^m
+    <= delta.
+    """
+    n = checks.integer("n", n, at_least=1)
+    epsilon = _probability("epsilon", epsilon)
+    delta = _probability("delta", delta)
+    return math.ceil(((n + 1) * math.log(2) - math.log(delta)) / epsilon)
+
+
+def theorem1(
+    n: int,
+    *,
+    epsilon: float,
+    delta: float,
+    m: int,
+    failures: int | None = None,
+    draws: int | None = None,
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """Theorem 1: with probability >= 1 - delta over the sample the trained network's error is <= epsilon.
+
+    Parameters
+    ----------
+    n, m : int
+        Input bits and sample size; the hypothesis is m >= ((n+1) ln 2 + ln(1/delta)) / epsilon.
+    epsilon, delta : float
+        In (0, 1).
+    failures, draws : int, optional
+        Measured: how many of ``draws`` independent samples gave a true error above epsilon. The frequency is
+        compared with delta itself: the union bound is loose enough that no room for chance is needed. But a
+        frequency up to delta among fewer than ln(0.05) / ln(1 - delta) samples is no measurement: even none
+        that failed would leave a failure probability above delta within the exact 95 % confidence limit.
+    case, note : str
+        As in :func:`lemma1`.
+    """
+    least = theorem1_sample_size(n, epsilon, delta)
+    m = checks.integer("m", m, at_least=1)
+    frequency = None
+    if failures is not None:
+        draws = checks.integer("draws", draws, at_least=1)
+        frequency = checks.integer("failures", failures, at_least=0, at_most=draws) / draws
+        note = _join(f"{failures} of {draws} samples failed", note)
+        needed = math.ceil(math.log(0.05) / math.log1p(-delta))
+        if frequency <= delta and draws < needed:
+            frequency, note = None, _join(note, f"too few: {needed} samples are needed to tell")
+    return Guarantee(
+        statement_id("symmetry/theorem1", f"n={n}", case),
+        f"{PAPER}, Theorem 1 (explicit sample bound: finite class of 2^(n+1))",
+        Kind.UPPER_BOUND,
+        delta,
+        frequency,
+        note=note,
+        hypotheses=(Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}"),),
+    )
+
+
+def sample_compression(
+    *, disagreements: int | None = None, seen: int | None = None, case: str = "", note: str = ""
+) -> Guarantee:
+    """The first remark of Section 4: after training, all inputs of a weight seen in the sample share its label.
+
+    A sample is thereby compressed to at most n + 1 examples, one per weight seen.
+
+    Parameters
+    ----------
+    disagreements : int, optional
+        Measured: inputs of a seen weight whose sign differs from the label.
+    seen : int, optional
+        Inputs looked at, for the note.
+    case, note : str
+        As in :func:`lemma1`.
+    """
+    looked = f"{seen} inputs of seen weights" if seen is not None else ""
+    return Guarantee(
+        statement_id("symmetry/sample-compression", case),
+        f"{PAPER}, Section 4 (first remark)",
+        Kind.EXACT,
+        0,
+        disagreements,
+        note=_join(looked, note),
+    )
+
+
+def missing_mass(
+    probabilities: ArrayLike,
+    m: int,
+    *,
+    error: float | None = None,
+    standard_error: float = 0.0,
+    case: str = "",
+    note: str = "",
+) -> Guarantee:
+    """The sample-size curve that sample compression implies: E[true error] <= sum_k p_k (1 - p_k)^m.
+
+    The right side is the expected mass of the weights that m examples do not show; on a single sample the
+    true error is at most the mass of the weights that this sample does not show.
+
+    Parameters
+    ----------
+    probabilities : array (n+1,)
+        P(|x| = k) = p_k, >= 0 with sum 1.
+    m : int
+        Sample size, >= 1.
+    error : float, optional
+        Measured: mean true error over independent samples.
+    standard_error : float
+        Of that mean, >= 0: four of them are allowed for chance (a false alarm in 30,000).
+    case, note : str
+        As in :func:`lemma1`.
+    """
+    p = checks.distribution("probabilities", probabilities)
+    m = checks.integer("m", m, at_least=1)
+    standard_error = checks.real("standard_error", standard_error, at_least=0.0)
+    return Guarantee(
+        statement_id("symmetry/missing-mass", f"m={m}", case),
+        f"{PAPER}, Section 4 (consequence of the first remark)",
+        Kind.UPPER_BOUND,
+        float(np.sum(p * (1 - p) ** m)),
+        error,
+        note=note,
+        tolerance=4 * standard_error,
+    )
+
+
+def _probability(name: str, value: float) -> float:
+    value = checks.real(name, value, above=0.0)
+    if value >= 1:
+        raise ValueError(f"{name} must be < 1, got {value!r}")
+    return value
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

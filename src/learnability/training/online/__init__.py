@@ -1,0 +1,181 @@
+"""Exact online SGD on one-hidden-layer networks, fast: the engine that the symmetry study runs on.
+
+Four forms of one algorithm (:mod:`learnability.training.reference` says which). All are exact, none approximates:
+
+``frozen``
+    Last layer only. Distinct embedded points, their Gram matrix, outputs in units of the step; from a symmetry
+    initialisation every number is an exact multiple of 1/16, so ties fall as in exact arithmetic.
+``deviation``
+    Both ReLU layers from a start with M = 0, b = 0: outputs in units of the step, movements stored apart from the
+    start (:mod:`learnability.training.online.deviation`); an exact tie is decided by the next order in the step. A
+    visit whose outcome the exact part already decides costs one comparison.
+``direct``
+    Plain float64, one forward pass a visit; for large samples. From a random start float64 loses nothing that
+    matters; from a symmetry start with tiny steps it loses the first layer's movement, so use ``deviation`` there.
+``cached``
+    Plain float64 from cached pre-activations and the inputs' Gram matrix; for small samples with few updates.
+
+``form="auto"`` takes ``frozen`` for the last layer and ``deviation`` where they apply (up to 2,900 inputs that the
+start can tell apart: n + 1 for binary inputs and a symmetric start), and otherwise ``direct`` or
+``cached``, chosen anew for every stretch of epochs from the share of visits that updated in the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Rational
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from learnability import checks
+from learnability.networks.one_hidden import OneHidden
+from learnability.training.drive import one_blas_thread
+from learnability.training.online import loops as kernels
+from learnability.training.online.deviation import Points
+from learnability.training.online.forms import FORMS, Engine, Problem, Test, choose
+from learnability.training.online.trajectory import COLUMNS, Trajectory
+from learnability.training.orders import example_orders
+from learnability.training.record import Outcome, record_epochs
+
+__all__ = ["FORMS", "train"]
+
+_ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
+_OUTCOMES = {
+    kernels.BUDGET: Outcome.BUDGET_REACHED,
+    kernels.CONVERGED: Outcome.CONVERGED,
+    kernels.DIVERGED: Outcome.DIVERGED,
+}
+
+
+def train(
+    params: OneHidden,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    h: float | Rational,
+    beta: float | Rational,
+    rng: np.random.Generator,
+    epochs: int,
+    layers: str = "both",
+    batch: int = 1,
+    activation: str = "relu",
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    record: Sequence[int] | NDArray[np.int64] | None = None,
+    form: str = "auto",
+) -> Trajectory:
+    r"""Hinge-loss SGD, examples reshuffled before each epoch, until an epoch makes no update.
+
+    An example triggers an update if :math:`y f(x) \le \beta` (Nachum & Yehudayoff, equations 2-5 and Algorithm 1;
+    the comparison is not strict, so beta = 0 is the perceptron rule and a tie counts as a mistake). Both layers
+    move simultaneously, each by the other's old weights.
+
+    Parameters
+    ----------
+    params : OneHidden
+        Start: W (L, n), B (L,), M (L,), b. Not modified.
+    X : (m, n) array
+        Sample.
+    y : (m,) array of -1, +1
+        Labels.
+    h : float or rational, > 0
+        Step size, between 1e-150 and 1e150. Where ties are possible pass exact numbers,
+        for instance ``Fraction(1, n**6)`` and ``n**3 * Fraction(1, n**6)``: only beta / h enters the decisions, and
+        as floats it would be rounded twice.
+    beta : float or rational, >= 0
+        Confidence of the hinge loss max(0, beta - y f(x)).
+    rng : numpy.random.Generator
+        Draws the order of examples and nothing else.
+    epochs : int
+        Budget, >= 0.
+    layers : {"both", "output"}
+        What is trained.
+    batch : int
+        Mini-batch size, >= 1: a mini-batch moves by h times the mean of its examples' steps (the last batch of an
+        epoch is divided by ``batch`` too). The exact forms stay exact.
+    activation : {"relu", "sigmoid"}
+        ReLU, or the logistic function of 5 z.
+    test : (X_test, y_test), optional
+        Independent sample for ``true_error``.
+    record : sequence of int, optional
+        Epochs to record at; by default about 60, evenly spaced in the logarithm. The last is always recorded.
+    form : {"auto", "frozen", "deviation", "direct", "cached"}
+        See the module's first lines.
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    ValueError
+        For arguments outside what is said above, naming the argument; before any work starts.
+    """
+    params = _check_params(params)
+    n = params.W.shape[1]
+    X = checks.matrix("X", X, columns=n)
+    m = len(X)
+    y = checks.labels("y", y, length=m)
+    step, confidence = checks.step_and_confidence(h, beta)
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    epochs = checks.integer("epochs", epochs, at_least=0)
+    layers = checks.choice("layers", layers, ("both", "output"))
+    batch = checks.integer("batch", batch, at_least=1)
+    activation = checks.choice("activation", activation, ("relu", "sigmoid"))
+    form = checks.choice("form", form, FORMS)
+    stops = record_epochs(record, epochs)
+    sample_test: Test = None
+    if test is not None:
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise ValueError(f"test must be a pair (X_test, y_test), got {type(test).__name__}")
+        X_test = checks.matrix("test[0]", test[0], columns=n)
+        sample_test = Points(X_test), checks.labels("test[1]", test[1], length=len(X_test))
+
+    problem = Problem(params, X, y, step, confidence, min(batch, m), batch, layers, activation)
+    # The matrix products here are small: on several threads they would wait for each other most of the time.
+    with one_blas_thread():
+        return _run(problem, choose(problem, form), sample_test, stops, rng)
+
+
+def _run(
+    problem: Problem, engine: Engine, test: Test, stops: NDArray[np.int64], rng: np.random.Generator
+) -> Trajectory:
+    m = len(problem.y)
+    rows: list[dict[str, float]] = []
+    epoch = updates = 0
+    status = kernels.BUDGET
+    for stop in stops:
+        while epoch < stop and status == kernels.BUDGET:
+            # growing stretches: the form is chosen anew at the start of each
+            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), max(32, epoch))
+            ran, made, status = engine.run(example_orders(rng, m, stretch))
+            epoch += ran
+            updates += made
+        if status == kernels.DIVERGED:
+            break
+        with np.errstate(over="ignore", invalid="ignore"):
+            row = engine.measure(test)
+        if not np.isfinite([row["hinge_loss"], row["movement"], row["norm"]]).all():
+            status = kernels.DIVERGED  # by the last update before the record: no visit has seen it
+            break
+        rows.append({"epoch": epoch, "updates": updates, **row})
+        if status == kernels.CONVERGED:
+            break
+    columns: dict[str, NDArray[Any]] = {
+        name: np.array([row[name] for row in rows], dtype=np.int64 if name in COLUMNS[:2] else np.float64)
+        for name in COLUMNS
+    }
+    network, deviation = engine.final()
+    ties, unresolved = engine.ties
+    return Trajectory(columns, _OUTCOMES[status], epoch, updates, network, deviation, ties, unresolved)
+
+
+def _check_params(params: OneHidden) -> OneHidden:
+    if not isinstance(params, OneHidden):
+        raise ValueError(f"params must be a OneHidden, got {type(params).__name__}")
+    W = checks.matrix("params.W", params.W)
+    B = checks.vector("params.B", params.B, length=len(W))
+    M = checks.vector("params.M", params.M, length=len(W))
+    return OneHidden(W, B, M, checks.real("params.b", params.b))
