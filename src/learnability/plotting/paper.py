@@ -86,12 +86,17 @@ def draw(plot: Plot) -> Figure:
     """The figure for paper."""
     columns = min(plot.columns, len(plot.panels))
     rows = -(-len(plot.panels) // columns)
-    figure, axes = panels(rows, columns, width=plot.size[0], height=plot.size[1])
+    width, height = plot.size
+    figure, axes = panels(rows, columns, width=width, height=height, sharex=plot.sharex, sharey=plot.sharey)
     entries: dict[str, Any] = {}
+    bars: dict[Any, list[Any]] = {}  # pictures that share a colour bar, and their axes
     with style():
-        for ax, panel in zip(axes, plot.panels):
+        for number, (ax, panel) in enumerate(zip(axes, plot.panels)):
             for item in panel.items:
-                _DRAWN[type(item)](ax, item)
+                image = _DRAWN[type(item)](ax, item)
+                if isinstance(item, HeatMap):
+                    shared = (item.label, item.colors, item.log, item.limits or number)
+                    bars.setdefault(shared, []).append((image, ax))
             _finish(ax, panel)
             handles, labels = ax.get_legend_handles_labels()
             if panel.legend and handles:
@@ -99,6 +104,9 @@ def draw(plot: Plot) -> Figure:
             elif not panel.legend:
                 for handle, label in zip(handles, labels):
                     entries.setdefault(label, handle)
+        for (label, *_), found in bars.items():
+            images, around = zip(*found)
+            figure.colorbar(images[0], ax=around, label=label, shrink=0.7 if len(found) > 1 else 1.0)
         for ax in axes[len(plot.panels) :]:
             ax.set_visible(False)
         if plot.title:
@@ -180,7 +188,7 @@ def _line(ax: Axes, line: Line) -> None:
         )
 
 
-def _heat_map(ax: Axes, heat: HeatMap) -> None:
+def _heat_map(ax: Axes, heat: HeatMap) -> Any:
     import numpy as np
     from matplotlib.colors import LogNorm, Normalize
 
@@ -191,7 +199,6 @@ def _heat_map(ax: Axes, heat: HeatMap) -> None:
     ax.set_xticks(range(len(heat.columns)), list(heat.columns))
     ax.set_yticks(range(len(heat.rows)), list(heat.rows))
     ax.grid(False)
-    ax.figure.colorbar(image, ax=ax, label=heat.label)
     if heat.text:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
@@ -201,6 +208,7 @@ def _heat_map(ax: Axes, heat: HeatMap) -> None:
                     column, row, heat.text.format(value), ha="center", va="center", fontsize=7,
                     color="white" if dark else "black",
                 )  # fmt: skip
+    return image
 
 
 def _words(ax: Axes, words: Words) -> None:
@@ -222,10 +230,10 @@ def _finish(ax: Axes, panel: Panel) -> None:
         ax.set_ylim(*panel.ylim)
     for ticks, axis in ((panel.xticks, ax.xaxis), (panel.yticks, ax.yaxis)):
         if ticks is not None:
-            from matplotlib.ticker import NullFormatter
+            from matplotlib.ticker import NullLocator
 
             axis.set_ticks(list(ticks), list(ticks.values()) if isinstance(ticks, Mapping) else None)
-            axis.set_minor_formatter(NullFormatter())
+            axis.set_minor_locator(NullLocator())
     if panel.xscale == "linear" and panel.xticks is None and not heat:
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
 

@@ -90,7 +90,7 @@ class HeatMap:
     columns, rows : sequences of str
         Names of the c columns and r rows, along the axes.
     label : str
-        What the colours mean, with its unit.
+        What the colours mean, with its unit. Maps of a figure with the same label and ends have one colour bar.
     limits : (float, float), optional
         Ends of the colour scale; the least and the largest number if not given.
     colors : str
@@ -178,6 +178,8 @@ class Plot:
         Above the legend: over how many seeds, what bands are.
     legend_columns : int
         Entries side by side, >= 1.
+    sharex, sharey : bool
+        Whether all panels have the same axis, named at the outer ones only.
     """
 
     panels: Sequence[Panel]
@@ -186,6 +188,8 @@ class Plot:
     title: str = ""
     note: str = ""
     legend_columns: int = 2
+    sharex: bool = False
+    sharey: bool = False
 
 
 def over_seeds(
