@@ -8,13 +8,13 @@ run refutes a claim about every run. What is measured, in the guarantee, is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from learnability.evidence.intervals import LEAST, MOST_SEEDS, Interval
 from learnability.theory import Guarantee, Kind
 
-__all__ = ["Claims", "decide", "seeds_to_decide"]
+__all__ = ["Claims", "decide", "judged", "seeds_to_decide"]
 
 
 def decide(interval: Interval, bound: float, direction: str) -> tuple[float | None, str]:
@@ -77,6 +77,14 @@ def seeds_to_decide(interval: Interval, bound: float, direction: str) -> int | N
     return high
 
 
+def judged(guarantee: Guarantee, interval: Interval) -> Guarantee:
+    """The guarantee with what the runs say of its number, by the rule: for what a theorem promises of a mean."""
+    if guarantee.bound is None:
+        raise ValueError(f"{guarantee.id} must have a bound to judge an interval by, got None")
+    measured, said = decide(interval, guarantee.bound, guarantee.direction)
+    return replace(guarantee, measured=measured, note="; ".join(filter(None, [guarantee.note, said])))
+
+
 @dataclass(frozen=True)
 class Claims:
     """A function that makes the empirical claims of one paper.
@@ -109,12 +117,9 @@ class Claims:
         by the rule (:func:`decide`), or a number that does not vary: a deterministic quantity, compared as it is.
         Further arguments are those of :class:`~learnability.theory.Guarantee`.
         """
-        if isinstance(measured, Interval):
-            if bound is None:
-                raise ValueError(f"claim {id!r} must have a bound to judge an interval by, got None")
-            measured, said = decide(measured, bound, direction)
-            note = "; ".join(filter(None, [note, said]))
-        return Guarantee(
-            id=f"{self.study}/{id}", source=f"{self.paper}, {where}", kind=kind, bound=bound, measured=measured,
+        number = None if isinstance(measured, Interval) else measured
+        made = Guarantee(
+            id=f"{self.study}/{id}", source=f"{self.paper}, {where}", kind=kind, bound=bound, measured=number,
             direction=direction, note=note, **more,
         )  # fmt: skip
+        return judged(made, measured) if isinstance(measured, Interval) else made
