@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Interval", "at_all", "every", "half_width", "mean", "share", "slope"]
+__all__ = ["Interval", "at_all", "every", "exponent", "extreme", "half_width", "mean", "share", "slope"]
 
 LEVEL = 0.95
 MOST_SEEDS = 10**6
@@ -87,7 +87,7 @@ class Interval:
 
     def __str__(self) -> str:
         over = f"over {self.count} {self.unit}"
-        if not self.low <= self.high:
+        if not self.low <= self.high or self.low == self.high == self.estimate:
             return f"{self.what} {self.estimate:.4g} {over}"
         limits = f"{100 * self.level:g} % interval {self.low:.4g} to {self.high:.4g}"
         return f"{self.what} {self.estimate:.4g}, {limits} {over}"
@@ -175,19 +175,43 @@ def every(flags: Any, *, unit: str = "runs") -> Interval:
     )
 
 
+def extreme(values: Any, bound: float, direction: str, *, unit: str = "runs") -> Interval:
+    """:func:`every` with the claim's own bound: the run nearest to the other side of it speaks for all.
+
+    Parameters
+    ----------
+    values : array_like of float
+        One a run; a NaN among them makes the extreme unknown.
+    bound, direction
+        Of the claim.
+    """
+    values = np.asarray(values, dtype=float)
+    most = direction == "at_most"
+    flags = values <= bound if most else values >= bound
+    kept, worst = every(flags, unit=unit), math.nan
+    if kept.count:
+        worst = float(values.max() if most else values.min())
+    what = "largest of all" if most else "least of all"
+    if flags.all():
+        what += f" (so with 95 % confidence a share of at least {share(flags).low:.2f} keeps to the bound)"
+    return replace(kept, estimate=worst, low=worst, high=worst, what=what)
+
+
 LEAST = 3
 """Fewer seeds than this measure nothing."""
 
 
 def slope(x: Any, z: Any, *, comparisons: int = 1, what: str = "slope", unit: str = "runs") -> Interval:
-    """The interval of a regression line's slope; without limits for fewer than three points or one abscissa."""
+    """The interval of a regression line's slope; no limits for fewer than three points, none for one abscissa."""
     x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
     count = len(x)
     centred = x - x.mean() if count else x
     spread = float(centred @ centred)
-    if count < 3 or spread == 0:
+    if spread == 0:
         return Interval(math.nan, math.nan, math.nan, count, what, unit=unit)
     found = float(centred @ z) / spread
+    if count < 3:
+        return Interval(found, math.nan, math.nan, count, what, unit=unit)
     rest = z - z.mean() - found * centred
     deviation = math.sqrt(float(rest @ rest) / (count - 2) / (spread / count))
     level = 1 - (1 - LEVEL) / comparisons
@@ -197,6 +221,11 @@ def slope(x: Any, z: Any, *, comparisons: int = 1, what: str = "slope", unit: st
         return found - half, found + half
 
     return Interval(found, *limits(count), count, what, limits, unit)
+
+
+def exponent(x: Any, y: Any, *, what: str = "exponent", **options: Any) -> Interval:
+    """The power of x that y grows like: :func:`slope` of the logarithms. Both must be positive."""
+    return slope(np.log(np.asarray(x, dtype=float)), np.log(np.asarray(y, dtype=float)), what=what, **options)
 
 
 def at_all(intervals: Iterable[Interval], direction: str, what: str = "") -> Interval:

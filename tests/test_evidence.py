@@ -1,0 +1,47 @@
+"""Intervals against their formulas, and the rule that makes verdicts of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from learnability.evidence.claims import decide
+from learnability.evidence.intervals import exponent, extreme, slope
+
+
+def test_a_slope_of_two_points_has_no_limits():
+    found = slope([1.0, 2.0], [3.0, 7.0])
+    assert found.estimate == pytest.approx(4)
+    assert math.isnan(found.low)
+    assert decide(found, 0.0, "at_least")[0] is None
+    assert math.isnan(slope([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]).estimate)
+
+
+def test_the_exponent_is_the_slope_of_the_logarithms():
+    x = np.array([1.0, 2.0, 5.0, 9.0])
+    assert exponent(x, 7 * x**2.5).estimate == pytest.approx(2.5)
+    y = x**2 * np.array([1.0, 1.1, 0.9, 1.05])
+    assert exponent(x, y, comparisons=3).high == slope(np.log(x), np.log(y), comparisons=3).high
+
+
+class TestExtreme:
+    def test_one_run_refutes_however_few_there_are(self):
+        measured, said = decide(extreme([0.9, 0.5], 0.69, "at_least"), 0.69, "at_least")
+        assert measured == 0.5
+        assert "least of all 0.5" in said
+
+    def test_all_runs_confirm_from_three_on(self):
+        assert decide(extreme([0.9, 0.8], 0.69, "at_least"), 0.69, "at_least")[0] is None
+        measured, said = decide(extreme([0.9, 0.8, 0.7], 0.69, "at_least"), 0.69, "at_least")
+        assert measured == 0.7
+        assert "a share of at least 0.29 keeps to the bound) 0.7 over 3 runs" in said  # 0.025^(1/3)
+
+    def test_from_above(self):
+        assert decide(extreme([1.0, 2.0, 3.0], 3.0, "at_most"), 3.0, "at_most")[0] == 3.0
+        assert decide(extreme([1.0, 2.0, 4.0], 3.0, "at_most"), 3.0, "at_most")[0] == 4.0
+
+    def test_nothing_and_nan_measure_nothing(self):
+        assert decide(extreme([], 1.0, "at_most"), 1.0, "at_most")[0] is None
+        assert decide(extreme([0.0, math.nan, 0.5], 1.0, "at_most"), 1.0, "at_most")[0] is None
