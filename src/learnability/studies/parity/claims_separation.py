@@ -1,31 +1,27 @@
-"""What ``parity/separation`` claims: the network learns, no linear method gets past Theorem 2, and what that costs.
-
-That the network learns and that it does better are judged by the 95 % confidence limit that speaks against it; that
-linear methods do no better than the majority of A by means, with a stated room.
-"""
+"""What ``parity/separation`` claims: the network learns, no linear method gets past Theorem 2, and its cost."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learnability.evidence.claims import Claims
-from learnability.evidence.intervals import half_width
+from learnability.evidence.claims import judged
+from learnability.evidence.intervals import Interval, at_all, mean, slope
 from learnability.evidence.tables import pick
-from learnability.studies.parity import PAPER
-from learnability.studies.parity.linear_methods import TEST, majority_error
+from learnability.studies.parity import claim
+from learnability.studies.parity.linear_methods import majority_error
 from learnability.studies.parity.theorems.linear import FORMS, theorem2
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
     import pandas as pd
 
-__all__ = ["PAPER", "claims"]
-
-_claim = Claims("parity/separation", PAPER)
+__all__ = ["claims"]
 
 DELTA = 0.1
 """Probability of failure in the width of Theorem 3, whose constant is taken as 1."""
@@ -47,7 +43,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         net = pick(of_k, method="network").set_index("seed")["error_1"]
         linear = {str(m): rows.set_index("seed")["error_1"] for m, rows in of_k.groupby("method") if m != "network"}
         if k == 1:
-            found += [_easy(net, linear)]
+            found += [_easy({"network": net, **linear})]
             continue
         found += [_learns(int(k), pick(of_k, method="network")), _hard(int(k), linear), _gap(int(k), net, linear)]
     found += [_other_half(ends)]
@@ -56,20 +52,19 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     return found
 
 
-def _about(values: Any) -> tuple[float, float, str]:
-    """Mean, half-width of its interval (infinite with one seed), and both as text."""
-    mean, half = float(np.mean(values)), half_width(values)
-    half = half if half >= 0 else math.inf
-    return mean, half, f"mean {mean:.4f} +- {half:.4f} (95 % over {len(values)} seeds)"
+def _worst(groups: Mapping[Hashable, pd.Series], direction: str) -> Interval:
+    """The mean of the group that is worst for a claim about the means of all of them."""
+    return at_all((mean(group, comparisons=len(groups)) for group in groups.values()), direction)
 
 
-def _easy(net: pd.Series, linear: dict[str, pd.Series]) -> Guarantee:
+def _listed(groups: Mapping[str, pd.Series]) -> str:
+    return ", ".join(f"{name} {group.mean():.4g}" for name, group in groups.items())
+
+
+def _easy(errors: dict[str, pd.Series]) -> Guarantee:
     """That k = 1 is a linear problem."""
-    means = {"network": float(net.mean()), **{m: float(e.mean()) for m, e in linear.items()}}
-    text = ", ".join(f"{m} {e:.4f}" for m, e in means.items())
-    return _claim(
-        "easy[k=1]", "Section 6", LEARNT, max(means.values()), "at_most", f"largest mean error on D_A^(1): {text}"
-    )
+    note = f"largest mean error on D_A^(1): {_listed(errors)}"
+    return claim("separation/easy[k=1]", "Section 6", LEARNT, _worst(errors, "at_most"), "at_most", note)
 
 
 def _learns(k: int, rows: pd.DataFrame) -> Guarantee:
@@ -78,69 +73,57 @@ def _learns(k: int, rows: pd.DataFrame) -> Guarantee:
     A claim of this project at every k: Theorem 3 promises it for far larger q, and with other steps (its widths stand
     in the note), so where the claim is violated no theorem is.
     """
-    mean, half, text = _about(rows["error_1"])
     n, width = int(rows["n"].iloc[0]), int(rows["features"].iloc[0])
-    note = f"error on D_A^(1), n = {n}, 2q = {width}: {text}; not with the theorem's step"
-    decided = mean + half <= LEARNT or mean - half > LEARNT
-    measured = (mean + half if mean + half <= LEARNT else mean) if decided else None
-    note += "" if decided else ": too wide to tell"
-    note += f"; the inputs with all but one sign of A alike, next to those of D_A^(2), have mass {2 * k / 2**k:.4f}"
-    note += f"; Theorem 3 asks for q >= k^7 log(k/delta) = {k**7 * math.log(k / DELTA):.3g} at a constant of 1"
-    return _claim(f"learns[k={k}]", "Theorem 3 (beyond its hypotheses)", LEARNT, measured, "at_most", note)
+    return claim(
+        f"separation/learns[k={k}]", "Theorem 3 (beyond its hypotheses)", LEARNT, mean(rows["error_1"]), "at_most",
+        f"error on D_A^(1), n = {n}, 2q = {width}; not with the theorem's step; inputs with all but one sign of A "
+        f"alike, next to those of D_A^(2), have mass {2 * k / 2**k:.4f}; Theorem 3 asks for q >= k^7 log(k/delta) = "
+        f"{k**7 * math.log(k / DELTA):.3g} at a constant of 1",
+    )  # fmt: skip
 
 
 def _hard(k: int, linear: dict[str, pd.Series]) -> Guarantee:
     """No linear method is better on the hard half than chance, or than the majority of A where that is better."""
     floor = min(0.5, majority_error(k)) - ROOM
-    text = ", ".join(f"{m} {e.mean():.3f}" for m, e in linear.items())
-    return _claim(
-        f"linear-fails[k={k}]", "Theorem 2 (of errors it says nothing)", floor,
-        min(float(e.mean()) for e in linear.values()), "at_least",
-        f"least mean error on D_A^(1): {text}; the majority of A has {majority_error(k):.4f}",
+    return claim(
+        f"separation/linear-fails[k={k}]", "Theorem 2 (of errors it says nothing)", floor,
+        _worst(linear, "at_least"), "at_least",
+        f"least mean error on D_A^(1): {_listed(linear)}; the majority of A has {majority_error(k):.4f}",
     )  # fmt: skip
 
 
 def _gap(k: int, net: pd.Series, linear: dict[str, pd.Series]) -> Guarantee:
-    """The network is better than the best linear method, paired by seed."""
+    """The network is better than every linear method, paired by seed."""
     best = min(linear, key=lambda m: float(linear[m].mean()))
-    mean, half, text = _about(linear[best] - net)
-    return _claim(
-        f"gap[k={k}]", "Theorems 2 and 3", 0.0, mean - half if math.isfinite(half) else None, "at_least",
-        f"lower limit of the error of {best}, the best linear method, less the network's: {text}", kind=Kind.TREND,
+    return claim(
+        f"separation/gap[k={k}]", "Theorems 2 and 3", 0.0,
+        _worst({m: error - net for m, error in linear.items()}, "at_least"), "at_least",
+        f"error of every linear method less the network's; the best is {best}", kind=Kind.TREND,
     )  # fmt: skip
 
 
 def _other_half(ends: pd.DataFrame) -> Guarantee:
     """All methods learn D_A^(2), so that D_A is never worse than half learnt."""
-    means = ends.groupby(["k", "method"])["error_2"].mean()
-    k, method = max(means.index, key=lambda cell: float(means[cell]))
-    return _claim(
-        "other-half", "Section 4", LEARNT, float(means.max()), "at_most",
-        f"largest mean error on D_A^(2), by {method} at k = {k}: why errors are compared on D_A^(1)",
-    )  # fmt: skip
+    errors = dict(list(ends.groupby(["k", "method"])["error_2"]))
+    k, method = max(errors, key=lambda cell: float(errors[cell].mean()))
+    note = f"largest mean error on D_A^(2), by {method} at k = {k}: why errors are compared on D_A^(1)"
+    return claim("separation/other-half", "Section 4", LEARNT, _worst(errors, "at_most"), "at_most", note)
 
 
 def _bounds(rows: pd.DataFrame) -> list[Guarantee]:
-    """Each form on the mean loss of each cell, attained by some w, hence above the best; three standard errors."""
-    cases: dict[str, list[Guarantee]] = {form: [] for form in FORMS}
+    """Each form on the mean loss of each cell, attained by some w, hence above the best; vacuous cells left out."""
     keys = ["k", "n", "method", "features", "norm"]
-    for k, n, method, N, B in rows[keys].drop_duplicates().itertuples(index=False):
-        losses = pick(rows, k=k, n=n, method=method, features=N, norm=B)["loss"]
-        spread = float(losses.std(ddof=1)) / math.sqrt(len(losses)) if len(losses) > 1 else 1 / math.sqrt(TEST)
-        made = theorem2(
-            N=int(N), B=float(B), n=int(n), k=int(k), measured=float(losses.mean()), tolerance=3 * spread,
-            case=str(method),
-        )  # fmt: skip
-        for form, one in zip(FORMS, made, strict=True):
-            cases[form].append(one)
     found = []
-    for form, all_cases in cases.items():
-        telling = [case for case in all_cases if case.bound is not None and case.bound > 0]
+    for form in FORMS:
+        cases = []
+        for (k, n, method, N, B), cell in rows.groupby(keys):
+            (case,) = theorem2(N=int(N), B=float(B), n=int(n), k=int(k), case=str(method), forms=(form,))
+            cases.append((case, cell["loss"]))
+        telling = [(case, losses) for case, losses in cases if case.bound is not None and case.bound > 0]
         if telling:
-            note = (
-                f"mean loss attained; {len(all_cases) - len(telling)} vacuous cases left out; three standard errors"
-            )
-            found.append(tightest(f"parity/separation/theorem2[{form}]", telling, note))
+            note = f"mean loss attained; {len(cases) - len(telling)} vacuous cases left out"
+            all_cases = [judged(case, mean(losses, comparisons=len(telling))) for case, losses in telling]
+            found.append(tightest(f"parity/separation/theorem2[{form}]", all_cases, note))
     return found
 
 
@@ -154,28 +137,31 @@ def _growth(rows: pd.DataFrame) -> list[Guarantee]:
         need = reached["features"] * reached["norm"] ** 2
         cells = zip(reached["n"], reached["k"], strict=True)
         bound = np.array([(1 - REACH) ** 2 * math.comb(int(n), int(k)) for n, k in cells])
-        ratio = (need / bound).groupby(reached["k"]).mean()
-        text = f"N B^2 for hinge loss {REACH:g} on D_A^(1) over that of the bound, n = {rows['n'].iloc[0]}"
-        text += f"; reached by {len(reached)} of {len(all_rows)}"
+        ratios = (need / bound).groupby(reached["k"])
+        factors = {
+            k: mean(np.log(one), comparisons=ratios.ngroups).mapped(math.exp, "mean factor") for k, one in ratios
+        }
+        note = f"N B^2 for hinge loss {REACH:g} on D_A^(1) over that of the bound, n = {rows['n'].iloc[0]}; "
+        note += f"reached by {len(reached)} of {len(all_rows)}; "
+        note += ", ".join(f"k={k}: {one.estimate:.3g}" for k, one in factors.items())
         if method == "parities":
-            note = f"{text}; largest; all parities attain the bound, but for the bisection"
-            found.append(_claim("needed[parities]", where, 1.05, float(ratio.max()), "at_most", note))
+            note += "; all parities attain the bound, but for the bisection"
+            most = at_all(factors.values(), "at_most")
+            found.append(claim("separation/needed[parities]", where, 1.05, most, "at_most", note))
             continue
-        each = ", ".join(f"k={k}: {value:.3g}" for k, value in ratio.items())
-        note = f"{text}; {each}; on the average over A this follows from the direct form"
-        found.append(_claim(f"needed[{method}]", where, 1.0, float(ratio.min()), "at_least", note))
-        if reached["k"].nunique() > 1:
+        note += "; on the average over A this follows from the direct form"
+        least = at_all(factors.values(), "at_least")
+        found.append(claim(f"separation/needed[{method}]", where, 1.0, least, "at_least", note))
+        if len(factors) > 1:
             found.append(_rises(method, where, reached.assign(need=np.log(need), bound=np.log(bound))))
     return found
 
 
 def _rises(method: str, where: str, reached: pd.DataFrame) -> Guarantee:
     """That N B^2 grows exponentially in k: the slope of its logarithm, by seed."""
-    slopes = [
-        float(np.polyfit(one["k"], one["need"], 1)[0]) for _, one in reached.groupby("seed") if one["k"].nunique() > 1
-    ]
-    mean, half, text = _about(slopes)
-    of_bound = float(np.polyfit(reached["k"], reached["bound"], 1)[0])
-    note = f"lower limit of the slope of log(N B^2) in k: {text}; that of the bound is {of_bound:.3f}"
-    measured = mean - half if math.isfinite(half) else None
-    return _claim(f"growth[{method}]", where, 0.0, measured, "at_least", note, Kind.TREND)
+    by_seed = [slope(one["k"], one["need"]).estimate for _, one in reached.groupby("seed") if one["k"].nunique() > 1]
+    of_bound = slope(reached["k"], reached["bound"]).estimate
+    return claim(
+        f"separation/growth[{method}]", where, 0.0, mean(by_seed, what="mean slope"), "at_least",
+        f"slope of log(N B^2) in k; that of the bound is {of_bound:.3f}", Kind.TREND,
+    )  # fmt: skip

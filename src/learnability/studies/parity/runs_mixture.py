@@ -23,17 +23,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability.evidence.tables import last
 from learnability.networks.parity import ParityNet, good_neurons, initial
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
-from learnability.studies.parity import claim
 from learnability.studies.parity.theorems.theorem3 import theorem3_step
 from learnability.study import Row, Setting
-from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,9 +108,8 @@ def first_step_facts(problem: ParityMixture, start: ParityNet) -> Row:
 # What figures and claims read off the table ---------------------------------------------------------------------
 
 
-def ends(table: pd.DataFrame, *cell: str) -> pd.DataFrame:
-    """Last row of every run; the columns ``cell`` and the seed tell runs apart."""
-    return table.sort_values("step", kind="stable").groupby([*cell, "seed"], as_index=False).tail(1)
+ends = partial(last, time="step")
+"""Last row of every run: the table, then the columns that tell runs apart beside the seed."""
 
 
 def learning_times(table: pd.DataFrame, *cell: str, column: str = "error_1") -> pd.DataFrame:
@@ -128,19 +127,3 @@ def learning_times(table: pd.DataFrame, *cell: str, column: str = "error_1") -> 
     import pandas as pd
 
     return pd.DataFrame(found, columns=[*cell, "seed", "time"])
-
-
-def clearly(id: str, where: str, mean: float, half: float, direction: str, note: str) -> Guarantee:
-    """A trend about the sign of a difference or slope: judged by the end of its confidence interval next to 0.
-
-    ``direction`` is ``"at_most"`` (not above 0) or ``"at_least"``. If the interval mean +- half has 0 inside, the
-    runs cannot tell, and the trend is not measured.
-    """
-    near, far = (mean + half, mean - half) if direction == "at_most" else (mean - half, mean + half)
-    sign = 1 if direction == "at_most" else -1
-    note = f"{note}; {mean:+.3f} +- {half:.3f} (95 %)"
-    if sign * near <= 0:
-        return claim(id, where, 0.0, near, direction, note, Kind.TREND)
-    if sign * far > 0:
-        return claim(id, where, 0.0, far, direction, note, Kind.TREND)
-    return claim(id, where, 0.0, None, direction, f"{note}: too wide to tell", Kind.TREND)

@@ -22,10 +22,12 @@ import numpy as np
 
 from learnability import plotting
 from learnability.checks import FloatArray
+from learnability.evidence.intervals import exponent, extreme, mean, share
+from learnability.evidence.tables import pick
 from learnability.networks.parity import CAP, ParityNet, good_neurons, hidden, initial, relu6
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
-from learnability.studies.parity import PAPER
+from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.theorems.first_step import good_share, lemma9
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
@@ -273,42 +275,38 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     neurons, nets = table[table["row"] == "neuron"], table[table["row"] == "net"]
     found = _lemma9(neurons)
     for (n, k), rows in _groups(nets[nets["start"] == "safe exact"], "n", "k"):
-        share, tried = float(good_share(int(k))), int(rows["q"].sum())
+        expected, tried = float(good_share(int(k))), int(rows["q"].sum())
+        good = share(np.arange(tried) < rows["good"].sum(), unit="neurons")
         found.append(
-            _claim(
-                f"good-share[n={n},k={k}]", "Lemma 9", share, float(rows["good"].sum()) / tried, "equal",
-                f"share of good neurons among {tried} against T_k / 3^k; room 4 standard deviations",
-                tolerance=4 * math.sqrt(share * (1 - share) / tried),
+            claim(
+                f"first-step/good-share[n={n},k={k}]", "Lemma 9", 4 * math.sqrt(expected * (1 - expected) / tried),
+                good.distance(expected), "at_most",
+                "share of good neurons against T_k / 3^k; room 4 standard deviations",
             )
         )  # fmt: skip
     for (start, n, k, q), rows in _groups(nets, "start", "n", "k", "q"):
         safe, parities = str(start).startswith("safe"), math.comb(int(n), int(k))
-        worst = float(rows["error_1"].max() if safe else rows["error_1"].min())
+        bound, direction = (LEARNT, "at_most") if safe else (NOT_LEARNT, "at_least")
+        enough = Hypothesis(
+            "C(n, k) >= 100 features (ours: else features that learnt nothing may do)",
+            parities >= 200 * q, f"{parities} against 100 times {2 * q}",
+        )  # fmt: skip
         found.append(
-            _claim(
-                f"readout[{start},n={n},k={k},q={q}]", "Lemma 12" if safe else "Section 2 (start as printed)",
-                LEARNT if safe else NOT_LEARNT, worst, "at_most" if safe else "at_least",
-                f"{'largest' if safe else 'least'} error on D1 over {len(rows)} seeds; on D2 at most "
-                f"{rows['error_2'].max():.3g}",
-                hypotheses=() if safe else (
-                    Hypothesis(
-                        "C(n, k) >= 100 features (ours: else features that learnt nothing may do)",
-                        parities >= 200 * q, f"{parities} against 100 times {2 * q}",
-                    ),
-                ),
+            claim(
+                f"first-step/readout[{start},n={n},k={k},q={q}]",
+                "Lemma 12" if safe else "Section 2 (start as printed)",
+                bound, extreme(rows["error_1"], bound, direction, unit="seeds"), direction,
+                f"error on D1; on D2 at most {rows['error_2'].max():.3g}", hypotheses=() if safe else (enough,),
             )
         )  # fmt: skip
     for (start, n, k), rows in _groups(nets[nets["start"].str.startswith("printed")], "start", "n", "k"):
-        case = f"[{start.split()[1]},n={n},k={k}]"
-        good = neurons[
-            (neurons["start"] == start) & (neurons["n"] == n) & (neurons["k"] == k) & (neurons["tau"] == 0)
-        ]
-        where = "Section 5.1 (start as printed)"
+        case, where = f"[{start.split()[1]},n={n},k={k}]", "Section 5.1 (start as printed)"
+        medians = pick(neurons, start=start, n=n, k=k, tau=0).groupby("seed")["alpha"].median()
         found += [
-            _claim(f"printed-alpha{case}", where, 0.25, float(good["alpha"].median()), "at_most",
-                   "median alpha of good neurons, which Lemma 9 has in [1/4, 1]"),
-            _claim(f"printed-active{case}", where, 0.75, float(nets.loc[rows.index, "active"].mean()), "at_most",
-                   f"share of examples with an active hinge, 1 in the proof; mean |g| {rows['output'].mean():.3g}"),
+            claim(f"first-step/printed-alpha{case}", where, 0.25, mean(medians), "at_most",
+                  "median alpha of a net's good neurons, which Lemma 9 has in [1/4, 1]"),
+            claim(f"first-step/printed-active{case}", where, 0.75, mean(rows["active"]), "at_most",
+                  f"share of examples with an active hinge, 1 in the proof; mean |g| {rows['output'].mean():.3g}"),
         ]  # fmt: skip
     return found + _accuracy_claims(table[table["row"] == "estimate"])
 
@@ -337,26 +335,18 @@ def _lemma9(neurons: pd.DataFrame) -> list[Guarantee]:
 def _accuracy_claims(rows: pd.DataFrame) -> list[Guarantee]:
     found = []
     for (n, k), one in _groups(rows, "n", "k"):
-        mean = one.groupby("m")["error"].mean()
-        slope = float(np.polyfit(np.log(mean.index.to_numpy(float)), np.log(mean.to_numpy()), 1)[0])
+        slopes = [exponent(seed["m"], seed["error"]).estimate for _, seed in one.groupby("seed")]
         most = one[one["m"] == one["m"].max()]
         found += [
-            _claim(f"estimate-slope[n={n},k={k}]", "Section 5.1", -0.5, slope, "equal",
-                   "exponent of the estimate's error over the number of examples", Kind.TREND, tolerance=0.1),
-            _claim(f"estimate-agrees[n={n},k={k}]", "Section 5.1", 1.0, float(most["standardised"].mean()), "equal",
-                   f"root mean square over all weights of the estimate at m = {int(most['m'].iloc[0])} less the "
-                   "exact gradient, in standard errors", tolerance=0.1),
+            claim(f"first-step/estimate-slope[n={n},k={k}]", "Section 5.1", 0.1,
+                  mean(slopes, what="mean exponent").distance(-0.5), "at_most",
+                  "exponent of the estimate's error over the number of examples", Kind.TREND),
+            claim(f"first-step/estimate-agrees[n={n},k={k}]", "Section 5.1", 0.1,
+                  mean(most["standardised"]).distance(1.0), "at_most",
+                  f"root mean square over all weights of the estimate at m = {int(most['m'].iloc[0])} less the exact "
+                  "gradient, in standard errors"),
         ]  # fmt: skip
     return found
-
-
-def _claim(
-    id: str, where: str, bound: float, measured: float, direction: str, note: str, kind: Kind = Kind.THRESHOLD,
-    **more: Any,
-) -> Guarantee:  # fmt: skip
-    return Guarantee(
-        f"parity/first-step/{id}", f"{PAPER}, {where}", kind, bound, measured, note=note, direction=direction, **more
-    )
 
 
 def _setting(start: str, n: int, k: int, q: int, samples: int = 0) -> Setting:

@@ -26,16 +26,18 @@ steps either.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from learnability import plotting
-from learnability.evidence.intervals import half_width
+from learnability.evidence.intervals import at_all, every, exponent, mean
+from learnability.evidence.intervals import share as share_of
 from learnability.evidence.tables import pick
 from learnability.studies.parity import PAPER, claim
-from learnability.studies.parity.runs_mixture import LEARNT, clearly, ends, learning_times, run, setting
+from learnability.studies.parity.runs_mixture import LEARNT, ends, learning_times, run, setting
 from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Kind
 
@@ -171,17 +173,17 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         half, none = pick(times, share=0.5)["time"], pick(last, share=0.0)["error_1"]
         found.append(
             claim(
-                f"mixture/learnt[share=0.5,n={n}]", "Theorem 3, with eta = 0.3", 1.0, float(np.isfinite(half).mean()),
-                "at_least", f"share of {len(half)} runs with error at most {LEARNT:g} on D^(1) at the end of {steps} "
-                f"steps; median steps {half.median():g}",
+                f"mixture/learnt[share=0.5,n={n}]", "Theorem 3, with eta = 0.3", 1.0, every(np.isfinite(half)),
+                "at_least", f"share of runs with error at most {LEARNT:g} on D^(1) at the end of {steps} steps; "
+                f"median steps {half.median():g}",
             )
         )  # fmt: skip
         if n == sizes[0]:
             found.append(
                 claim(
-                    f"mixture/not-learnt[share=0,n={n}]", WHERE, 0.4, float(none.mean()), "at_least",
-                    f"mean error on D^(1) after {steps} steps, over {len(none)} runs from {none.min():.3f} to "
-                    f"{none.max():.3f}; says nothing of more steps",
+                    f"mixture/not-learnt[share=0,n={n}]", WHERE, 0.4, mean(none), "at_least",
+                    f"error on D^(1) after {steps} steps, from {none.min():.3f} to {none.max():.3f}; says nothing of "
+                    "more steps",
                 )
             )  # fmt: skip
         found += [_monotone(last, n), _faster(times, n)]
@@ -191,95 +193,76 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
 
 
 def _monotone(last: pd.DataFrame, n: int) -> Guarantee:
-    mean = last[last["share"] <= 0.5].groupby("share")["error_1"].mean()
-    rises = {
-        (one, other): float(mean[other] - mean[one]) for one in mean.index for other in mean.index if other > one
-    }
-    worst = max(rises, key=lambda pair: rises[pair])
-    listed = ", ".join(f"{share:g}: {error:.3f}" for share, error in mean.items())
+    errors = {share: rows.set_index("seed")["error_1"] for share, rows in last.groupby("share") if share <= 0.5}
+    pairs = list(itertools.combinations(errors, 2))
+    rises = [mean(errors[more] - errors[less], comparisons=len(pairs)) for less, more in pairs]
+    less, more = pairs[int(np.argmax([rise.estimate for rise in rises]))]
+    listed = ", ".join(f"{share:g}: {error.mean():.3f}" for share, error in errors.items())
     return claim(
-        f"mixture/monotone[n={n}]", WHERE, LEARNT, rises[worst], "at_most",
-        f"largest rise of the mean final error from a share to a larger one, up to 1/2; at {worst[0]:g} and "
-        f"{worst[1]:g}; means {listed}", Kind.TREND,
+        f"mixture/monotone[n={n}]", WHERE, LEARNT, at_all(rises, "at_most"), "at_most",
+        f"largest rise of the final error from a share to a larger one, up to 1/2, of {len(pairs)} pairs; at "
+        f"{less:g} and {more:g}; means {listed}", Kind.TREND,
     )  # fmt: skip
 
 
 def _faster(times: pd.DataFrame, n: int) -> Guarantee:
     """Steps to learn go down with the share: the slope in logarithms, over runs that learnt."""
     got = times[np.isfinite(times["time"]) & (times["share"] > 0) & (times["share"] <= 0.5)]
-    x, y = np.log(got["share"].to_numpy(float)), np.log(got["time"].to_numpy(float))
-    slope, half = _slope(x, y)
     median = times[times["share"] > 0].groupby("share")["time"].median()
     listed = ", ".join(f"{share:g}: {time:g}" for share, time in median.items())
-    note = f"exponent of the share in the steps to learn, {len(got)} runs that learnt at shares up to 1/2"
-    note += f"; medians over all runs {listed}"
-    if slope is None:
-        return claim(f"mixture/faster-with-share[n={n}]", WHERE, 0.0, None, "at_most", note, Kind.TREND)
-    return clearly(f"mixture/faster-with-share[n={n}]", WHERE, slope, half, "at_most", note)
-
-
-def _slope(x: Any, y: Any) -> tuple[float | None, float]:
-    """Slope of the regression line and the half-width of its 95 % interval; no slope of fewer than 3 points."""
-    from scipy.special import stdtrit
-
-    if len(x) < 3 or len(np.unique(x)) < 2:
-        return None, math.nan
-    slope, offset = np.polyfit(x, y, 1)
-    spread = float(np.sum((x - x.mean()) ** 2))
-    error = math.sqrt(float(np.sum((y - slope * x - offset) ** 2)) / (len(x) - 2) / spread)
-    return float(slope), float(stdtrit(len(x) - 2, 0.975)) * error
+    return claim(
+        f"mixture/faster-with-share[n={n}]", WHERE, 0.0, exponent(got["share"], got["time"]), "at_most",
+        f"exponent of the share in the steps to learn, over runs that learnt at shares up to 1/2; medians over all "
+        f"runs {listed}", Kind.TREND,
+    )  # fmt: skip
 
 
 def _harder(table: pd.DataFrame, sizes: list[int]) -> Guarantee:
     """Without D^(2) the larger dimension is the harder one."""
-    errors = {
-        n: ends(pick(table, n=n, start="theorem", share=0.0)).set_index("seed")["error_1"] for n in sizes
-    }  # fmt: skip
-    difference = errors[sizes[0]] - errors[sizes[-1]]
-    mean, half = float(difference.mean()), half_width(difference)
+    errors = {n: ends(pick(table, n=n, start="theorem", share=0.0)).set_index("seed")["error_1"] for n in sizes}
     return claim(
-        f"mixture/uniform-harder-with-n[n={sizes[-1]}|{sizes[0]}]", WHERE, 0.0, mean - half, "at_least",
-        "lower 95 % confidence limit of the difference of final errors at share 0; means "
+        f"mixture/uniform-harder-with-n[n={sizes[-1]}|{sizes[0]}]", WHERE, 0.0,
+        mean(errors[sizes[0]] - errors[sizes[-1]]), "at_least",
+        "difference of final errors at share 0; means "
         + ", ".join(f"n={n}: {errors[n].mean():.3f}" for n in sizes), Kind.TREND,
     )  # fmt: skip
 
 
 def _longer(table: pd.DataFrame) -> list[Guarantee]:
     """Where the theorem's first step fails although D^(2) is there: the longer one, exact and estimated."""
-    last = {start: ends(pick(table, start=start), "share") for start in _STARTS}
-    errors: dict[str, dict[Any, float]] = {
-        start: {x: float(rows["error_1"].mean()) for x, rows in one.groupby("share")}
-        for start, one in last.items()
-        if len(one)
+    errors = {
+        start: {
+            share: ends(rows).set_index("seed")["error_1"]
+            for share, rows in pick(table, start=start).groupby("share")
+        }
+        for start in _STARTS
     }
-    failed = [share for share, error in errors["theorem"].items() if share > 0 and error > 0.25]
-    n = int(table["n"].iloc[0])
+    longer, estimated, n = errors["longer"], errors["estimated"], int(table["n"].iloc[0])
     found = []
-    if "longer" in errors:
-        both = [share for share in failed if share in errors["longer"]]
-        rate = None
-        if both:
-            times = learning_times(pick(table, start="longer"), "share")
-            rate = float(np.isfinite(times["time"][times["share"].isin(both)]).mean())
+    if longer:
+        failed = [share for share, error in errors["theorem"].items() if share > 0 and error.mean() > 0.25]
+        both = [share for share in failed if share in longer]
+        times = learning_times(pick(table, start="longer"), "share")
+        learnt = np.isfinite(times["time"][times["share"].isin(both)])
         listed = ", ".join(
-            f"{share:g}: {errors['longer'][share]:.3f} for {errors['theorem'][share]:.3f}" for share in both
+            f"{share:g}: {longer[share].mean():.3f} for {errors['theorem'][share].mean():.3f}" for share in both
         )
         found.append(
             claim(
-                f"mixture/longer-first-step[n={n}]", WHERE, 0.5, rate, "at_least",
+                f"mixture/longer-first-step[n={n}]", WHERE, 0.5, share_of(learnt) if both else None, "at_least",
                 "share of runs that learn from the longer exact first step, at the shares where the theorem's leaves "
                 f"a mean error above 1/4; mean errors {listed or 'none: it learns at all shares above 0'}",
             )
         )  # fmt: skip
-    if "estimated" in errors and "longer" in errors:
-        share = min(share for share in errors["estimated"] if share in errors["longer"])
-        apart = float(errors["estimated"][share] - errors["longer"][share])
+    if longer and estimated:
+        least = min(estimated.keys() & longer.keys())
         found.append(
             claim(
-                f"mixture/estimated-first-step[share={share:g},n={n}]", WHERE, 0.25, apart, "at_least",
-                f"mean final error from the gradient estimated on {int(table['samples'].max())} examples less that "
-                "from the exact one, at the smallest share; all: "
-                + ", ".join(f"{x:g}: {e:.3f}" for x, e in errors["estimated"].items()),
+                f"mixture/estimated-first-step[share={least:g},n={n}]", WHERE, 0.25,
+                mean(estimated[least] - longer[least]), "at_least",
+                f"final error from the gradient estimated on {int(table['samples'].max())} examples less that from "
+                "the exact one, at the smallest share; means of all: "
+                + ", ".join(f"{x:g}: {e.mean():.3f}" for x, e in estimated.items()),
             )
         )  # fmt: skip
     return found
