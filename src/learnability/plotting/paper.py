@@ -90,13 +90,17 @@ def draw(plot: Plot) -> Figure:
     figure, axes = panels(rows, columns, width=width, height=height, sharex=plot.sharex, sharey=plot.sharey)
     entries: dict[str, Any] = {}
     bars: dict[Any, list[Any]] = {}  # pictures that share a colour bar, and their axes
+    names: list[list[Any]] = []
     with style():
         for number, (ax, panel) in enumerate(zip(axes, plot.panels)):
+            names.append([])
             for item in panel.items:
-                image = _DRAWN[type(item)](ax, item)
+                drawn = _DRAWN[type(item)](ax, item)
                 if isinstance(item, HeatMap):
                     shared = (item.label, item.colors, item.log, item.limits or number)
-                    bars.setdefault(shared, []).append((image, ax))
+                    bars.setdefault(shared, []).append((drawn, ax))
+                elif isinstance(item, Curve) and drawn is not None:
+                    names[-1].append(drawn)
             _finish(ax, panel)
             handles, labels = ax.get_legend_handles_labels()
             if panel.legend and handles:
@@ -118,6 +122,10 @@ def draw(plot: Plot) -> Figure:
             )  # fmt: skip
         elif plot.note:
             figure.supxlabel(plot.note, fontsize=8)
+        if any(len(labels) > 1 for labels in names):
+            figure.draw_without_rendering()  # the layout decides how near to each other they are
+            for labels in names:
+                _spread(labels)
     return figure
 
 
@@ -126,7 +134,8 @@ def drawn(figure: Plot | Figure) -> Figure:
     return draw(figure) if isinstance(figure, Plot) else figure
 
 
-def _curve(ax: Axes, curve: Curve) -> None:
+def _curve(ax: Axes, curve: Curve) -> Any:
+    """Draw it, and return the label at its end if it has one."""
     import numpy as np
 
     label = curve.label if curve.label and not curve.direct else "_"
@@ -154,11 +163,32 @@ def _curve(ax: Axes, curve: Curve) -> None:
                 order = drawn.get_zorder() - 0.1
                 ax.fill_between(x, low, high, color=curve.color, alpha=0.2 * curve.alpha, linewidth=0, zorder=order)
     shown = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    if curve.direct and curve.label and shown.size:
-        ax.annotate(
-            curve.label, (x[shown[-1]], y[shown[-1]]), xytext=(4, 0), textcoords="offset points", va="center",
-            color=curve.color, fontsize=7, annotation_clip=False,
-        )  # fmt: skip
+    if not (curve.direct and curve.label and shown.size):
+        return None
+    return ax.annotate(
+        curve.label, (x[shown[-1]], y[shown[-1]]), xytext=(5, 0), textcoords="offset points", va="center",
+        color=curve.color, fontsize=7, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _spread(labels: list[Any]) -> None:
+    """Move labels at the ends of curves up or down, as little as need be, until none is on another."""
+    rest = sorted(((label.get_window_extent(), label) for label in labels), key=lambda pair: float(pair[0].y0))
+    while rest:
+        left, right = rest[0][0].x0, rest[0][0].x1
+        column = [(box, label) for box, label in rest if box.x0 <= right and box.x1 >= left]
+        rest = [pair for pair in rest if pair not in column]
+        height = 1.05 * max(box.height for box, _ in column)
+        blocks: list[list[float]] = []  # of labels that touch: where the lowest would stand, and their number
+        for place, (box, _) in enumerate(column):
+            blocks.append([box.y0 - place * height, 1])
+            while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+                (low, below), (high, above) = blocks[-2:]
+                blocks[-2:] = [[(low * below + high * above) / (below + above), below + above]]
+        wanted = [at for at, count in blocks for _ in range(int(count))]
+        for place, ((box, label), at) in enumerate(zip(column, wanted)):
+            across, up = label.xyann
+            label.xyann = (across, up + (at + place * height - box.y0) * 72 / label.figure.dpi)
 
 
 def _line(ax: Axes, line: Line) -> None:
@@ -222,7 +252,8 @@ def _finish(ax: Axes, panel: Panel) -> None:
     """Titles, scales, ends and ticks of a panel."""
     heat = any(isinstance(item, HeatMap) for item in panel.items)
     if not heat:  # a heat map has its own
-        ax.set(xscale=panel.xscale, yscale=panel.yscale)
+        for scale, set_scale in ((panel.xscale, ax.set_xscale), (panel.yscale, ax.set_yscale)):
+            set_scale(scale, **({"linthresh": panel.linear} if scale == "symlog" else {}))
     ax.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, **panel.more)
     if panel.xlim is not None:
         ax.set_xlim(*panel.xlim)

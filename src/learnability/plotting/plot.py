@@ -136,6 +136,8 @@ class Panel:
         With units where there are any.
     xscale, yscale : str
         ``"linear"``, ``"log"``, or matplotlib's other scales by name.
+    linear : float
+        A ``"symlog"`` axis is linear within plus and minus this, > 0.
     xlim, ylim : (float or None, float or None), optional
         Ends of the axes.
     xticks, yticks : mapping from float to str, or sequence of float, optional
@@ -152,6 +154,7 @@ class Panel:
     ylabel: str = ""
     xscale: str = "linear"
     yscale: str = "linear"
+    linear: float = 1.0
     xlim: tuple[float | None, float | None] | None = None
     ylim: tuple[float | None, float | None] | None = None
     xticks: Mapping[float, str] | Sequence[float] | None = None
