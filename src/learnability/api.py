@@ -10,12 +10,9 @@ import difflib
 import fnmatch
 import hashlib
 import re
-import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +23,7 @@ from learnability.certification import Certification, Options
 from learnability.datasets import DataSet
 from learnability.results import Store, write_json
 from learnability.runner import Progress, Result
+from learnability.verification import Verification, check_all
 
 if TYPE_CHECKING:
     import os
@@ -95,7 +93,7 @@ def run(
     *,
     scale: str = "laptop",
     seeds: int | None = None,
-    workers: int = 1,
+    workers: int | None = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -110,9 +108,9 @@ def run(
         Seconds, minutes on two cores, or the published parameters.
     seeds : int, optional
         How many seeds, >= 1; by default as many as the experiment says.
-    workers : int
-        How many processes, >= 1. With more than one, a script must make the call under
-        ``if __name__ == "__main__":``, because every worker imports the script.
+    workers : int or None
+        How many processes, >= 1. None: as many as there are cores for this process, or none but this one where the
+        work is expected to take less than ten seconds.
     scheduler : str, optional
         Address of a Dask scheduler, used instead of ``workers``.
     out : path, optional
@@ -154,7 +152,7 @@ def run_many(
     *,
     scale: str = "laptop",
     seeds: int | None = None,
-    workers: int = 1,
+    workers: int | None = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -185,7 +183,8 @@ def run_many(
     patterns = _listed(patterns)
     chosen = select(patterns, study.experiments(), "experiment")
     checks.choice("scale", scale, study.SCALES)
-    checks.integer("workers", workers, at_least=1)
+    if workers is not None:
+        checks.integer("workers", workers, at_least=1)
     if seeds is not None:
         checks.integer("seeds", seeds, at_least=1)
     sweeping = runner.iterate(
@@ -200,14 +199,6 @@ def run_many(
     with closing(sweeping) as results:  # closed at once by Ctrl-C too: no worker outlives the call
         done = {result.id: result for result in (map(runner.lightened, results) if light else results)}
     return [done[name] for name in chosen]
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Statements that were checked, and the checks that could not be finished, one line each."""
-
-    guarantees: list[Guarantee]
-    failures: list[str]
 
 
 def verify(
@@ -226,7 +217,7 @@ def verify(
     scale : {"smoke", "laptop"}
         Seconds, or minutes on two cores.
     out : path, optional
-        Folder to keep the verdicts in, for ``learnability report``.
+        Folder to keep the verdicts in (``<study>/verify/<scale>``), beside those of statements checked before.
     on_progress : callable, optional
         Called with a :class:`Progress` before each check and at the end.
 
@@ -257,35 +248,9 @@ def verify_all(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Verification:
     """Like :func:`verify`, but a check that raises is listed in ``failures`` and stops no other."""
-    patterns = _listed(patterns)
-    chosen = select(patterns, study.statements(), "statement")
+    chosen = select(_listed(patterns), study.statements(), "statement")
     checks.choice("scale", scale, ("smoke", "laptop"))
-    store = None if out is None else Store(out)
-    from threadpoolctl import threadpool_limits
-
-    start = time.perf_counter()
-    guarantees: list[Guarantee] = []
-    failures: list[str] = []
-    for done, (name, check) in enumerate([*chosen.items(), ("", None)]):
-        if on_progress is not None:
-            on_progress(Progress(name, done, len(chosen), done, len(chosen)))
-        if check is not None:
-            with threadpool_limits(limits=1):
-                guarantees += runner.attempt(name, partial(check.run, scale), failures) or []
-    if store is not None:
-        names = " ".join(shlex.quote(pattern) for pattern in patterns)
-        folder = store.root / "verify"
-        manifest = {
-            "id": "verify",
-            "title": "Theorems and lemmas, checked numerically",
-            "source": "; ".join(dict.fromkeys(check.source for check in chosen.values())),
-            "scale": scale,
-            "failures": failures,
-            "seconds": time.perf_counter() - start,
-        }
-        command = f"learnability verify {names} --scale {scale}"
-        report.write_verdicts(folder, guarantees, {**manifest, **runner.occasion(command)})
-    return Verification(guarantees, failures)
+    return check_all(chosen, scale, store=None if out is None else Store(out), on_progress=on_progress)
 
 
 def certify(
@@ -394,5 +359,5 @@ def _keep(result: Certification, store: Store, command: str, seconds: float) -> 
         "failures": [],
         "seconds": seconds,
     }
-    report.write_verdicts(place, result.guarantees, {**manifest, **runner.occasion(command)})
+    report.write_verdicts(place, [g.to_json() for g in result.guarantees], {**manifest, **runner.occasion(command)})
     return result

@@ -131,9 +131,9 @@ def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows) + "\n"
 
 
-def write_verdicts(place: Path, guarantees: Iterable[Guarantee], manifest: Mapping[str, Any]) -> None:
+def write_verdicts(place: Path, guarantees: Iterable[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
     """Write ``verdicts.json``, ``verdicts.md`` and ``manifest.json``: a section without its figure."""
-    plain = [guarantee.to_json() for guarantee in guarantees]
+    plain = list(guarantees)
     write_json(place / "verdicts.json", {"guarantees": plain})
     write_atomically(place / "verdicts.md", verdict_markdown(plain).encode())
     write_json(place / "manifest.json", manifest)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from learnability import plotting, report, sweep
+from learnability import plotting, records, report, sweep
 from learnability.results import Store, versions, write_table
 from learnability.study import Experiment
 from learnability.theory import Guarantee, Hypothesis, Kind
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["FailureWarning", "Progress", "Result", "attempt", "iterate", "lightened", "occasion"]
 
 T = TypeVar("T")
+
+IN_PROCESS_SECONDS = 10
+"""Work that is expected to take less is done in this process unless the caller has named a number of workers."""
 
 
 class FailureWarning(UserWarning):
@@ -78,6 +81,8 @@ class Result:
         The figure's files; empty where nothing was kept.
     table_file : Path or None
         The table as Parquet.
+    recorded : Comparison
+        The verdicts beside those that the study's record has for this computation.
     """
 
     id: str
@@ -91,6 +96,7 @@ class Result:
     seconds: float
     files: list[Path] = field(default_factory=list)
     table_file: Path | None = None
+    recorded: records.Comparison = field(default_factory=records.Comparison)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the keys of the command line's contract."""
@@ -104,6 +110,7 @@ class Result:
             "guarantees": [guarantee.to_json() for guarantee in self.guarantees],
             "failures": self.failures,
             "compute_seconds": self.seconds,
+            "differs": self.recorded.differs,
         }
 
 
@@ -112,7 +119,7 @@ def iterate(
     *,
     scale: str,
     seeds: int | None,
-    workers: int,
+    workers: int | None,
     scheduler: str | None,
     out: str | os.PathLike[str] | None,
     on_progress: Callable[[Progress], None] | None,
@@ -135,8 +142,10 @@ def iterate(
         for run in runs:
             if not run.pending:
                 yield run.result()
+        if workers is None and meter.work_total < IN_PROCESS_SECONDS:
+            workers = 1
         # Experiments with long tasks first: no worker is left alone with one at the end.
-        order = sorted(runs, key=lambda run: -run.weight) if workers > 1 or scheduler else runs
+        order = sorted(runs, key=lambda run: -run.weight) if workers != 1 or scheduler else runs
         pending = [task for run in order for task in run.pending.values()]
         finished = stack.enter_context(closing(sweep.execute(pending, workers=workers, scheduler=scheduler)))
         for done in finished:
@@ -153,6 +162,7 @@ class _Run:
     def __init__(self, experiment: Experiment, scale: str, tasks: list[sweep.Task], store: Store, kept: bool) -> None:
         self.experiment, self.scale, self.tasks, self.store, self.kept = experiment, scale, tasks, store, kept
         self.seeds = 1 + max(task.seed for task in tasks)
+        self.settings = records.digest(task.setting for task in tasks if task.seed == 0)
         self.seconds = {}
         for task in tasks:
             taken = store.seconds(experiment.id, task.key)
@@ -191,6 +201,12 @@ class _Run:
                 figure = attempt(f"{name}: figure", lambda: plotting.drawn(self.experiment.figure(table)), failures)
             claims = attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
             guarantees = [_of_scale(claim, self.scale) for claim in claims]
+        recorded = records.Comparison(why="not everything is finished")
+        if not failures:
+            recorded = records.compare_figure(
+                name, scale=self.scale, revision=self.experiment.revision, seeds=self.seeds,
+                settings=self.settings, guarantees=guarantees,
+            )  # fmt: skip
         result = Result(
             id=self.experiment.id,
             scale=self.scale,
@@ -201,9 +217,10 @@ class _Run:
             tasks={"run": len(finished) - self.cached, "cached": self.cached, "failed": len(self.errors)},
             failures=failures,
             seconds=sum(self.seconds.values()),
+            recorded=recorded,
         )
         if self.kept:
-            result = _keep(result, self.experiment, self.store)
+            result = _keep(result, self.experiment, self.store, self.settings)
         return result
 
 
@@ -235,7 +252,7 @@ def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | No
         return None
 
 
-def _keep(result: Result, experiment: Experiment, store: Store) -> Result:
+def _keep(result: Result, experiment: Experiment, store: Store, settings: str) -> Result:
     """Write figure, table, verdicts and manifest."""
     folder = store.folder(result.id, result.scale)
     for old in [*folder.glob("figure.*"), *folder.glob("table.*")]:  # whatever cannot be made now would be stale
@@ -256,12 +273,13 @@ def _keep(result: Result, experiment: Experiment, store: Store) -> Result:
         "revision": experiment.revision,
         "scale": result.scale,
         "seeds": result.seeds,
+        "settings": settings,
         "tasks": result.tasks,
         "failures": result.failures,
         "seconds": result.seconds,
     }
     command = f"learnability run {result.id} --scale {result.scale} --seeds {result.seeds}"
-    report.write_verdicts(folder, result.guarantees, {**manifest, **occasion(command)})
+    report.write_verdicts(folder, [g.to_json() for g in result.guarantees], {**manifest, **occasion(command)})
     return dataclasses.replace(result, files=files, table_file=table_file)
 
 

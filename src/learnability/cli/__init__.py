@@ -17,6 +17,7 @@ from learnability._version import __version__
 from learnability.cli.benchmarks import bench
 from learnability.cli.certification import certify
 from learnability.cli.laboratory import list_, report, run, verify
+from learnability.cli.record import record
 from learnability.cli.terminal import complain
 
 __all__ = ["app", "main"]
@@ -50,7 +51,7 @@ def _options(
 
 
 app.command("list")(list_)
-for command in (run, verify, certify, report):
+for command in (run, verify, certify, report, record):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 

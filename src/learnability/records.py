@@ -1,0 +1,240 @@
+"""What each study is known to show: the verdicts and numbers of its figures and checks, shipped with the package.
+
+``studies/<study>/record.json`` is written from results (``learnability record``), never by hand. A run is compared
+with it where it is the same computation: revision, scale, settings (and with them the data) and number of seeds;
+otherwise there is no record to compare with. Only verdicts are compared: numbers move in the last digits from one
+machine to the next.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from learnability._version import __version__
+from learnability.report import Section, read_sections
+from learnability.results import folder, key_of, write_json
+from learnability.study import Setting, experiments, statements, studies
+
+if TYPE_CHECKING:
+    import os
+
+    from learnability.theory import Guarantee
+
+__all__ = ["Comparison", "Update", "compare_check", "compare_figure", "digest", "read", "update"]
+
+FORMAT = 1
+_KEPT = ("id", "verdict", "measured", "bound", "direction", "note")
+"""What is recorded of a guarantee."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run beside the record.
+
+    Parameters
+    ----------
+    differs : list of dict, or None
+        What differs, each with ``id``, ``recorded`` and ``now``: verdicts, None for a claim that is not there.
+        Empty if all is as recorded, None if there is no record of this computation.
+    why : str
+        Why there is no record.
+    """
+
+    differs: list[dict[str, Any]] | None = None
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.differs is None:
+            return f"no record{f' ({self.why})' if self.why else ''}"
+        return f"{len(self.differs)} not as recorded" if self.differs else "as recorded"
+
+
+def digest(settings: Iterable[Setting]) -> str:
+    """A hash of settings in their order."""
+    return key_of({"settings": [dict(setting) for setting in settings]})[:16]
+
+
+def _path(study: str) -> Path:
+    return Path(__file__).with_name("studies") / study / "record.json"
+
+
+@cache
+def read(study: str) -> Mapping[str, Any]:
+    """The record of a study: ``figures`` (id, then scale) and ``checks`` (scale, then id); empty if there is none.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or is of another format than this version's.
+    """
+    path = _path(study)
+    if not path.exists():
+        return {"format": FORMAT, "figures": {}, "checks": {}}
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_bytes())
+        form = found["format"]
+        if form == FORMAT:
+            found["figures"], found["checks"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the record of {study} is not readable ({error})") from None
+    if form != FORMAT:
+        raise ValueError(f"the record of {study} has format {form}, this version reads {FORMAT}")
+    return found
+
+
+def compare_figure(
+    id: str, *, scale: str, revision: int, seeds: int, settings: str, guarantees: Iterable[Guarantee]
+) -> Comparison:
+    """A figure's claims beside the record; ``settings`` is their :func:`digest`."""
+    try:
+        entry = read(id.partition("/")[0])["figures"].get(id, {}).get(scale)
+    except ValueError as error:
+        return Comparison(why=str(error))
+    if entry is None:
+        return Comparison(why="")
+    for name, now in (("revision", revision), ("seeds", seeds), ("settings", settings)):
+        if entry[name] != now:
+            other = "other settings or data" if name == "settings" else f"{name} {entry[name]}"
+            return Comparison(why=f"the one there is has {other}")
+    return Comparison(_differences(entry["guarantees"], [g.to_json() for g in guarantees]))
+
+
+def compare_check(id: str, *, scale: str, guarantees: Iterable[Guarantee]) -> Comparison:
+    """The guarantees of one check (``study/statement``) beside the record."""
+    try:
+        entry = read(id.partition("/")[0])["checks"].get(scale, {}).get(id)
+    except ValueError as error:
+        return Comparison(why=str(error))
+    if entry is None:
+        return Comparison()
+    return Comparison(_differences(entry["guarantees"], [g.to_json() for g in guarantees]))
+
+
+def _differences(recorded: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    before = {g["id"]: g["verdict"] for g in recorded}
+    after = {g["id"]: g["verdict"] for g in now}
+    return [
+        {"id": id, "recorded": before.get(id), "now": after.get(id)}
+        for id in dict.fromkeys([*before, *after])
+        if before.get(id) != after.get(id)
+    ]
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Update:
+    """What :func:`update` did, or would do.
+
+    Parameters
+    ----------
+    entries : dict of str to list of str
+        What was taken over, by study: ``"symmetry/fig5 (laptop)"``.
+    differs : list of dict
+        Verdicts that were recorded otherwise: ``id``, ``recorded``, ``now``.
+    left_out : list of str
+        Results that cannot be recorded, each with the reason.
+    written : list of Path
+        The records; empty where ``differs`` was not to be overwritten.
+    """
+
+    entries: dict[str, list[str]] = field(default_factory=dict)
+    differs: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+
+
+def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: bool = False) -> Update:
+    """Take results over into the records of their studies.
+
+    Parameters
+    ----------
+    out : path
+        Folder with results of ``run`` and ``verify``.
+    names : iterable of str
+        Studies; all by default.
+    replace : bool
+        Whether verdicts that are recorded otherwise may be overwritten. If there are any and it is false, nothing is
+        written.
+
+    Raises
+    ------
+    ValueError
+        If there are no results, a study is unknown, or a record cannot be read or written.
+    """
+    wanted = set(names) or set(studies())
+    unknown = sorted(wanted - set(studies()))
+    if unknown:
+        raise ValueError(f"unknown study {unknown[0]!r}; there are {', '.join(studies())}")
+    done = Update()
+    records = {study: json.loads(json.dumps(read(study))) for study in sorted(wanted)}
+    for section in read_sections(folder(out)):
+        _take(section, records, done)
+    if done.differs and not replace:
+        return done
+    for study in done.entries:
+        record = records[study]
+        record["figures"] = dict(sorted(record["figures"].items()))
+        path = _path(study)
+        try:
+            write_json(path, {"format": FORMAT, "study": study, **record})
+        except OSError as error:
+            raise ValueError(f"{path} must be writable, as in a checkout: {error.strerror}") from None
+        done.written.append(path)
+    read.cache_clear()
+    return done
+
+
+def _take(section: Section, records: dict[str, Any], done: Update) -> None:
+    """One result into the records in memory."""
+    manifest = section.manifest
+    id, scale = manifest["id"], manifest["scale"]
+    place = f"{id} ({scale})"
+    study = id.partition("/")[0]
+    if study not in records:
+        return
+    if id == f"{study}/verify":
+        by_id = {g["id"]: g for g in section.guarantees}
+        for name, check in manifest["checks"].items():
+            if name in statements():
+                entry = _entry(manifest, [by_id[g] for g in check["guarantees"]], seconds=check["seconds"])
+                _put(records[study]["checks"].setdefault(scale, {}), name, entry, done, study, f"{name} ({scale})")
+        return
+    if id not in experiments():
+        return
+    if manifest["failures"]:
+        done.left_out.append(f"{place}: {len(manifest['failures'])} failed")
+    elif "settings" not in manifest:
+        done.left_out.append(f"{place}: made by an older version; run it again, which takes its finished tasks over")
+    else:
+        entry = {
+            "revision": manifest["revision"],
+            "seeds": manifest["seeds"],
+            "settings": manifest["settings"],
+            "tasks": sum(manifest["tasks"].values()),
+            **_entry(manifest, section.guarantees, seconds=manifest["seconds"]),
+        }
+        _put(records[study]["figures"].setdefault(id, {}), scale, entry, done, study, place)
+
+
+def _entry(manifest: Mapping[str, Any], guarantees: Sequence[Mapping[str, Any]], *, seconds: float) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "date": str(manifest.get("date", datetime.date.today()))[:10],
+        "seconds": float(f"{seconds:.3g}"),
+        "guarantees": [{name: g[name] for name in _KEPT} for g in guarantees],
+    }
+
+
+def _put(into: dict[str, Any], key: str, entry: dict[str, Any], done: Update, study: str, place: str) -> None:
+    if key in into:
+        done.differs.extend(_differences(into[key]["guarantees"], entry["guarantees"]))
+    into[key] = entry
+    done.entries.setdefault(study, []).append(place)

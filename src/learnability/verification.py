@@ -1,0 +1,119 @@
+"""Statements checked one after the other, compared with the record, and kept beside the figures' verdicts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from learnability import records, report, runner
+from learnability.results import Store
+from learnability.runner import Progress
+from learnability.study import Check, statements, studies
+from learnability.theory import Guarantee
+
+__all__ = ["Checked", "Verification", "check_all"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One statement that was checked: its cases, the seconds it took, and the record beside it."""
+
+    guarantees: list[Guarantee]
+    seconds: float
+    recorded: records.Comparison
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Statements that were checked, by id, and the checks that could not be finished, one line each."""
+
+    checks: dict[str, Checked] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def guarantees(self) -> list[Guarantee]:
+        """All cases of all statements."""
+        return [guarantee for check in self.checks.values() for guarantee in check.guarantees]
+
+    @property
+    def differs(self) -> list[dict[str, Any]] | None:
+        """What is not as recorded; None if none of it has a record."""
+        found = [check.recorded.differs for check in self.checks.values() if check.recorded.differs is not None]
+        return [one for several in found for one in several] if found else None
+
+    def __repr__(self) -> str:
+        verdicts = report.counts(str(g.verdict) for g in self.guarantees)
+        return f"Verification({len(self.checks)} statements: {verdicts}; {len(self.failures)} failed)"
+
+
+def check_all(
+    chosen: Mapping[str, Check],
+    scale: str,
+    *,
+    store: Store | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Verification:
+    """Run checks in their order; one that raises is listed in ``failures`` and stops no other.
+
+    With a ``store`` the verdicts of each study are kept in ``<study>/verify/<scale>``, beside those of its statements
+    that were checked before.
+    """
+    from threadpoolctl import threadpool_limits
+
+    found = Verification()
+    for done, (name, check) in enumerate(chosen.items()):
+        if on_progress is not None:
+            on_progress(Progress(name, done, len(chosen), done, len(chosen)))
+        start = time.perf_counter()
+        with threadpool_limits(limits=1):
+            guarantees = runner.attempt(name, partial(check.run, scale), found.failures)
+        if guarantees is not None:
+            recorded = records.compare_check(name, scale=scale, guarantees=guarantees)
+            found.checks[name] = Checked(guarantees, time.perf_counter() - start, recorded)
+    if on_progress is not None:
+        on_progress(Progress("", len(chosen), len(chosen), len(chosen), len(chosen)))
+    if store is not None:
+        for study in studies():
+            _keep(study, [name for name in chosen if name.startswith(f"{study}/")], found, scale, store)
+    return found
+
+
+def _keep(study: str, names: Sequence[str], found: Verification, scale: str, store: Store) -> None:
+    """Write the verdicts of one study, with those of its other statements that were kept before."""
+    if not names:
+        return
+    place = store.folder(f"{study}/verify", scale)
+    kept: dict[str, dict[str, Any]] = {}
+    try:
+        before = json.loads((place / "manifest.json").read_bytes())["checks"]
+        by_id = {g["id"]: g for g in json.loads((place / "verdicts.json").read_bytes())["guarantees"]}
+        for name, check in before.items():
+            if name in statements() and name not in names:
+                kept[name] = {**check, "shown": [by_id[id] for id in check["guarantees"]]}
+    except (OSError, ValueError, KeyError, TypeError):
+        kept = {}  # nothing there, or nothing that can be believed: the statements can be checked again
+    for name in names:
+        if name in found.checks:
+            shown = [g.to_json() for g in found.checks[name].guarantees]
+            kept[name] = {"seconds": found.checks[name].seconds, "shown": shown}
+    order = [name for name in statements() if name in kept]
+    manifest = {
+        "id": f"{study}/verify",
+        "title": "Lemmas and theorems, checked numerically",
+        "source": studies()[study].citation,
+        "scale": scale,
+        "failures": [line for line in found.failures if line.startswith(tuple(f"{name}:" for name in names))],
+        "seconds": sum(kept[name]["seconds"] for name in order),
+        "checks": {
+            name: {"seconds": kept[name]["seconds"], "guarantees": [g["id"] for g in kept[name]["shown"]]}
+            for name in order
+        },
+    }
+    command = f"learnability verify {shlex.join(names) if len(order) > len(names) else study} --scale {scale}"
+    guarantees = [g for name in order for g in kept[name]["shown"]]
+    report.write_verdicts(place, guarantees, {**manifest, **runner.occasion(command)})
