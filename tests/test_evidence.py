@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from learnability.evidence.claims import decide
-from learnability.evidence.intervals import exponent, extreme, slope
+from learnability.evidence.intervals import exponent, extreme, mean, slope, summarised
 
 
 def test_a_slope_of_two_points_has_no_limits():
@@ -45,3 +45,10 @@ class TestExtreme:
     def test_nothing_and_nan_measure_nothing(self):
         assert decide(extreme([], 1.0, "at_most"), 1.0, "at_most")[0] is None
         assert decide(extreme([0.0, math.nan, 0.5], 1.0, "at_most"), 1.0, "at_most")[0] is None
+
+
+def test_a_mean_from_its_summary():
+    values = np.array([1.0, 2.0, 4.0, 4.5])
+    found = summarised(float(values.mean()), float(values.std(ddof=1)), 4, comparisons=2)
+    assert found == mean(values, comparisons=2)
+    assert found.high == pytest.approx(values.mean() + 4.1765 * values.std(ddof=1) / 2, rel=1e-4)  # t(3), 97.5 %

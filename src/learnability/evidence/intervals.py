@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Interval", "at_all", "every", "exponent", "extreme", "half_width", "mean", "share", "slope"]
+__all__ = ["Interval", "at_all", "every", "exponent", "extreme", "half_width", "mean", "share", "slope", "summarised"]
 
 LEVEL = 0.95
 MOST_SEEDS = 10**6
@@ -118,13 +118,18 @@ def mean(values: Any, *, comparisons: int = 1, what: str = "mean", unit: str = "
         How many intervals the claim looks at, >= 1.
     """
     values = np.asarray(values, dtype=float)
-    count = len(values)
-    if count == 0:
+    if len(values) == 0:
         return Interval(math.nan, math.nan, math.nan, 0, what, unit=unit)
-    centre = float(values.mean())
+    spread = float(values.std(ddof=1)) if len(values) > 1 and np.isfinite(values).all() else math.nan
+    return summarised(float(values.mean()), spread, len(values), comparisons=comparisons, what=what, unit=unit)
+
+
+def summarised(
+    centre: float, spread: float, count: int, *, comparisons: int = 1, what: str = "mean", unit: str = "seeds"
+) -> Interval:
+    """:func:`mean` of values of which only the mean, the standard deviation and the number are known."""
     if count < 2:
         return Interval(centre, math.nan, math.nan, count, what, unit=unit)
-    spread = float(values.std(ddof=1)) if np.isfinite(values).all() else math.nan
     level = 1 - (1 - LEVEL) / comparisons
 
     def limits(n: int) -> tuple[float, float]:
@@ -192,7 +197,7 @@ def extreme(values: Any, bound: float, direction: str, *, unit: str = "runs") ->
     if kept.count:
         worst = float(values.max() if most else values.min())
     what = "largest of all" if most else "least of all"
-    if flags.all():
+    if kept.estimate == 1:
         what += f" (so with 95 % confidence a share of at least {share(flags).low:.2f} keeps to the bound)"
     return replace(kept, estimate=worst, low=worst, high=worst, what=what)
 
