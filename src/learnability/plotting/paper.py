@@ -87,7 +87,9 @@ def draw(plot: Plot) -> Figure:
     columns = min(plot.columns, len(plot.panels))
     rows = -(-len(plot.panels) // columns)
     width, height = plot.size
-    figure, axes = panels(rows, columns, width=width, height=height, sharex=plot.sharex, sharey=plot.sharey)
+    figure, axes = panels(
+        rows, columns, width=width, height=height, height_ratios=plot.heights, sharex=plot.sharex, sharey=plot.sharey
+    )
     entries: dict[str, Any] = {}
     bars: dict[Any, list[Any]] = {}  # pictures that share a colour bar, and their axes
     names: list[list[Any]] = []
@@ -96,7 +98,7 @@ def draw(plot: Plot) -> Figure:
             names.append([])
             for item in panel.items:
                 drawn = _DRAWN[type(item)](ax, item)
-                if isinstance(item, HeatMap):
+                if isinstance(item, HeatMap) and item.label:
                     shared = (item.label, item.colors, item.log, item.limits or number)
                     bars.setdefault(shared, []).append((drawn, ax))
                 elif isinstance(item, Curve) and drawn is not None:
@@ -104,7 +106,9 @@ def draw(plot: Plot) -> Figure:
             _finish(ax, panel)
             handles, labels = ax.get_legend_handles_labels()
             if panel.legend and handles:
-                ax.legend(handles, labels, loc=panel.legend, fontsize=7)  # type: ignore[call-overload]
+                ax.legend(  # type: ignore[call-overload]
+                    handles, labels, loc=panel.legend, ncols=panel.legend_columns, fontsize=7, columnspacing=1.0
+                )
             elif not panel.legend:
                 for handle, label in zip(handles, labels):
                     entries.setdefault(label, handle)
@@ -229,6 +233,9 @@ def _heat_map(ax: Axes, heat: HeatMap) -> Any:
     ax.set_xticks(range(len(heat.columns)), list(heat.columns))
     ax.set_yticks(range(len(heat.rows)), list(heat.rows))
     ax.grid(False)
+    if not (heat.columns or heat.rows):
+        ax.set_axis_off()
+        ax.set_aspect("equal")
     if heat.text:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):

@@ -88,9 +88,10 @@ class HeatMap:
     values : (r, c) nested sequence of float
         The numbers, the first row at the bottom; NaN leaves a cell empty.
     columns, rows : sequences of str
-        Names of the c columns and r rows, along the axes.
+        Names of the c columns and r rows, along the axes; with none the map is a picture, without axes.
     label : str
-        What the colours mean, with its unit. Maps of a figure with the same label and ends have one colour bar.
+        What the colours mean, with its unit; none: no colour bar. Maps of a figure with the same label and ends
+        have one colour bar.
     limits : (float, float), optional
         Ends of the colour scale; the least and the largest number if not given.
     colors : str
@@ -102,9 +103,9 @@ class HeatMap:
     """
 
     values: ArrayLike
-    columns: Sequence[str]
-    rows: Sequence[str]
-    label: str
+    columns: Sequence[str] = ()
+    rows: Sequence[str] = ()
+    label: str = ""
     limits: tuple[float, float] | None = None
     colors: str = "viridis"
     log: bool = False
@@ -144,6 +145,8 @@ class Panel:
         Where ticks stand, and what they say if it is not the number; minor ticks go then.
     legend : str
         Where a legend of its own stands, in matplotlib's words (``"upper left"``); empty: in the figure's.
+    legend_columns : int
+        Its entries side by side, >= 1.
     more : mapping
         Further properties of matplotlib's axes.
     """
@@ -160,6 +163,7 @@ class Panel:
     xticks: Mapping[float, str] | Sequence[float] | None = None
     yticks: Mapping[float, str] | Sequence[float] | None = None
     legend: str = ""
+    legend_columns: int = 1
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -183,6 +187,8 @@ class Plot:
         Entries side by side, >= 1.
     sharex, sharey : bool
         Whether all panels have the same axis, named at the outer ones only.
+    heights : sequence of float, optional
+        Of the rows, relative to each other; all the same if not given.
     """
 
     panels: Sequence[Panel]
@@ -193,6 +199,7 @@ class Plot:
     legend_columns: int = 2
     sharex: bool = False
     sharey: bool = False
+    heights: Sequence[float] | None = None
 
 
 def over_seeds(
