@@ -26,13 +26,14 @@ At the rate 0.001 the network and its linearisation stay together: so small a ra
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
 from learnability.evidence.intervals import Interval, at_all, mean
 from learnability.evidence.tables import pick
+from learnability.plotting import COLORS, HeatMap, Item, Line, Panel, Plot, Words, over_seeds
 from learnability.seeding import generator
 from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.runs_strips import KERNELS, TITLES, UNITS, available, images, ready, run, streams
@@ -41,8 +42,6 @@ from learnability.theory import Guarantee, Hypothesis
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 NETWORK = "relu"
 LINEAR: dict[str, str] = {
@@ -148,68 +147,61 @@ def _ahead(
 # Figure -------------------------------------------------------------------------------------------------------
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """Example strips with their labels; below, test accuracy against epochs for k = 1 and k = 3."""
-    fig, axes = plotting.panels(2, 2, width=3.7, height=2.3, height_ratios=(0.42, 1.58))
-    data = str(table["data"].iloc[0])
-    for place, k in enumerate((1, 3)):
-        _strips(axes[place], data, k)
-        _accuracies(axes[2 + place], pick(table, k=k), k)
-    axes[2].set_ylabel("test accuracy")
-    handles = {label: h for ax in axes[2:] for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    seeds = table["seed"].nunique()
+    data, seeds = str(table["data"].iloc[0]), table["seed"].nunique()
     note = f"mean over {seeds} seeds, bands: 95 % confidence for the mean" if seeds > 1 else "one seed"
     if (table["learning_rate"] == OTHER_RATE).any():
         note += f"; dashed: Adadelta's learning rate {OTHER_RATE:g} instead of {FIGURE_RATE:g}"
-    fig.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=2, title=note, title_fontsize=8
+    return Plot(
+        [*(_strips(data, k) for k in (1, 3)), *(_accuracies(pick(table, k=k), k) for k in (1, 3))],
+        size=(3.7, 2.3),
+        heights=(0.42, 1.58),
+        title=f"{TITLES[data]}: is the sum of k digits even?",
+        note=note,
     )
-    fig.suptitle(f"{TITLES[data]}: is the sum of k digits even?", fontsize=10)
-    return fig
 
 
-def _strips(ax: Axes, data: str, k: int) -> None:
-    """A few strips of the first epoch."""
-    ax.set_axis_off()
+def _strips(data: str, k: int) -> Panel:
+    """A few strips of the first epoch; none if the table was made where the images are, and is drawn elsewhere."""
     try:
         pool = images(data)
-    except ValueError:  # the table was made where the images are, and is drawn where they are not
-        return
+    except ValueError:
+        return Panel([HeatMap([[math.nan]], colors="gray")])
     shown = 6 if k == 1 else 2
     strips, _ = streams(data, k, 0, 0)
     X, y = strips.compose(strips.draw(generator(0, "strips", data, k))[:shown])
     h, w = pool.x_train.shape[1:]
-    gap = w // 2
-    canvas = np.ones((h, shown * (k * w + gap) - gap))
+    step = k * w + w // 2
+    canvas = np.ones((h, shown * step - w // 2))
+    words = []
     for place in range(shown):
-        left = place * (k * w + gap)
-        canvas[:, left : left + k * w] = 1 - X[place].reshape(h, k * w)
-        ax.text(left + k * w / 2, 1.04 * h, "even" if y[place] > 0 else "odd", ha="center", va="top", fontsize=8)
-    ax.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        left = place * step
+        canvas[:, left : left + k * w] = 1 - X[place].reshape(h, k * w)[::-1]
+        look = {"ha": "center", "va": "top", "fontsize": 8}
+        words.append(Words(left + k * w / 2, -1 - 0.04 * h, "even" if y[place] > 0 else "odd", look))
+    return Panel([HeatMap(canvas, colors="gray", limits=(0, 1)), *words])
 
 
-def _accuracies(ax: Axes, table: pd.DataFrame, k: int) -> None:
+def _accuracies(table: pd.DataFrame, k: int) -> Panel:
     epochs = int(table["epochs"].max())
-    ax.axhline(0.5, color="#888888", linewidth=0.8, linestyle=(0, (1, 1)), label="chance")
-    for place, (model, label) in enumerate(LABELS.items()):
+    items: list[Item] = [Line(y=0.5, linewidth=0.8, linestyle=(0, (1, 1)), label="chance")]
+    for color, (model, label) in zip(COLORS, LABELS.items()):
         for rate in (OTHER_RATE, FIGURE_RATE):
             rows = pick(table, model=model, learning_rate=rate)
-            if rows.empty:
-                continue
-            line: dict[str, Any] = {"label": label} if rate == FIGURE_RATE else {"linestyle": "--", "linewidth": 0.8}
-            plotting.band(
-                ax, rows, "epoch", "test_accuracy", limits=(0, 1), color=plotting.COLORS[place], **line
-            )  # fmt: skip
-    for place, (model, name) in enumerate(KERNELS.items(), start=len(LABELS)):
+            look: dict[str, Any] = {"label": label} if rate == FIGURE_RATE else {"linestyle": "--", "linewidth": 0.8}
+            if len(rows):
+                items.append(over_seeds(rows, "epoch", "test_accuracy", limits=(0, 1), color=color, **look))
+    for color, (model, name) in zip(COLORS[len(LABELS) :], KERNELS.items()):
         rows = pick(table, model=model)
-        if not rows.empty:
-            size = int(rows["strips"].iloc[0])
-            ax.axhline(
-                rows["test_accuracy"].mean(), color=plotting.COLORS[place], linestyle=":",
-                label=f"{name} kernel machine ({size:,} strips)",
-            )  # fmt: skip
-    ax.set(title=f"k = {k}", xlabel="epoch", xlim=(0, epochs), ylim=(0.45, 1.0))
-    ax.set_xticks(range(0, epochs + 1, max(1, epochs // 4)))
+        if len(rows):
+            label = f"{name} kernel machine ({int(rows['strips'].iloc[0]):,} strips)"
+            accuracy = float(rows["test_accuracy"].mean())
+            items.append(Line(y=accuracy, color=color, linewidth=1.4, label=label))
+    return Panel(
+        items, f"k = {k}", "epoch", "test accuracy" if k == 1 else "", xlim=(0, epochs), ylim=(0.45, 1.0),
+        xticks=range(0, epochs + 1, max(1, epochs // 4)),
+    )  # fmt: skip
 
 
 # Settings -----------------------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
 from learnability.checks import FloatArray
 from learnability.evidence.intervals import exponent, extreme, mean, share
 from learnability.evidence.tables import pick
 from learnability.networks.parity import CAP, ParityNet, good_neurons, hidden, initial, relu6
+from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
 from learnability.studies.parity import PAPER, claim
@@ -37,8 +37,6 @@ from learnability.training.population import correlation, first_step, gradient, 
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BATCH = 8192
 EXAMPLES = 4096
@@ -46,6 +44,8 @@ EXAMPLES = 4096
 RIDGE = 1e-6
 LEARNT, NOT_LEARNT = 0.01, 0.3
 """Readout errors on D1 at most or at least which the parity counts as represented or not; a guess errs in 1/2."""
+_ZERO = 1e-6
+"""Where a logarithmic axis has its 0."""
 STARTS = ("safe exact", "safe sampled", "printed enumerated", "printed sampled")
 
 
@@ -157,117 +157,133 @@ def _estimates(problem: ParityMixture, seed: int, q: int, samples: int) -> list[
     return rows
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """Weights after the step from both starts, and against tau; alpha; a linear readout; exact and estimated."""
-    fig, axes = plotting.panels(2, 3, width=3.6, height=3.1)
     seed = table["seed"].min()
-    for ax, start, title in zip(
-        axes, ("safe exact", "printed sampled"), ("(a) safe start, exact", "(b) printed start, estimated")
-    ):
-        _weights(ax, _shown(table, start, seed), title)
-    axes[1].sharey(axes[0])
-    _against_tau(axes[2], table, seed)
-    _alphas(axes[3], table)
-    _readouts(axes[4], table)
-    _accuracy(axes[5], table)
-    return fig
+    return Plot(
+        (
+            _weights(_shown(table, "safe exact", seed), "(a) safe start, exact"),
+            _weights(_shown(table, "printed sampled", seed), "(b) printed start, estimated"),
+            _against_tau(table, seed),
+            _alphas(table),
+            _readouts(table),
+            _accuracy(table),
+        ),
+        columns=3,
+        size=(3.6, 3.1),
+    )
 
 
 def _shown(table: pd.DataFrame, start: str, seed: int) -> pd.DataFrame:
     """Neurons of one net: the smallest n at which the first step of that start was sampled, if any was."""
-    rows = table[(table["row"] == "neuron") & (table["seed"] == seed)]
-    sampled = rows[rows["start"] == "printed sampled"]
-    n = sampled["n"].min() if len(sampled) else rows["n"].min()
-    shown: pd.DataFrame = rows[(rows["start"] == start) & (rows["n"] == n)]
-    return shown
+    rows = pick(table, row="neuron", seed=seed)
+    sampled = pick(rows, start="printed sampled")
+    return pick(rows, start=start, n=(sampled if len(sampled) else rows)["n"].min())
 
 
-def _weights(ax: Axes, rows: pd.DataFrame, title: str) -> None:
+def _dots(x: Any, y: Any, color: str, label: str, **look: Any) -> Curve:
+    return Curve(x, y, color=color, label=label, linestyle="", marker="o", markersize=3.0, **look)
+
+
+def _weights(rows: pd.DataFrame, title: str) -> Panel:
     """Weights of good neurons after the step against u: lines of slope alpha inside A, and the largest outside."""
     if rows.empty:
-        return
-    n, k, good = int(rows["n"].iloc[0]), int(rows["k"].iloc[0]), rows[rows["tau"] == 0]
-    ends = np.array([-1.0, 1.0]) * np.abs(rows["u"]).max() / math.sqrt(n)
-    x, band = ends * math.sqrt(n), plotting.COLORS[0]
-    ax.fill_between(x, ends / 4, ends, color=band, alpha=0.1, linewidth=0, label="α in [1/4, 1]")
-    for column, color, label in (
-        ("inside_low", plotting.COLORS[0], "in A (least, largest)"),
-        ("inside_high", plotting.COLORS[0], None),
-        ("outside", plotting.COLORS[1], "outside A (largest)"),
-    ):
-        w = good["u"] * good[column] / math.sqrt(n)
-        ax.scatter(good["u"], w, s=11, color=color, alpha=0.75, linewidth=0, label=label)
-    ax.set(xlabel="output weight $u^{(0)}$", ylabel="weights $w_j^{(1)}$ of good neurons")
-    ax.set(ylim=(-0.45 * ends[1], 0.45 * ends[1]), title=f"{title}: n = {n}, k = {k}")
-    ax.legend(loc="upper left", handletextpad=0.3)
+        return Panel([], title)
+    n, k, good = int(rows["n"].iloc[0]), int(rows["k"].iloc[0]), pick(rows, tau=0)
+    end = float(rows["u"].abs().max())
+    x = np.array([-end, 0.0, end])
+    w = x / math.sqrt(n)
+    edge = Curve(
+        x, w / 4, np.minimum(w / 4, w), np.maximum(w / 4, w), "α = 1/4, shaded: up to 1", linestyle=":", alpha=0.6
+    )
+    inside = [good["u"] * good[column] / math.sqrt(n) for column in ("inside_low", "inside_high")]
+    outside = good["u"] * good["outside"] / math.sqrt(n)
+    dots = [
+        _dots([*good["u"], *good["u"]], np.concatenate(inside), COLORS[0], "in A (least, largest)"),
+        _dots(good["u"], outside, COLORS[1], "outside A (largest)"),
+    ]
+    return Panel(
+        [edge, *dots], f"{title}: n = {n}, k = {k}", "output weight $u^{(0)}$",
+        "weights $w_j^{(1)}$ of good neurons", ylim=(-0.45 * w[2], 0.45 * w[2]), legend="upper left",
+    )  # fmt: skip
 
 
-def _against_tau(ax: Axes, table: pd.DataFrame, seed: int) -> None:
+def _against_tau(table: pd.DataFrame, seed: int) -> Panel:
     """The correlations that the step multiplies u with, against the sum of the start's weights in A; largest k."""
-    rows = table[(table["row"] == "neuron") & (table["seed"] == seed) & (table["start"] == "safe exact")]
-    rows = rows[rows["k"] == rows["k"].max()]
-    rows = rows[rows["n"] == rows["n"].min()]
+    rows = pick(table, row="neuron", seed=seed, start="safe exact")
+    rows = pick(rows, k=rows["k"].max())
+    rows = pick(rows, n=rows["n"].min())
     shift = np.random.default_rng(0).uniform(-0.3, 0.3, len(rows))  # apart only for the eye
-    ax.axvspan(-0.5, 0.5, color="#e8e8e8", linewidth=0)
+    items: list[Item] = [Curve([-0.5, 0.5], [1e-3] * 2, [1e-8] * 2, [10.0] * 2, color="#888888", linestyle="")]
     for column, color, label in (
-        ("alpha", plotting.COLORS[0], "in A"),
-        ("bias", plotting.COLORS[2], "bias"),
-        ("outside", plotting.COLORS[1], "outside A"),
-    ):
-        ax.scatter(rows["tau"] + shift, np.abs(rows[column]), s=9, color=color, alpha=0.6, linewidth=0, label=label)
-    ax.set_yscale("symlog", linthresh=1e-5)
-    ax.set(xlabel="sum of $w^{(0)}$ over A (grey: good)", ylabel="|correlation with the label|", ylim=(-3e-6, 5))
-    ax.set_title(f"(c) all neurons, safe: n = {rows['n'].iloc[0]}, k = {rows['k'].iloc[0]}")
-    ax.legend(loc="upper center", ncols=3, handletextpad=0.1, columnspacing=0.6)
+        ("alpha", COLORS[0], "in A"), ("bias", COLORS[2], "bias"), ("outside", COLORS[1], "outside A")
+    ):  # fmt: skip
+        size = np.maximum(rows[column].abs(), _ZERO)
+        items.append(_dots(rows["tau"] + shift, size, color, label, alpha=0.6))
+    ticks = {_ZERO: "0", **{10.0**e: f"$10^{{{e}}}$" for e in range(-5, 1)}}
+    return Panel(
+        items, f"(c) all neurons, safe: n = {rows['n'].iloc[0]}, k = {rows['k'].iloc[0]}",
+        "sum of $w^{(0)}$ over A (grey: good)", "|correlation with the label|", yscale="log", ylim=(_ZERO / 2, 5),
+        yticks=ticks, legend="upper center", legend_columns=3,
+    )  # fmt: skip
 
 
-def _alphas(ax: Axes, table: pd.DataFrame) -> None:
+def _alphas(table: pd.DataFrame) -> Panel:
     """Alpha of the good neurons of every seed, from both starts at the same n."""
-    nets = table[table["row"] == "net"]
-    bins = np.linspace(0, 0.36, 73).tolist()
-    for start, color in (("safe exact", plotting.COLORS[0]), ("printed sampled", plotting.COLORS[1])):
+    items: list[Item] = []
+    most = 0
+    for start, color in (("safe exact", COLORS[0]), ("printed sampled", COLORS[1])):
         found = [_shown(table, start, seed) for seed in table["seed"].unique()]
-        rows = [rows[rows["tau"] == 0] for rows in found if len(rows)]
+        rows = [pick(rows, tau=0) for rows in found if len(rows)]
         if not rows:
             continue
-        net = nets[(nets["start"] == start) & (nets["n"] == rows[0]["n"].iloc[0])]
+        net = pick(table, row="net", start=start, n=rows[0]["n"].iloc[0])
         label = f"{start.split()[0]}: |g| = {net['output'].mean():.3g}, {net['active'].mean():.0%} active"
-        ax.hist(np.concatenate([r["alpha"] for r in rows]), bins=bins, color=color, alpha=0.75, label=label)
-    ax.axvline(0.25, color="black", linewidth=0.8, linestyle=":")
-    ax.set(xlabel="α of good neurons", ylabel="neurons", title="(d) both starts: α, output and active hinges")
-    ax.set_ylim(0, 1.4 * ax.get_ylim()[1])
-    ax.legend(loc="upper left")
+        counts, edges = np.histogram(np.concatenate([r["alpha"] for r in rows]), bins=np.linspace(0, 0.36, 73))
+        height = np.concatenate([[0], np.repeat(counts, 2), [0]])
+        most = max(most, int(counts.max()))
+        x = np.repeat(edges, 2)
+        items.append(Curve(x, height, np.zeros(len(x)), height, label, color, linewidth=0.8))
+    return Panel(
+        [*items, Line(x=0.25, color="black", linewidth=0.8)], "(d) both starts: α, output and active hinges",
+        "α of good neurons", "neurons", xlim=(0, 0.36), ylim=(0, 1.4 * most or None), legend="upper left",
+    )  # fmt: skip
 
 
-def _readouts(ax: Axes, table: pd.DataFrame) -> None:
+def _readouts(table: pd.DataFrame) -> Panel:
     """Readout errors on D1, a dot a seed."""
-    nets = table[table["row"] == "net"].sort_values(["n", "k"], kind="stable")
+    nets = pick(table, row="net").sort_values(["n", "k"], kind="stable")
     cells = list(dict.fromkeys(zip(nets["n"], nets["k"], nets["q"])))
+    items: list[Item] = []
     for index, start in enumerate(STARTS):
-        rows = nets[nets["start"] == start]
-        x = [cells.index(cell) for cell in zip(rows["n"], rows["k"], rows["q"])]
-        look: dict[str, Any] = {"marker": "o^sD"[index], "color": plotting.COLORS[(0, 5, 4, 1)[index]]}
-        if len(rows):
-            ax.scatter(np.array(x) + 0.12 * (index - 1.5), rows["error_1"], s=14, label=start, **look)
-    ax.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
-    ax.set_xticks(range(len(cells)), [f"{n}\n{k}\n{q}" for n, k, q in cells])
-    ax.set(ylabel="error on $D^{(1)}$", ylim=(-0.03, 1.3), xlim=(-0.5, len(cells) - 0.5), xlabel="n, k, q")
-    ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    ax.set_title("(e) linear readout of the features after the step")
-    ax.legend(ncols=2, loc="upper center", handletextpad=0.2, columnspacing=0.8)
+        rows = pick(nets, start=start)
+        x = [cells.index(cell) + 0.12 * (index - 1.5) for cell in zip(rows["n"], rows["k"], rows["q"])]
+        if x:
+            color, marker = COLORS[(0, 5, 4, 1)[index]], "o^sD"[index]
+            items.append(Curve(x, rows["error_1"], label=start, color=color, linestyle="", marker=marker))
+    return Panel(
+        [*items, Line(y=0.5, color="black", linewidth=0.8)],
+        "(e) linear readout of the features after the step", "n, k, q", "error on $D^{(1)}$",
+        xlim=(-0.5, len(cells) - 0.5), ylim=(-0.03, 1.3),
+        xticks={i: f"{n}\n{k}\n{q}" for i, (n, k, q) in enumerate(cells)}, yticks=[0, 0.25, 0.5, 0.75, 1],
+        legend="upper center", legend_columns=2,
+    )  # fmt: skip
 
 
-def _accuracy(ax: Axes, table: pd.DataFrame) -> None:
+def _accuracy(table: pd.DataFrame) -> Panel:
     """Relative error of an estimated gradient against the number of examples."""
-    rows = table[table["row"] == "estimate"]
-    for color, ((n, k), one) in zip(plotting.COLORS[2:], _groups(rows, "n", "k")):
-        plotting.band(ax, one, "m", "error", color=color, marker="o", markersize=3, label=f"n = {n}, k = {k}")
+    rows = pick(table, row="estimate")
+    items: list[Item] = [
+        over_seeds(one, "m", "error", color=color, marker="o", markersize=3.0, label=f"n = {n}, k = {k}")
+        for color, ((n, k), one) in zip(COLORS[2:], _groups(rows, "n", "k"))
+    ]
     m = np.sort(rows["m"].unique())
     if len(m):
-        ax.plot(m, 4 / np.sqrt(m), color="black", linewidth=0.8, linestyle=":", label="4 / √m")
-        ax.legend()
-    ax.set(xscale="log", yscale="log", xlabel="examples m", ylabel="relative error")
-    ax.set_title("(f) estimated against exact gradient in A")
+        items.append(Curve(m, 4 / np.sqrt(m), label="4 / √m", color="black", linestyle=":", linewidth=0.8))
+    return Panel(
+        items, "(f) estimated against exact gradient in A", "examples m", "relative error", xscale="log",
+        yscale="log", xticks={size: f"{size:,.0f}" for size in m[::2]}, legend="upper right",
+    )  # fmt: skip
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:

@@ -32,90 +32,94 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
 from learnability.evidence.intervals import at_all, every, exponent, mean
 from learnability.evidence.intervals import share as share_of
 from learnability.evidence.tables import pick
+from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.runs_mixture import LEARNT, ends, learning_times, run, setting
 from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _STARTS = {"theorem": "theorem's first step", "longer": "longer first step", "estimated": "longer, estimated"}
 _MARKERS = {"theorem": "o", "longer": "s", "estimated": "^"}
+_CHANCE = Line(y=0.5, linewidth=0.8)
 WHERE = "Comment 1 (this project)"
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Final error by start, (b) by number of steps, (c) steps to learn, (d) what the first step sees."""
-    fig, (starts, budgets, times, signals) = plotting.panels(2, 2, width=4.2, height=3.1)
+    least = float(table["share"][table["share"] > 0].min())
+    table = table.assign(at=table["share"].where(table["share"] > 0, least / 3))  # where the axis has its 0
+    shares = [share for share in (0.002, 0.01, 0.05, 0.1, 0.2, 0.5, 0.9) if share >= least]
+    kinks = [kink_share(table, reach) for reach in (1, int(table["k"].iloc[0]))]
+    common: dict[str, Any] = {
+        "xlabel": "share of $D^{(2)}$ in the mixture", "xscale": "log", "xlim": (least / 4, 1.05),
+        "xticks": {least / 3: "0", **{share: f"{share:g}" for share in shares}},
+    }  # fmt: skip
+    marks = [Line(x=kink, linestyle="--", linewidth=0.8) for kink in kinks if kink is not None]
     sizes = sorted(table["n"].unique(), reverse=True)
     large = pick(table, n=sizes[0])
     steps = int(table["step"].max())
-    for n, color in zip(sizes, plotting.COLORS, strict=False):
-        for start, name in _STARTS.items():
-            rows = pick(table, n=n, start=start)
-            if rows.empty:
-                continue
-            shade = color if start == "theorem" else plotting.COLORS[len(sizes) + 2 * (n != sizes[0]) + _order(start)]
-            look: dict[str, Any] = {"color": shade, "marker": _MARKERS[start], "markersize": 4}
-            label = f"n = {n}, {name}"
-            plotting.band(starts, ends(rows, "share"), "share", "error_1", limits=(0, 1), label=label, **look)
-            _times(times, rows, steps, look)
-    theorem = pick(large, start="theorem")
-    recorded = np.sort(theorem["step"].unique())
-    for index, budget in enumerate((steps // 12, steps // 4, steps)):
-        at = int(recorded[recorded <= budget].max())
-        plotting.band(
-            budgets, pick(theorem, step=at), "share", "error_1", limits=(0, 1), label=f"after {at:,} steps",
-            color=plotting.COLORS[0], alpha=(0.35, 0.65, 1.0)[index], marker="o", markersize=4,
-        )  # fmt: skip
-    _signals(signals, table, sizes)
-    for ax in (starts, budgets):
-        ax.set(ylabel="error on the uniform part $D^{(1)}$", ylim=(-0.02, 0.8))
-        ax.axhline(0.5, color="#888888", linewidth=0.8, linestyle=":")
-    starts.set_title(f"(a) after {steps:,} steps")
-    budgets.set_title(f"(b) the theorem's first step, n = {sizes[0]}")
-    times.set(title=f"(c) steps until the error stays below {LEARNT:g}", ylabel="steps", yscale="log")
-    signals.set(title="(d) gradient of the first step, exact", yscale="log", ylabel="$E\\,[y\\,s_j\\,\\sigma'(z)]$")
-    for ax in (starts, budgets, times, signals):
-        _share_axis(ax, table)
-    budgets.legend(loc="lower left")
-    signals.legend(loc="upper left", fontsize=6.5, ncols=2)
-    signals.set_ylim(top=60)
+    error: dict[str, Any] = {"ylabel": "error on the uniform part $D^{(1)}$", "ylim": (-0.02, 0.8), **common}
     k, seeds = int(table["k"].iloc[0]), table["seed"].nunique()
-    note = (
-        f"k = {k}, {2 * int(large['q'].iloc[0])} units, η = {large['eta'].iloc[0]:g} from the second step on, "
-        f"{seeds} seeds. (a), (b): mean and its 95 % confidence band;\n(c): each run a dot, line: median, arrows: "
-        "runs that do not get there.\n(d): on A the mean over good neurons, outside A the root mean square. "
-        "Vertical: α = 1/(8k) and 1/8"
-    )
-    handles, labels = starts.get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=2, title=note, title_fontsize=8)
-    return fig
+    return Plot(
+        (
+            Panel([*_by_start(table, sizes), *marks, _CHANCE], f"(a) after {steps:,} steps", **error),
+            Panel(
+                [*_by_budget(pick(large, start="theorem"), steps), *marks, _CHANCE],
+                f"(b) the theorem's first step, n = {sizes[0]}", legend="lower left", **error,
+            ),
+            Panel(
+                [*_times(table, sizes, steps), *marks], f"(c) steps until the error stays below {LEARNT:g}",
+                ylabel="steps", yscale="log", **common,
+            ),
+            Panel(
+                [*_signals(table, sizes), *marks], "(d) gradient of the first step, exact",
+                ylabel="$E\\,[y\\,s_j\\,\\sigma'(z)]$", yscale="log", ylim=(None, 60), legend="upper left",
+                legend_columns=2, **common,
+            ),
+        ),
+        size=(4.2, 3.1),
+        note=f"k = {k}, {2 * int(large['q'].iloc[0])} units, η = {large['eta'].iloc[0]:g} from the second step on, "
+        f"{seeds} seeds. (a), (b): mean and its 95 % confidence band;\n(c): each run a dot, line: median, open: runs "
+        "that do not get there.\n(d): on A the mean over good neurons, outside A the root mean square. Vertical: α = "
+        "1/(8k) and 1/8",
+    )  # fmt: skip
 
 
-def _order(start: str) -> int:
-    return list(_STARTS).index(start) - 1
+def _starts(table: pd.DataFrame, sizes: list[int]) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
+    """The runs of every dimension and start, with their look and label."""
+    for n, color in zip(sizes, COLORS, strict=False):
+        for order, (start, name) in enumerate(_STARTS.items()):
+            rows = pick(table, n=n, start=start)
+            shade = COLORS[len(sizes) + 2 * (n != sizes[0]) + order - 1] if order else color
+            if len(rows):
+                yield rows, {"color": shade, "marker": _MARKERS[start], "label": f"n = {n}, {name}"}
 
 
-def _share_axis(ax: Axes, table: pd.DataFrame) -> None:
-    """Shares on a logarithmic axis that has a 0."""
-    least = float(table["share"][table["share"] > 0].min())
-    ax.set_xscale("symlog", linthresh=least, linscale=0.5)
-    ticks = [0, *(x for x in (0.002, 0.01, 0.05, 0.1, 0.2, 0.5, 0.9) if x >= least)]
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-    ax.set(xlabel="share of $D^{(2)}$ in the mixture", xlim=(-least / 4, 1.05))
-    for reach in (1, int(table["k"].iloc[0])):
-        limit = kink_share(table, reach)
-        if limit is not None:
-            ax.axvline(limit, color="#888888", linewidth=0.8, linestyle="--")
+def _by_start(table: pd.DataFrame, sizes: list[int]) -> list[Item]:
+    return [
+        over_seeds(ends(rows, "share"), "at", "error_1", limits=(0, 1), **look)
+        for rows, look in _starts(table, sizes)
+    ]
+
+
+def _by_budget(rows: pd.DataFrame, steps: int) -> list[Item]:
+    recorded = rows["step"].unique()
+    found: list[Item] = []
+    for budget, alpha in ((steps // 12, 0.35), (steps // 4, 0.65), (steps, 1.0)):
+        at = int(recorded[recorded <= budget].max())
+        label = f"after {at:,} steps"
+        found.append(
+            over_seeds(pick(rows, step=at), "at", "error_1", limits=(0, 1), label=label, alpha=alpha, marker="o")
+        )
+    return found
 
 
 def kink_share(table: pd.DataFrame, reach: int) -> float | None:
@@ -129,36 +133,40 @@ def kink_share(table: pd.DataFrame, reach: int) -> float | None:
     return float((seen["share"] / (8 * reach * seen["signal"])).mean())
 
 
-def _times(ax: Axes, rows: pd.DataFrame, steps: int, look: dict[str, Any]) -> None:
-    found = learning_times(rows, "share")
-    median = found.groupby("share")["time"].median()
-    reached = median[np.isfinite(median)]
-    ax.plot(reached.index.to_numpy(float), reached.to_numpy(float), **{**look, "markersize": 0})
-    got = found[np.isfinite(found["time"])]
-    ax.plot(got["share"].to_numpy(), got["time"].to_numpy(), **{**look, "linestyle": "none", "alpha": 0.5})
-    late = found[~np.isfinite(found["time"])]
-    if len(late):
+def _times(table: pd.DataFrame, sizes: list[int], steps: int) -> list[Item]:
+    found: list[Item] = []
+    for rows, look in _starts(table, sizes):
+        look = {**look, "label": ""}
+        times = learning_times(rows, "at")
+        median = times.groupby("at")["time"].median()
+        reached = median[np.isfinite(median)]
+        found.append(Curve(reached.index, reached, **{**look, "marker": ""}))
+        there = np.isfinite(times["time"])
+        found.append(Curve(times["at"][there], times["time"][there], alpha=0.5, linestyle="", **look))
         height = steps * {"o": 1.25, "s": 1.45, "^": 1.7}[look["marker"]]
-        options = {**look, "marker": "$\\uparrow$", "markersize": 7, "linestyle": "none"}
-        ax.plot(late["share"].to_numpy(), np.full(len(late), height), **options)
+        late = times["at"][~there].unique()
+        found.append(Curve(late, np.full(len(late), height), hollow=True, linestyle="", **look))
+    return found
 
 
-def _signals(ax: Axes, table: pd.DataFrame, sizes: list[int]) -> None:
+def _signals(table: pd.DataFrame, sizes: list[int]) -> list[Item]:
     """Signal on A by share, against the size of the uniform gradient outside A."""
-    for n, color in zip(sizes, plotting.COLORS, strict=False):
-        rows = pick(table, n=n, start="theorem")
-        one = ends(rows, "share")
-        mean = one[one["share"] > 0].groupby("share")["signal"].mean()
-        ax.plot(mean.index.to_numpy(float), mean.to_numpy(float), color=color, label=f"on A, n = {n}")
-        ax.axhline(
-            float(one["floor"].mean()), color=color, linestyle="--",
-            label=f"outside A, uniform, n = {n}",
-        )  # fmt: skip
-        k = int(one["k"].iloc[0])
-        ax.axhline(1 / math.sqrt(math.comb(n - 1, k)), color=color, linestyle=":", label=f"$1/\\sqrt{{C({n}-1, k)}}$")
+    found: list[Item] = []
+    for n, color in zip(sizes, COLORS, strict=False):
+        one = ends(pick(table, n=n, start="theorem"), "share")
+        signal = one[one["share"] > 0].groupby("share")["signal"].mean()
+        root = 1 / math.sqrt(math.comb(n - 1, int(one["k"].iloc[0])))
+        floor = float(one["floor"].mean())
+        found += [
+            Curve(signal.index, signal, color=color, label=f"on A, n = {n}"),
+            Line(y=floor, color=color, linestyle="--", linewidth=1.4, label=f"outside A, uniform, n = {n}"),
+            Line(y=root, color=color, linewidth=1.4, label=f"$1/\\sqrt{{C({n}-1, k)}}$"),
+        ]
     samples = int(table["samples"].max())
     if samples:
-        ax.axhline(0.5 / math.sqrt(samples), color="black", linewidth=0.8, label=f"noise, {samples:,} examples")
+        noise = 0.5 / math.sqrt(samples)
+        found.append(Line(y=noise, color="black", linestyle="-", linewidth=0.8, label=f"noise, {samples:,} examples"))
+    return found
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:

@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
 from learnability.evidence.tables import pick
 from learnability.kernels.features import parities
 from learnability.networks.parity import initial
+from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.problems.boolean import subset_masks, subset_of
 from learnability.seeding import generator
 from learnability.studies.parity import PAPER
@@ -46,8 +46,6 @@ from learnability.theory.linear_class import best_hinge
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ETA = 0.3
 BATCH = 1024
@@ -64,15 +62,10 @@ LABELS = {
     "rbf": "Gaussian kernel machine",
     "tangent": "tangent kernel machine",
 }
-_SHADES = dict(zip(LABELS, ("#000000", *plotting.COLORS[:5]), strict=True))
+_SHADES = dict(zip(LABELS, ("#000000", *COLORS[:5]), strict=True))
 _MARKERS = dict(zip(LABELS, "*sov^D", strict=True))
-_BY_K = {
-    1: plotting.COLORS[5],
-    3: plotting.COLORS[0],
-    5: plotting.COLORS[1],
-    7: plotting.COLORS[2],
-    9: plotting.COLORS[3],
-}
+_BY_K = {1: COLORS[5], 3: COLORS[0], 5: COLORS[1], 7: COLORS[2], 9: COLORS[3]}
+_CHANCE = Line(y=0.5, color="gray", linestyle="-", linewidth=0.8)
 _FORMS = {"direct": "-", "sharper": "--", "corrected": ":"}
 
 
@@ -162,111 +155,122 @@ def _needed(seed: int, n: int, k: int, family: str, most: int) -> Row:
 # Figure -------------------------------------------------------------------------------------------------------
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Hinge loss against N B^2 and the bounds; error against (b) k and (c) N; (d) N B^2 needed against k."""
-    fig, (loss, by_k, by_N, needed) = plotting.panels(2, 2, width=4.6, height=3.5)
-    _losses(loss, table)
-    _against_k(by_k, table)
-    _against_N(by_N, table)
-    _what_is_needed(needed, table)
-    handles, labels = by_k.get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=4, title="(b), (c)", title_fontsize=8)
     seeds = table["seed"].nunique()
     note = f"mean of {seeds} seeds and its 95 % confidence band" if seeds > 1 else "one seed"
-    fig.suptitle(f"Sparse parities on D$_A$, n = 16k: gradient descent and linear methods ({note})", fontsize=10)
-    return fig
+    return Plot(
+        (_losses(table), _against_k(table), _against_size(table), _what_is_needed(table)),
+        size=(4.6, 3.5),
+        title=f"Sparse parities on D$_A$, n = 16k: gradient descent and linear methods ({note})",
+        note="(b), (c)",
+        legend_columns=4,
+    )
 
 
-def _losses(ax: Axes, table: pd.DataFrame) -> None:
+def _losses(table: pd.DataFrame) -> Panel:
     rows = pick(table, panel="norm")
     grid = np.logspace(0, 12, 400)
+    items: list[Item] = []
     for k in sorted(rows["k"].unique()):
         of_k = pick(rows, k=k)
         n, shade = int(of_k["n"].iloc[0]), _BY_K[int(k)]
         for form, line in _FORMS.items():
             bounds = np.array([linear_bound(N=1, B=math.sqrt(x), n=n, k=int(k), form=form) for x in grid])
-            ax.plot(
-                grid[bounds > 0], bounds[bounds > 0], line, color=shade, linewidth=1.5 if form == "direct" else 0.9
-            )
+            width = 1.5 if form == "direct" else 0.9
+            items.append(Curve(grid[bounds > 0], bounds[bounds > 0], color=shade, linestyle=line, linewidth=width))
         for method, of_method in of_k.groupby("method"):
             mean = of_method.groupby(["features", "norm"], as_index=False)["loss"].mean()
-            ax.plot(
-                mean["features"] * mean["norm"] ** 2, mean["loss"], _MARKERS[str(method)], color=shade, markersize=4,
-                fillstyle="none", markeredgewidth=0.9,
-            )  # fmt: skip
+            items.append(_points(mean["features"] * mean["norm"] ** 2, mean["loss"], str(method), shade, hollow=True))
         net = _largest(pick(table, panel="error", method="network", k=k))
-        ax.plot([1e12], [net["loss"].mean()], "*", color=shade, markersize=11, clip_on=False)
-        ax.plot([], [], color=_BY_K[k], label=f"k = {k}, n = {16 * k}")
-    for form, line in _FORMS.items():
-        ax.plot([], [], line, color="gray", label=f"at least: {form}")
-    for method in ("bits", "relu", "cosine"):
-        ax.plot([], [], _MARKERS[method], color="gray", fillstyle="none", label=LABELS[method])
-    ax.plot([], [], "*", color="gray", markersize=9, label="network, its own norm")
-    ax.legend(fontsize=6.5, loc="upper right", ncols=2, columnspacing=1.0, handlelength=1.8)
-    ax.set(title="(a) hinge loss on D$_A$, norm at most B", xlabel="N B²", ylabel="hinge loss", xscale="log")
-    ax.set(ylim=(-0.03, 1.7), xlim=(1, 1e12))
+        items.append(_points([1e12], [net["loss"].mean()], "network", shade, markersize=11))
+        items.append(_key(f"k = {k}, n = {16 * k}", color=shade))
+    items += [_key(f"at least: {form}", linestyle=line) for form, line in _FORMS.items()]
+    items += [_points([], [], method, "gray", hollow=True, label=LABELS[method]) for method in opponents.FAMILIES]
+    items.append(_points([], [], "network", "gray", markersize=9, label="network, its own norm"))
+    return Panel(
+        items, "(a) hinge loss on D$_A$, norm at most B", "N B²", "hinge loss", xscale="log", xlim=(1, 4e12),
+        ylim=(-0.03, 1.7), legend="upper right", legend_columns=2,
+    )  # fmt: skip
 
 
-def _against_k(ax: Axes, table: pd.DataFrame) -> None:
+def _points(x: Any, y: Any, method: str, color: str, **look: Any) -> Curve:
+    return Curve(x, y, color=color, linestyle="", marker=_MARKERS[method], **look)
+
+
+def _key(label: str, **look: Any) -> Curve:
+    """An entry of a legend that stands for several curves."""
+    return Curve([], [], label=label, **{"color": "gray", **look})
+
+
+def _against_k(table: pd.DataFrame) -> Panel:
     rows = pick(table, panel="error")
+    items: list[Item] = []
     for method, label in LABELS.items():
         one = _largest(pick(rows, method=method))
         if not one.empty:
-            plotting.band(
-                ax, one, "k", "error_1", limits=(0, 1), color=_SHADES[method], marker=_MARKERS[method], label=label,
-                linewidth=2.0 if method == "network" else 1.2, markersize=8 if method == "network" else 4,
+            items.append(
+                over_seeds(
+                    one, "k", "error_1", limits=(0, 1), color=_SHADES[method], marker=_MARKERS[method], label=label,
+                    linewidth=2.0 if method == "network" else 1.2, markersize=8 if method == "network" else 4,
+                )
             )  # fmt: skip
     ks = sorted(rows["k"].unique())
-    ax.plot(ks, [opponents.majority_error(k) for k in ks], ":", color="gray", marker="_", label="majority of A")
-    ax.axhline(0.5, color="gray", linewidth=0.8)
-    ax.set(title="(b) error on D$_A^{(1)}$ against k", xlabel="k", ylabel="error (0-1)", xticks=ks, ylim=(-0.02, 0.9))
+    majority = [opponents.majority_error(k) for k in ks]
+    items += [Curve(ks, majority, color="gray", linestyle=":", marker="_", label="majority of A"), _CHANCE]
+    return Panel(
+        items, "(b) error on D$_A^{(1)}$ against k", "k", "error (0-1)", xticks=ks, ylim=(-0.02, 0.9)
+    )  # fmt: skip
 
 
-def _against_N(ax: Axes, table: pd.DataFrame) -> None:
+def _against_size(table: pd.DataFrame) -> Panel:
     rows = pick(table, panel="error")
+    items: list[Item] = []
     for line, k in zip(("-", "--"), (3, 5), strict=True):
         for method in LABELS:
             one = pick(rows, method=method, k=k)
             if not one.empty:
-                plotting.band(
-                    ax, one, "features", "error_1", limits=(0, 1), hold=False, color=_SHADES[method], linestyle=line,
-                    marker=_MARKERS[method], markersize=7 if method == "network" else 4,
+                items.append(
+                    over_seeds(
+                        one, "features", "error_1", limits=(0, 1), hold=False, color=_SHADES[method], linestyle=line,
+                        marker=_MARKERS[method], markersize=7 if method == "network" else 4,
+                    )
                 )  # fmt: skip
         if k in set(rows["k"]):
-            ax.plot([], [], line, color="gray", label=f"k = {k}")
-    ax.axhline(0.5, color="gray", linewidth=0.8)
-    ax.legend(fontsize=7, loc="lower left")
-    ax.set(title="(c) error on D$_A^{(1)}$ against size", ylabel="error (0-1)", xscale="log", ylim=(-0.02, 0.9))
-    ax.set_xlabel("N: features, width, or examples of a kernel machine")
-    ax.xaxis.set_minor_formatter("")
+            items.append(_key(f"k = {k}", linestyle=line))
+    return Panel(
+        [*items, _CHANCE], "(c) error on D$_A^{(1)}$ against size",
+        "N: features, width, or examples of a kernel machine", "error (0-1)", xscale="log",
+        xticks={N: f"{N:,}" for N in _numbers(int(rows["features"].max()))}, ylim=(-0.02, 0.9), legend="lower left",
+    )  # fmt: skip
 
 
-def _what_is_needed(ax: Axes, table: pd.DataFrame) -> None:
+def _what_is_needed(table: pd.DataFrame) -> Panel:
     rows = pick(table, panel="needed")
     rows = rows[rows["loss_1"] <= REACH + 1e-9].assign(needed=rows["features"] * rows["norm"] ** 2)
     names = {"relu": LABELS["relu"], "cosine": LABELS["cosine"], "parities": "all parities of k bits"}
+    items: list[Item] = []
     for method, name in names.items():
         one = pick(rows, method=method)
         if not one.empty:
-            marker = _MARKERS.get(method, "P")
-            shade = _SHADES.get(method, plotting.COLORS[6])
+            look: dict[str, Any] = {"color": _SHADES.get(method, "#000000"), "marker": _MARKERS.get(method, "P")}
             middle = one.groupby("k")["needed"].median()
-            ax.plot(middle.index, middle, marker=marker, color=shade, label=f"{name}, n = {CUBE}", markersize=4)
-            ax.plot(one["k"], one["needed"], marker, color=shade, markersize=3, alpha=0.4)
-    ks = np.arange(1, 11, 2)
+            items.append(Curve(middle.index, middle, label=f"{name}, n = {CUBE}", **look))
+            items.append(Curve(one["k"], one["needed"], linestyle="", markersize=3, alpha=0.4, **look))
+    ks = range(1, 10, 2)
     for n_of, line, name in ((lambda k: CUBE, "--", f"n = {CUBE}"), (lambda k: 16 * k, "-", "n = 16k")):
-        inside = [int(k) for k in ks if k <= n_of(int(k)) / 2]
+        inside = [k for k in ks if k <= n_of(k) / 2]
         needs = [float(features_needed(loss=REACH, B=1, n=n_of(k), k=k, part="uniform")) for k in inside]
-        ax.plot(inside, needs, line, color="gray", label=f"at least: direct, {name}")
+        items.append(Curve(inside, needs, color="gray", linestyle=line, label=f"at least: direct, {name}"))
     net = pick(table, panel="error", method="network")
     means = net.groupby(["k", "features"], as_index=False)[["error_1"]].mean()
     widths = means[means["error_1"] <= LEARNT].groupby("k")["features"].min()
-    ax.plot(
-        widths.index, widths, "*", color=_SHADES["network"], markersize=9, label=f"network, width, error ≤ {LEARNT:g}"
-    )
-    ax.legend(fontsize=6.5, loc="upper left")
-    ax.set(title=f"(d) needed for hinge loss {REACH:g} on D$_A^{{(1)}}$", xlabel="k", ylabel="N B²", yscale="log")
-    ax.set(xticks=ks)
+    label = f"network, width, error ≤ {LEARNT:g}"
+    items.append(_points(widths.index, widths, "network", _SHADES["network"], markersize=9, label=label))
+    return Panel(
+        items, f"(d) needed for hinge loss {REACH:g} on D$_A^{{(1)}}$", "k", "N B²", yscale="log", xticks=list(ks),
+        legend="upper left",
+    )  # fmt: skip
 
 
 def _largest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
 from learnability.evidence.intervals import every, mean
-from learnability.evidence.tables import pick
+from learnability.evidence.tables import pick, values
+from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.runs_mixture import LEARNT, ends, learning_times, run, setting
 from learnability.studies.parity.theorems.theorem3 import theorem3, theorem3_step, theorem3_terms
@@ -30,8 +30,6 @@ from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 THEOREM = 0.0
 """How a setting says: the theorem's step size."""
@@ -40,7 +38,7 @@ WHERE = "Theorem 3"
 BEYOND = "Theorem 3 (with eta = 0.3: this project)"
 VACUOUS = Hypothesis("the bound is below 1", False, "Theorem 3 promises nothing at these sizes")
 _NAMES = {USUAL: "η = 0.3", THEOREM: "theorem's η = k²/(T√q)", 0.05: "η = 0.05", 1.0: "η = 1"}
-_SHADES = dict(zip(_NAMES, plotting.COLORS, strict=False))
+_SHADES = dict(zip(_NAMES, COLORS, strict=False))
 
 
 def _base(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,58 +46,78 @@ def _base(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["base"]]
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Along the run, (b) against q, (c) against n, (d) against T, (e) k = 5, (f) the loss and the bound."""
-    fig, axes = plotting.panels(2, 3, width=3.4, height=2.9)
-    run_, width, dimension, budget, five, loss = axes
     base = _base(table)
-    for eta in _NAMES:
+    n, q, T = (int(base[name].iloc[0]) for name in ("n", "q", "steps"))
+    seeds = table["seed"].nunique()
+    final: dict[str, Any] = {"ylabel": "final error on $D^{(1)}$", "xscale": "log", "ylim": (-0.02, 0.8)}
+    return Plot(
+        (
+            Panel(_runs(base), f"(a) n = {n}, k = 3, q = {q}", "step", "error: $D^{(1)}$; dotted: $D^{(2)}$"),
+            Panel(
+                _final(table, "q"), f"(b) against the width, n = {n}, {T:,} steps", "q (2q units)",
+                xticks=_ticks(table, "q"), **final,
+            ),
+            Panel(
+                _final(table, "n"), f"(c) against the dimension, q = {q}", "n", xticks=_ticks(table, "n"), **final
+            ),
+            Panel(
+                _schedules(table), f"(d) theorem's η, n = {n}, q = {q}", "T", "hinge loss after T steps",
+                xscale="log", xticks=_ticks(table, "steps"), ylim=(0, None),
+            ),
+            Panel(
+                _orders(table), f"(e) η = 0.3, n = {n}, q = {q}", "step", "error on $D^{(1)}$", xscale="log",
+                legend="best",
+            ),
+            Panel(
+                _losses(table), f"(f) $D_A$ against the width, n = {n}", "q (2q units)", "least hinge loss",
+                xscale="log", xticks=_ticks(table, "q"), yscale="log", legend="center left",
+            ),
+        ),
+        columns=3,
+        size=(3.4, 2.9),
+        note=f"mean over {seeds} seeds and its 95 % confidence band; k = 3 where nothing else is said",
+        legend_columns=4,
+    )  # fmt: skip
+
+
+def _runs(base: pd.DataFrame) -> list[Item]:
+    found: list[Item] = []
+    for eta, name in _NAMES.items():
         rows = pick(base, eta=eta)
         if len(rows):
-            look: dict[str, Any] = {"color": _SHADES[eta]}
-            plotting.band(run_, rows, "step", "error_1", limits=(0, 1), label=_NAMES[eta], **look)
-            plotting.band(run_, rows, "step", "error_2", limits=(0, 1), linestyle=":", **look)
-    for ax, axis in ((width, "q"), (dimension, "n")):
-        for eta in (USUAL, THEOREM):
-            rows = ends(_axis(table, axis, eta), axis)
-            plotting.band(ax, rows, axis, "error_1", limits=(0, 1), marker="o", markersize=4, color=_SHADES[eta])
-        ax.set(xscale="log", ylabel="final error on $D^{(1)}$", ylim=(-0.02, 0.8))
-    steps = ends(_axis(table, "steps", THEOREM), "steps")
-    for column, label, line in (("loss_1", "$D^{(1)}$", "-"), ("loss", "$D_A$", "--"), ("loss_2", "$D^{(2)}$", ":")):
-        plotting.band(
-            budget, steps, "steps", column, marker="o", markersize=4, color=_SHADES[THEOREM], linestyle=line,
-            label=label,
-        )  # fmt: skip
-    for k, color in ((3, plotting.COLORS[0]), (5, plotting.COLORS[4])):
-        rows = pick(base, eta=USUAL) if k == 3 else pick(table, k=k, eta=USUAL)
-        if len(rows):
-            plotting.band(five, rows, "step", "error_1", limits=(0, 1), color=color, label=f"k = {k}")
-    _losses(loss, table)
-    n, q, T = (int(base[name].iloc[0]) for name in ("n", "q", "steps"))
-    run_.set(title=f"(a) n = {n}, k = 3, q = {q}", xlabel="step", ylabel="error: $D^{(1)}$; dotted: $D^{(2)}$")
-    width.set(title=f"(b) against the width, n = {n}, {T:,} steps", xlabel="q (2q units)")
-    dimension.set(title=f"(c) against the dimension, q = {q}", xlabel="n")
-    budget.set(
-        title=f"(d) theorem's η, n = {n}, q = {q}", xlabel="T", ylabel="hinge loss after T steps", xscale="log"
-    )
-    budget.set_ylim(bottom=0)
-    five.set(title=f"(e) η = 0.3, n = {n}, q = {q}", xlabel="step", ylabel="error on $D^{(1)}$", xscale="log")
-    loss.set(
-        title=f"(f) $D_A$ against the width, n = {n}", xlabel="q (2q units)", ylabel="least hinge loss", xscale="log"
-    )
-    loss.set_yscale("symlog", linthresh=0.01)
-    loss.set_ylim(bottom=-0.002)
-    for ax, axis in ((width, "q"), (loss, "q"), (dimension, "n"), (budget, "steps")):
-        values = sorted(_axis(table, axis, THEOREM)[axis].unique())
-        ax.set_xticks(values, [f"{value:,}" for value in values])
-        ax.minorticks_off()
-    for ax in (budget, five):
-        ax.legend()
-    loss.legend(fontsize=7, loc="center left", bbox_to_anchor=(0.0, 0.68))
-    note = f"mean over {table['seed'].nunique()} seeds and its 95 % confidence band; k = 3 where nothing else is said"
-    handles, labels = run_.get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=8)
-    return fig
+            look: dict[str, Any] = {"limits": (0, 1), "color": _SHADES[eta]}
+            found.append(over_seeds(rows, "step", "error_1", label=name, **look))
+            found.append(over_seeds(rows, "step", "error_2", linestyle=":", **look))
+    return found
+
+
+def _final(table: pd.DataFrame, axis: str) -> list[Item]:
+    return [
+        over_seeds(
+            ends(_axis(table, axis, eta), axis), axis, "error_1", limits=(0, 1), marker="o", color=_SHADES[eta]
+        )
+        for eta in (USUAL, THEOREM)
+    ]  # fmt: skip
+
+
+def _schedules(table: pd.DataFrame) -> list[Item]:
+    rows, color = ends(_axis(table, "steps", THEOREM), "steps"), _SHADES[THEOREM]
+    lines = (("loss_1", "$D^{(1)}$", "-"), ("loss", "$D_A$", "--"), ("loss_2", "$D^{(2)}$", ":"))
+    return [
+        over_seeds(rows, "steps", column, marker="o", color=color, linestyle=line, label=label, direct=True)
+        for column, label, line in lines
+    ]
+
+
+def _orders(table: pd.DataFrame) -> list[Item]:
+    both = ((3, COLORS[0], pick(_base(table), eta=USUAL)), (5, COLORS[4], pick(table, k=5, eta=USUAL)))
+    return [
+        over_seeds(rows, "step", "error_1", limits=(0, 1), color=color, label=f"k = {k}")
+        for k, color, rows in both
+        if len(rows)
+    ]
 
 
 def _axis(table: pd.DataFrame, axis: str, eta: float) -> pd.DataFrame:
@@ -112,18 +130,26 @@ def _axis(table: pd.DataFrame, axis: str, eta: float) -> pd.DataFrame:
     return rows
 
 
-def _losses(ax: Axes, table: pd.DataFrame) -> None:
+def _ticks(table: pd.DataFrame, axis: str) -> dict[float, str]:
+    return {value: f"{value:,}" for value in values(_axis(table, axis, THEOREM), axis)}
+
+
+def _losses(table: pd.DataFrame) -> list[Item]:
     """Least loss on D_A along runs, the level that a linear method reaches, and the bound."""
+    found: list[Item] = []
     for eta in (USUAL, THEOREM):
         rows = _axis(table, "q", eta)
         least = rows[rows["step"] >= 1].groupby(["q", "seed"])["loss"].min().reset_index()
-        plotting.band(ax, least, "q", "loss", marker="o", markersize=4, color=_SHADES[eta], label=_NAMES[eta])
+        found.append(over_seeds(least, "q", "loss", marker="o", color=_SHADES[eta], label=_NAMES[eta]))
     base = _base(table).iloc[0]
     grid = np.geomspace(rows["q"].min(), rows["q"].max(), 30)
     n, k, T = (int(base[name]) for name in ("n", "k", "steps"))
     bounds = [theorem3_terms(n=n, k=k, q=float(q), T=T, lam=0.0).total for q in grid]
-    ax.plot(grid, bounds, color="black", label="Theorem 3 (vacuous)")
-    ax.axhline(0.5, color="#888888", linewidth=0.8, linestyle=":", label="$D^{(2)}$ alone learnt")
+    return [
+        *found,
+        Curve(grid, bounds, color="black", label="Theorem 3 (vacuous)"),
+        Line(y=0.5, linewidth=0.8, label="$D^{(2)}$ alone learnt"),
+    ]
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
