@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -100,3 +101,17 @@ def test_pyplot_is_never_loaded():
         "print('matplotlib.pyplot' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_names_at_the_ends_of_curves_are_on_no_other():
+    ends = (1.0, 1.001, 1.002, 1.003, 5.0)
+    curves = [plotting.Curve([0, 1], [0, end], label=f"curve {end}", direct=True) for end in ends]
+    figure = plotting.draw(plotting.Plot([plotting.Panel(curves)]))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    for below, above in itertools.pairwise(boxes):
+        assert below.y1 <= above.y0 + 0.5  # pixels
+    transform = figure.axes[0].transData
+    assert boxes[-1].y0 + boxes[-1].height / 2 == pytest.approx(transform.transform((1, 5.0))[1], abs=2)
+    middle = transform.transform((1, np.mean(ends[:4])))[1]
+    assert (boxes[0].y0 + boxes[3].y1) / 2 == pytest.approx(middle, abs=2)
