@@ -8,13 +8,15 @@ choice against the claim.
 
 from __future__ import annotations
 
-import itertools
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from learnability import plotting
-from learnability.evidence.intervals import half_width
-from learnability.evidence.tables import pick
+import numpy as np
+
+from learnability.evidence.intervals import at_all, mean
+from learnability.evidence.tables import pick, values
+from learnability.plotting import COLORS, Curve, Line, Panel, Plot
 from learnability.studies.residual import PAPER, claim
 from learnability.studies.residual.runs import CLOSED, chosen, run
 from learnability.study import Experiment, Scale
@@ -22,8 +24,8 @@ from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from learnability.plotting.plot import Item
 
 NETWORKS = ("3resnet", "3layer", "2layer")
 CHOICES = ("validation_error", "test_error")
@@ -38,15 +40,12 @@ FAILS = 0.5
 def placed(table: pd.DataFrame, *, name: str, where: str, trained: str) -> list[Guarantee]:
     """Figure 2: 3resnet below the line at its largest width; no other network and no kernel below it at any."""
     best = {by: chosen(table, by) for by in CHOICES}
-    line = _line(table)
-    found = [_learnt(best, name, where, line, f"3resnet,{trained}", method=trained, network="3resnet")]
-    for network in NETWORKS[1:]:
-        found.append(_not_learnt(best, name, where, line, f"{network},{trained}", network=network, method=trained))
-    for network in NETWORKS:
-        for method in ("last", "ntk"):
-            found.append(_not_learnt(best, name, where, line, f"{network},{method}", network=network, method=method))
-    return found + [
-        _not_learnt(best, name, where, line, f"closed,{method}", solver="closed", method=method) for method in CLOSED
+    below, not_below = (partial(of, best, name, where, _line(table)) for of in (_learnt, _not_learnt))
+    networks = [(network, method) for network in NETWORKS for method in (trained, "last", "ntk")]
+    return [
+        below(f"3resnet,{trained}", method=trained, network="3resnet"),
+        *(not_below(f"{network},{method}", network=network, method=method) for network, method in networks[1:]),
+        *(not_below(f"closed,{method}", solver="closed", method=method) for method in CLOSED),
     ]
 
 
@@ -55,7 +54,7 @@ def betas(table: pd.DataFrame, *, name: str, where: str, trained: str) -> list[G
     best = {by: chosen(table, by) for by in CHOICES}
     line, alpha = _line(table), float(table["alpha"].iloc[0])
     found = []
-    for beta in sorted(table["beta"].unique(), reverse=True):
+    for beta in reversed(values(table, "beta")):
         if beta == 1:
             found.append(_learnt(best, name, where, line, f"beta={beta:g}", beta=beta))
         elif beta <= alpha:
@@ -67,143 +66,152 @@ def _line(table: pd.DataFrame) -> float:
     return float(table["d"].iloc[0]) / 2 * float(table["alpha"].iloc[0]) ** 2
 
 
-def _means(rows: pd.DataFrame) -> str:
-    """Mean errors by solver and width."""
-    return ", ".join(
-        f"{'' if solver == 'closed' else f'm={m} '}{solver} {group['test_error'].mean():.3f}"
-        for (solver, m), group in rows.groupby(["solver", "m"])
-    )
-
-
 def _learnt(best: dict[str, pd.DataFrame], name: str, where: str, line: float, case: str, **cell: Any) -> Guarantee:
     rows = pick(best["validation_error"], solver="sgd", **cell)
-    id = f"{name}/learns[{case}]"
-    if rows.empty:
-        return claim(id, where, line, None, "at_most", "every run diverged")
-    by_test = _means(pick(best["test_error"], solver="sgd", **cell))
-    m = int(rows["m"].max())
-    errors = pick(rows, m=m)["test_error"]
-    mean, half = float(errors.mean()), half_width(errors)
-    holds, fails = mean + half <= line, mean - half > line
-    note = (
-        f"test error at the largest width, {m}: {mean:.3f} +- {half:.3f} (95 % over {len(errors)} seeds)"
-        f"{'' if holds or fails else ', too wide to tell'}; chosen on the validation sample: {_means(rows)}; chosen "
-        f"on the test sample, as in the paper: {by_test}"
-    )
-    measured = mean + half if holds else mean - half if fails else None
-    return claim(id, where, line, measured, "at_most", note)
+    errors = pick(rows, m=rows["m"].max())["test_error"]
+    return claim(
+        f"{name}/learns[{case}]", where, line, mean(errors, what="mean test error at the largest width"), "at_most",
+        _both(best, solver="sgd", **cell),
+    )  # fmt: skip
 
 
 def _not_learnt(
     best: dict[str, pd.DataFrame], name: str, where: str, line: float, case: str, **cell: Any
 ) -> Guarantee:
-    rows = pick(best["test_error"], **cell)
-    id = f"{name}/not-below[{case}]"
-    if rows.empty:
-        return claim(id, where, line, None, "at_least", "every run diverged")
-    by_validation = _means(pick(best["validation_error"], **cell))
-    groups = [group["test_error"] for _, group in rows.groupby(["solver", "m"])]
-    errors = min(groups, key=lambda group: float(group.mean()))
-    mean, half = float(errors.mean()), half_width(errors)
-    holds, fails = mean - half > line, mean + half <= line
-    note = (
-        f"least mean test error of any width and solver: {mean:.3f} +- {half:.3f} (95 % over {len(errors)} seeds)"
-        f"{'' if holds or fails else ', too wide to tell'}; chosen on the test sample: {_means(rows)}; chosen on the "
-        f"validation sample: {by_validation}"
-    )
-    measured = mean - half if holds else mean + half if fails else None
-    return claim(id, where, line, measured, "at_least", note)
+    groups = [group["test_error"] for _, group in pick(best["test_error"], **cell).groupby(["solver", "m"])]
+    means = [mean(errors, comparisons=len(groups)) for errors in groups]
+    least = at_all(means, "at_least", "least mean test error")
+    return claim(f"{name}/not-below[{case}]", where, line, least, "at_least", _both(best, **cell))
+
+
+def _both(best: dict[str, pd.DataFrame], **cell: Any) -> str:
+    """Mean errors by solver and width, for both choices."""
+    names = {"validation_error": "on the validation sample", "test_error": "on the test sample, as in the paper"}
+    return "; ".join(f"chosen {name}: {_means(pick(best[by], **cell))}" for by, name in names.items())
+
+
+def _means(rows: pd.DataFrame) -> str:
+    said = [
+        f"{'' if solver == 'closed' else f'm={m} '}{solver} {group['test_error'].mean():.3f}"
+        for (solver, m), group in rows.groupby(["solver", "m"])
+    ]
+    return ", ".join(said) or "every run diverged"
 
 
 # Figures ------------------------------------------------------------------------------------------------------
 
 
-def width_figure(table: pd.DataFrame, *, trained: str) -> Figure:
-    """Figure 2: test error against width, networks and kernels."""
-    fig, (ax,) = plotting.panels(width=8.0, height=6.4)
+def width_figure(table: pd.DataFrame, *, trained: str) -> Plot:
+    """Figure 2: test error against width, networks on the left and kernels on the right."""
     best = {by: chosen(table, by) for by in CHOICES}
-    for color, network in zip(plotting.COLORS, NETWORKS, strict=False):
-        for by in CHOICES:
-            _curve(ax, best, by, color, f"{network} ({trained})", solver="sgd", network=network, method=trained)
-        for method, dash in (("last", "--"), ("ntk", ":")):
-            exact = pick(best["validation_error"], solver="regression", network=network, method=method)
-            label = f"{network} ({method if method == 'last' else 'NTK'}), solved"
-            _mean(ax, exact, dash, color=color, linewidth=1, label=label)
-            by_sgd = pick(best["validation_error"], solver="sgd", network=network, method=method)
-            mark, word = ("x", "last") if method == "last" else ("+", "NTK")
-            _mean(ax, by_sgd, mark, color=color, markersize=6, label=f"{network} ({word}), by SGD")
-    looks = itertools.product(("#999999", plotting.COLORS[5]), ("-", "--", "-.", ":"))
-    for (color, style), (method, label) in zip(looks, CLOSED.items(), strict=True):
-        rows = pick(best["validation_error"], solver="closed", method=method)
-        ax.axhline(rows["test_error"].mean(), color=color, linewidth=1, linestyle=style, label=label)
-    _finish(fig, ax, table, 3)
-    return fig
+    networks, kernels = _lines(table), _lines(table)
+    for color, network in zip(COLORS, NETWORKS):
+        networks += _curves(best, color, network, network=network, method=trained)
+    for width, color, network in zip((2.8, 1.4, 1.0), COLORS, NETWORKS):  # they cover each other, nearly
+        for method, dash, mark in (("last", "--", "x"), ("ntk", ":", "+")):
+            rows = pick(best["validation_error"], network=network, method=method)
+            look: dict[str, Any] = {"color": color, "linewidth": width}
+            kernels.append(_mean(pick(rows, solver="regression"), linestyle=dash, **look))
+            kernels.append(_mean(pick(rows, solver="sgd"), linestyle="", marker=mark, markersize=6, **look))
+    for dash, mark, word in (("--", "x", "last layer"), (":", "+", "NTK")):
+        kernels.append(Curve([], [], label=f"{word}, solved", color="#555555", linestyle=dash))
+        kernels.append(Curve([], [], label=f"{word}, by SGD", color="#555555", linestyle="", marker=mark))
+    widths = _widths(table)
+    beyond = 2.5 * max(widths)
+    for method, label in CLOSED.items():
+        errors = pick(best["validation_error"], solver="closed", method=method)["test_error"]
+        kernels.append(
+            Curve(
+                [beyond], [errors.mean()], [errors.min()], [errors.max()], label=label, color=COLORS[6], linestyle="",
+                marker="D", markersize=3, bars=True, direct=True,
+            )
+        )  # fmt: skip
+    return _plot(
+        table,
+        _panel(networks, f"networks ({trained} layers trained)", widths),
+        _panel(kernels, "kernels; of networks in their colours", {**widths, beyond: "in closed form"}),
+    )
 
 
-def beta_figure(table: pd.DataFrame, *, trained: str) -> Figure:
+def beta_figure(table: pd.DataFrame, *, trained: str) -> Plot:
     """Figure 3: test error of 3resnet against width, for each beta."""
-    fig, (ax,) = plotting.panels(width=6.0, height=5.0)
     best = {by: chosen(table, by) for by in CHOICES}
-    for color, beta in zip(plotting.COLORS, sorted(table["beta"].unique(), reverse=True), strict=False):
-        for by in CHOICES:
-            _curve(ax, best, by, color, f"3resnet ({trained}), β = {beta:g}", solver="sgd", beta=beta)
-    _finish(fig, ax, table, 2)
-    return fig
+    items = _lines(table)
+    for color, beta in zip(COLORS, reversed(values(table, "beta"))):
+        items += _curves(best, color, f"β = {beta:g}", beta=beta)
+    return _plot(table, _panel(items, f"3resnet ({trained} layers trained)", _widths(table)))
 
 
-def _curve(ax: Axes, best: dict[str, pd.DataFrame], by: str, color: str, label: str, **cell: Any) -> None:
-    rows = pick(best[by], **cell)
-    if rows.empty:
-        return
-    if by == "test_error":
-        _mean(ax, rows, "o", color=color, markersize=7, markerfacecolor="none")
-        return
-    over = rows.groupby("m")["test_error"]
-    ax.fill_between(over.min().index, over.min(), over.max(), color=color, alpha=0.15, linewidth=0)
-    _mean(ax, rows, "o-", color=color, markersize=4, label=label)
+def _lines(table: pd.DataFrame) -> list[Item]:
+    """What knowing F and nothing of G leaves, and what the output 0 does where it is one number."""
+    line, k, betas = _line(table), int(table["d"].iloc[0]) // 2, values(table, "beta")
+    known = Line(
+        y=line, label=f"F, nothing of G: kα² = {line:.3g}", color="black", linestyle=(0, (1, 1)), direct=True
+    )
+    if len(betas) > 1:
+        return [known]
+    zero = line + k * float(betas[0]) ** 2
+    return [
+        known,
+        Line(y=zero, label=f"output 0: {zero:.4g}", color="#999999", linestyle="-", linewidth=3, direct=True),
+    ]
 
 
-def _mean(ax: Axes, rows: pd.DataFrame, form: str, **line: Any) -> None:
+def _curves(best: dict[str, pd.DataFrame], color: str, label: str, **cell: Any) -> list[Item]:
+    """By either choice; the band is from the least to the largest of the seeds."""
+    rows, by_test = (pick(best[by], solver="sgd", **cell) for by in CHOICES)
+    errors = rows.groupby("m")["test_error"]
+    return [
+        _mean(rows, low=errors.min(), high=errors.max(), color=color, marker="o", label=label, direct=True),
+        _mean(by_test, color=color, linestyle="", marker="o", markersize=7, hollow=True),
+    ]
+
+
+def _mean(rows: pd.DataFrame, **look: Any) -> Curve:
     """Mean test error over seeds against width."""
     means = rows.groupby("m")["test_error"].mean()
-    if len(means):
-        ax.plot(means.index, means, form, **line)
+    return Curve(means.index.to_numpy(), means.to_numpy(), **look)
 
 
-def _finish(fig: Figure, ax: Axes, table: pd.DataFrame, columns: int) -> None:
-    first, line = table.iloc[0], _line(table)
-    k = int(first["d"]) // 2
-    ax.axhline(line, color="black", linewidth=0.9, linestyle=(0, (1, 1)), label=f"F, nothing of G: k α² = {line:.3g}")
-    if table["beta"].nunique() == 1:
-        zero = line + k * float(first["beta"]) ** 2
-        ax.axhline(zero, color="#bbbbbb", linewidth=3, zorder=0, label=f"output 0: {zero:.4g}")
-    ax.set(xscale="log", yscale="log", xlabel="width m", ylabel="test error E‖out − H‖²")
-    widths = sorted(int(m) for m in table["m"].unique() if m > 0)
-    ax.set_xticks(widths, [f"{m:,}" for m in widths])
-    ax.minorticks_off()
-    ax.yaxis.set_major_formatter("{x:g}")
-    seeds = int(table["seed"].nunique())
+def _widths(table: pd.DataFrame) -> dict[float, str]:
+    return {float(m): f"{m:,}" for m in values(table, "m") if m > 0}
+
+
+def _panel(items: list[Item], title: str, widths: dict[float, str]) -> Panel:
+    drawn = np.hstack([np.asarray(item.y, dtype=float) for item in items if isinstance(item, Curve | Line)])
+    low, high = math.log10(np.nanmin(drawn)), math.log10(np.nanmax(drawn))
+    steps = (1,) if high - low > 1.5 else (1, 2, 5)
+    ticks = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+    shown = {tick: f"{tick:g}" for tick in ticks if low <= math.log10(tick) <= high}
+    return Panel(
+        items, title=title, xlabel="width m", ylabel="test error E‖out − H‖²", xscale="log", yscale="log",
+        xticks=widths, yticks=shown, ylim=(None, 1.7 * 10**high),
+    )  # fmt: skip
+
+
+def _plot(table: pd.DataFrame, *panels: Panel) -> Plot:
+    first, seeds = table.iloc[0], int(table["seed"].nunique())
     by_sgd = pick(table, solver="sgd")
     linear = by_sgd["method"].isin(("last", "ntk"))
     grid = f"learning rates {_tried(by_sgd[~linear], 'learning_rate')}"
     grid += f"; weight decays {_tried(by_sgd[~linear], 'weight_decay')}"
     if linear.any():
-        grid += f"\nlast and NTK by SGD: learning rates {_tried(by_sgd[linear], 'learning_rate')}"
-    fig.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, title_fontsize=8,
-        title="lines and filled marks: hyper-parameters chosen on a validation sample; open: on the test sample\n"
-        f"mean over {seeds} seed{'s, bands: from the least to the largest' if seeds > 1 else ''}\n"
-        f"{grid}",
-    )  # fmt: skip
+        grid += f"\nlast layer and NTK by SGD: learning rates {_tried(by_sgd[linear], 'learning_rate')}"
     target = "H = F + αG(F)" if (table["beta"] == 1).all() else "H = βF + αG(F)"
-    ax.set_title(
-        f"{target}, α = {first['alpha']:g}, d = {first['d']}, N = {int(first['samples']):,}, "
-        f"{int(table['epochs'].max())} epochs"
+    return Plot(
+        panels,
+        columns=len(panels),
+        size=(4.6, 4.2) if len(panels) > 1 else (6.0, 4.6),
+        title=f"{target}, α = {first['alpha']:g}, d = {first['d']}, N = {int(first['samples']):,}, "
+        f"{int(table['epochs'].max())} epochs",
+        note="lines, filled marks: hyper-parameters chosen on a validation sample; open marks: on the test sample\n"
+        f"mean over {seeds} seed{'s, bands and bars: from the least to the largest' if seeds > 1 else ''}\n{grid}",
+        legend_columns=4,
     )
 
 
 def _tried(table: pd.DataFrame, column: str) -> str:
-    return ", ".join(f"{value:g}" for value in sorted(table[column].unique()))
+    return ", ".join(f"{value:g}" for value in values(table, column))
 
 
 # Experiments --------------------------------------------------------------------------------------------------

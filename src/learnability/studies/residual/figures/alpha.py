@@ -43,10 +43,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
 from learnability.checks import FloatArray
-from learnability.evidence.intervals import half_width
-from learnability.evidence.tables import pick
+from learnability.evidence.claims import judged
+from learnability.evidence.intervals import Interval, exponent, mean
+from learnability.evidence.tables import pick, values
+from learnability.plotting import COLORS, Curve, Panel, Plot, Words, over_seeds
 from learnability.problems.residual import HardInstance, UniformSigns, random_hard_instance
 from learnability.seeding import generator
 from learnability.studies.residual import PAPER, claim
@@ -57,8 +58,6 @@ from learnability.theory.guarantee import statement_id
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 NETWORK = "3resnet"
 KERNELS = {"linear": "linear kernel", "rbf": "Gaussian kernel", "tangent": "NTK (three layers)"}
@@ -161,9 +160,10 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
     return rows.merge(best[["alpha", "seen", "learning_rate"]], on=["alpha", "seen", "learning_rate"])
 
 
-def slope(alpha: Any, risk: Any) -> float:
-    """Exponent of alpha in the risk, by least squares of the logarithms."""
-    return float(np.polyfit(np.log(np.asarray(alpha, dtype=float)), np.log(np.asarray(risk, dtype=float)), 1)[0])
+def exponents(rows: pd.DataFrame) -> Interval:
+    """Exponent of alpha in the risk, by least squares of the logarithms for each seed."""
+    found = [exponent(one["alpha"], one["risk"]).estimate for _, one in rows.groupby("seed")]
+    return mean(found, what="mean exponent")
 
 
 def floor(d: int, k: int, alpha: Any, N: Any) -> Any:
@@ -178,45 +178,41 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Both promises beside what was measured, and the exponents."""
     d, k = int(table["d"].iloc[0]), int(table["k"].iloc[0])
     network = chosen(table)
-    last = network[network["seen"] == network["seen"].max()]
-    found = [_separation(rows, d, k, float(alpha)) for alpha, rows in last.groupby("alpha")]
-    means = last.groupby("alpha")["risk"].mean()
     seen = int(network["seen"].max())
-    least = float(means.index.min())
+    last = pick(network, seen=seen)
+    risks = last.groupby("alpha")["risk"]
     width = Hypothesis("Table 1 and the theorem's time", False, f"m = {int(last['m'].max())}, {seen} samples")
-    ratios = ", ".join(f"{risk / (k * alpha**FOURTH):.3g} at {alpha:g}" for alpha, risk in means.items())
-    found.append(
+    scaled = (last["risk"] / (k * last["alpha"] ** FOURTH)).groupby(last["alpha"]).mean()
+    ratios = ", ".join(f"{ratio:.3g} at {alpha:g}" for alpha, ratio in scaled.items())
+    least = float(last["alpha"].min())
+    promise = corollary71(d, k, least).promise.guarantee(case=f"alpha={least:g},d={d},k={k}")
+    promise = replace(promise, note=f"{promise.note}; vacuous: the output 0 has the risk {1 + least**2:.4g}")
+    return [
+        *(
+            claim(
+                f"alpha/below-every-kernel[alpha={alpha:g}]", "Corollary 7.1 against Theorem 2",
+                float(floor(d, k, alpha, seen)), mean(risk, what="mean risk"), "at_most",
+                f"after {seen} samples; no kernel machine on as many averages less than the bound over S (this "
+                "project's form of Theorem 2)",
+            )
+            for alpha, risk in risks
+        ),
         claim(
-            "alpha/slope[3resnet]", "Corollary 7.1 (risk of order alpha^4)", FOURTH,
-            slope(means.index, means) if len(means) > 1 else None, "at_least",
-            f"exponent of alpha in the mean risk after {seen} samples; risk over k alpha^4: {ratios}", Kind.TREND,
+            "alpha/slope[3resnet]", "Corollary 7.1 (risk of order alpha^4)", FOURTH, exponents(last), "at_least",
+            f"exponent of alpha in the risk after {seen} samples; mean risk over k alpha^4: {ratios}", Kind.TREND,
             hypotheses=(width,),
-        )
-    )  # fmt: skip
-    bound = corollary71(d, k, least).promise.guarantee(float(means[least]) / k, case=f"alpha={least:g},d={d},k={k}")
-    found.append(replace(bound, note=f"{bound.note}; vacuous: the output 0 has the risk {1 + least**2:.4g}"))
-    for name in KERNELS:
-        rows = pick(table, method=name)
-        for N in sorted(rows["samples"].unique().tolist()):
-            found += _kernel_claims(name, pick(rows, samples=N), d, k, N)
-    return found
-
-
-def _separation(rows: pd.DataFrame, d: int, k: int, alpha: float) -> Guarantee:
-    """That the ResNet's risk is below what every kernel has on as many samples, by the upper confidence limit."""
-    seen, bound = int(rows["seen"].iloc[0]), float(floor(d, k, alpha, rows["seen"].iloc[0]))
-    mean, half = float(rows["risk"].mean()), half_width(rows["risk"])
-    holds, fails = mean + half <= bound, mean - half > bound
-    return claim(
-        f"alpha/below-every-kernel[alpha={alpha:g}]", "Corollary 7.1 against Theorem 2", bound,
-        mean + half if holds else mean - half if fails else None, "at_most",
-        f"mean risk {mean:.3g} +- {half:.2g} (95 % over {len(rows)} seeds) after {seen} samples; no kernel machine "
-        "on as many averages less than the bound over S (this project's form of Theorem 2)",
-    )  # fmt: skip
+        ),
+        judged(promise, mean(pick(last, alpha=least)["risk"] / k, what="mean risk over k")),
+        *(
+            one
+            for name in KERNELS
+            for N in values(pick(table, method=name), "samples")
+            for one in _kernel_claims(name, pick(table, method=name, samples=N), d, k, N)
+        ),
+    ]  # fmt: skip
 
 
 def _kernel_claims(name: str, rows: pd.DataFrame, d: int, k: int, N: int) -> list[Guarantee]:
-    means = rows.groupby("alpha")["risk"].mean()
     case, limit = f"{name},N={N}", kernel_samples(d, k)
     alphas = rows["alpha"].to_numpy()
     sharper = float((rows["risk"] / floor(d, k, alphas, N)).min()) if math.comb(d, k) > N else math.nan
@@ -230,9 +226,8 @@ def _kernel_claims(name: str, rows: pd.DataFrame, d: int, k: int, N: int) -> lis
             f"k alpha^2 (1 - N / C(d, k)): {sharper:.3f}",
         ),
         claim(
-            f"alpha/slope[{case}]", "Theorem 2 (risk of order alpha^2)", 2 + SQUARE,
-            slope(means.index, means) if len(means) > 1 else None, "at_most",
-            "exponent of alpha in the mean risk of the machine", Kind.TREND,
+            f"alpha/slope[{case}]", "Theorem 2 (risk of order alpha^2)", 2 + SQUARE, exponents(rows), "at_most",
+            "exponent of alpha in the risk of the machine", Kind.TREND,
         ),
     ]  # fmt: skip
 
@@ -240,64 +235,63 @@ def _kernel_claims(name: str, rows: pd.DataFrame, d: int, k: int, N: int) -> lis
 # Figure -------------------------------------------------------------------------------------------------------
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """Risk against alpha with lines of slopes 2 and 4; risk over k alpha^2 against the samples."""
-    fig, (left, right) = plotting.panels(1, 2, width=4.2, height=4.2)
     d, k, network = int(table["d"].iloc[0]), int(table["k"].iloc[0]), chosen(table)
-    _against_alpha(left, table, network, d, k)
-    _against_samples(right, network, d, k)
     seeds, m = table["seed"].nunique(), int(network["m"].max())
-    note = f"d = {d}, k = {k}, m = {m}; mean over {seeds} seeds, bands: 95 % confidence for the mean"
-    fig.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=2, title_fontsize=8,
-        title=note if seeds > 1 else f"d = {d}, k = {k}, m = {m}; one seed",
-    )  # fmt: skip
-    return fig
+    note = f"mean over {seeds} seeds, bands: 95 % confidence for the mean" if seeds > 1 else "one seed"
+    return Plot(
+        [_against_alpha(table, network, k), _against_samples(network, d, k)],
+        size=(4.8, 4.0),
+        note=f"d = {d}, k = {k}, m = {m}; {note}",
+    )
 
 
-def _against_alpha(ax: Axes, table: pd.DataFrame, network: pd.DataFrame, d: int, k: int) -> None:
-    grid = np.geomspace(table["alpha"].min(), table["alpha"].max(), 50)
-    ax.plot(grid, k * grid**2, color="#888888", linestyle="--", label="kα²: F and nothing of G (slope 2)")
-    ax.plot(grid, k * grid**4, color="#888888", linestyle=":", label="kα⁴ (slope 4)")
-    for place, (name, label) in enumerate(KERNELS.items()):
-        machines = pick(table, method=name)
-        for N in sorted(machines["samples"].unique().tolist()):
-            plotting.band(
-                ax, pick(machines, samples=N), "alpha", "risk", color=plotting.COLORS[1 + place], marker="o",
-                markersize=3, label=f"{label}, N = {N:,}",
-            )  # fmt: skip
-    shown = sorted(network["seen"].unique().tolist())
-    times = [seen for seen in shown if math.log10(seen).is_integer() or seen == shown[-1]]
+def _against_alpha(table: pd.DataFrame, network: pd.DataFrame, k: int) -> Panel:
+    alphas = values(table, "alpha")
     low = 10.0 ** math.floor(math.log10(network["risk"].min()))
+    look: dict[str, Any] = {"limits": (low, math.inf), "markersize": 3, "direct": True}
+    grid = np.geomspace(alphas[0], alphas[-1], 50)
+    curves = [
+        Curve(grid, k * grid**2, color="#888888", linestyle="--", label="kα²: F, nothing of G", direct=True),
+        Curve(grid, k * grid**4, color="#888888", linestyle=":", label="kα⁴", direct=True),
+    ]
+    for color, (name, label) in zip(COLORS[1:], KERNELS.items()):
+        for N, rows in pick(table, method=name).groupby("samples"):
+            curves.append(
+                over_seeds(rows, "alpha", "risk", color=color, marker="o", label=f"{label}, N = {N:,}", **look)
+            )
+    shown = values(network, "seen")
+    times = [seen for seen in shown if math.log10(seen).is_integer() or seen == shown[-1]]
     for place, seen in enumerate(times):
-        plotting.band(
-            ax, network[network["seen"] == seen], "alpha", "risk", color=plotting.COLORS[0], marker="s", markersize=3,
-            alpha=(1 + place) / len(times), limits=(low, math.inf), label=f"3resnet, {seen:,} samples",
+        curves.append(
+            over_seeds(
+                pick(network, seen=seen), "alpha", "risk", color=COLORS[0], marker="s",
+                alpha=(1 + place) / len(times), label=f"3resnet, {seen:,} samples", **look,
+            )
         )  # fmt: skip
-    ax.set(
-        xscale="log", yscale="log", xlabel="α", ylabel="risk E‖H − out‖²", title="risk against α", ylim=(low, None)
+    return Panel(
+        curves, title="risk against α", xlabel="α", ylabel="risk E‖H − out‖²", xscale="log", yscale="log",
+        ylim=(low, None), xticks={alpha: f"{alpha:g}" for alpha in alphas},
     )  # fmt: skip
-    alphas = sorted(table["alpha"].unique().tolist())
-    ax.set_xticks(alphas, [f"{alpha:g}" for alpha in alphas])
-    ax.set_xticks([], minor=True)
 
 
-def _against_samples(ax: Axes, network: pd.DataFrame, d: int, k: int) -> None:
+def _against_samples(network: pd.DataFrame, d: int, k: int) -> Panel:
     scaled = network.assign(share=network["risk"] / (k * network["alpha"] ** 2))
-    for place, (alpha, rows) in enumerate(scaled.groupby("alpha")):
-        ax.plot(
-            *rows.groupby("seen")["share"].mean().reset_index().to_numpy().T, marker="s", markersize=3,
-            color=plotting.COLORS[place % len(plotting.COLORS)], label=f"α = {alpha:g}",
-        )  # fmt: skip
-    N = np.geomspace(scaled["seen"].min(), scaled["seen"].max(), 200)
     low = 10.0 ** math.floor(math.log10(scaled["share"].min()))
+    N = np.geomspace(scaled["seen"].min(), scaled["seen"].max(), 200)
     bound = np.maximum(floor(d, k, 1.0, N) / k, low)
-    ax.fill_between(N, low, bound, color="#888888", alpha=0.25, linewidth=0)
-    ax.text(N[0], 1.15 * low, "impossible for every kernel, on average over S", fontsize=7, va="bottom")
-    ax.set(
-        xscale="log", yscale="log", xlabel="samples", ylabel="risk / kα²", title="3resnet", ylim=(low, None),
+    impossible = Curve(N, bound, np.full(len(N), low), bound, color="#888888", linewidth=0.8)
+    curves = []
+    for color, (alpha, rows) in zip(COLORS, scaled.groupby("alpha")):
+        share = rows.groupby("seen")["share"].mean()
+        curves.append(
+            Curve(share.index, share, color=color, marker="s", markersize=3, label=f"α = {alpha:g}", direct=True)
+        )
+    return Panel(
+        [impossible, Words(N[0], 1.15 * low, "impossible for every kernel, on average over S"), *curves],
+        title="3resnet", xlabel="samples", ylabel="risk / kα²", xscale="log", yscale="log", ylim=(low, None),
     )  # fmt: skip
-    ax.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.06))
 
 
 # Settings -----------------------------------------------------------------------------------------------------
