@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -52,7 +52,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     return found
 
 
-def _worst(groups: Mapping[Hashable, pd.Series], direction: str) -> Interval:
+def _worst(groups: Mapping[Any, pd.Series], direction: str) -> Interval:
     """The mean of the group that is worst for a claim about the means of all of them."""
     return at_all((mean(group, comparisons=len(groups)) for group in groups.values()), direction)
 
@@ -104,7 +104,7 @@ def _gap(k: int, net: pd.Series, linear: dict[str, pd.Series]) -> Guarantee:
 
 def _other_half(ends: pd.DataFrame) -> Guarantee:
     """All methods learn D_A^(2), so that D_A is never worse than half learnt."""
-    errors = dict(list(ends.groupby(["k", "method"])["error_2"]))
+    errors: dict[Any, pd.Series] = dict(list(ends.groupby(["k", "method"])["error_2"]))
     k, method = max(errors, key=lambda cell: float(errors[cell].mean()))
     note = f"largest mean error on D_A^(2), by {method} at k = {k}: why errors are compared on D_A^(1)"
     return claim("separation/other-half", "Section 4", LEARNT, _worst(errors, "at_most"), "at_most", note)
@@ -112,11 +112,11 @@ def _other_half(ends: pd.DataFrame) -> Guarantee:
 
 def _bounds(rows: pd.DataFrame) -> list[Guarantee]:
     """Each form on the mean loss of each cell, attained by some w, hence above the best; vacuous cells left out."""
-    keys = ["k", "n", "method", "features", "norm"]
+    cells: list[Any] = list(rows.groupby(["k", "n", "method", "features", "norm"]))
     found = []
     for form in FORMS:
         cases = []
-        for (k, n, method, N, B), cell in rows.groupby(keys):
+        for (k, n, method, N, B), cell in cells:
             (case,) = theorem2(N=int(N), B=float(B), n=int(n), k=int(k), case=str(method), forms=(form,))
             cases.append((case, cell["loss"]))
         telling = [(case, losses) for case, losses in cases if case.bound is not None and case.bound > 0]

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability.evidence.tables import last
+from learnability.evidence.tables import last, pick, values
 from learnability.networks.parity import ParityNet, good_neurons, initial
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
@@ -110,6 +110,12 @@ def first_step_facts(problem: ParityMixture, start: ParityNet) -> Row:
 
 ends = partial(last, time="step")
 """Last row of every run: the table, then the columns that tell runs apart beside the seed."""
+
+
+def finals(table: pd.DataFrame, cell: str, column: str = "error_1") -> dict[Any, pd.Series]:
+    """A column at the end of the runs, by seed, for each value of ``cell``."""
+    last = ends(table, cell)
+    return {value: pick(last, **{cell: value}).set_index("seed")[column] for value in values(last, cell)}
 
 
 def learning_times(table: pd.DataFrame, *cell: str, column: str = "error_1") -> pd.DataFrame:

@@ -37,7 +37,7 @@ from learnability.evidence.intervals import share as share_of
 from learnability.evidence.tables import pick
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
-from learnability.studies.parity.runs_mixture import LEARNT, ends, learning_times, run, setting
+from learnability.studies.parity.runs_mixture import LEARNT, ends, finals, learning_times, run, setting
 from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Kind
 
@@ -175,10 +175,9 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     sizes = sorted(table["n"].unique(), reverse=True)
     for n in sizes:
         rows = pick(table, n=n, start="theorem")
-        last = ends(rows, "share")
-        times = learning_times(rows, "share")
+        errors, times = finals(rows, "share"), learning_times(rows, "share")
         steps = int(rows["step"].max())
-        half, none = pick(times, share=0.5)["time"], pick(last, share=0.0)["error_1"]
+        half, none = pick(times, share=0.5)["time"], errors[0.0]
         found.append(
             claim(
                 f"mixture/learnt[share=0.5,n={n}]", "Theorem 3, with eta = 0.3", 1.0, every(np.isfinite(half)),
@@ -194,14 +193,14 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                     "more steps",
                 )
             )  # fmt: skip
-        found += [_monotone(last, n), _faster(times, n)]
+        found += [_monotone(errors, n), _faster(times, n)]
     if len(sizes) > 1:
         found.append(_harder(table, sizes))
     return [*found, *_longer(pick(table, n=sizes[0]))]
 
 
-def _monotone(last: pd.DataFrame, n: int) -> Guarantee:
-    errors = {share: rows.set_index("seed")["error_1"] for share, rows in last.groupby("share") if share <= 0.5}
+def _monotone(errors: dict[float, pd.Series], n: int) -> Guarantee:
+    errors = {share: error for share, error in errors.items() if share <= 0.5}
     pairs = list(itertools.combinations(errors, 2))
     rises = [mean(errors[more] - errors[less], comparisons=len(pairs)) for less, more in pairs]
     less, more = pairs[int(np.argmax([rise.estimate for rise in rises]))]
@@ -227,7 +226,7 @@ def _faster(times: pd.DataFrame, n: int) -> Guarantee:
 
 def _harder(table: pd.DataFrame, sizes: list[int]) -> Guarantee:
     """Without D^(2) the larger dimension is the harder one."""
-    errors = {n: ends(pick(table, n=n, start="theorem", share=0.0)).set_index("seed")["error_1"] for n in sizes}
+    errors = finals(pick(table, start="theorem", share=0.0), "n")
     return claim(
         f"mixture/uniform-harder-with-n[n={sizes[-1]}|{sizes[0]}]", WHERE, 0.0,
         mean(errors[sizes[0]] - errors[sizes[-1]]), "at_least",
@@ -238,13 +237,7 @@ def _harder(table: pd.DataFrame, sizes: list[int]) -> Guarantee:
 
 def _longer(table: pd.DataFrame) -> list[Guarantee]:
     """Where the theorem's first step fails although D^(2) is there: the longer one, exact and estimated."""
-    errors = {
-        start: {
-            share: ends(rows).set_index("seed")["error_1"]
-            for share, rows in pick(table, start=start).groupby("share")
-        }
-        for start in _STARTS
-    }
+    errors = {start: finals(pick(table, start=start), "share") for start in _STARTS}
     longer, estimated, n = errors["longer"], errors["estimated"], int(table["n"].iloc[0])
     found = []
     if longer:

@@ -22,7 +22,7 @@ from learnability.evidence.intervals import every, mean
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
-from learnability.studies.parity.runs_mixture import LEARNT, ends, learning_times, run, setting
+from learnability.studies.parity.runs_mixture import LEARNT, ends, finals, learning_times, run, setting
 from learnability.studies.parity.theorems.theorem3 import theorem3, theorem3_step, theorem3_terms
 from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
@@ -208,8 +208,7 @@ def _trend(table: pd.DataFrame, axis: str, eta: float, column: str, where: str) 
 
     Where it is asked in the theorem's name, the theorem's hypotheses stand with it, and they are not met.
     """
-    last = ends(_axis(table, axis, eta), axis)
-    groups = {value: pick(last, **{axis: value}).set_index("seed")[column] for value in sorted(last[axis].unique())}
+    groups = finals(_axis(table, axis, eta), axis, column)
     least, most = min(groups), max(groups)
     name = {"steps": "T"}.get(axis, axis)
     what = {"error_1": "error on D^(1)", "loss": "loss on D_A"}[column]
