@@ -16,7 +16,7 @@ import pandas as pd
 
 from learnability import plotting, study
 from learnability.seeding import generator
-from learnability.study import Check, Experiment, Row, Scale, Setting
+from learnability.study import Check, Experiment, Row, Scale, Setting, Study
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 
@@ -24,6 +24,11 @@ def walk(setting: Setting, seed: int) -> list[Row]:
     """A random walk of ``n`` steps; slow, failing or deadly where the setting says so."""
     if setting.get("fails"):
         raise RuntimeError("this cell\nfails")
+    if "dies" in setting and not Path(str(setting.get("once", "no such file"))).exists():
+        if "once" in setting:
+            Path(str(setting["once"])).touch()
+        how = int(setting["dies"])  # the process's return code, as subprocess tells it
+        os._exit(how) if how >= 0 else os.kill(os.getpid(), -how)
     time.sleep(float(setting.get("sleep", 0.0)))
     position = generator(seed, "walk", int(setting["n"])).normal(size=int(setting["n"])).cumsum()
     return [
@@ -122,10 +127,14 @@ CHECKS = {
 }
 
 
+STUDIES = {name: Study(name, "Nobody", "Nobody. Nothing. 2000.") for name in ("other", "toy")}
+
+
 def main() -> None:
     """The command line with the toys in place of the real experiments, for tests in a process of its own."""
     from learnability import cli
 
+    study.studies = lambda: STUDIES  # type: ignore[assignment]
     study.experiments = lambda: TOYS  # type: ignore[assignment]
     study.statements = lambda: CHECKS  # type: ignore[assignment]
     cli.main()

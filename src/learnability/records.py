@@ -16,14 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from learnability import study
 from learnability._version import __version__
 from learnability.report import Section, read_sections
 from learnability.results import folder, key_of, write_json
-from learnability.study import Setting, experiments, statements, studies
 
 if TYPE_CHECKING:
     import os
 
+    from learnability.study import Setting
     from learnability.theory import Guarantee
 
 __all__ = ["Comparison", "Update", "compare_check", "compare_figure", "digest", "read", "update"]
@@ -60,12 +61,12 @@ def digest(settings: Iterable[Setting]) -> str:
     return key_of({"settings": [dict(setting) for setting in settings]})[:16]
 
 
-def _path(study: str) -> Path:
-    return Path(__file__).with_name("studies") / study / "record.json"
+def _path(name: str) -> Path:
+    return Path(__file__).with_name("studies") / name / "record.json"
 
 
 @cache
-def read(study: str) -> Mapping[str, Any]:
+def read(name: str) -> Mapping[str, Any]:
     """The record of a study: ``figures`` (id, then scale) and ``checks`` (scale, then id); empty if there is none.
 
     Raises
@@ -73,7 +74,7 @@ def read(study: str) -> Mapping[str, Any]:
     ValueError
         If the file cannot be read, or is of another format than this version's.
     """
-    path = _path(study)
+    path = _path(name)
     if not path.exists():
         return {"format": FORMAT, "figures": {}, "checks": {}}
     try:
@@ -82,9 +83,9 @@ def read(study: str) -> Mapping[str, Any]:
         if form == FORMAT:
             found["figures"], found["checks"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"the record of {study} is not readable ({error})") from None
+        raise ValueError(f"the record of {name} is not readable ({error})") from None
     if form != FORMAT:
-        raise ValueError(f"the record of {study} has format {form}, this version reads {FORMAT}")
+        raise ValueError(f"the record of {name} has format {form}, this version reads {FORMAT}")
     return found
 
 
@@ -169,22 +170,22 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
     ValueError
         If there are no results, a study is unknown, or a record cannot be read or written.
     """
-    wanted = set(names) or set(studies())
-    unknown = sorted(wanted - set(studies()))
+    wanted = set(names) or set(study.studies())
+    unknown = sorted(wanted - set(study.studies()))
     if unknown:
-        raise ValueError(f"unknown study {unknown[0]!r}; there are {', '.join(studies())}")
+        raise ValueError(f"unknown study {unknown[0]!r}; there are {', '.join(study.studies())}")
     done = Update()
-    records = {study: json.loads(json.dumps(read(study))) for study in sorted(wanted)}
+    records = {name: json.loads(json.dumps(read(name))) for name in sorted(wanted)}
     for section in read_sections(folder(out)):
         _take(section, records, done)
     if done.differs and not replace:
         return done
-    for study in done.entries:
-        record = records[study]
+    for name in done.entries:
+        record = records[name]
         record["figures"] = dict(sorted(record["figures"].items()))
-        path = _path(study)
+        path = _path(name)
         try:
-            write_json(path, {"format": FORMAT, "study": study, **record})
+            write_json(path, {"format": FORMAT, "study": name, **record})
         except OSError as error:
             raise ValueError(f"{path} must be writable, as in a checkout: {error.strerror}") from None
         done.written.append(path)
@@ -197,17 +198,17 @@ def _take(section: Section, records: dict[str, Any], done: Update) -> None:
     manifest = section.manifest
     id, scale = manifest["id"], manifest["scale"]
     place = f"{id} ({scale})"
-    study = id.partition("/")[0]
-    if study not in records:
+    owner = id.partition("/")[0]
+    if owner not in records:
         return
-    if id == f"{study}/verify":
+    if id == f"{owner}/verify":
         by_id = {g["id"]: g for g in section.guarantees}
         for name, check in manifest["checks"].items():
-            if name in statements():
+            if name in study.statements():
                 entry = _entry(manifest, [by_id[g] for g in check["guarantees"]], seconds=check["seconds"])
-                _put(records[study]["checks"].setdefault(scale, {}), name, entry, done, study, f"{name} ({scale})")
+                _put(records[owner]["checks"].setdefault(scale, {}), name, entry, done, owner, f"{name} ({scale})")
         return
-    if id not in experiments():
+    if id not in study.experiments():
         return
     if manifest["failures"]:
         done.left_out.append(f"{place}: {len(manifest['failures'])} failed")
@@ -221,7 +222,7 @@ def _take(section: Section, records: dict[str, Any], done: Update) -> None:
             "tasks": sum(manifest["tasks"].values()),
             **_entry(manifest, section.guarantees, seconds=manifest["seconds"]),
         }
-        _put(records[study]["figures"].setdefault(id, {}), scale, entry, done, study, place)
+        _put(records[owner]["figures"].setdefault(id, {}), scale, entry, done, owner, place)
 
 
 def _entry(manifest: Mapping[str, Any], guarantees: Sequence[Mapping[str, Any]], *, seconds: float) -> dict[str, Any]:
@@ -233,8 +234,8 @@ def _entry(manifest: Mapping[str, Any], guarantees: Sequence[Mapping[str, Any]],
     }
 
 
-def _put(into: dict[str, Any], key: str, entry: dict[str, Any], done: Update, study: str, place: str) -> None:
+def _put(into: dict[str, Any], key: str, entry: dict[str, Any], done: Update, owner: str, place: str) -> None:
     if key in into:
         done.differs.extend(_differences(into[key]["guarantees"], entry["guarantees"]))
     into[key] = entry
-    done.entries.setdefault(study, []).append(place)
+    done.entries.setdefault(owner, []).append(place)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from learnability import records, report, runner
+from learnability import records, report, runner, study
 from learnability.results import Store
 from learnability.runner import Progress
-from learnability.study import Check, statements, studies
+from learnability.study import Check
 from learnability.theory import Guarantee
 
 __all__ = ["Checked", "Verification", "check_all"]
@@ -78,22 +78,22 @@ def check_all(
     if on_progress is not None:
         on_progress(Progress("", len(chosen), len(chosen), len(chosen), len(chosen)))
     if store is not None:
-        for study in studies():
-            _keep(study, [name for name in chosen if name.startswith(f"{study}/")], found, scale, store)
+        for owner in study.studies():
+            _keep(owner, [name for name in chosen if name.startswith(f"{owner}/")], found, scale, store)
     return found
 
 
-def _keep(study: str, names: Sequence[str], found: Verification, scale: str, store: Store) -> None:
+def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, store: Store) -> None:
     """Write the verdicts of one study, with those of its other statements that were kept before."""
     if not names:
         return
-    place = store.folder(f"{study}/verify", scale)
+    place = store.folder(f"{owner}/verify", scale)
     kept: dict[str, dict[str, Any]] = {}
     try:
         before = json.loads((place / "manifest.json").read_bytes())["checks"]
         by_id = {g["id"]: g for g in json.loads((place / "verdicts.json").read_bytes())["guarantees"]}
         for name, check in before.items():
-            if name in statements() and name not in names:
+            if name in study.statements() and name not in names:
                 kept[name] = {**check, "shown": [by_id[id] for id in check["guarantees"]]}
     except (OSError, ValueError, KeyError, TypeError):
         kept = {}  # nothing there, or nothing that can be believed: the statements can be checked again
@@ -101,11 +101,11 @@ def _keep(study: str, names: Sequence[str], found: Verification, scale: str, sto
         if name in found.checks:
             shown = [g.to_json() for g in found.checks[name].guarantees]
             kept[name] = {"seconds": found.checks[name].seconds, "shown": shown}
-    order = [name for name in statements() if name in kept]
+    order = [name for name in study.statements() if name in kept]
     manifest = {
-        "id": f"{study}/verify",
+        "id": f"{owner}/verify",
         "title": "Lemmas and theorems, checked numerically",
-        "source": studies()[study].citation,
+        "source": study.studies()[owner].citation,
         "scale": scale,
         "failures": [line for line in found.failures if line.startswith(tuple(f"{name}:" for name in names))],
         "seconds": sum(kept[name]["seconds"] for name in order),
@@ -114,6 +114,6 @@ def _keep(study: str, names: Sequence[str], found: Verification, scale: str, sto
             for name in order
         },
     }
-    command = f"learnability verify {shlex.join(names) if len(order) > len(names) else study} --scale {scale}"
+    command = f"learnability verify {shlex.join(names) if len(order) > len(names) else owner} --scale {scale}"
     guarantees = [g for name in order for g in kept[name]["shown"]]
     report.write_verdicts(place, guarantees, {**manifest, **runner.occasion(command)})
