@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import warnings
@@ -12,7 +13,7 @@ from pandas.testing import assert_frame_equal
 
 import learnability
 import toys
-from learnability import api, plotting
+from learnability import api, plotting, sweep
 from learnability.results import DamagedShardWarning
 from learnability.runner import FailureWarning
 from learnability.theory import Guarantee, Kind
@@ -95,13 +96,44 @@ def test_manifest_says_what_when_how_and_with_what(tmp_path):
     assert [verdict["id"] for verdict in verdicts] == ["toy/walk[finite]", "toy/walk[moves]"]
 
 
-def test_serial_and_cluster_runs_leave_the_same_files(tmp_path):
-    serial = learnability.run("toy/walk", out=tmp_path / "serial")
-    cluster = learnability.run("toy/walk", out=tmp_path / "cluster", workers=2)
-    assert_frame_equal(serial.table, cluster.table)
-    assert len(content(tmp_path / "serial")) == 9
-    assert content(tmp_path / "serial") == content(tmp_path / "cluster")
-    assert [path.read_bytes() for path in serial.files] == [path.read_bytes() for path in cluster.files]
+def test_runs_here_and_in_workers_leave_the_same_files(tmp_path):
+    here = learnability.run("toy/walk", out=tmp_path / "here")
+    there = learnability.run("toy/walk", out=tmp_path / "there", workers=2)
+    assert_frame_equal(here.table, there.table)
+    assert len(content(tmp_path / "here")) == 9
+    assert content(tmp_path / "here") == content(tmp_path / "there")
+    assert [path.read_bytes() for path in here.files] == [path.read_bytes() for path in there.files]
+
+
+@pytest.mark.parametrize(("seconds", "seeds", "finished", "expected"), [
+    (9.0, 3, 0, 1), (11.0, 3, 0, None), (11.0, 2, 0, 1), (20.0, 3, 1, None), (14.0, 3, 1, 1),
+])  # fmt: skip
+def test_small_work_is_done_here_if_no_number_is_named(tmp_path, monkeypatch, seconds, seeds, finished, expected):
+    scale = dataclasses.replace(toys.scales(*toys.SMALL)["laptop"], seconds=seconds)
+    monkeypatch.setitem(toys.TOYS, "toy/walk", toys.experiment("toy/walk", scales={"laptop": scale}))
+    if finished:
+        learnability.run("toy/walk", seeds=finished, out=tmp_path)
+    asked = []
+
+    def execute(pending, *, workers, scheduler):
+        asked.append(workers)
+        yield from execute_here(pending)
+
+    execute_here = sweep.execute
+    monkeypatch.setattr(sweep, "execute", execute)
+    learnability.run("toy/walk", seeds=seeds, workers=None, out=tmp_path)
+    assert asked == [expected]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
+def test_a_task_that_its_worker_dies_of_is_named_and_the_rest_is_kept(tmp_path, monkeypatch):
+    deadly = toys.experiment("toy/walk", {"n": 3}, {"n": 4, "dies": -9}, {"n": 5})
+    monkeypatch.setitem(toys.TOYS, "toy/walk", deadly)
+    with pytest.warns(FailureWarning, match=r"toy/walk \[n=4, dies=-9\] seed 0: its worker died twice"):
+        result = learnability.run("toy/walk", seeds=1, workers=2, out=tmp_path)
+    assert result.tasks == {"run": 2, "cached": 0, "failed": 1}
+    assert sorted(set(result.table["n"])) == [3, 5]
+    assert len(shards(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("harm", [lambda p: p.write_bytes(b"PAR1"), lambda p: os.truncate(p, 100)])

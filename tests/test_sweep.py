@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -142,26 +145,131 @@ def test_blas_has_one_thread_in_this_process_and_its_setting_is_restored():
     assert done.rows[0]["threads"] == 1
 
 
+WORKERS_HAVE = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+    **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28)),
+}
+
+
 def environment_of_worker(setting, seed):
-    import os
+    from threadpoolctl import threadpool_info
 
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return [{"pid": os.getpid(), **{name: os.environ.get(name, "unset") for name in names}}]
+    threads = max(pool["num_threads"] for pool in threadpool_info())
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    values = {name: os.environ.get(name, "unset") for name in WORKERS_HAVE}
+    return [{"pid": os.getpid(), "threads": threads, "deaf": ignored, **values}]
 
 
-def test_local_cluster_gives_the_rows_of_this_process():
-    import os
-
+def test_local_workers_give_the_rows_of_this_process():
     pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop") + sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1)
     where = task({"n": 1}, run=environment_of_worker)
     here = list(sweep.execute(pending))
+    before = dict(os.environ)
     there = list(sweep.execute([*pending, where], workers=2))
+    assert dict(os.environ) == before
     (told,) = [done for done in there if done.task is where]
     assert by_key(here) == by_key(done for done in there if done.task is not where)
-    assert sum(done.error is not None for done in there) == 1
+    (failed,) = [done for done in there if done.error]
+    assert failed.error.startswith("RuntimeError: this cell fails (toys.py:")
     (row,) = told.rows
     assert row["pid"] != os.getpid()
-    assert {row[name] for name in row if name.endswith("_THREADS")} == {"1"}
+    assert (row["threads"], row["deaf"]) == (1, True)
+    assert {name: row[name] for name in WORKERS_HAVE} == WORKERS_HAVE
+
+
+def noisy(setting, seed):
+    print("from Python")
+    os.write(1, b"from below\n")
+    assert sys.stdin.read() == ""
+    return [{"x": 1}]
+
+
+def leaves(setting, seed):
+    sys.exit("enough")
+
+
+def test_what_tasks_print_read_or_leave_by_is_kept_from_the_pipes(capfd):
+    done = list(sweep.execute([task({"n": 1}, run=noisy), task({"n": 2}, run=leaves)], workers=2))
+    assert {d.task.setting["n"]: (d.error or "").partition(" (")[0] for d in done} == {1: "", 2: "SystemExit: enough"}
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert sorted(err.splitlines()) == ["from Python", "from below"]
+
+
+def test_functions_travel_by_value_and_one_that_cannot_fails_its_task_alone():
+    held = threading.Lock()
+    good = task({"n": 1}, run=lambda setting, seed: [{"x": setting["n"]}])
+    bad = task({"n": 2}, run=lambda setting, seed: [{"x": held.locked()}])
+    by_n = {done.task.setting["n"]: done for done in sweep.execute([bad, good], workers=2)}
+    assert by_n[1].rows == [{"n": 1, "seed": 0, "x": 1}]
+    assert by_n[2].error.startswith("TypeError: cannot pickle")
+
+
+def test_debugging_shows_a_worker_s_traceback(monkeypatch):
+    monkeypatch.setenv("LEARNABILITY_DEBUG", "1")
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*toys.py.*this cell"):
+        list(sweep.execute(sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1), workers=2))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
+@pytest.mark.parametrize(
+    ("how", "fate"),
+    [
+        (-signal.SIGKILL, "by SIGKILL: memory may have run out"),
+        (-signal.SIGSEGV, "by SIGSEGV"),
+        (3, "with exit status 3"),
+        (0, "with exit status 0"),
+    ],
+)
+def test_a_deadly_task_is_found_and_stops_no_other(how, fate):
+    pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
+    deadly = [task({"n": n, "dies": int(how)}) for n in (1, 2)]
+    done = list(sweep.execute([deadly[0], *pending[:4], deadly[1], *pending[4:]], workers=2))
+    assert {d.task.key: d.error for d in done if d.error} == {
+        t.key: f"its worker died twice, the last time {fate}" for t in deadly
+    }
+    assert by_key(d for d in done if not d.error) == by_key(sweep.execute(pending))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
+def test_a_task_whose_worker_dies_once_is_done_by_another(tmp_path):
+    unlucky = task({"n": 3, "dies": -int(signal.SIGKILL), "once": str(tmp_path / "died")})
+    (done,) = sweep.execute([unlucky], workers=2)
+    assert done.error is None
+    assert [row["position"] for row in done.rows] == [row["position"] for row in toys.walk({"n": 3}, 0)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an interpreter that is a script of the shell")
+@pytest.mark.parametrize(
+    ("deed", "message"),
+    [
+        ("kill -9 $$", "a worker process did not start, it ended by SIGKILL: memory may have run out"),
+        ("exit 3", "a worker process did not start, it ended with exit status 3"),
+    ],
+)
+def test_workers_that_die_at_their_start_are_not_started_for_ever(tmp_path, monkeypatch, deed, message):
+    started, interpreter = tmp_path / "started", tmp_path / "python"
+    interpreter.write_text(f"#!/bin/sh\necho x >> {started}\n{deed}\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    with pytest.raises(RuntimeError) as caught:
+        list(sweep.execute(sweep.tasks(toys.TOYS["toy/walk"], "laptop"), workers=2))
+    assert str(caught.value) == message
+    assert len(started.read_text()) <= 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("path", [], "a worker process did not start: ModuleNotFoundError: No module named 'learnability'"),
+        ("executable", "/nowhere/python", "a worker process did not start: .* No such file .*'/nowhere/python'"),
+    ],
+)
+def test_workers_that_cannot_start_say_why(monkeypatch, capfd, name, value, message):
+    monkeypatch.setattr(sys, name, value)
+    with pytest.raises(RuntimeError, match=message):
+        list(sweep.execute([task({"n": 3})], workers=2))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_running_cluster_gives_the_rows_of_this_process():
@@ -193,15 +301,53 @@ def test_a_scheduler_without_workers_is_named_within_seconds(monkeypatch):
         list(sweep.execute([task({"n": 3})], scheduler=cluster.scheduler_address))
 
 
+def local_workers(caller):
+    return [child for child in caller.children(recursive=True) if "worker.py" in " ".join(child.cmdline())]
+
+
 def test_closing_early_stops_the_workers():
     import psutil
 
     with closing(sweep.execute(sweep.tasks(toys.TOYS["toy/slow"], "laptop"), workers=2)) as sweeping:
         assert next(sweeping).rows
-        assert psutil.Process().children(recursive=True)
-    assert not [
-        child for child in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(child.cmdline())
-    ]
+        assert len(local_workers(psutil.Process())) == 2
+    assert not local_workers(psutil.Process())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
+def test_workers_end_with_a_caller_that_is_killed():
+    import psutil
+
+    script = (
+        "import toys\n"
+        "from learnability import sweep\n"
+        "toy = toys.experiment('toy/slow', *({'n': n, 'sleep': 600} for n in (1, 2)))\n"
+        "print('go', flush=True)\n"
+        "list(sweep.execute(sweep.tasks(toy, 'laptop', 1), workers=2))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=toys.environment(), stdout=subprocess.PIPE, text=True
+    ) as caller:
+        assert caller.stdout.readline() == "go\n"
+        deadline = time.monotonic() + 120
+        while len(found := local_workers(psutil.Process(caller.pid))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        caller.kill()
+    assert len(found) == 2
+    assert not psutil.wait_procs(found, timeout=120)[1]
+
+
+def test_no_number_of_workers_is_as_many_as_cores_but_not_more_than_tasks(monkeypatch):
+    import joblib
+
+    counts = []
+    monkeypatch.setattr(sweep, "_execute_here", lambda pending, count: iter(counts.append(count) or ()))
+    pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
+    for cores in (1, 2, 64):
+        monkeypatch.setattr(joblib, "cpu_count", lambda cores=cores: cores)
+        done = list(sweep.execute(pending, workers=None))
+        assert len(done) == (len(pending) if cores == 1 else 0)
+    assert counts == [2, len(pending)]
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])
@@ -210,16 +356,28 @@ def test_workers_must_be_a_positive_integer(workers):
         list(sweep.execute([task({"n": 3})], workers=workers))
 
 
-def test_a_script_without_a_guard_is_told_what_to_do(tmp_path):
+def test_a_script_needs_no_guard_and_neither_dask_nor_a_port_is_used(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
+        "import sys\n"
+        "import psutil\n"
         "import toys\n"
         "from learnability import sweep\n"
-        "print(len(list(sweep.execute(sweep.tasks(toys.TOYS['toy/walk'], 'laptop'), workers=2))), 'done')\n"
+        "def run(setting, seed):\n"
+        "    return toys.walk(setting, seed + 1)\n"
+        "toy = toys.experiment('toy/mine', *toys.SMALL, run=run)\n"
+        "errors, family, open_ports = [], set(), []\n"
+        "for done in sweep.execute(sweep.tasks(toy, 'laptop'), workers=2):\n"
+        "    errors.append(done.error)\n"
+        "    me = psutil.Process()\n"
+        "    family |= {process.pid for process in (me, *me.children(recursive=True))}\n"
+        "    open_ports += [found for found in psutil.net_connections('inet') if found.pid in family]\n"
+        "assert errors == [None] * 9, errors\n"
+        "assert len(family) in (2, 3), family\n"
+        "assert not open_ports, open_ports\n"
+        "assert 'distributed' not in sys.modules\n"
     )
     ended = subprocess.run(
         [sys.executable, str(script)], env=toys.environment(), capture_output=True, text=True, timeout=120
     )
-    assert ended.returncode == 1
-    assert "done" not in ended.stdout
-    assert 'must stand under `if __name__ == "__main__":`' in ended.stderr.splitlines()[-1]
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

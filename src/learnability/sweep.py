@@ -1,4 +1,4 @@
-"""Enumerate the tasks of an experiment and execute them: in this process, on this machine, or on a Dask
+"""Enumerate the tasks of an experiment and execute them: in this process, in others on this machine, or on a Dask
 cluster.
 
 A task is (experiment, revision, setting, seed) and its key is a hash of exactly that. The scale is no part of
@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
+import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -26,10 +30,15 @@ from learnability import checks, results
 from learnability._version import __version__
 from learnability.study import SCALES, Experiment, Row, Setting
 
-__all__ = ["Finished", "Task", "debugging", "execute", "one_line", "tasks"]
+__all__ = ["Finished", "Task", "answer", "debugging", "execute", "one_line", "tasks"]
 
 CONNECT_SECONDS = 5
 """How long a scheduler may take to answer, and to have a worker."""
+
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28))
+"""glibc gives large freed blocks back to the system, and the next temporary array faults them in page by page."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +132,16 @@ def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[
     return found
 
 
-def execute(pending: Sequence[Task], *, workers: int = 1, scheduler: str | None = None) -> Generator[Finished]:
+def execute(pending: Sequence[Task], *, workers: int | None = 1, scheduler: str | None = None) -> Generator[Finished]:
     """Execute tasks and yield each as it ends. One that fails is reported as such and stops no other.
 
     Parameters
     ----------
     pending : sequence of Task
         What to do; started in this order.
-    workers : int
-        1 works in this process; more start that many worker processes, each with one numerical thread.
+    workers : int or None
+        1 works in this process; more start that many processes, each with one numerical thread, but never more
+        than there are tasks. None: as many as there are cores for this process.
     scheduler : str, optional
         Address of a running Dask scheduler, for instance ``"tcp://10.0.0.5:8786"``; its workers are used, and
         ``workers`` is not. They need this version of Learnability.
@@ -150,22 +160,59 @@ def execute(pending: Sequence[Task], *, workers: int = 1, scheduler: str | None 
 
     Notes
     -----
-    Close the iterator (``contextlib.closing``) to stop early: running tasks are then abandoned.
+    Close the iterator (``contextlib.closing``) to stop early: running tasks are then abandoned. A task whose worker
+    dies is tried once more in a new one, and only if that dies too has it failed.
     """
-    workers = checks.integer("workers", workers, at_least=1)
+    if workers is not None:
+        workers = checks.integer("workers", workers, at_least=1)
     if not pending:
         return
-    if scheduler is None and workers == 1:
-        for task in pending:
-            yield Finished(task, *_perform(task.run, task.setting, task.seed))
+    if scheduler is not None:
+        with _quiet(), _remote_client(scheduler) as client:
+            yield from _execute_on(client, pending)
         return
-    with ExitStack() as stack:
-        if scheduler is None:
-            client = stack.enter_context(_local_client(stack, min(workers, len(pending))))
-        else:
-            stack.enter_context(_quiet())
-            client = stack.enter_context(_remote_client(scheduler))
-        yield from _execute_on(client, pending)
+    if workers is None:
+        import joblib
+
+        workers = joblib.cpu_count()  # those that affinity and cgroup allow
+    if workers > 1:
+        yield from _execute_here(pending, min(workers, len(pending)))
+        return
+    for task in pending:
+        yield Finished(task, *_perform(task.run, task.setting, task.seed))
+
+
+def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
+    """Execute tasks in ``count`` processes of this machine, each of them attended by a thread."""
+    waiting: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[Finished | Exception] = queue.SimpleQueue()
+    for task in (*pending, *[None] * count):
+        waiting.put(task)
+    workers = [_Worker() for _ in range(count)]
+
+    def attend(worker: _Worker) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # inherited: a process is deaf to Ctrl-C before it can ask to be
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for task in iter(waiting.get, None):
+                finished.put(worker.do(task))
+        except Exception as error:
+            finished.put(error)
+        finally:
+            worker.close()
+            worker.bury()
+
+    try:
+        for worker in workers:
+            threading.Thread(target=attend, args=[worker], daemon=True).start()
+        for _ in pending:
+            done = finished.get()
+            if isinstance(done, Exception):
+                raise done
+            yield done
+    finally:
+        for worker in workers:
+            worker.close()
 
 
 def _execute_on(client: Any, pending: Sequence[Task]) -> Generator[Finished]:
@@ -201,6 +248,14 @@ def _perform(
         if debugging():
             raise
         return None, one_line(error), time.perf_counter() - start
+
+
+def answer(request: bytes) -> tuple[list[Row] | None, str | None, float]:
+    """What a worker process says to a task: whatever it raises, the process lives on."""
+    try:
+        return _perform(*pickle.loads(request))
+    except BaseException as error:
+        return None, traceback.format_exc() if debugging() else one_line(error), 0.0
 
 
 def _complete(rows: list[Row], setting: Setting, seed: int) -> list[Row]:
@@ -241,47 +296,89 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}{where}"
 
 
-def _local_client(stack: ExitStack, workers: int) -> Any:
-    """A client of a cluster on this machine: one process a worker, one numerical thread each."""
-    import dask
-    from distributed import Client, LocalCluster
+class _Worker:
+    """A process of this machine that does one task at a time (:mod:`learnability.worker`), and its successors.
 
-    # Dask has workers return every freed 64 kB to the system, to be faulted in again by the next temporary array.
-    keep = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28))
-    allocator = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in keep.items()}
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    try:
-        with _inherited_deafness(), dask.config.set(allocator):
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=None,  # a share of the memory each would stop large tasks that fit
-                dashboard_address=None,
-                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},  # any free port
-                silence_logs=logging.CRITICAL,
-                env=threads,
-            )
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"the {workers} worker processes did not start ({error}). In a script, calls with workers > 1 "
-            'must stand under `if __name__ == "__main__":`, because every worker imports the script.'
-        ) from error
-    stack.enter_context(cluster)
-    return Client(cluster)
+    Only the thread that attends it calls its methods, but for ``close``.
+    """
 
+    def __init__(self) -> None:
+        self.lock, self.closed = threading.Lock(), False
+        self.process: subprocess.Popen[bytes] | None = None
 
-@contextmanager
-def _inherited_deafness() -> Iterator[None]:
-    """Processes started in this context ignore Ctrl-C: only the caller hears it, and stops them quietly."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield
-        return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    def do(self, task: Task) -> Finished:
+        """Have a task done. If the process dies, once more in a new one: the death may have had another cause."""
+        import cloudpickle
+
+        try:
+            request = cloudpickle.dumps((task.run, dict(task.setting), task.seed))
+        except Exception as unfit:
+            return Finished(task, None, one_line(unfit), 0.0)
+        for _ in range(2):
+            ready = False
+            try:
+                process = self.process or self._start()
+                ready = True
+                rows, error, seconds = self._ask(process, request)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                fate = self.bury()
+                continue
+            if error is not None and debugging():
+                raise RuntimeError(error)
+            return Finished(task, rows, error, seconds)
+        if not ready:
+            raise RuntimeError(f"a worker process did not start, it ended {fate}")
+        return Finished(task, None, f"its worker died twice, the last time {fate}", 0.0)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.lock:
+            if self.closed:
+                raise RuntimeError("the sweep is over")
+            try:
+                process = self.process = subprocess.Popen(
+                    [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, **_THREADS, **_MEMORY},
+                )
+            except OSError as error:
+                raise RuntimeError(f"a worker process did not start: {error}") from None
+        complaint = self._ask(process, sys.path)
+        if complaint is not None:
+            raise RuntimeError(f"a worker process did not start: {complaint}")
+        return process
+
+    @staticmethod
+    def _ask(process: subprocess.Popen[bytes], question: Any) -> Any:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        pickle.dump(question, process.stdin)
+        process.stdin.flush()
+        return pickle.load(process.stdout)
+
+    def bury(self) -> str:
+        """Let go of a process that has broken off, and say how it ended."""
+        process, self.process = self.process, None
+        if process is None:
+            return ""
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)  # a process that ends shuts its pipes first
+        with suppress(BrokenPipeError), process:
+            process.kill()
+        code = process.returncode
+        if code >= 0:
+            return f"with exit status {code}"
+        name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+        return f"by {name}" + (": memory may have run out" if name == "SIGKILL" else "")
+
+    def close(self) -> None:
+        """End the process whatever it is doing, and start no other."""
+        with self.lock:
+            self.closed = True
+            process = self.process
+        if process is not None:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
