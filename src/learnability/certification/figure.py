@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from learnability.certification.runs import ALL, PART
+from learnability.certification.runs import ALL, PART, SgdRun
 from learnability.plotting import COLORS, band, panels, style
 from learnability.training.record import Outcome
 
@@ -14,98 +15,88 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from learnability.certification.result import Certification
     from learnability.theory import Guarantee
 
 __all__ = ["draw"]
 
 
-def draw(certification: Certification) -> Figure:
-    """Two panels, made from nothing but runs and guarantees."""
+def draw(runs: Sequence[SgdRun], guarantees: Sequence[Guarantee], *, title: str, tests: int, left_out: int) -> Figure:
+    """Two panels, made from nothing but runs and guarantees.
+
+    ``tests`` is the number of test examples, ``left_out`` that of training examples without which the rest of them
+    is separable.
+    """
     import pandas as pd
 
-    table = pd.DataFrame([run.to_json() for run in certification.runs])
+    table = pd.DataFrame([run.to_json() for run in runs])
+    curves = _curves(table, left_out) if len(table) else []
     with style():
         figure, (left, right) = panels(1, 2, width=4.3, height=3.5)
-        figure.suptitle(_title(certification), fontsize=9)
+        figure.suptitle(title, fontsize=9)
         for ax in (left, right):
             ax.set_xscale("log")
             ax.set_xlabel("hidden units 2k")
         left.set_yscale("log")
         # Linear below the error of one mistake: no mistake has its place at the bottom.
-        right.set_yscale("symlog", linthresh=1 / max(len(certification.found.y_test), 1), linscale=0.4)
+        right.set_yscale("symlog", linthresh=1 / max(tests, 1), linscale=0.4)
         left.set_ylabel("updates of SGD")
         right.set_ylabel("error")
-        if len(table):
+        if curves:
             widths = sorted(set(table["width"]))
             room = 1.6 if len(widths) > 1 else 3.0
             for ax in (left, right):
                 ax.set_xlim(widths[0] / room, widths[-1] * room)
                 ax.set_xticks(widths, [f"{width:,}" for width in widths])
                 ax.minorticks_off()
-            _updates(left, certification, table)
-            _errors(right, certification, table)
+            _updates(left, curves, guarantees, left_out)
+            _errors(right, curves, guarantees, tests, left_out)
             for ax in (left, right):
                 ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=1)
     return figure
 
 
-def _title(c: Certification) -> str:
-    if c.separable:
-        what = f"separable, |w*| = {c.w_norm:.4g}"
-    else:
-        what = "not separable"
-    return (
-        f"{c.source}: {c.examples:,} examples, {c.features:,} features, {what}; "
-        f"leaky ReLU α = {c.options.slope:g}, step η = {c.options.step:g}"
-    )
+_Curves = list[tuple[str, str, "pd.DataFrame"]]
+"""What was trained on, a label for it, and its rows."""
 
 
-def _curves(c: Certification, table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """What was trained on, a label for it, and its rows."""
-    left = int((~c.found.kept).sum())
-    labels = {ALL: ", all examples" if left else "", PART: f", {left:,} left out"}
+def _curves(table: pd.DataFrame, left_out: int) -> _Curves:
+    labels = {ALL: ", all examples" if left_out else "", PART: f", {left_out:,} left out"}
     return [(data, labels[data], rows) for data in (ALL, PART) if len(rows := table[table["data"] == data])]
 
 
-def _updates(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
+def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_out: int) -> None:
     ax.set_title("(a) non-zero updates", loc="left")
-    for (_, label, rows), color in zip(_curves(c, table), COLORS):
+    for (_, label, rows), color in zip(curves, COLORS):
         ended = (rows["outcome"] == Outcome.CONVERGED).all()
         more = "" if ended else " (△ stopped)"
         limits = (max(rows["updates"].min() / 2, 1.0), math.inf)  # a log axis has no place for less
         band(
             ax, rows, "width", "updates", hold=False, limits=limits,
-            color=color, marker="o", ms=4, label=f"SGD{label}{more}",
+            color=color, marker="o", label=f"SGD{label}{more}",
         )  # fmt: skip
         open_ends = rows[rows["outcome"] != Outcome.CONVERGED]
         if len(open_ends):
             ax.plot(open_ends["width"], open_ends["updates"], ls="", marker="^", mfc="white", color=color, ms=6)
-    _line(
-        ax,
-        _find(c, "separable/thm2["),
-        COLORS[1 + (not c.found.kept.all())],
-        "-",
-        "Theorem 2, w* of the training data",
-    )
-    _line(ax, _find(c, "separable/cor3[all"), COLORS[3], "--", "Corollary 3, w* of all examples")
-    worst = _find(c, "separable/thm4[sharp")
+    second, third = _find(guarantees, "separable/thm2["), _find(guarantees, "separable/cor3[all")
+    _line(ax, second, COLORS[1 + bool(left_out)], "-", "Theorem 2, w* of the training data")
+    _line(ax, third, COLORS[3], "--", "Corollary 3, w* of all examples")
+    worst = _find(guarantees, "separable/thm4[sharp")
     if worst is not None and worst.measured is not None:
         _level(ax, worst.measured, COLORS[6], ":", "SGD on Theorem 4's sequence with this |w*|")
     low, high = ax.get_ylim()
     ax.set_ylim(low / 2, high * 2)
 
 
-def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
-    tests = len(c.found.y_test)
+def _errors(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], tests: int, left_out: int) -> None:
     ax.set_title(f"(b) error on {tests:,} test examples", loc="left")
-    for (data, label, rows), color in zip(_curves(c, table), COLORS):
+    for (data, label, rows), color in zip(curves, COLORS):
         if tests:
             errors = rows.astype({"test_error": float})
             band(
                 ax, errors, "width", "test_error", hold=False, limits=(0.0, 1.0),
-                color=color, marker="o", ms=4, clip_on=False, label=f"SGD{label}",
+                color=color, marker="o", label=f"SGD{label}",
             )  # fmt: skip
+            ax.lines[-1].set_clip_on(False)  # no error at all lies on the axis
         for prefix, style_, text in (
             ("separable/thm5[examples", "--", "Theorem 5"),
             ("separable/compression-consistent[examples", "-.", "sharper for $L_V = 0$"),
@@ -113,7 +104,7 @@ def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
             points = [
                 (width, g.bound, all(h.holds for h in g.hypotheses))
                 for width in sorted(set(rows["width"]))
-                if (g := _find(c, f"{prefix},2k={width}" + ("]" if c.found.kept.all() else f",{data}]"))) is not None
+                if (g := _find(guarantees, f"{prefix},2k={width}" + (f",{data}]" if left_out else "]"))) is not None
                 and g.bound is not None
             ]
             applies = all(holds for *_, holds in points)
@@ -125,7 +116,7 @@ def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
                 ls=style_, color=color, marker=".", ms=3, alpha=0.9,
                 label=text + label + ("" if applies else " (hypotheses fail)"),
             )  # fmt: skip
-    six = _find(c, "separable/thm6[")
+    six = _find(guarantees, "separable/thm6[")
     if six is not None and six.bound is not None:
         applies = all(h.holds for h in six.hypotheses)
         _level(ax, six.bound, COLORS[3], ":", "Theorem 6" + ("" if applies else " (hypotheses fail)"))
@@ -143,8 +134,8 @@ def _errors(ax: Axes, c: Certification, table: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _find(c: Certification, prefix: str) -> Guarantee | None:
-    return next((g for g in c.guarantees if g.id.startswith(prefix)), None)
+def _find(guarantees: Sequence[Guarantee], prefix: str) -> Guarantee | None:
+    return next((g for g in guarantees if g.id.startswith(prefix)), None)
 
 
 def _line(ax: Axes, guarantee: Guarantee | None, color: str, dashes: str, label: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learnability.certification.figure import draw
 from learnability.certification.findings import Findings, Inputs, Margins
 from learnability.certification.options import Options
 from learnability.certification.runs import SgdRun
@@ -136,9 +137,13 @@ class Certification:
 
     def figure(self) -> Figure:
         """Updates and test error against width, with the bounds drawn in."""
-        from learnability.certification.figure import draw
-
-        return draw(self)
+        what = "not separable" if self.w_norm is None else f"separable, |w*| = {self.w_norm:.4g}"
+        title = (
+            f"{self.source}: {self.examples:,} examples, {self.features:,} features, {what}; "
+            f"leaky ReLU α = {self.options.slope:g}, step η = {self.options.step:g}"
+        )
+        left_out = int((~self.found.kept).sum())
+        return draw(self.runs, self.guarantees, title=title, tests=len(self.found.y_test), left_out=left_out)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the keys of the command line's contract and more."""
