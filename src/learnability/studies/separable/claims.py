@@ -1,21 +1,20 @@
-"""What the figures of the separable study claim, with confidence over seeds.
+"""What the figures of the separable study claim, each by the rule of :mod:`learnability.evidence.claims`.
 
-An equivalence is asked the hard way round: means count as equal only if the confidence interval of their difference
-lies within a stated room, and as different only if it lies outside; in between the runs cannot tell, and the claim
-is not measured. Intervals are Student's at 95 %, divided among the differences of one claim (Bonferroni).
+An equivalence is asked the hard way round: means count as equal only if the whole interval of their difference lies
+within a stated room, and as different only if it lies outside. The differences of one claim share its 5 %.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability.evidence.intervals import half_width
-from learnability.evidence.tables import pick, values
+from learnability.evidence.intervals import at_all, every, exponent, mean
+from learnability.evidence.tables import by, pick, values
 from learnability.studies.separable import claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.theory import Guarantee, Kind
@@ -36,95 +35,80 @@ SIMILAR = 2.0
 
 
 def same_mean(
-    id: str, where: str, groups: Mapping[str, pd.Series], room: float, what: str, *, pairs: Any = None
+    id: str,
+    where: str,
+    groups: Mapping[str, pd.Series],
+    room: float,
+    what: str,
+    *,
+    pairs: Iterable[tuple[str, str]] | None = None,
+    ratio: bool = False,
 ) -> Guarantee:
-    """That means agree within ``room`` for all pairs of groups (or those given), paired by seed."""
-    pairs = list(itertools.combinations(groups, 2)) if pairs is None else list(pairs)
-    level = 1 - 0.05 / max(1, len(pairs))
-    lower, upper, seeds, apart, worst = 0.0, 0.0, 0, [], "nothing to compare"
+    """That means agree within ``room``, or geometric means within that factor, for all pairs of groups (or those
+    given), paired by seed.
+    """
+    pairs = list(itertools.combinations(groups, 2) if pairs is None else pairs)
+    means = ", ".join(f"{name}: {group.mean():.4g}" for name, group in groups.items())
+    least = min(float(group.min()) for group in groups.values())
+    if ratio:  # of what is not positive there is none, and nothing is known of the mean
+        groups = {name: np.log(group.where(group > 0)) for name, group in groups.items()}
+    apart, told = [], []
     for one, other in pairs:
-        difference = (groups[one] - groups[other]).dropna()
-        mean, half = float(difference.mean()), half_width(difference, level)
-        if not half >= 0:  # fewer than two seeds, or none that both have
-            upper = math.inf
-            continue
-        if abs(mean) - half > 0:
-            apart.append(f"{one} and {other}")
-        if abs(mean) + half >= upper:
-            upper, worst = abs(mean) + half, f"{one} less {other}: {mean:+.4f} +- {half:.4f}"
-        lower, seeds = max(lower, abs(mean) - half), len(difference)
-    means = ", ".join(f"{name}: {group.mean():.4f}" for name, group in groups.items())
-    note = f"{what}; {means}; largest {worst} (95 % over {len(pairs)} difference(s), {seeds} seeds)"
-    note += f"; distinguishable: {', '.join(apart) or 'none'}"
-    if upper <= room:
-        return claim(id, where, room, upper, "at_most", note)
-    if lower > room:
-        return claim(id, where, room, lower, "at_most", note)
-    return claim(id, where, room, None, "at_most", f"{note}: too wide to tell")
+        seeds = groups[one].index.intersection(groups[other].index)
+        difference = mean(
+            groups[one][seeds] - groups[other][seeds], comparisons=len(pairs), what=f"difference of {one} and {other}"
+        ).distance()
+        apart.append(difference.mapped(math.exp, f"ratio of {one} and {other}") if ratio else difference)
+        if difference.low > 0:
+            told.append(f"{one} and {other}")
+    note = f"{what}; {means}; distinguishable: {', '.join(told) or 'none'}"
+    if ratio and not least > 0:
+        note += f"; {least:.4g} is among them, so no ratio"
+    return claim(id, where, room, at_all(apart, "at_most"), "at_most", note)
 
 
-def similar(id: str, where: str, groups: Mapping[str, pd.Series], what: str) -> Guarantee:
-    """That means agree within the factor :data:`SIMILAR`, by the logarithms of positive values."""
-    if any((group <= 0).any() for group in groups.values()):
-        least = min(float(group.min()) for group in groups.values())
-        return claim(id, where, SIMILAR, None, "at_most", f"{what}; {least:.4g} is among them, so no ratio")
-    logarithms = {name: np.log(group) for name, group in groups.items()}
-    found = same_mean(id, where, logarithms, math.log(SIMILAR), f"{what} (natural logarithms)")
-    measured = None if found.measured is None else math.exp(found.measured)
-    return claim(id, where, SIMILAR, measured, "at_most", found.note)
+def learns_alike(figure: str, training: str, test: str, ends: pd.DataFrame) -> list[Guarantee]:
+    """Training loss 0 and a good test error at each width, and the same test error at all."""
+    found = []
+    for width in values(ends, "width"):
+        runs = pick(ends, width=width)
+        errors = runs["test_error"]
+        note = f"final test error on {int(runs['test_size'].iloc[0])} examples, largest {errors.max():.4f}"
+        found += [
+            zero_loss(f"{figure}/zero-loss[2k={width}]", training, runs),
+            claim(f"{figure}/generalises[2k={width}]", test, GOOD, mean(errors), "at_most", note),
+        ]
+    room, groups = ROOM[str(ends["data"].iloc[0])], by(ends, "test_error", "width")
+    return [*found, same_mean(f"{figure}/same-test-error", test, groups, room, "final test errors by width")]
+
+
+def as_before(id: str, where: str, ends: pd.DataFrame, column: str, what: str) -> list[Guarantee]:
+    """That final test errors at each width are the same for all values of a column."""
+    found = []
+    for width in values(ends, "width"):
+        runs = pick(ends, width=width).set_index("seed")
+        errors = {name: pick(runs, **{column: name})["test_error"] for name in ends[column].unique()}
+        room = ROOM[str(ends["data"].iloc[0])]
+        found.append(same_mean(f"{id}[2k={width}]", where, errors, room, f"final test errors {what}"))
+    return found
 
 
 def no_growth(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
-    """That updates do not grow with the width: the fitted exponent b of (2k)^b is at most :data:`GROWTH`."""
-    x, z = np.log(ends["width"].to_numpy(float)), np.log(ends["updates"].to_numpy(float))
-    means = ", ".join(
-        f"2k={width}: {pick(ends, width=width)['updates'].mean():.1f}" for width in values(ends, "width")
-    )
-    slope, half = _slope(x, z)
-    note = f"mean updates {means}; exponent {slope:+.4f} +- {half:.4f} (95 % over {len(ends)} runs)"
-    if slope + half <= GROWTH:
-        return claim(id, where, GROWTH, slope + half, "at_most", note, Kind.TREND)
-    if slope - half > GROWTH:
-        return claim(id, where, GROWTH, slope - half, "at_most", note, Kind.TREND)
-    return claim(id, where, GROWTH, None, "at_most", f"{note}: too wide to tell", Kind.TREND)
-
-
-def _slope(x: Any, z: Any, level: float = 0.95) -> tuple[float, float]:
-    """Slope of a regression line, and the half-width of its confidence interval."""
-    from scipy.special import stdtrit
-
-    centred = x - x.mean()
-    spread = float(centred @ centred)
-    if len(x) < 3 or spread == 0:
-        return math.nan, math.nan
-    slope = float(centred @ z) / spread
-    rest = z - z.mean() - slope * centred
-    return slope, float(stdtrit(len(x) - 2, 0.5 + level / 2)) * math.sqrt(float(rest @ rest) / (len(x) - 2) / spread)
+    """That updates do not grow with the width: the exponent b of (2k)^b, one a seed, is at most :data:`GROWTH`."""
+    counts = ", ".join(f"2k={k}: {pick(ends, width=k)['updates'].mean():.1f}" for k in values(ends, "width"))
+    grown = [exponent(runs["width"], runs["updates"]).estimate for _, runs in ends.groupby("seed")]
+    note = f"mean updates {counts}; most of a seed {max(grown):+.4f}"
+    return claim(id, where, GROWTH, mean(grown, what="mean exponent"), "at_most", note, Kind.TREND)
 
 
 def zero_loss(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
     """That every run ends at training loss 0, where nothing can change any more."""
-    reached = (ends["outcome"] == "converged") & (ends["hinge_loss"] == 0)
-    return claim(
-        id, where, 1.0, float(reached.mean()), "at_least",
-        f"share of {len(ends)} runs that end at training loss 0; most epochs {int(ends['epoch'].max())}, mean "
-        f"updates {ends['updates'].mean():.1f}, most {int(ends['updates'].max())}",
-    )  # fmt: skip
-
-
-def generalises(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
-    """That the mean test error is at most :data:`GOOD`, by the 95 % confidence limits over runs on this test set."""
-    error = ends["test_error"]
-    mean, half = float(error.mean()), half_width(error)
     note = (
-        f"mean final test error {mean:.4f} +- {half:.4f} (95 % over {len(ends)} runs), largest {error.max():.4f}, on "
-        f"{int(ends['test_size'].iloc[0])} examples"
+        f"runs that end at training loss 0; most epochs {int(ends['epoch'].max())}, mean updates "
+        f"{ends['updates'].mean():.1f}, most {int(ends['updates'].max())}"
     )
-    if mean + half <= GOOD:
-        return claim(id, where, GOOD, mean + half, "at_most", note)
-    if mean - half > GOOD:
-        return claim(id, where, GOOD, mean - half, "at_most", note)
-    return claim(id, where, GOOD, None, "at_most", f"{note}: too wide to tell")
+    reached = (ends["outcome"] == "converged") & (ends["hinge_loss"] == 0)
+    return claim(id, where, 1.0, every(reached), "at_least", note)
 
 
 def separable_draw(id: str, where: str, table: pd.DataFrame) -> Guarantee:

@@ -16,16 +16,18 @@ intervals over seeds are about training, and say nothing of other samples of ima
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from learnability import datasets, plotting
+from learnability import datasets
 from learnability.checks import FloatArray
-from learnability.evidence.tables import pick
+from learnability.evidence.tables import pick, values
 from learnability.networks.separable import TwoLayer, initial
+from learnability.plotting import COLORS, Curve, Panel, Plot, over_seeds
 from learnability.problems.separable import lower_bound_sequence, lower_bound_weights, random_separable
 from learnability.seeding import generator
 from learnability.study import Row, Setting
@@ -34,8 +36,6 @@ from learnability.training.record import log_spaced
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ALPHA = 0.1
 ETA = 1.0
@@ -137,9 +137,9 @@ def separable_part(X: FloatArray, y: FloatArray) -> tuple[Any, HardMargin]:
     return found.kept, found.rest
 
 
-def setting(**values: bool | int | float | str) -> Setting:
+def setting(**own: bool | int | float | str) -> Setting:
     """A setting, with the figures' own values for whatever is not named."""
-    return {"data": "digits", "layers": "first", "width": 10, "eta": ETA, "alpha": ALPHA, "epochs": 10_000, **values}
+    return {"data": "digits", "layers": "first", "width": 10, "eta": ETA, "alpha": ALPHA, "epochs": 10_000, **own}
 
 
 def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
@@ -188,47 +188,46 @@ def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
 
 def color(width: int, widths: Any) -> str:
     """A width keeps its colour in all panels."""
-    return plotting.COLORS[sorted(set(widths)).index(width) % len(plotting.COLORS)]
+    return COLORS[sorted(set(widths)).index(width) % len(COLORS)]
 
 
-def curve(
-    ax: Axes, table: pd.DataFrame, column: str, *, limits: tuple[float, float] | None = None, **line: Any
-) -> None:
+def curves(
+    table: pd.DataFrame, column: str, *, limits: tuple[float, float] | None = None, **look: Any
+) -> list[Curve]:
     """Mean of a column over seeds against the epoch, for each width; runs that have ended keep their values."""
-    for width in sorted(table["width"].unique()):
-        rows = pick(table, width=width)
-        rows = rows[rows["epoch"] > 0]  # the axis is logarithmic
-        options = {"color": color(width, table["width"]), "label": f"2k = {width}", **line}
-        plotting.band(ax, rows, "epoch", column, limits=limits, **options)
+    rows = table[table["epoch"] > 0]  # the axis is logarithmic
+    return [
+        over_seeds(
+            pick(rows, width=width), "epoch", column, limits=limits, color=color(width, table["width"]), **look
+        )
+        for width in values(table, "width")
+    ]  # fmt: skip
 
 
-def dots(ax: Axes, ends: pd.DataFrame, column: str, *, shift: float = 0.0, marker: str = "o", **label: Any) -> None:
-    """Every run's last value, and the mean with its confidence interval; each width has a place on the axis."""
-    from learnability.evidence.intervals import half_width
+def errors(
+    table: pd.DataFrame,
+    beside: pd.DataFrame | None = None,
+    name: str = "",
+    label: Callable[[int], str] = "2k = {}".format,
+) -> list[Panel]:
+    """(a) Training and (b) test error against epochs, for each width; the runs ``beside`` have dashed lines."""
+    panels = []
+    for column, title in (("train_error", "(a) training error (0-1)"), ("test_error", "(b) test error (0-1)")):
+        look: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9}
+        items = [] if beside is None else curves(beside, column, limits=(0, 1), **look)
+        shown = zip(values(table, "width"), curves(table, column, limits=(0, 1)), strict=True)
+        items += [replace(curve, label=label(width)) for width, curve in shown]
+        if beside is not None:  # for the legend: dashed lines of all colours
+            items.append(Curve((), (), label=name, color="#666666", **look))
+        panels.append(Panel(items, title, "epoch", "error", xscale="log", ylim=(0, None)))
+    return panels
 
-    widths = sorted(ends["width"].unique())
-    for place, width in enumerate(widths):
-        values = pick(ends, width=width)[column].to_numpy(dtype=float)
-        spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
-        shade = color(width, widths)
-        ax.plot(place + shift + spread, values, marker, color=shade, alpha=0.35, markersize=3, linestyle="none")
-        ax.errorbar(
-            place + shift, values.mean(), yerr=half_width(values) if len(values) > 1 else None,
-            fmt=marker, color="black", markersize=4.5, capsize=4, linewidth=1.2, zorder=3,
-            **(label if place == 0 else {}),
-        )  # fmt: skip
-    ax.set_xticks(range(len(widths)), [str(width) for width in widths])
-    ax.set_xlim(-0.6, len(widths) - 0.4)
-    ax.set_xlabel("hidden units 2k")
 
-
-def finish(figure: Figure, table: pd.DataFrame, handles: list[Any], title: str) -> Figure:
-    """Title with the name of the data, and one legend below."""
+def plot(table: pd.DataFrame, panels: Sequence[Panel], title: str, note: str = "", **look: Any) -> Plot:
+    """Panels side by side, with the name of the data, and one legend below."""
     seeds = table["seed"].nunique()
-    note = f"mean over {seeds} runs, bands and bars: 95 % confidence for the mean" if seeds > 1 else "one run"
-    figure.suptitle(f"{TITLES[str(table['data'].iloc[0])]}: {title}", fontsize=10)
-    labels = [handle.get_label() for handle in handles]
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title=note, title_fontsize=8
-    )
-    return figure
+    note = note or "mean over {} runs, bands and bars: 95 % confidence for the mean"
+    return Plot(
+        panels, columns=len(panels), size=(3.2, 3.1), title=f"{TITLES[str(table['data'].iloc[0])]}: {title}",
+        note=note.format(seeds) if seeds > 1 else "one run", **{"legend_columns": 4, **look},
+    )  # fmt: skip

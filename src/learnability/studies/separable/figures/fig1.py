@@ -16,64 +16,63 @@ logarithmic, which shows the first epochs as well as the last.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from learnability import plotting
-from learnability.evidence.tables import by, last, pick
-from learnability.studies.separable import PAPER
+import numpy as np
+
+from learnability.evidence.intervals import mean
+from learnability.evidence.tables import last, pick, values
+from learnability.plotting import Curve, Panel, Plot
+from learnability.studies.separable import PAPER, runs
 from learnability.studies.separable import claims as sure
-from learnability.studies.separable.runs import SMOKE_WIDTHS, WIDTHS, curve, dots, finish, images, ready, run, setting
 from learnability.study import Experiment, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from learnability.theory import Guarantee
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Training and (b) test error against epochs, for each width; (c) the test errors at the end."""
-    fig, (train, test, end) = plotting.panels(1, 3, width=3.2, height=3.1)
-    curve(train, table, "train_error", limits=(0, 1))
-    curve(test, table, "test_error", limits=(0, 1))
-    train.set(title="(a) training error (0-1)", ylabel="error")
-    test.set(title="(b) test error (0-1)", ylabel="error")
-    for ax in (train, test):
-        ax.set(xscale="log", xlabel="epoch")
-        ax.set_ylim(bottom=0)
-    handles, _ = train.get_legend_handles_labels()
-    dots(end, last(table, "width"), "test_error")
-    end.set(title="(c) test error of each run at its end", ylabel="error")
-    end.set_ylim(0, max(0.06, 1.15 * end.get_ylim()[1]))
-    return finish(fig, table, handles, "first layer trained, η = " + _step(table))
+    step = ", ".join(f"{eta:g}" for eta in values(table, "eta"))
+    return runs.plot(table, [*runs.errors(table), _ends(last(table, "width"))], f"first layer trained, η = {step}")
 
 
-def _step(table: pd.DataFrame) -> str:
-    return ", ".join(f"{eta:g}" for eta in sorted(table["eta"].unique()))
+def _ends(ends: pd.DataFrame) -> Panel:
+    """Every run's last test error, and the mean with its confidence interval; each width has a place on the axis."""
+    widths, items, top = values(ends, "width"), [], 0.05
+    look: dict[str, Any] = {"linestyle": "", "marker": "o"}
+    for place, width in enumerate(widths):
+        found = pick(ends, width=width)["test_error"].to_numpy(dtype=float)
+        spread = np.linspace(-0.16, 0.16, len(found)) if len(found) > 1 else np.zeros(1)
+        over = mean(found)
+        items += [
+            Curve(place + spread, found, color=runs.color(width, widths), alpha=0.35, markersize=3, **look),
+            Curve(
+                [place], [over.estimate], [over.low], [over.high], color="black", markersize=4.5, bars=True, **look
+            ),
+        ]
+        top = max(top, found.max(), over.high)
+    return Panel(
+        items, "(c) test error of each run at its end", "hidden units 2k", "error", xlim=(-0.6, len(widths) - 0.4),
+        ylim=(0, 1.2 * top), xticks={float(place): str(width) for place, width in enumerate(widths)},
+    )  # fmt: skip
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Separable data; training loss 0; good and equal test errors; updates within Theorem 2 and not growing."""
-    where, ends = "Figure 1", last(table, "width")
-    data = str(table["data"].iloc[0])
-    found = [sure.separable_draw("fig1/separable", where, table)]
-    for width in sorted(table["width"].unique()):
-        runs = pick(ends, width=width)
-        found.append(sure.zero_loss(f"fig1/zero-loss[2k={width}]", f"{where} (a)", runs))
-        found.append(sure.generalises(f"fig1/generalises[2k={width}]", f"{where} (b)", runs))
-    found.append(
-        sure.same_mean(
-            "fig1/same-test-error", f"{where} (b)", by(ends, "test_error", "width"), sure.ROOM[data],
-            "final test errors by width",
-        )
-    )  # fmt: skip
-    found.append(sure.no_growth("fig1/updates-with-width", "Section 5 (updates whatever the width)", ends))
-    return found + sure.update_bounds("fig1", ends)
+    where, end = "Figure 1", last(table, "width")
+    return [
+        sure.separable_draw("fig1/separable", where, table),
+        *sure.learns_alike("fig1", f"{where} (a)", f"{where} (b)", end),
+        sure.no_growth("fig1/updates-with-width", "Section 5 (updates whatever the width)", end),
+        *sure.update_bounds("fig1", end),
+    ]
 
 
 def _cells(data: str, widths: tuple[int, ...]) -> tuple[dict[str, bool | int | float | str], ...]:
-    return tuple({**setting(data=data, width=width)} for width in widths)
+    return tuple({**runs.setting(data=data, width=width)} for width in widths)
 
 
 EXPERIMENT = Experiment(
@@ -81,12 +80,12 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, Figure 1",
     revision=1,
     scales={
-        "smoke": Scale(_cells("digits", SMOKE_WIDTHS), seeds=3, seconds=2),
-        "laptop": Scale(_cells(images(), WIDTHS), seeds=10, seconds=220),
-        "paper": Scale(_cells(images(), WIDTHS), seeds=40, seconds=600),
+        "smoke": Scale(_cells("digits", runs.SMOKE_WIDTHS), seeds=3, seconds=2),
+        "laptop": Scale(_cells(runs.images(), runs.WIDTHS), seeds=10, seconds=220),
+        "paper": Scale(_cells(runs.images(), runs.WIDTHS), seeds=40, seconds=600),
     },
-    run=run,
+    run=runs.run,
     figure=figure,
     claims=claims,
-    ready=ready,
+    ready=runs.ready,
 )

@@ -11,79 +11,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from learnability import plotting
-from learnability.evidence.tables import by, last, pick
-from learnability.studies.separable import PAPER
+from learnability.evidence.tables import last, pick
+from learnability.plotting import Line, Panel, Plot
+from learnability.studies.separable import PAPER, runs
 from learnability.studies.separable import claims as sure
-from learnability.studies.separable.runs import SMOKE_WIDTHS, WIDTHS, curve, finish, images, ready, run, setting
 from learnability.study import Experiment, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from learnability.theory import Guarantee
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Training and (b) test error, with Figure 1's runs dashed; (c) range of the output weights so far."""
-    from matplotlib.lines import Line2D
-
-    fig, (train, test, ratio) = plotting.panels(1, 3, width=3.2, height=3.1)
-    both, first = pick(table, layers="both"), pick(table, layers="first")
-    for ax, column in ((train, "train_error"), (test, "test_error")):
-        curve(ax, first, column, limits=(0, 1), linestyle="--", linewidth=0.9)
-        curve(ax, both, column, limits=(0, 1))
-        ax.set(xscale="log", xlabel="epoch", ylabel="error")
-        ax.set_ylim(bottom=0)
-    train.set_title("(a) training error (0-1)")
-    test.set_title("(b) test error (0-1)")
-    curve(ratio, both, "ratio_max")
-    curve(ratio, both, "ratio_min")
-    ratio.axhline(0, color="black", linewidth=0.8)
-    ratio.set_yscale("symlog", linthresh=1)
-    ratio.set(xscale="log", xlabel="epoch", ylabel="$v_t / v_0$ (linear within ±1)")
-    ratio.set_title("(c) least and largest $v_t / v_0$ so far")
-    handles = train.get_legend_handles_labels()[0][len(first["width"].unique()) :]
-    handles.append(
-        Line2D([], [], linestyle="--", color="#666666", linewidth=0.9, label="first layer only (Figure 1)")
-    )
+    both = pick(table, layers="both")
+    ratios = Panel(
+        [*runs.curves(both, "ratio_max"), *runs.curves(both, "ratio_min"), Line(y=0, color="black", linestyle="-")],
+        "(c) least and largest $v_t / v_0$ so far", "epoch", "$v_t / v_0$ (linear within ±1)",
+        xscale="log", yscale="symlog",
+    )  # fmt: skip
     step = ", ".join(f"{eta:g}" for eta in sorted(table["eta"].unique()))
-    return finish(fig, table, handles, f"both layers trained, η = {step}")
+    shown = runs.errors(both, pick(table, layers="first"), "first layer only (Figure 1)")
+    return runs.plot(table, [*shown, ratios], f"both layers trained, η = {step}")
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Training loss 0; good test errors, equal between widths and to Figure 1's; Equation 13 where it applies."""
     where, ends = "Figure 2", last(table, "layers", "width")
-    room = sure.ROOM[str(table["data"].iloc[0])]
     both = pick(ends, layers="both")
-    found = []
-    for width in sorted(table["width"].unique()):
-        runs = pick(both, width=width)
-        found.append(sure.zero_loss(f"fig2/zero-loss[2k={width}]", where, runs))
-        found.append(sure.generalises(f"fig2/generalises[2k={width}]", where, runs))
-        pair = {
-            layers: pick(ends, layers=layers, width=width).set_index("seed")["test_error"]
-            for layers in ("both", "first")
-        }
-        found.append(
-            sure.same_mean(
-                f"fig2/as-figure-1[2k={width}]", f"{where} (performance as in Figure 1)", pair, room,
-                "final test errors, both layers trained and the first only",
-            )
-        )  # fmt: skip
-    found.append(
-        sure.same_mean(
-            "fig2/same-test-error", where, by(both, "test_error", "width"), room, "final test errors by width"
-        )
-    )
-    found.append(sure.no_growth("fig2/updates-with-width", where, both))
-    return found + sure.update_bounds("fig2", both)
+    return [
+        *sure.learns_alike("fig2", where, where, both),
+        *sure.as_before(
+            "fig2/as-figure-1", f"{where} (performance as in Figure 1)", ends, "layers",
+            "with both layers trained, or the first only",
+        ),
+        sure.no_growth("fig2/updates-with-width", where, both),
+        *sure.update_bounds("fig2", both),
+    ]  # fmt: skip
 
 
 def _cells(data: str, widths: tuple[int, ...]) -> tuple[dict[str, bool | int | float | str], ...]:
     return tuple(
-        {**setting(data=data, width=width, layers=layers)} for layers in ("both", "first") for width in widths
+        {**runs.setting(data=data, width=width, layers=layers)} for layers in ("both", "first") for width in widths
     )
 
 
@@ -92,12 +62,12 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, Figure 2",
     revision=1,
     scales={
-        "smoke": Scale(_cells("digits", SMOKE_WIDTHS), seeds=3, seconds=2),
-        "laptop": Scale(_cells(images(), WIDTHS), seeds=10, seconds=200),
-        "paper": Scale(_cells(images(), WIDTHS), seeds=40, seconds=800),
+        "smoke": Scale(_cells("digits", runs.SMOKE_WIDTHS), seeds=3, seconds=2),
+        "laptop": Scale(_cells(runs.images(), runs.WIDTHS), seeds=10, seconds=200),
+        "paper": Scale(_cells(runs.images(), runs.WIDTHS), seeds=40, seconds=800),
     },
-    run=run,
+    run=runs.run,
     figure=figure,
     claims=claims,
-    ready=ready,
+    ready=runs.ready,
 )

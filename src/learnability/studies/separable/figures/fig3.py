@@ -16,16 +16,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from learnability import plotting
-from learnability.evidence.tables import by, last, pick
-from learnability.studies.separable import PAPER, claim
+from learnability.evidence.intervals import extreme
+from learnability.evidence.tables import by, last, pick, values
+from learnability.plotting import Line, Panel, Plot
+from learnability.studies.separable import PAPER, claim, runs
 from learnability.studies.separable import claims as sure
-from learnability.studies.separable.runs import ETA, SMOKE_WIDTHS, WIDTHS, curve, finish, images, ready, run, setting
 from learnability.study import Experiment, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from learnability.theory import Guarantee
 
@@ -35,83 +34,60 @@ def step(width: int) -> float:
     return 1 / math.sqrt(width)
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Training and (b) test error, with Figure 2's runs dashed; (c) range of the output weights so far."""
-    from matplotlib.lines import Line2D
-
-    fig, (train, test, ratio) = plotting.panels(1, 3, width=3.2, height=3.1)
     chosen, usual = pick(table, rule="per width"), pick(table, rule="one for all")
-    for ax, column in ((train, "train_error"), (test, "test_error")):
-        curve(ax, usual, column, limits=(0, 1), linestyle="--", linewidth=0.9)
-        curve(ax, chosen, column, limits=(0, 1))
-        ax.set(xscale="log", xlabel="epoch", ylabel="error")
-        ax.set_ylim(bottom=0)
-    train.set_title("(a) training error (0-1)")
-    test.set_title("(b) test error (0-1)")
-    curve(ratio, chosen, "ratio_max", limits=(1, math.inf))  # C >= 1 >= c by definition
-    curve(ratio, chosen, "ratio_min", limits=(-math.inf, 1), linestyle=":", linewidth=1.8)
-    if chosen["ratio_min"].min() > 0:
-        ratio.set_yscale("log")
-    else:
-        ratio.axhline(0, color="black", linewidth=0.8)
-        ratio.set_yscale("symlog", linthresh=1)
-    ratio.set(xscale="log", xlabel="epoch", ylabel="$v_t / v_0$")
-    ratio.set_title("(c) least (c, dotted) and largest (C) $v_t / v_0$")
-    handles = train.get_legend_handles_labels()[0][len(usual["width"].unique()) :]
-    for handle, width in zip(handles, sorted(chosen["width"].unique()), strict=True):
-        handle.set_label(f"2k = {width}, η = {step(int(width)):.2g}")
-    label = f"η = {usual['eta'].iloc[0]:g} for all (Figure 2)"
-    handles.append(Line2D([], [], linestyle="--", color="#666666", linewidth=0.9, label=label))
-    return finish(fig, table, handles, "both layers trained, a step for each width")
+    kept = chosen["ratio_min"].min() > 0
+    ratios = Panel(
+        [
+            *runs.curves(chosen, "ratio_max", limits=(1, math.inf)),  # C >= 1 >= c by definition
+            *runs.curves(chosen, "ratio_min", limits=(-math.inf, 1), linestyle=":", linewidth=1.8),
+            *([] if kept else [Line(y=0, color="black", linestyle="-")]),
+        ],
+        "(c) least (c, dotted) and largest (C) $v_t / v_0$", "epoch", "$v_t / v_0$",
+        xscale="log", yscale="log" if kept else "symlog",
+    )  # fmt: skip
+    name = f"η = {usual['eta'].iloc[0]:g} for all (Figure 2)"
+    shown = runs.errors(chosen, usual, name, lambda width: f"2k = {width}, η = {step(width):.2g}")
+    return runs.plot(table, [*shown, ratios], "both layers trained, a step for each width")
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Signs kept, c and C similar between widths; otherwise as in Figure 2; Equation 13 with measured c and C."""
     where, ends = "Figure 3", last(table, "rule", "width")
-    room = sure.ROOM[str(table["data"].iloc[0])]
     chosen = pick(ends, rule="per width")
-    found = []
-    for width in sorted(table["width"].unique()):
-        runs = pick(chosen, width=width)
-        found.append(sure.zero_loss(f"fig3/zero-loss[2k={width}]", f"{where} (a)", runs))
-        found.append(sure.generalises(f"fig3/generalises[2k={width}]", f"{where} (b)", runs))
-        pair = {
-            rule: pick(ends, rule=rule, width=width).set_index("seed")["test_error"]
-            for rule in ("per width", "one for all")
-        }
+    found = [
+        *sure.learns_alike("fig3", f"{where} (a)", f"{where} (b)", chosen),
+        *sure.as_before(
+            "fig3/as-figure-2", "Section 5.1 (performance not affected by the learning rate)", ends, "rule",
+            "at the chosen step and at Figure 2's",
+        ),
+    ]  # fmt: skip
+    for width in values(chosen, "width"):
+        low, high = (pick(chosen, width=width)[ratio] for ratio in ("ratio_min", "ratio_max"))
+        means = f"mean c {low.mean():.4f}, mean C {high.mean():.4f}"
+        note = f"v_t / v_0 over units and times, which must not come to 0; {means}"
+        kept = extreme(low, 0.0, "at_least")
+        found.append(claim(f"fig3/signs-kept[2k={width}]", f"{where} (c)", 0.0, kept, "at_least", note))
+    for name, column in (("c", "ratio_min"), ("C", "ratio_max")):
+        groups = by(chosen, column, "width")
         found.append(
             sure.same_mean(
-                f"fig3/as-figure-2[2k={width}]", "Section 5.1 (performance not affected by the learning rate)",
-                pair, room, "final test errors at the chosen step and at Figure 2's",
+                f"fig3/similar[{name}]",
+                f"{where} (c)",
+                groups,
+                sure.SIMILAR,
+                f"{name} by width (ratios are of geometric means)",
+                ratio=True,
             )
-        )  # fmt: skip
-        found.append(
-            claim(
-                f"fig3/signs-kept[2k={width}]", f"{where} (c)", 0.0, float(runs["ratio_min"].min()), "at_least",
-                f"least v_t / v_0 over units, times and {len(runs)} runs, which must not come to 0; mean c "
-                f"{runs['ratio_min'].mean():.4f}, mean C {runs['ratio_max'].mean():.4f}",
-            )
-        )  # fmt: skip
-    found.append(
-        sure.same_mean(
-            "fig3/same-test-error", f"{where} (b)", by(chosen, "test_error", "width"), room,
-            "final test errors by width",
         )
-    )  # fmt: skip
-    for name, column in (("c", "ratio_min"), ("C", "ratio_max")):
-        found.append(
-            sure.similar(
-                f"fig3/similar[{name}]", f"{where} (c)", by(chosen, column, "width"),
-                f"{name} by width, largest ratio of geometric means",
-            )
-        )  # fmt: skip
     return found + sure.update_bounds("fig3", chosen)
 
 
 def _cells(data: str, widths: tuple[int, ...]) -> tuple[dict[str, bool | int | float | str], ...]:
     return tuple(
-        {**setting(data=data, width=width, layers="both", eta=eta), "rule": rule}
-        for rule, etas in (("per width", map(step, widths)), ("one for all", [ETA] * len(widths)))
+        {**runs.setting(data=data, width=width, layers="both", eta=eta), "rule": rule}
+        for rule, etas in (("per width", map(step, widths)), ("one for all", [runs.ETA] * len(widths)))
         for width, eta in zip(widths, etas, strict=True)
     )
 
@@ -121,12 +97,12 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, Figure 3",
     revision=1,
     scales={
-        "smoke": Scale(_cells("digits", SMOKE_WIDTHS), seeds=3, seconds=2),
-        "laptop": Scale(_cells(images(), WIDTHS), seeds=10, seconds=145),
-        "paper": Scale(_cells(images(), WIDTHS), seeds=40, seconds=600),
+        "smoke": Scale(_cells("digits", runs.SMOKE_WIDTHS), seeds=3, seconds=2),
+        "laptop": Scale(_cells(runs.images(), runs.WIDTHS), seeds=10, seconds=145),
+        "paper": Scale(_cells(runs.images(), runs.WIDTHS), seeds=40, seconds=600),
     },
-    run=run,
+    run=runs.run,
     figure=figure,
     claims=claims,
-    ready=ready,
+    ready=runs.ready,
 )

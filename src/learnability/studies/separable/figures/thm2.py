@@ -19,21 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
-from learnability.evidence.tables import pick
-from learnability.studies.separable import PAPER, claim
+from learnability.evidence.tables import pick, values
+from learnability.plotting import COLORS, Curve, Panel, Plot
+from learnability.studies.separable import PAPER, claim, runs
 from learnability.studies.separable import claims as sure
-from learnability.studies.separable.runs import ALPHA, SEQUENCE, images, ready, setting
-from learnability.studies.separable.runs import run as train
+from learnability.studies.separable.runs import SEQUENCE, setting
 from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems.thm4_thm10 import FORMS
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _WIDTHS = (2, 6, 20, 60, 200, 600, 2000, 6000, 20_000)
 _STEPS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -49,7 +47,7 @@ _NAMES = {
 
 def run(s: Setting, seed: int) -> list[Row]:
     """The end of one run; the sequence's count has an exact value, and nothing in it depends on the seed."""
-    rows = train(s, seed, only_end=True)
+    rows = runs.run(s, seed, only_end=True)
     exact = 0
     if s["data"] == "sequence":
         exact = theory.sequence_updates(
@@ -65,63 +63,49 @@ def _decimal(number: Any) -> Any:
     return Fraction(str(number))
 
 
-def _bound(rows: pd.DataFrame, eta: float) -> float:
-    return theory.corollary3_bound(w_norm=float(rows["w_norm"].iloc[0]), eta=eta, alpha=ALPHA)
-
-
-def _below(eta: float) -> float:
-    return float(theory.lower_bound(d=SEQUENCE, k=1, eta=eta, alpha=ALPHA, form="sharp"))
-
-
-def figure(table: pd.DataFrame) -> Figure:
-    """Above: updates against the width. Below: against the step. A column for each data set."""
-    shown = [data for data in _NAMES if (table["data"] == data).any()]
-    fig, axes = plotting.panels(2, len(shown), width=2.6, height=2.6, sharey="col")
-    shades = dict(zip(sorted(pick(table, axis="step")["width"].unique()), plotting.COLORS[1:], strict=False))
-    for column, data in enumerate(shown):
+def figure(table: pd.DataFrame) -> Plot:
+    """Above: updates against the width. Below: against the step. A column, with one axis, for each data set."""
+    shades = dict(zip(values(pick(table, axis="step"), "width"), COLORS[1:], strict=False))
+    above: list[Panel] = []
+    below: list[Panel] = []
+    for data in (data for data in _NAMES if (table["data"] == data).any()):
         rows = pick(table, data=data)
-        wide, steps = axes[column], axes[len(shown) + column]
-        _against(wide, pick(rows, axis="width"), "width", {})
-        _against(steps, pick(rows, axis="step"), "eta", shades)
-        wide.set(title=_NAMES[data], xlabel=f"hidden units 2k (η = {_USUAL[data]:g})")
-        steps.set(xlabel="step η")
-    for ax in (axes[0], axes[len(shown)]):
-        ax.set_ylabel("non-zero updates")
-    handles: dict[str, Any] = {}
-    for ax in axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
+        wide, steps = (
+            _against(pick(rows, axis="width"), "width", {}),
+            _against(pick(rows, axis="step"), "eta", shades),
+        )
+        shown = np.concatenate([rows["updates"], *(np.ravel(curve.y) for curve in wide + steps)])
+        axes: dict[str, Any] = {
+            "ylabel": "" if above else "non-zero updates", "xscale": "log", "yscale": "log",
+            "ylim": (shown.min() / 2, 2 * shown.max()),
+        }  # fmt: skip
+        above.append(Panel(wide, _NAMES[data], f"hidden units 2k (η = {_USUAL[data]:g})", **axes))
+        below.append(Panel(steps, "", "step η", **axes))
     seeds = table["seed"].nunique()
     note = f"mean over {seeds} runs, bands: from the least to the most" if seeds > 1 else "one run"
-    fig.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=3, title=note, title_fontsize=8
-    )  # fmt: skip
-    return fig
+    return Plot([*above, *below], columns=len(above), size=(2.6, 2.6), note=note, legend_columns=3)
 
 
-def _against(ax: Axes, rows: pd.DataFrame, x: str, shades: dict[Any, str]) -> None:
+def _against(rows: pd.DataFrame, x: str, shades: dict[Any, str]) -> list[Curve]:
     """One panel: measured updates (a curve for each width if x is the step), and the bounds."""
     if x == "width":
         grid = np.array([rows["width"].min(), rows["width"].max()], dtype=float)
-        steps = np.full(2, float(rows["eta"].iloc[0]))
-        groups = [("measured, against the width", plotting.COLORS[0], rows)]
+        steps, groups = np.full(2, float(rows["eta"].iloc[0])), [("measured, against the width", COLORS[0], rows)]
     else:
         grid = steps = np.geomspace(rows["eta"].min(), rows["eta"].max(), 60)
-        groups = [
-            (f"measured, 2k = {width}", shades[width], pick(rows, width=width))
-            for width in sorted(rows["width"].unique())
-        ]
-    ax.plot(grid, [_bound(rows, eta) for eta in steps], color="black", label="Theorem 2 = Corollary 3: at most")
+        groups = [(f"measured, 2k = {k}", shades[k], pick(rows, width=k)) for k in values(rows, "width")]
+    most = [theory.corollary3_bound(w_norm=float(rows["w_norm"].iloc[0]), eta=e, alpha=runs.ALPHA) for e in steps]
+    found = [Curve(grid, most, color="black", label="Theorem 2 = Corollary 3: at most")]
     if rows["data"].iloc[0] == "sequence":
-        ax.plot(grid, [_below(eta) for eta in steps], "--", color="#555555", label="Theorem 4, sharp: at least")
+        least = [float(theory.lower_bound(d=SEQUENCE, k=1, eta=e, alpha=runs.ALPHA, form="sharp")) for e in steps]
+        found.append(Curve(grid, least, color="#555555", linestyle="--", label="Theorem 4, sharp: at least"))
     for index, (label, shade, group) in enumerate(groups):
-        look: dict[str, Any] = {"markerfacecolor": "none", "linestyle": "--", "markersize": 7} if index else {}
-        runs = group.groupby(x)["updates"]
-        at = runs.mean().index.to_numpy(float)
-        options = {"marker": "s" if index else "o", "markersize": 4, **look}
-        ax.plot(at, runs.mean().to_numpy(), color=shade, label=label, **options)
-        ax.fill_between(at, runs.min().to_numpy(float), runs.max().to_numpy(float), color=shade, alpha=0.25)
-    ax.set(xscale="log", yscale="log")
+        count = group.groupby(x)["updates"]
+        look: dict[str, Any] = {"marker": "o"}
+        if index:  # it often lies on the one before
+            look = {"linestyle": "--", "marker": "s", "markersize": 7, "hollow": True}
+        found.append(Curve(count.mean().index, count.mean(), count.min(), count.max(), label, shade, **look))
+    return found
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
@@ -130,14 +114,14 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     for data in (name for name in _NAMES if (table["data"] == name).any()):
         rows = pick(table, data=data)
         found.append(sure.zero_loss(f"thm2/zero-loss[{data}]", "Section 2 (SGD stops at a global minimum)", rows))
-        cases = [g for width in sorted(rows["width"].unique()) for g in _within(rows, data, int(width))]
+        cases = [g for width in values(rows, "width") for g in _within(rows, data, int(width))]
         found.append(tightest(f"separable/thm2[widths and steps,{data}]", cases, f"all {len(rows)} runs"))
         wide = pick(rows, axis="width")
         narrowest = int(wide["width"].min())  # one unit of each sign may take far longer, and would hide a growth
         others = wide[wide["width"] > narrowest]
-        for case, runs in ((data, wide), (f"{data},without 2k={narrowest}", others)):
+        for case, some in ((data, wide), (f"{data},without 2k={narrowest}", others)):
             where = "Section 5 (updates whatever the width)"
-            found.append(sure.no_growth(f"thm2/updates-with-width[{case}]", where, runs))
+            found.append(sure.no_growth(f"thm2/updates-with-width[{case}]", where, some))
         if data == "sequence":
             found += _sequence(rows)
     return found
@@ -146,8 +130,8 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
 def _within(rows: pd.DataFrame, data: str, width: int) -> list[Guarantee]:
     """Theorem 2 on every run of a width, with the settings in its id."""
     found = []
-    for (axis, eta), runs in pick(rows, width=width).groupby(["axis", "eta"]):
-        found += sure.update_bounds(f"{data},{axis},eta={eta:g}", runs)
+    for (axis, eta), cell in pick(rows, width=width).groupby(["axis", "eta"]):
+        found += sure.update_bounds(f"{data},{axis},eta={eta:g}", cell)
     return found
 
 
@@ -184,14 +168,8 @@ def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
             case=f"2k={row['width']},eta={row['eta']:g}",
         )
     ]  # fmt: skip
-    forms = ("printed", "corrected", "sharp", "simple")
-    return [
-        *counts,
-        *(
-            tightest(f"separable/thm4[thm2,{form}]", [g for g in below if f"[{form}," in g.id], "all cells")
-            for form in forms
-        ),
-    ]  # fmt: skip
+    of_form = {form: [g for g in below if f"[{form}," in g.id] for form in FORMS}
+    return counts + [tightest(f"separable/thm4[thm2,{form}]", of_form[form], "all cells") for form in FORMS]
 
 
 def _tied(row: Any) -> bool:
@@ -222,7 +200,7 @@ _ARTIFICIAL = _cells("sequence", _WIDTHS, _STEPS, (10, 1000)) + _cells("ball", _
 _DIGITS = _cells("digits", _WIDTHS, _STEPS, (10, 1000))
 _MNIST = _cells("mnist", _WIDTHS, (0.3, 1.0, 3.0, 10.0), (10, 1000))
 _SMALL_MNIST = _cells("mnist", _WIDTHS[:6], (0.3, 1.0, 3.0, 10.0), (10, 100))
-_HERE = images() == "mnist"
+_HERE = runs.images() == "mnist"
 
 EXPERIMENT = Experiment(
     title="Updates against width and step, with upper and lower bounds",
@@ -242,5 +220,5 @@ EXPERIMENT = Experiment(
     run=run,
     figure=figure,
     claims=claims,
-    ready=ready,
+    ready=runs.ready,
 )

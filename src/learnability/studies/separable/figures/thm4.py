@@ -16,13 +16,13 @@ all. Nothing is random: one seed at every scale.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
-from learnability.evidence.tables import pick
+from learnability.evidence.tables import pick, values
 from learnability.networks.separable import TwoLayer
+from learnability.plotting import COLORS, Curve, Line, Panel, Plot
 from learnability.problems.separable import lower_bound_sequence, lower_bound_weights
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
@@ -34,14 +34,12 @@ from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _LOOKS = {
-    "printed": ("Theorem 10 as printed", ":", plotting.COLORS[1]),
-    "corrected": ("corrected", "--", plotting.COLORS[4]),
-    "sharp": ("sharp (ours)", "-", plotting.COLORS[2]),
-    "simple": ("max{d, (d + √d)/η} (ours)", "-.", plotting.COLORS[3]),
+    "printed": ("Theorem 10 as printed", ":", COLORS[1]),
+    "corrected": ("corrected", "--", COLORS[4]),
+    "sharp": ("sharp (ours)", "-", COLORS[2]),
+    "simple": ("max{d, (d + √d)/η} (ours)", "-.", COLORS[3]),
 }
 
 
@@ -84,44 +82,42 @@ def _grid(s: Setting) -> list[tuple[int, Fraction]]:
     return [(4**j, Fraction(float(s["eta_fixed"]))) for j in range(int(s["from"]), int(s["to"]) + 1)]
 
 
-def figure(table: pd.DataFrame) -> Figure:
-    """(a) Against the step; (b) against the dimension; (c) the exact count over each lower bound."""
-    least = table["units"].min()
-    slopes = sorted(table["alpha"].unique())
-    fig, axes = plotting.panels(len(slopes), 3, width=3.3, height=2.7)
-    for index, alpha in enumerate(slopes):
+def figure(table: pd.DataFrame) -> Plot:
+    """Against the step; against the dimension; the exact count over each lower bound. A row for each slope."""
+    panels = []
+    for alpha in values(table, "alpha"):
         rows = pick(table, alpha=alpha)
-        steps, dims, ratio = axes[3 * index : 3 * index + 3]
         by_step, by_d = pick(rows, axis="step").sort_values("eta"), pick(rows, axis="dimension").sort_values("d")
-        _panel(steps, by_step, "eta", least)
-        _panel(dims, by_d, "d", least)
-        one = pick(by_step, units=least)
-        for form, (_, line, shade) in _LOOKS.items():
-            ratio.plot(one["eta"], one["exact"] / one[form], line, color=shade)
-        ratio.axhline(1, color="black", linewidth=0.8)
-        ratio.set(xscale="log", yscale="log", xlabel="step η")
-        place = f"α = {Fraction(alpha)}"
-        steps.set(title=f"{place}, d = {by_step['d'].iloc[0]}", xlabel="step η", ylabel="updates")
-        dims.set(title=f"{place}, η = {Fraction(by_d['eta'].iloc[0])}", xlabel="dimension d = |w*|²")
-        ratio.set(title=f"{place}, d = {by_step['d'].iloc[0]}", ylabel="updates over lower bound")
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    return fig
+        one = pick(by_step, units=table["units"].min())
+        over = [
+            Curve(one["eta"], one["exact"] / one[form], linestyle=line, color=shade)
+            for form, (_, line, shade) in _LOOKS.items()
+        ]
+        name, d, eta = f"α = {Fraction(alpha)}", by_step["d"].iloc[0], Fraction(by_d["eta"].iloc[0])
+        scales: dict[str, Any] = {"xscale": "log", "yscale": "log"}
+        panels += [
+            Panel(_counts(by_step, "eta"), f"{name}, d = {d}", "step η", "updates", **scales),
+            Panel(_counts(by_d, "d"), f"{name}, η = {eta}", "dimension d = |w*|²", **scales),
+            Panel(
+                [*over, Line(y=1, color="black", linestyle="-")], f"{name}, d = {d}", "step η",
+                "updates over lower bound", **scales,
+            ),
+        ]  # fmt: skip
+    return Plot(panels, columns=3, size=(3.3, 2.7), legend_columns=4)
 
 
-def _panel(ax: Axes, rows: pd.DataFrame, x: str, least: int) -> None:
-    one = pick(rows, units=least)
-    ax.plot(one[x], one["upper"], color="black", label="Theorem 2's M$_k$ (at most)")
+def _counts(rows: pd.DataFrame, x: str) -> list[Curve]:
+    """Updates, exact and by the engine, and all bounds."""
+    units = values(rows, "units")
+    one = pick(rows, units=units[0])
+    found = [Curve(one[x], one["upper"], label="Theorem 2's M$_k$ (at most)", color="black")]
     for form, (label, line, shade) in _LOOKS.items():
-        ax.plot(one[x], one[form], line, color=shade, label=f"at least: {label}")
-    ax.plot(one[x], one["exact"], color=plotting.COLORS[0], linewidth=1.0, label="updates, exact")
-    for marker, units in zip("ox+", sorted(rows["units"].unique()), strict=False):
-        beside = pick(rows, units=units)
-        ax.plot(
-            beside[x], beside["updates"], marker, color=plotting.COLORS[0], markersize=4, fillstyle="none",
-            label=f"updates, engine, 2k = {2 * units}",
-        )  # fmt: skip
-    ax.set(xscale="log", yscale="log")
+        found.append(Curve(one[x], one[form], label=f"at least: {label}", color=shade, linestyle=line))
+    found.append(Curve(one[x], one["exact"], label="updates, exact", linewidth=1.0))
+    for marker, k in zip("ox+", units, strict=False):
+        engine, label = pick(rows, units=k), f"updates, engine, 2k = {2 * k}"
+        found.append(Curve(engine[x], engine["updates"], label=label, linestyle="", marker=marker, hollow=True))
+    return found
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
@@ -160,7 +156,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             "thm4/whatever-the-width", "Section 5 (updates whatever the width)", 1,
             int(table.groupby(["axis", "alpha", "d", "eta"])["updates"].nunique().max()), "equal",
             f"most different numbers of updates among the widths 2k = "
-            f"{', '.join(str(2 * units) for units in sorted(table['units'].unique()))}", Kind.EXACT,
+            f"{', '.join(str(2 * units) for units in values(table, 'units'))}", Kind.EXACT,
         ),
         claim(
             "thm4/attained", f"{where} (sharp form: this project)", 1, attained["sharp"], "at_least",

@@ -12,11 +12,13 @@ separable/thm9-engine`` checks). Each seed makes ``draws`` runs of every cell.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
+from learnability.evidence.intervals import share
+from learnability.evidence.tables import pick, values
+from learnability.plotting import COLORS, Curve, HeatMap, Item, Panel, Plot
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
@@ -28,8 +30,6 @@ from learnability.training.coordinates import by_coordinates
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 DELTA = 0.1
 RANGE, ETA = 1.0, 0.5
@@ -56,116 +56,102 @@ def run(s: Setting, seed: int) -> list[Row]:
     return rows
 
 
-def _pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """Failures and draws of every (d, k) over seeds, with Clopper and Pearson's 95 % interval."""
-    from scipy.special import betaincinv
-
-    cells = (
-        table.groupby(["d", "k"])
-        .agg(
-            failures=("failures", "sum"),
-            draws=("draws", "sum"),
-            exceptions=("exceptions", "sum"),
-            most_updates=("most_updates", "max"),
-        )
-        .reset_index()
-    )
-    x, n = cells["failures"].to_numpy(float), cells["draws"].to_numpy(float)
-    cells["share"] = x / n
-    cells["low"] = np.where(x > 0, betaincinv(np.maximum(x, 0.5), n - x + 1, 0.025), 0.0)
-    cells["high"] = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 0.5), 0.975), 1.0)
-    return cells
+def pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """Failures and draws of every (d, k) over seeds, with the share of failures and its interval."""
+    how = {"failures": "sum", "draws": "sum", "exceptions": "sum", "most_updates": "max"}
+    cells = table.groupby(["d", "k"]).agg(how).reset_index()
+    found = [share(np.arange(n) < x) for x, n in zip(cells["failures"], cells["draws"], strict=True)]
+    return cells.assign(**{name: [getattr(one, name) for one in found] for name in ("estimate", "low", "high")})
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) The phase diagram; (b) cuts at some d with the closed form; (c) all cells over k - log2 d."""
-    from matplotlib.ticker import MaxNLocator
-
-    cells = _pooled(table)
-    fig, (phase, cuts, collapse) = plotting.panels(1, 3, width=3.7, height=3.4)
-    _phase(fig, phase, cells)
-    sizes = sorted(cells["d"].unique())
-    shown = sizes[:: max(1, (len(sizes) - 1) // 3)]
-    ks = np.linspace(1, cells["k"].max(), 300)
-    for d, shade in zip(shown, plotting.COLORS, strict=False):
-        rows = cells[cells["d"] == d]
-        cuts.plot(ks, -np.expm1(d * np.log1p(-(0.5**ks))), color=shade, linewidth=1.0)
-        _share(cuts, rows, rows["k"], color=shade, label=f"d = {d}")
-    cuts.set(
-        xlabel="units of each sign k", ylabel="P(non-global minimum)", title="(b) cuts; lines: 1 − (1 − 2$^{-k}$)$^d$"
-    )
-    cuts.xaxis.set_major_locator(MaxNLocator(integer=True))
-    cuts.legend()
-    shift = cells["k"] - np.log2(cells["d"])
-    _share(collapse, cells, shift, color=plotting.COLORS[0], alpha=0.5, label="measured, every d and k")
+    cells = pooled(table)
+    sizes, most = values(cells, "d"), int(cells["k"].max())
+    ks, cuts = np.linspace(1, most, 300), []
+    for d, shade in zip(sizes[:: max(1, (len(sizes) - 1) // 3)], COLORS, strict=False):
+        cuts.append(Curve(ks, -np.expm1(d * np.log1p(-(0.5**ks))), color=shade, linewidth=1.0))
+        cuts.append(_shares(pick(cells, d=d), pick(cells, d=d)["k"], color=shade, label=f"d = {d}"))
     grid = np.linspace(-6, 9, 300)
-    collapse.plot(grid, -np.expm1(-(0.5**grid)), color="black", linewidth=1.0, label="limit 1 − exp(−2$^{-z}$)")
-    collapse.axvspan(-6, -math.log2(-math.log(DELTA)), color=plotting.COLORS[1], alpha=0.12, linewidth=0)
-    collapse.axvspan(math.log2(2 / DELTA), 9, color=plotting.COLORS[2], alpha=0.12, linewidth=0)
-    collapse.set(xlim=(-6, 9), xlabel="z = k − log$_2$ d", ylabel="P(non-global minimum)")
-    collapse.set_title("(c) shaded: where Theorem 9 promises")
-    collapse.legend()
+    ends = (-6, -math.log2(-math.log(DELTA))), (math.log2(2 / DELTA), 9)
+    collapse = [
+        _shares(cells, cells["k"] - np.log2(cells["d"]), alpha=0.5, label="measured, every d and k"),
+        Curve(grid, -np.expm1(-(0.5**grid)), color="black", linewidth=1.0, label="limit 1 − exp(−2$^{-z}$)"),
+        *(
+            Curve(between, (math.nan, math.nan), (-0.05, -0.05), (1.05, 1.05), color=shade, alpha=0.6)
+            for between, shade in zip(ends, COLORS[1:], strict=False)
+        ),
+    ]
+    chance = "P(non-global minimum)"
+    panels = [
+        _phase(cells),
+        Panel(
+            cuts, "(b) cuts; lines: 1 − (1 − 2$^{-k}$)$^d$", "units of each sign k", chance,
+            xticks=range(2, most + 1, 2), legend="upper right",
+        ),
+        Panel(
+            collapse, "(c) shaded: where Theorem 9 promises", "z = k − log$_2$ d", chance, xlim=(-6, 9),
+            ylim=(-0.05, 1.05), legend="upper right",
+        ),
+    ]  # fmt: skip
     draws = int(cells["draws"].min())
-    fig.supxlabel(f"{draws} runs in each cell, bars: 95 % confidence (Clopper–Pearson), δ = {DELTA:g}", fontsize=8)
-    return fig
+    note = f"{draws} runs in each cell, bars: 95 % confidence (Clopper–Pearson), δ = {DELTA:g}"
+    return Plot(panels, columns=3, size=(3.7, 3.4), note=note, legend_columns=4)
 
 
-def _phase(fig: Figure, ax: Axes, cells: pd.DataFrame) -> None:
+def _phase(cells: pd.DataFrame) -> Panel:
     """Measured shares as colours, level sets of the closed form, and the theorem's thresholds."""
-    square = cells.pivot(index="k", columns="d", values="share")
+    square = cells.pivot(index="k", columns="d", values="estimate")
     exponents = np.log2(square.columns.to_numpy(float))
     gap = float(exponents[1] - exponents[0]) if len(exponents) > 1 else 1.0
-    edges = np.concatenate([exponents - gap / 2, [exponents[-1] + gap / 2]])
-    rows = np.concatenate([square.index.to_numpy(float) - 0.5, [square.index[-1] + 0.5]])
-    image = ax.pcolormesh(edges, rows, square.to_numpy(), vmin=0, vmax=1, cmap="Blues", rasterized=True)
-    x = np.linspace(edges[0], edges[-1], 100)
-    for level, line in ((0.9, ":"), (0.5, "-"), (0.1, ":")):
-        # 1 - (1 - 2^-k)^d = level
-        label = {0.5: "closed form = 1/2", 0.1: "closed form = 0.1, 0.9"}.get(level)
-        ax.plot(x, -np.log2(-np.expm1(np.log1p(-level) / 2**x)), line, color="black", linewidth=1.0, label=label)
-    sides = (("failure", "fails", plotting.COLORS[1]), ("success", "succeeds", plotting.COLORS[2]))
-    for side, word, shade in sides:
-        ax.plot(
-            x, [math.log2(2**z) + theory.width_threshold(1, DELTA, side=side) for z in x], "--", color=shade,
-            label=f"Theorem 9: {word} with P ≥ 1 − δ {'below' if side == 'failure' else 'above'}",
-        )  # fmt: skip
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylim(rows[0], rows[-1])
-    ax.set_xticks(exponents[:: max(1, len(exponents) // 5)])
-    ax.set_xticklabels([f"{int(2**z)}" for z in ax.get_xticks()])
-    ax.grid(visible=False)
-    ax.set(
-        xlabel="examples and dimensions d", ylabel="units of each sign k", title="(a) measured P(non-global minimum)"
-    )
-    ax.legend(loc="upper left", fontsize=6.5, frameon=True, framealpha=0.85)
-    fig.colorbar(image, ax=ax, shrink=0.8)
+    at = np.linspace(-0.5, len(exponents) - 0.5, 100)  # a column is a place, and so is a row: k - 1
+    x = exponents[0] + gap * at
+    items: list[Item] = [
+        HeatMap(
+            square.to_numpy(), [str(d) if i % 2 == 0 else "" for i, d in enumerate(square.columns)],
+            [str(k) if k % 2 == 0 else "" for k in square.index], "share of runs", (0, 1), "Blues",
+        )
+    ]  # fmt: skip
+    for level, line, label in ((0.9, ":", "closed form = 0.1, 0.9"), (0.5, "-", "closed form = 1/2"), (0.1, ":", "")):
+        k = -np.log2(-np.expm1(np.log1p(-level) / 2**x))  # 1 - (1 - 2^-k)^d = level
+        items.append(Curve(at, k - 1, color="black", linewidth=1.0, linestyle=line, label=label))
+    sides = (("failure", "fails", "below", COLORS[1]), ("success", "succeeds", "above", COLORS[2]))
+    for side, word, where, shade in sides:
+        k = x + theory.width_threshold(1, DELTA, side=side)
+        label = f"Theorem 9: {word} with P ≥ 1 − δ {where}"
+        items.append(Curve(at, k - 1, color=shade, linestyle="--", label=label))
+    return Panel(
+        items, "(a) measured P(non-global minimum)", "examples and dimensions d", "units of each sign k",
+        xlim=(at[0], at[-1]), ylim=(-0.5, len(square) - 0.5),
+    )  # fmt: skip
 
 
-def _share(ax: Axes, cells: pd.DataFrame, x: object, **look: object) -> None:
-    bars = np.array([cells["share"] - cells["low"], cells["high"] - cells["share"]])
-    ax.errorbar(x, cells["share"], yerr=bars, fmt="o", markersize=3, linewidth=0.8, **look)  # type: ignore[arg-type]
+def _shares(cells: pd.DataFrame, x: pd.Series, **look: Any) -> Curve:
+    dots: dict[str, Any] = {"bars": True, "linestyle": "", "marker": "o", "markersize": 3}
+    return Curve(x, cells["estimate"], cells["low"], cells["high"], **dots, **look)
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """The closed form and both thresholds at every cell, who fails and why, and the number of updates."""
-    cells = _pooled(table)
-    exact, totals = [], []
+    cells = pooled(table)
     sides: dict[str, list[Guarantee]] = {"failure": [], "success": []}
-    inside = 0
+    exact, totals, inside = [], [], []
+    below, above = (theory.width_threshold(1, DELTA, side=side) for side in sides)
+    beyond = cells["k"] - np.log2(cells["d"])
+    compared = int(((beyond <= below) | (beyond >= above)).sum())
     for _, row in cells.iterrows():
-        d, k, draws = int(row["d"]), int(row["k"]), int(row["draws"])
-        alive = int(row["failures"]) < draws
-        found = theory.theorem9(
-            d=d, k=k, delta=DELTA, failures=int(row["failures"]), draws=draws, C=RANGE, eta=ETA,
-            updates=int(row["most_updates"]) if alive else None,
+        d, k, failures, draws = (int(row[name]) for name in ("d", "k", "failures", "draws"))
+        chance, *both, total, _ = theory.theorem9(
+            d=d, k=k, delta=DELTA, failures=failures, draws=draws, C=RANGE, eta=ETA, comparisons=compared,
+            updates=int(row["most_updates"]) if failures < draws else None,
         )  # fmt: skip
-        exact.append(found[0])
-        inside += bool(row["low"] <= theory.failure_probability(d, k) <= row["high"])
-        for side, guarantee in zip(sides, found[1:3], strict=True):
-            if all(h.holds for h in guarantee.hypotheses):
-                sides[side].append(guarantee)
-        if alive:
-            totals.append(found[3])
+        exact.append(chance)
+        inside.append(row["low"] <= theory.failure_probability(d, k) <= row["high"])
+        for side, promise in zip(sides, both, strict=True):
+            if all(h.holds for h in promise.hypotheses):
+                sides[side].append(promise)
+        if failures < draws:
+            totals.append(total)
     reach = f"figure,d={cells['d'].min()}..{cells['d'].max()}"
     result = [tightest(statement_id("separable/thm9", reach), exact, "frequency of failure at every k and d")]
     for side, cases in sides.items():
@@ -181,10 +167,8 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             Kind.EXACT,
         ),
         claim(
-            "thm9/coverage", "Theorem 9 (closed form: this project)", 0.95, inside / len(cells), "at_least",
-            f"share of {len(cells)} cells whose 95 % interval (Clopper and Pearson) holds the closed form; room 3 "
-            " standard deviations",
-            tolerance=3 * math.sqrt(0.95 * 0.05 / len(cells)),
+            "thm9/coverage", "Theorem 9 (closed form: this project)", 0.95, share(inside, unit="cells"), "at_least",
+            "cells whose 95 % interval (Clopper and Pearson) holds the closed form",
         ),
     ]  # fmt: skip
 

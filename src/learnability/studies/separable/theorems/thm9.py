@@ -11,7 +11,11 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
+
 from learnability import checks
+from learnability.evidence.claims import judged
+from learnability.evidence.intervals import share
 from learnability.studies.separable import PAPER
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
@@ -88,6 +92,7 @@ def theorem9(
     C: float | None = None,
     eta: float | None = None,
     updates: int | None = None,
+    comparisons: int = 1,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
@@ -100,13 +105,15 @@ def theorem9(
     delta : float, optional
         In (0, 1): adds both sides of the threshold.
     failures, draws : int, optional
-        Measured: how many of ``draws`` independent starts did not lead to a global minimum. A frequency may differ
-        from what it is compared with as far as a binomial of the promised probability does, but for one time in a
-        million on each side.
+        Measured: how many of ``draws`` independent starts did not lead to a global minimum. The frequency may differ
+        from the closed form as far as a binomial of that probability does, but for one time in a million on each
+        side; the thresholds are judged by the interval of the share (:func:`learnability.evidence.claims.decide`).
     C, eta : float, optional
         Bound of the entries of W_0, and step size: adds the number of updates.
     updates : int, optional
         Measured: the most non-zero updates of a run whose K_0 was empty.
+    comparisons : int
+        How many frequencies are put beside the thresholds together with this one.
     case, note : str
         Put into the id in brackets, and into the note.
 
@@ -141,26 +148,20 @@ def theorem9(
         below, above = (width_threshold(d, delta, side=side) for side in ("failure", "success"))
         promised = 1 - _confidence(delta)
         sides = (
-            ("failure", Hypothesis("k <= log2(d / -ln delta)", k <= below, f"{k} against {below:.4g}"), frequency),
+            ("failure", Hypothesis("k <= log2(d / -ln delta)", k <= below, f"{k} against {below:.4g}"), failures),
             (
                 "success",
                 Hypothesis("k >= log2(2 d / delta)", k >= above, f"{k} against {above:.4g}"),
-                None if frequency is None else 1 - frequency,
+                None if failures is None or draws is None else draws - failures,
             ),
         )
-        for side, hypothesis, share in sides:
-            found.append(
-                Guarantee(
-                    statement_id(f"separable/thm9-{side}", *name, f"delta={delta:g}", case),
-                    source,
-                    Kind.LOWER_BOUND,
-                    promised,
-                    share,
-                    (hypothesis,),
-                    note=seen,
-                    tolerance=0.0 if draws is None else promised - _least_share(draws, promised),
-                )
-            )
+        for side, hypothesis, ended in sides:
+            identity = statement_id(f"separable/thm9-{side}", *name, f"delta={delta:g}", case)
+            promise = Guarantee(identity, source, Kind.LOWER_BOUND, promised, None, (hypothesis,), note=note)
+            if ended is not None:
+                flags = np.arange(draws or 0) < ended
+                promise = judged(promise, share(flags, comparisons=comparisons, what=f"share with {side}"))
+            found.append(promise)
     if (C is None) != (eta is None):
         raise ValueError(f"C and eta must be given both or neither, got C={C!r}, eta={eta!r}")
     if C is not None and eta is not None:
