@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learnability.evidence.tables import pick
+from learnability.evidence.intervals import mean
+from learnability.evidence.tables import last, pick
 from learnability.problems.symmetry import UniformCube
 from learnability.studies.symmetry import PAPER, claim
-from learnability.studies.symmetry.runs import TOLERANCE, compression, draw, ends, rise, run, setting
+from learnability.studies.symmetry.claims_curves import TOLERANCE, compression, ends, learning_curves
+from learnability.studies.symmetry.runs import run, setting
 from learnability.study import Experiment, Scale, Setting
-from learnability.theory import Guarantee
+from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from learnability.plotting import Plot
 
 NOT_LEARNT = 0.8  # a true error of at least this share of the best constant's counts as not learnt
 OURS, OURS_CONFIDENT, RANDOM = "symmetry, beta 0", "symmetry, beta n^3 h", "random"
@@ -70,7 +73,7 @@ def settings(n: int, target: str, epochs: dict[str, int]) -> tuple[Setting, ...]
     return tuple(found)
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """One panel a sample size."""
     n = table["n"].iloc[0]
     titles = {panel: f"({panel}) n = {n}, sample n{power}" for panel, power in zip("abcd", ("", "²", "³", "⁴"))}
@@ -79,7 +82,7 @@ def figure(table: pd.DataFrame) -> Figure:
         OURS_CONFIDENT: "symmetry init, h = n⁻⁶, β = n³h",
         RANDOM: "random (He) init, h = n⁻³, β = n³h = 1",
     }
-    return draw(table, titles, curves)
+    return learning_curves(table, titles, curves)
 
 
 def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
@@ -91,64 +94,60 @@ def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
     """
     found = []
     for panel, inside in table.groupby("panel"):
-        n, m = int(inside["n"].iloc[0]), int(inside["m"].iloc[0])
-        at = f"{where}({panel}), sample {m}"
-        probabilities = UniformCube(n).weight_probabilities
-        unseen = float(probabilities @ (1 - probabilities) ** m)
-        other = ends(inside, curve=OURS_NEIGHBOUR)
+        at = f"{where}({panel}), sample {int(inside['m'].iloc[0])}"
         for short, curve in (("beta=0", OURS), ("beta=n^3h", OURS_CONFIDENT)):
-            ours = ends(inside, curve=curve)
-            for error, bound in (("empirical", TOLERANCE), ("true", unseen + TOLERANCE)):
-                value = ours[f"{error}_error"]
-                found.append(
-                    claim(
-                        f"{name}{panel}/ours-{error}-error[{short}]",
-                        at,
-                        bound,
-                        float(value.mean()),
-                        "at_most",
-                        f"mean final {error} error, symmetry initialisation, h = n^-6 (median {value.median():.4f}, "
-                        f"largest {value.max():.4f}); expected mass of weights that the sample misses {unseen:.4f}"
-                        + (f"; with h = n^-4 {other[f'{error}_error'].mean():.4f}" if curve == OURS else ""),
-                    )
-                )
-            found.append(compression(f"{name}{panel}/compression[{short}]", at, ours))
-        random, larger = ends(inside, curve=RANDOM), ends(inside, curve=RANDOM_NEIGHBOUR)
-        found.append(
-            claim(
-                f"{name}{panel}/random-true-error",
-                at,
-                NOT_LEARNT,
-                float(random["true_error"].mean() / random["constant_error"].mean()),
-                "at_least",
-                f"mean final true error ({random['true_error'].mean():.3f}) over the best constant's, random (He) "
-                "initialisation, h = n^-3, beta = n^3 h"
-                + (f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""),
-            )
-        )
-    random = pick(table, curve=RANDOM).sort_values("epoch").groupby(["seed", "panel"]).tail(1)
+            found += _ours(inside, f"{name}{panel}", at, short, curve)
+        found.append(_random(inside, f"{name}{panel}/random-true-error", at))
+    random = last(pick(table, curve=RANDOM), "panel")
     errors = random.pivot(index="seed", columns="panel", values="empirical_error").dropna()
     if "a" in errors:
         found.append(
             claim(
-                f"{name}/random-fits-small-sample",
-                f"{where}(a)",
-                TOLERANCE,
-                float(errors["a"].mean()),
-                "at_most",
-                "mean final empirical error with random initialisation and a sample of n",
+                f"{name}/random-fits-small-sample", f"{where}(a)", TOLERANCE, mean(errors["a"]), "at_most",
+                "final empirical error with random initialisation and a sample of n",
             )
-        )
+        )  # fmt: skip
     if errors.shape[1] > 1:
         power = np.arange(errors.shape[1]) - (errors.shape[1] - 1) / 2
-        means = ", ".join(f"{value:.3f}" for value in errors.mean())
+        slopes: pd.Series = errors.mul(power, axis=1).sum(axis=1) / (power @ power)
         found.append(
-            rise(
-                f"{name}/random-harder-to-fit",
-                where,
-                errors.mul(power, axis=1).sum(axis=1) / (power @ power),
-                "the slope of the final empirical error with random initialisation against the exponent of the "
-                f"sample size ({means}; each panel has its own number of epochs)",
+            claim(
+                f"{name}/random-harder-to-fit", where, 0.0, mean(slopes), "at_least",
+                "slope of the final empirical error with random initialisation against the exponent of the sample "
+                f"size ({', '.join(f'{e:.3f}' for e in errors.mean())}; each panel has its own number of epochs)",
+                Kind.TREND,
             )
-        )
+        )  # fmt: skip
     return found
+
+
+def _ours(inside: pd.DataFrame, name: str, at: str, short: str, curve: str) -> list[Guarantee]:
+    """A panel's claims on our initialisation with one beta."""
+    ours, other = ends(inside, curve=curve), ends(inside, curve=OURS_NEIGHBOUR)
+    probabilities = UniformCube(int(inside["n"].iloc[0])).weight_probabilities
+    unseen = float(probabilities @ (1 - probabilities) ** int(inside["m"].iloc[0]))
+    found = []
+    for error, bound in (("empirical", TOLERANCE), ("true", unseen + TOLERANCE)):
+        value = ours[f"{error}_error"]
+        found.append(
+            claim(
+                f"{name}/ours-{error}-error[{short}]", at, bound, mean(value), "at_most",
+                f"final {error} error, symmetry initialisation, h = n^-6 (median {value.median():.4f}, largest "
+                f"{value.max():.4f}); expected mass of weights that the sample misses {unseen:.4f}"
+                + (f"; with h = n^-4 {other[f'{error}_error'].mean():.4f}" if curve == OURS else ""),
+            )
+        )  # fmt: skip
+    return [*found, compression(f"{name}/compression[{short}]", at, ours)]
+
+
+def _random(inside: pd.DataFrame, id: str, at: str) -> Guarantee:
+    """That a random initialisation does not learn: the mean error over the best constants', paired by seed."""
+    random, larger = ends(inside, curve=RANDOM), ends(inside, curve=RANDOM_NEIGHBOUR)
+    error, constant = random["true_error"], random["constant_error"]
+    above = mean(error - NOT_LEARNT * constant).mapped(lambda d: NOT_LEARNT + d / constant.mean(), "ratio of means")
+    beside = f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""
+    return claim(
+        id, at, NOT_LEARNT, above, "at_least",
+        f"final true error ({error.mean():.3f}) over the best constant's, random (He) initialisation, h = n^-3, "
+        f"beta = n^3 h{beside}",
+    )  # fmt: skip

@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learnability.evidence.intervals import mean, share
 from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
-from learnability.studies.symmetry.runs import (
-    agreement,
+from learnability.studies.symmetry.claims_curves import (
+    SAME,
     compression,
-    draw,
     ends,
     epochs_to_zero,
     fitted,
-    run,
-    setting,
+    learning_curves,
 )
+from learnability.studies.symmetry.runs import run, setting
 from learnability.study import Experiment, Scale
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from learnability.plotting import Plot
 
 _LAYERS = ("both", "output")
 _FULL = tuple(
@@ -42,14 +43,14 @@ _LONG = setting(panel="c", curve="output", n=60, m=60, layers="output", epochs=1
 _SMOKE = tuple(setting(panel="a", curve=layers, n=10, m=10, layers=layers, epochs=3_000) for layers in _LAYERS)
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """Error against epoch, both settings."""
     sizes = table.groupby("panel")["n"].first()
     titles = {
         str(panel): f"({panel}) n = {n}, sample n, h = n⁻⁶, β = n³h{', longer' * (panel == 'c')}"
         for panel, n in sizes.items()
     }
-    return draw(table, titles, {"both": "layers 1+2", "output": "layer 2 only"}, columns=3)
+    return learning_curves(table, titles, {"both": "layers 1+2", "output": "layer 2 only"}, columns=3)
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
@@ -62,30 +63,25 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             found.append(fitted(f"fig2{panel}/zero-empirical-error[{name}]", where, runs))
         difference = (both["true_error"] - output["true_error"]).dropna()
         found.append(
-            agreement(
-                f"fig2{panel}/settings-agree",
-                where,
-                difference,
-                f"final true error, layers 1+2 minus layer 2 only (largest difference {difference.abs().max():.4f})",
+            claim(
+                f"fig2{panel}/settings-agree", where, SAME, mean(difference).distance(), "at_most",
+                "final true errors with layers 1+2 and with layer 2 only, paired (largest difference "
+                f"{difference.abs().max():.4f})",
             )
-        )
+        )  # fmt: skip
         found.append(compression(f"fig2{panel}/compression", where, ends(inside, layers="both")))
     long = pick(table, panel="c")
     if len(long):
         zero = epochs_to_zero(long)
-        by_then = float((zero <= 250_000).mean())
         found.append(
             claim(
-                "fig2c/zero-empirical-error",
-                "beyond Figure 2(b): layer 2 only, on six times its axis",
-                0.5,
-                float(np.isfinite(zero).mean()),
-                "at_least",
+                "fig2c/zero-empirical-error", "beyond Figure 2(b): layer 2 only, on six times its axis", 0.5,
+                share(np.isfinite(zero)), "at_least",
                 "share of runs whose empirical error is 0 at all later records (every 31,250 epochs); epochs until "
-                f"then from {zero.min():.0f} to {zero.max():.0f}, median {zero.median():.0f}; {by_then:.0%} of the "
-                "runs are there by 250,000",
+                f"then from {zero.min():.0f} to {zero.max():.0f}, median {zero.median():.0f}; "
+                f"{(zero <= 250_000).mean():.0%} of the runs are there by 250,000",
             )
-        )
+        )  # fmt: skip
     return found
 
 

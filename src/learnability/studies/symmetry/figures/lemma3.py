@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learnability import plotting
 from learnability.networks.symmetry import embedding, symmetry_init
+from learnability.plotting import COLORS, Curve, Panel, Plot
 from learnability.problems.symmetry import parity, random_symmetric
 from learnability.seeding import generator
 from learnability.studies.symmetry import PAPER, claim
@@ -28,10 +28,8 @@ from learnability.theory.margins import hard_margin, lift
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 _INITS = {"integer": "integer", "half_integer": "half-integer", "quarter": "quarter", "sigmoid": "sigmoid"}
-_NUDGE = {"half_integer": 3, "sigmoid": -4}  # points: two limits that nearly coincide
 _FITTED_FROM = 10
 """Least n of the fitted exponent: below, the ends of the weights 0..n still show."""
 
@@ -67,37 +65,49 @@ def _parity(table: pd.DataFrame, kind: str) -> pd.Series:
     return margins
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """(a) Margin against n with the explicit bounds; (b) margin times sqrt(n) with its limits."""
-    fig, (left, right) = plotting.panels(1, 2, width=3.8, height=3.4)
+    left, right = [], []
     sizes = np.sort(table["n"].unique())
-    for index, (color, marker, (kind, name)) in enumerate(zip(plotting.COLORS, "osD^", _INITS.items(), strict=False)):
+    for index, (color, marker, (kind, name)) in enumerate(zip(COLORS, "osD^", _INITS.items(), strict=False)):
         worst = _parity(table, kind)
         n = worst.index.to_numpy(dtype=float)
         random = table[(table["init"] == kind) & (table["function"] == "random")].groupby("n")["margin"]
-        left.plot(n, worst, marker, color=color, markersize=3.5, linestyle="-", linewidth=0.9, label=name)
         beside = random.min().index.to_numpy(dtype=float) * 1.05 ** (index - 1.5)
-        left.vlines(beside, random.min(), random.max(), color=color, alpha=0.45, linewidth=1.6)
-        left.plot(n, [lemma3_bound(int(k), kind) for k in n], ":", color=color, linewidth=1.2)
-        right.plot(n, worst * np.sqrt(n), marker, color=color, markersize=3.5, linestyle="-", linewidth=0.9)
-        right.axhline(LEMMA3_LIMITS[kind], color=color, linestyle="--", linewidth=0.9)
-        right.annotate(
-            f"{LEMMA3_LIMITS[kind]:.4f}", (1.0, LEMMA3_LIMITS[kind]), xycoords=("axes fraction", "data"),
-            xytext=(3, _NUDGE.get(kind, 0)), textcoords="offset points", va="center", fontsize=7, color=color,
-        )  # fmt: skip
-    left.plot(sizes, 0.12 / np.sqrt(sizes), color="black", linewidth=1.0, label="slope −1/2")
-    left.set(xscale="log", yscale="log", xlabel="n", ylabel="hard margin γ", title="(a) margin of the embedding")
-    right.set(xscale="log", xlabel="n", ylabel="γ √n", title="(b) parity: γ √n and its limit (dashed)")
-    from matplotlib.lines import Line2D
-
-    handles, labels = left.get_legend_handles_labels()
-    handles += [
-        Line2D([], [], marker="|", markersize=9, linestyle="none", color="#888888"),
-        Line2D([], [], linestyle=":", color="#888888"),
+        limit = LEMMA3_LIMITS[kind]
+        left += [
+            Curve(n, worst, label=name, color=color, marker=marker, markersize=3.5, linewidth=0.9),
+            *(
+                Curve([x, x], ends, color=color, alpha=0.45, linewidth=1.6)
+                for x, *ends in zip(beside, random.min(), random.max(), strict=True)
+            ),
+            Curve(n, [lemma3_bound(int(k), kind) for k in n], color=color, linestyle=":", linewidth=1.2),
+        ]
+        right += [
+            Curve(n, worst * np.sqrt(n), color=color, marker=marker, markersize=3.5, linewidth=0.9),
+            Curve(
+                [sizes[0] / 1.25, sizes[-1] * 1.25], [limit, limit], label=f"{limit:.4f}", color=color,
+                linestyle="--", linewidth=0.9, direct=True,
+            ),
+        ]  # fmt: skip
+    grey, nowhere = "#888888", ([np.nan], [np.nan])  # for the legend only
+    left += [
+        Curve(sizes, 0.12 / np.sqrt(sizes), label="slope −1/2", color="black", linewidth=1.0),
+        Curve(
+            *nowhere, label="random functions, least to largest", color=grey, linestyle="", marker="|", markersize=9
+        ),
+        Curve(*nowhere, label="explicit lower bound for every function", color=grey, linestyle=":"),
     ]
-    labels += ["random functions, least to largest", "explicit lower bound for every function"]
-    fig.legend(handles, labels, loc="outside lower center", ncols=3, title="markers: parity", title_fontsize=8)
-    return fig
+    return Plot(
+        [
+            Panel(left, "(a) margin of the embedding", "n", "hard margin γ", xscale="log", yscale="log"),
+            Panel(
+                right, "(b) parity: γ √n and its limit (dashed)", "n", "γ √n", xscale="log",
+                xlim=(sizes[0] / 1.25, sizes[-1] * 1.25),
+            ),
+        ],
+        size=(3.8, 3.4), note="markers: parity", legend_columns=3,
+    )  # fmt: skip
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:

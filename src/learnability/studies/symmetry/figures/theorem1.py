@@ -21,12 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
+from learnability.evidence.intervals import at_all, every, mean, share
 from learnability.networks.symmetry import embedding, symmetry_init
+from learnability.plotting import COLORS, Curve, Panel, Plot, over_seeds
 from learnability.problems.symmetry import (
     Distribution,
     UniformCube,
@@ -46,7 +47,6 @@ from learnability.theory.margins import hard_margin, lift
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 EPSILON = DELTA = 0.1
 _EPOCHS = 10**6  # a budget that no run comes near: one that meets it counts as a failure
@@ -131,48 +131,50 @@ def _promised(n: int, m: float) -> float:
     return ((n + 1) * math.log(2) - math.log(DELTA)) / m
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """A row of panels for each n, a panel for each distribution: mean true error, unseen mass, bound."""
     sizes = sorted(table["n"].unique())
-    fig, axes = plotting.panels(len(sizes), len(_DISTRIBUTIONS), width=2.2, height=2.2, sharex=True, sharey=True)
-    for index, ax in enumerate(axes):
-        n, (name, title) = sizes[index // len(_DISTRIBUTIONS)], list(_DISTRIBUTIONS.items())[index % 4]
-        cell = table[(table["n"] == n) & (table["distribution"] == name)]
-        cell = cell.assign(ratio=cell["m"] / (n + 1))
-        grid = np.geomspace(cell["ratio"].min(), cell["ratio"].max(), 100)
-        p = _distribution(name, n).weight_probabilities
-        ax.plot(
-            grid,
-            [_promised(n, r * (n + 1)) for r in grid],
-            color="black",
-            linewidth=1.0,
-            label=f"Theorem 1's ε (δ = {DELTA})",
-        )
-        ax.plot(
-            grid, [p @ (1 - p) ** (r * (n + 1)) for r in grid],
-            "--", color="#666666", linewidth=1.0, label="expected mass of unseen weights",
-        )  # fmt: skip
-        for color, line, (parameters, legend) in zip(plotting.COLORS, ("-", "--"), _PARAMETERS.items(), strict=False):
-            rows = cell[cell["parameters"] == parameters]
-            if not rows.empty:
-                plotting.band(
-                    ax, rows, "ratio", "true_error", limits=(0, 1), color=color, marker="o", markersize=3,
-                    linestyle=line,
-                    label=f"true error, {legend}",
-                )  # fmt: skip
-        ax.set(xscale="log", ylim=(0, 0.62), title=f"n = {n}: {title}" if name == "uniform" else title)
-        ticks = [0.5, 1, 2, 4, 8]
-        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        ax.minorticks_off()
-        if index % 4 == 0:
-            ax.set_ylabel("error (0-1)")
-        if index >= len(axes) - 4:
-            ax.set_xlabel("m / (n+1)")
+    panels = []
+    for n in sizes:
+        for name, title in _DISTRIBUTIONS.items():
+            first = name == next(iter(_DISTRIBUTIONS))
+            panels.append(
+                Panel(
+                    _curves(table[(table["n"] == n) & (table["distribution"] == name)], int(n), name),
+                    f"n = {n}: {title}" if first else title,
+                    "m / (n+1)" if n == sizes[-1] else "",
+                    "error (0-1)" if first else "",
+                    xscale="log",
+                    ylim=(0, 0.62),
+                    xticks={tick: f"{tick:g}" for tick in (0.5, 1, 2, 4, 8)},
+                )
+            )
     seeds = table["seed"].nunique()
-    handles, labels = axes[0].get_legend_handles_labels()
     note = f"mean over {seeds} samples, bands: 95 % confidence for the mean" if seeds > 1 else "one sample"
-    fig.legend(handles, labels, loc="outside lower center", ncols=2, title=note, title_fontsize=8)
-    return fig
+    return Plot(panels, len(_DISTRIBUTIONS), size=(2.2, 2.2), note=note, sharex=True, sharey=True)
+
+
+def _curves(cell: pd.DataFrame, n: int, name: str) -> list[Curve]:
+    """What is promised, the unseen mass, and the true errors with each choice of parameters."""
+    cell = cell.assign(ratio=cell["m"] / (n + 1))
+    grid = np.geomspace(cell["ratio"].min(), cell["ratio"].max(), 100)
+    p = _distribution(name, n).weight_probabilities
+    look: dict[str, Any] = {"limits": (0, 1), "marker": "o", "markersize": 3}
+    return [
+        Curve(
+            grid, [_promised(n, r * (n + 1)) for r in grid], label=f"Theorem 1's ε (δ = {DELTA})", color="black",
+            linewidth=1.0,
+        ),
+        Curve(
+            grid, [p @ (1 - p) ** (r * (n + 1)) for r in grid], label="expected mass of unseen weights",
+            color="#666666", linestyle="--", linewidth=1.0,
+        ),
+        *(
+            over_seeds(rows, "ratio", "true_error", label=f"true error, {used}", color=color, linestyle=dash, **look)
+            for color, dash, (parameters, used) in zip(COLORS, ("-", "--"), _PARAMETERS.items(), strict=False)
+            if not (rows := cell[cell["parameters"] == parameters]).empty
+        ),
+    ]  # fmt: skip
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
@@ -180,33 +182,20 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     found = []
     for n, parameters in sorted({(int(n), str(p)) for n, p in zip(table["n"], table["parameters"], strict=True)}):
         runs = table[(table["n"] == n) & (table["parameters"] == parameters)]
-        m = theory.theorem1_sample_size(n, EPSILON, DELTA)
         inside = Hypothesis(
             "h <= gamma^(5/2) / (100 R^2 R_X), beta = R^2 h", parameters == "lemma 4", f"parameters of {parameters}"
         )
         at = f"{parameters},n={n}"
-        for name in _DISTRIBUTIONS:
-            last = runs[(runs["distribution"] == name) & (runs["m"] == m)]
-            failed = (last["true_error"] > EPSILON) | (last["outcome"] != "converged")
-            promise = theory.theorem1(
-                n, epsilon=EPSILON, delta=DELTA, m=m, failures=int(failed.sum()), draws=len(last),
-                case=f"{name},{parameters}",
-                note=f"m = {m}, epsilon = {EPSILON}; mean error {last['true_error'].mean():.4f}, largest "
-                f"{last['true_error'].max():.4f}",
-            )  # fmt: skip
-            if not inside.holds:  # still checked: Theorem 1 says nothing of these parameters, the figure does
-                promise = claim(
-                    f"theorem1/failures[{name},{at}]", "Theorem 1, at section 5's step and confidence", DELTA,
-                    float("nan") if promise.measured is None else promise.measured, "at_most", promise.note,
-                )  # fmt: skip
-            found.append(promise)
+        found += [_promise(runs, n, name, parameters, inside) for name in _DISTRIBUTIONS]
         above = runs["true_error"] > np.array([_promised(n, k) for k in runs["m"]])
-        share = above.groupby([runs["distribution"], runs["m"]]).mean()
+        cells = above.groupby([runs["distribution"], runs["m"]])
+        shares = (share(cell, comparisons=cells.ngroups, what="largest share") for _, cell in cells)
         found.append(
             claim(
-                f"theorem1/every-sample-size[{at}]", "Theorem 1 (its epsilon at each m)", DELTA, float(share.max()),
-                "at_most", f"largest frequency, over {len(share)} (distribution, m), of a true error above ((n+1) "
-                "ln 2 + ln(1/delta)) / m, which is above 1 and so vacuous at m = (n+1)/2",
+                f"theorem1/every-sample-size[{at}]", "Theorem 1 (its epsilon at each m)", DELTA,
+                at_all(shares, "at_most"), "at_most",
+                f"how often, for each of {cells.ngroups} (distribution, m), the true error is above ((n+1) ln 2 + "
+                "ln(1/delta)) / m, which is above 1 and so vacuous at m = (n+1)/2",
                 Kind.UPPER_BOUND, hypotheses=(inside,),
             )
         )  # fmt: skip
@@ -225,38 +214,42 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 hypotheses=(inside, Hypothesis("beta > 0", True, f"beta = {confidence}")),
             )
         )  # fmt: skip
-        found += _mean_curve(runs, n, at)
+        curves = runs.groupby("seed")[["true_error", "expected_unseen"]].mean()
         found.append(
             claim(
-                f"theorem1/ends[{at}]", "Lemma 4 (training ends)", 1.0, len(ended) / len(runs), "at_least",
-                f"share of runs that ended before {_EPOCHS} epochs; most epochs {int(runs['epochs'].max())}, most "
-                f"updates {int(runs['updates'].max())}",
+                f"missing-mass[{at}]", "Section 4 (consequence of the first remark)",
+                float(curves["expected_unseen"].mean()), mean(curves["true_error"]), "at_most",
+                "true error against the expected mass of the weights not in the sample, both averaged over the "
+                f"{cells.ngroups} (distribution, m)",
+                Kind.UPPER_BOUND,
+            )
+        )  # fmt: skip
+        found.append(
+            claim(
+                f"theorem1/ends[{at}]", "Lemma 4 (training ends)", 1.0, every(runs["outcome"] == "converged"),
+                "at_least",
+                f"runs that ended before {_EPOCHS} epochs; most epochs {int(runs['epochs'].max())}, most updates "
+                f"{int(runs['updates'].max())}",
             )
         )  # fmt: skip
     return found
 
 
-def _mean_curve(runs: pd.DataFrame, n: int, at: str) -> list[Guarantee]:
-    """Mean error against the expected unseen mass, at the cell with the least room relative to it.
-
-    One sample has no standard error, so then there is no claim. Cells whose expected unseen mass is below 1/1000 are
-    left out: these few samples say nothing about them.
-    """
-    if runs["seed"].nunique() < 2:
-        return []
-    curves = []
-    runs = runs[runs["expected_unseen"] >= 1e-3]
-    for (name, m), cell in runs.groupby(["distribution", "m"]):
-        spread = float(cell["true_error"].std(ddof=1))
-        curves.append(
-            theory.missing_mass(
-                _distribution(str(name), n).weight_probabilities, int(str(m)), error=float(cell["true_error"].mean()),
-                standard_error=spread / math.sqrt(len(cell)), case=f"{name},{at}",
-                note=f"mean over {len(cell)} samples, four standard errors of room; tightest of "
-                f"{runs.groupby(['distribution', 'm']).ngroups} cells",
-            )
-        )  # fmt: skip
-    return [min(curves, key=lambda g: ((g.slack or 0.0) + g.tolerance) / (g.bound or 1.0))]
+def _promise(runs: pd.DataFrame, n: int, name: str, parameters: str, inside: Hypothesis) -> Guarantee:
+    """Theorem 1 at its sample size, for one distribution."""
+    m = theory.theorem1_sample_size(n, EPSILON, DELTA)
+    last = runs[(runs["distribution"] == name) & (runs["m"] == m)]
+    errors = last["true_error"]
+    failed = (errors > EPSILON) | (last["outcome"] != "converged")
+    note = f"m = {m}, epsilon = {EPSILON}; mean error {errors.mean():.4f}, largest {errors.max():.4f}"
+    if inside.holds:
+        return theory.theorem1(
+            n, epsilon=EPSILON, delta=DELTA, m=m, failed=failed, case=f"{name},{parameters}", note=note
+        )
+    return claim(  # Theorem 1 says nothing of these parameters, the figure does
+        f"theorem1/failures[{name},{parameters},n={n}]", "Theorem 1, at section 5's step and confidence", DELTA,
+        share(failed, what="share of failures", unit="samples"), "at_most", note,
+    )  # fmt: skip
 
 
 _LAPTOP = _settings((20, "lemma 4"), (30, "lemma 4"), (20, "section 5"))

@@ -23,7 +23,7 @@ beta over it is an integer. What grows with the batch is the number of decisions
 All variants are compared after the same number of epochs, which is the same number of visits: the end of Figure
 2(a)'s axis for samples of n (60,000 epochs) and of Figure 8's for 10 n (12,000). "Updates" counts examples that
 moved the network; a whole-sample batch takes one step an epoch where batch one takes up to m. Agreement is read
-as a mean paired difference of at most 0.02 (the project's tolerance), with its confidence interval beside it.
+as a mean paired difference of at most 0.02 (the project's tolerance).
 ``laptop`` is the figures' n = 30 with fewer seeds than ``paper``; ``smoke`` is n = 8, too small for agreement to
 be expected.
 """
@@ -31,25 +31,26 @@ be expected.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import plotting
-from learnability.evidence.intervals import half_width
+from learnability.evidence.intervals import Interval, at_all, mean, share
 from learnability.evidence.tables import pick
 from learnability.networks.one_hidden import forward
+from learnability.plotting import COLORS, Curve, Line, Panel, Plot
+from learnability.plotting.plot import Item
 from learnability.problems.symmetry import UniformCube
 from learnability.seeding import generator
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry import runs as curves
-from learnability.studies.symmetry.runs import TEST_SIZE, TOLERANCE, ends, epochs_to_zero
+from learnability.studies.symmetry.claims_curves import TOLERANCE, ends, epochs_to_zero
+from learnability.studies.symmetry.runs import TEST_SIZE
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 BASE = "batch 1"
 _BATCHES = (2, 8, 0)  # 0: the whole sample
@@ -119,61 +120,54 @@ def run(s: Setting, seed: int) -> list[Row]:
     return [{**{name: row[name] for name in names}, **common} for row in end.rows()]
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Plot:
     """A column for each sample size; above the final true error, below the epochs to empirical error 0."""
-    panels = list(dict.fromkeys(table["panel"]))
     names = list(dict.fromkeys(table["variant"]))
-    fig, axes = plotting.panels(2, len(panels), width=4.2, height=3.2, sharey=True)
-    rows = np.arange(len(names))
-    for column, panel in enumerate(panels):
-        above, below = axes[column], axes[len(panels) + column]
+    ends_of_rows = (len(names) - 0.35, -0.65)
+    rows: dict[str, Any] = {"yticks": dict(enumerate(names)), "ylim": ends_of_rows}
+    above, below = [], []
+    for panel in dict.fromkeys(table["panel"]):
         inside = pick(table, panel=panel)
-        end = int(inside["epochs"].iloc[0])
-        for color, marker, offset, (beta, legend) in zip(
-            plotting.COLORS, "os", (-0.17, 0.17), _BETAS.items(), strict=False
-        ):
-            for row, name in zip(rows, names, strict=True):
-                runs = ends(inside, variant=name, beta=beta)
-                if runs.empty:
-                    continue
-                error = runs["final_true_error"]
-                above.errorbar(
-                    error.mean(), row + offset, xerr=half_width(error), fmt=marker, color=color, markersize=4,
-                    capsize=2, linewidth=1, label=legend if row == 0 else None,
-                )  # fmt: skip
-                first = epochs_to_zero(inside, variant=name, beta=beta)
-                reached = first[np.isfinite(first)]
-                below.plot(
-                    reached, np.full(len(reached), row + offset), marker, color=color, markersize=3, alpha=0.45
-                )
-                below.plot(float(first.median()) if np.isfinite(first.median()) else end * 1.5, row + offset,
-                           "|" if np.isfinite(first.median()) else ">", color=color, markersize=9,
-                           markeredgewidth=1.6 if np.isfinite(first.median()) else 0.5)  # fmt: skip
-            base = ends(inside, variant=BASE, beta=beta)["final_true_error"]
-            above.axvspan(
-                max(base.mean() - half_width(base), 0), base.mean() + half_width(base), color=color, alpha=0.12,
-                linewidth=0,
-            )  # fmt: skip
-        above.set(
-            title=f"{panel} = {int(inside['m'].iloc[0])}: after {end:,} epochs", xlabel="final true error (0-1)"
-        )
-        above.set_yticks(rows, names)
-        above.set_xlim(left=0)
-        above.locator_params(axis="x", nbins=5)
-        below.set(xscale="log", xlabel="epochs to empirical error 0", xlim=(1, end * 2))
-        below.axvline(end, color="#888888", linewidth=0.8, linestyle="--")
-        below.set_yticks(rows, names)
-    axes[0].invert_yaxis()
+        m, end = int(inside["m"].iloc[0]), int(inside["epochs"].iloc[0])
+        errors: list[Item] = []
+        epochs: list[Item] = [Line(x=end, linestyle="--")]
+        for color, marker, offset, (beta, legend) in zip(COLORS, "os", (-0.17, 0.17), _BETAS.items(), strict=False):
+            runs = pick(inside, beta=beta)
+            base = mean(ends(runs, variant=BASE)["final_true_error"])
+            low, high = ([edge] * 2 for edge in ends_of_rows)
+            errors.append(Curve([max(base.low, 0), base.high], [np.nan] * 2, low, high, color=color, alpha=0.6))
+            for row, name in enumerate(names):
+                one, at = pick(runs, variant=name), row + offset
+                if not one.empty:
+                    errors += _error(mean(ends(one)["final_true_error"]), at, legend, color, marker)
+                    epochs += _epochs(epochs_to_zero(one), at, 1.5 * end, color, marker)
+        title = f"{panel} = {m}: after {end:,} epochs"
+        above.append(Panel(errors, title, "final true error (0-1)", xlim=(0, None), **rows))
+        below.append(Panel(epochs, "", "epochs to empirical error 0", xscale="log", xlim=(1, 2 * end), **rows))
     n, seeds = int(table["n"].iloc[0]), table["seed"].nunique()
     note = (
         f"n = {n}, h = n⁻⁶, {seeds} seeds. Above: mean and its 95 % confidence interval, shaded: batch 1.\n"
         "Below: epoch from which on the empirical error is 0, a point for each seed; tick: median over all seeds,\n"
         "arrow: the median seed does not get there before the end of the axis (dashed)."
     )
-    fig.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title=note, title_fontsize=8
-    )
-    return fig
+    return Plot([*above, *below], len(above), size=(4.2, 3.2), note=note, sharey=True)
+
+
+def _error(found: Interval, row: float, legend: str, color: str, marker: str) -> list[Item]:
+    """A mean and its interval, which lies in its row."""
+    return [
+        Curve([found.low, found.high], [row] * 2, color=color, marker="|", linewidth=1.0, markersize=5),
+        Curve([found.estimate], [row], label=legend, color=color, linestyle="", marker=marker),
+    ]
+
+
+def _epochs(first: pd.Series, row: float, beyond: float, color: str, marker: str) -> list[Item]:
+    """A point for each seed that got there; a tick at the median, or an arrow if that is beyond the axis."""
+    reached, median = first[np.isfinite(first)], float(first.median())
+    points = Curve(reached, [row] * len(reached), color=color, linestyle="", marker=marker, markersize=3, alpha=0.45)
+    if np.isfinite(median):
+        return [points, Curve([median] * 2, [row - 0.25, row + 0.25], color=color, linewidth=1.6)]
+    return [points, Curve([beyond], [row], color=color, linestyle="", marker=">", markersize=8)]
 
 
 _GROUPS = {
@@ -199,43 +193,42 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
 
 
 def _compared(table: pd.DataFrame, cells: list[tuple[str, str]], case: str, beta: str) -> list[Guarantee]:
-    """The two claims for a group of variants, at the cell (sample size, variant) where each comes out worst."""
-    agreement, fitted = [], []
-    for panel, name in cells:
-        inside = pick(table, panel=panel)
-        runs, base = ends(inside, variant=name), ends(inside, variant=BASE)
-        at = f"{name} at {panel}"
-        difference = runs["final_true_error"] - base["final_true_error"]
-        mean, half = float(difference.mean()), half_width(difference)
-        agreement.append(
-            (
-                abs(mean),
-                f"{at}: {runs['final_true_error'].mean():.4f} against {base['final_true_error'].mean():.4f} for it"
-                f" (95 % interval of the paired difference {mean - half:.4f} .. {mean + half:.4f}; bands of the two "
-                f"means +-{half_width(runs['final_true_error']):.4f}, +-{half_width(base['final_true_error']):.4f}), "
-                f"{int((runs['outcome'] == 'converged').sum())} of {len(runs)} runs ended (batch 1: "
-                f"{int((base['outcome'] == 'converged').sum())}), mean updates {runs['updates'].mean():.3g} (batch "
-                f"1: {base['updates'].mean():.3g})",
-            )
-        )
-        first = epochs_to_zero(inside, variant=name).median()
-        usual = epochs_to_zero(inside, variant=BASE).median()
-        share, base_share = (float((r["empirical_error"] == 0).mean()) for r in (runs, base))
-        fitted.append(
-            (share, f"{at}: median epochs to 0 {_count(first)} (batch 1: {_count(usual)}, share {base_share:.2f})")
-        )
-    worst, least = max(agreement), min(fitted)
-    beyond, short = sum(a > TOLERANCE for a, _ in agreement), sum(share < 0.5 for share, _ in fitted)
+    """The two claims for a group of variants; their notes show the cell (sample size, variant) that is worst."""
+    runs = {cell: [ends(table, panel=cell[0], variant=name) for name in (cell[1], BASE)] for cell in cells}
+    apart = {
+        cell: mean(
+            (one["final_true_error"] - base["final_true_error"]).dropna(),
+            comparisons=len(cells),
+            what="mean difference",
+        ).distance()
+        for cell, (one, base) in runs.items()
+    }
+    fitted = {
+        cell: share(one["empirical_error"] == 0, comparisons=len(cells), what="least share")
+        for cell, (one, _) in runs.items()
+    }
+    worst, least = max(cells, key=lambda c: apart[c].estimate), min(cells, key=lambda c: fitted[c].estimate)
+    beyond = sum(found.estimate > TOLERANCE for found in apart.values())
+    short = sum(found.estimate < 0.5 for found in fitted.values())
+    one, base = runs[worst]
+    epochs = [_count(epochs_to_zero(table, panel=least[0], variant=name).median()) for name in (least[1], BASE)]
     return [
         claim(
-            f"variants/agrees[{case}]", f"section 5, beta = {beta}", TOLERANCE, worst[0], "at_most",
-            "|mean paired difference to batch 1 of the final true error after equal numbers of epochs|, worst of "
-            f"{len(cells)} cells, {beyond} of them beyond the bound; {worst[1]}",
+            f"variants/agrees[{case}]", f"section 5, beta = {beta}", TOLERANCE, at_all(apart.values(), "at_most"),
+            "at_most",
+            "mean paired difference to batch 1 of the final true error after equal numbers of epochs, in "
+            f"{len(cells)} cells, {beyond} of them beyond the bound; largest for {worst[1]} at {worst[0]}: "
+            f"{one['final_true_error'].mean():.4f} against {base['final_true_error'].mean():.4f}, "
+            f"{(one['outcome'] == 'converged').sum()} of {len(one)} runs ended (batch 1: "
+            f"{(base['outcome'] == 'converged').sum()}), mean updates {one['updates'].mean():.3g} (batch 1: "
+            f"{base['updates'].mean():.3g})",
         ),
         claim(
-            f"variants/zero-empirical-error[{case}]", f"section 5, beta = {beta}", 0.5, least[0], "at_least",
-            f"share of runs at empirical error 0 at the end of the axis, least of {len(cells)} cells, {short} of "
-            f"them below the bound; {least[1]}",
+            f"variants/zero-empirical-error[{case}]", f"section 5, beta = {beta}", 0.5,
+            at_all(fitted.values(), "at_least"), "at_least",
+            f"share of runs at empirical error 0 at the end of the axis, in {len(cells)} cells, {short} of them "
+            f"below the bound; least for {least[1]} at {least[0]}: median epochs to 0 {epochs[0]} (batch 1: "
+            f"{epochs[1]}, share {(runs[least][1]['empirical_error'] == 0).mean():.2f})",
         ),
     ]  # fmt: skip
 

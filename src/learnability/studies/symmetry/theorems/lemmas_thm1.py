@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
-from learnability.studies.symmetry import PAPER
+from learnability.evidence.intervals import mean, share
+from learnability.studies.symmetry import PAPER, claim
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = [
@@ -270,8 +271,7 @@ def theorem1(
     epsilon: float,
     delta: float,
     m: int,
-    failures: int | None = None,
-    draws: int | None = None,
+    failed: ArrayLike | None = None,
     case: str = "",
     note: str = "",
 ) -> Guarantee:
@@ -283,31 +283,22 @@ def theorem1(
         Input bits and sample size; the hypothesis is m >= ((n+1) ln 2 + ln(1/delta)) / epsilon.
     epsilon, delta : float
         In (0, 1).
-    failures, draws : int, optional
-        Measured: how many of ``draws`` independent samples gave a true error above epsilon. The frequency is
-        compared with delta itself: the union bound is loose enough that no room for chance is needed. But a
-        frequency up to delta among fewer than ln(0.05) / ln(1 - delta) samples is no measurement: even none
-        that failed would leave a failure probability above delta within the exact 95 % confidence limit.
+    failed : array of bool, optional
+        Measured: which of the independent samples gave a true error above epsilon. The probability is judged by
+        its confidence interval: with none failed, 36 samples are needed to tell that it is at most 1/10.
     case, note : str
         As in :func:`lemma1`.
     """
     least = theorem1_sample_size(n, epsilon, delta)
     m = checks.integer("m", m, at_least=1)
-    frequency = None
-    if failures is not None:
-        draws = checks.integer("draws", draws, at_least=1)
-        frequency = checks.integer("failures", failures, at_least=0, at_most=draws) / draws
-        note = _join(f"{failures} of {draws} samples failed", note)
-        needed = math.ceil(math.log(0.05) / math.log1p(-delta))
-        if frequency <= delta and draws < needed:
-            frequency, note = None, _join(note, f"too few: {needed} samples are needed to tell")
-    return Guarantee(
-        statement_id("symmetry/theorem1", f"n={n}", case),
-        f"{PAPER}, Theorem 1 (explicit sample bound: finite class of 2^(n+1))",
-        Kind.UPPER_BOUND,
+    return claim(
+        statement_id("theorem1", f"n={n}", case),
+        "Theorem 1 (explicit sample bound: finite class of 2^(n+1))",
         delta,
-        frequency,
-        note=note,
+        None if failed is None else share(failed, what="share of failures", unit="samples"),
+        "at_most",
+        note,
+        Kind.UPPER_BOUND,
         hypotheses=(Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}"),),
     )
 
@@ -343,8 +334,7 @@ def missing_mass(
     probabilities: ArrayLike,
     m: int,
     *,
-    error: float | None = None,
-    standard_error: float = 0.0,
+    errors: ArrayLike | None = None,
     case: str = "",
     note: str = "",
 ) -> Guarantee:
@@ -359,24 +349,21 @@ def missing_mass(
         P(|x| = k) = p_k, >= 0 with sum 1.
     m : int
         Sample size, >= 1.
-    error : float, optional
-        Measured: mean true error over independent samples.
-    standard_error : float
-        Of that mean, >= 0: four of them are allowed for chance (a false alarm in 30,000).
+    errors : array, optional
+        Measured: true errors over independent samples, whose mean is judged by its confidence interval.
     case, note : str
         As in :func:`lemma1`.
     """
     p = checks.distribution("probabilities", probabilities)
     m = checks.integer("m", m, at_least=1)
-    standard_error = checks.real("standard_error", standard_error, at_least=0.0)
-    return Guarantee(
-        statement_id("symmetry/missing-mass", f"m={m}", case),
-        f"{PAPER}, Section 4 (consequence of the first remark)",
-        Kind.UPPER_BOUND,
+    return claim(
+        statement_id("missing-mass", f"m={m}", case),
+        "Section 4 (consequence of the first remark)",
         float(np.sum(p * (1 - p) ** m)),
-        error,
-        note=note,
-        tolerance=4 * standard_error,
+        None if errors is None else mean(errors, unit="samples"),
+        "at_most",
+        note,
+        Kind.UPPER_BOUND,
     )
 
 
