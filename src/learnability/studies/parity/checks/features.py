@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
+from learnability.evidence.claims import judged
+from learnability.evidence.intervals import mean
 from learnability.networks.parity import feature, relu6, representation
 from learnability.problems.boolean import signs
 from learnability.problems.parity import ParityMixture
@@ -188,8 +190,8 @@ def lemma11_probabilities(n: int, k: int, epsilons: tuple[float, ...]) -> Iterat
         yield r, epsilon, float(kinds.probability @ shares)
 
 
-def lemma11_drawn(n: int, k: int, draws: int, epsilon: float) -> Iterator[tuple[int, float]]:
-    """For every r > 0 that probability, exactly over u and with w sampled: yields (r, mean over drawn w)."""
+def lemma11_drawn(n: int, k: int, draws: int, epsilon: float) -> dict[int, FloatArray]:
+    """For every r > 0 that probability given w, exactly over u, for each of the drawn w: (draws,) for each r."""
     rng = generator(0, "lemma11", "drawn", n, k)
     parts: dict[int, list[FloatArray]] = {}
     for start in range(0, draws, 20):  # 13 MB at the largest n
@@ -197,8 +199,7 @@ def lemma11_drawn(n: int, k: int, draws: int, epsilon: float) -> Iterator[tuple[
         m = np.count_nonzero(W, axis=1) - np.count_nonzero(W[:, :k], axis=1)
         for r, _, shares in _shares_of_u(W, m, k, (epsilon,)):
             parts.setdefault(r, []).append(shares)
-    for r, shares_of in parts.items():
-        yield r, float(np.concatenate(shares_of).mean())
+    return {r: np.concatenate(shares) for r, shares in parts.items()}
 
 
 def _shares_of_u(
@@ -245,10 +246,14 @@ def lemma11(scale: str) -> list[Guarantee]:
     exact = f"(n, k) = {where}, exact over w and u, vacuous cases left out"
     found = [tightest(name, gs, exact) for name, gs in cases.items()]
     for n, k, draws in DRAWN11[scale]:
-        drawn = list(lemma11_drawn(n, k, draws, DRAWN_EPSILON))
-        seen = f"w sampled, {draws} of them, u exact; P = " + ", ".join(f"{p:.3g} at r={r}" for r, p in drawn)
+        drawn = {
+            r: mean(shares, comparisons=(k + 1) // 2, unit="drawn w")
+            for r, shares in lemma11_drawn(n, k, draws, DRAWN_EPSILON).items()
+        }
+        seen = "u exact; P = " + ", ".join(f"{p.estimate:.3g} at r={r}" for r, p in drawn.items())
         for form in ("any n", "printed"):
-            gs = [theory.lemma11(n=n, k=k, r=r, epsilon=DRAWN_EPSILON, probability=p, form=form) for r, p in drawn]
+            bounds = {r: theory.lemma11(n=n, k=k, r=r, epsilon=DRAWN_EPSILON, form=form) for r in drawn}
+            gs = [judged(bounds[r], p) for r, p in drawn.items()]
             found.append(tightest(statement_id("parity/lemma11", form, "drawn w"), gs, seen))
     return found
 

@@ -22,7 +22,7 @@ from learnability.problems.boolean import correlation as signed_expectation
 from learnability.problems.boolean import sign_sum_law
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
-from learnability.studies.parity import PAPER
+from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.theorems import first_step as theory
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
@@ -275,13 +275,12 @@ def lemma8(scale: str) -> list[Guarantee]:
             worst = [_worst_deviation(n, k, int(m)) for m in J]
             cases += [theory.lemma8(n=n, k=k, J=int(m), deviation=d) for m, d in zip(J, worst)]
             constants.append(max(d * math.sqrt(m) / k for m, d in zip(J, worst)))
-        least = ", ".join(f"{C:.3f}" for C in constants)
+        least = f"{', '.join(map(str, sizes))}: {', '.join(f'{C:.3f}' for C in constants)}"
         found.append(tightest(statement_id("parity/lemma8", f"k={k}"), cases, f"worst h and w, |J| = 1..{sizes[-1]}"))
         found.append(
-            Guarantee(
-                statement_id("parity/lemma8-constant", f"k={k}"), f"{PAPER}, Lemma 8 (a universal constant)",
-                Kind.TREND, theory.lemma8_constant(k), constants[-1], direction="at_most",
-                note=f"least C that works for every |J| at n = {', '.join(map(str, sizes))}: {least}",
+            claim(
+                f"lemma8-constant[k={k}]", "Lemma 8 (a universal constant)", theory.lemma8_constant(k), constants[-1],
+                "at_most", f"least C that works for every |J| at n = {least}", Kind.TREND,
             )
         )  # fmt: skip
     return found

@@ -6,11 +6,13 @@ Good neurons see the k signs in A alone, so "for all x" is the 2^k patterns of A
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from learnability.checks import FloatArray
+from learnability.evidence.intervals import Interval, exponent, mean, share
 from learnability.networks.parity import good_neurons, initial, relu6
 from learnability.problems.parity import random_mixture
 from learnability.seeding import generator
@@ -29,9 +31,12 @@ __all__ = ["CHECKS", "good_features"]
 DELTA = 0.1
 WIDTHS = {3: (2, 4, 8, 16, 32, 64), 5: (8, 16, 32, 64, 128, 256), 7: (32, 64, 128, 256, 512, 1024)}
 """Pairs of neurons q of the success probability, by k."""
-DRAWS = {"smoke": 12, "laptop": 200}
+DRAWS = {"smoke": 60, "laptop": 200}
+"""Starts of the share of failures."""
+STARTS = 12
+"""Of the norms."""
 NORMS: dict[str, dict[int, tuple[int, ...]]] = {
-    "smoke": {3: (64, 256), 5: (256, 1024)},
+    "smoke": {3: (128, 1024), 5: (256, 1024)},
     "laptop": {3: (64, 128, 256, 512, 1024), 5: (256, 512, 1024, 2048, 4096), 7: (1024, 2048, 4096, 8192)},
 }
 """q of the norms, by k: from where neurons lie near each of Lemma 10's u*."""
@@ -75,15 +80,16 @@ def lemma12(scale: str) -> list[Guarantee]:
             failures.append(sum(not _separable(generator(i, "lemma12", n, k, q), n, k, q) for i in range(draws)))
         found.append(separator.lemma12(n=n, k=k, q=widths[-1], delta=DELTA, failures=failures[-1], draws=draws))
         table = ", ".join(f"{f / draws:.3g} at q={q}" for q, f in zip(widths, failures))
-        enough = next((q for i, q in enumerate(widths) if max(failures[i:]) <= DELTA * draws), float("nan"))
+        most = [share(np.arange(draws) < f, comparisons=len(widths)).high for f in failures]
+        enough = next((q for i, q in enumerate(widths) if max(most[i:]) <= DELTA), None)
         last.append(
             separator.lemma12_width(
                 n=n,
                 k=k,
                 delta=DELTA,
                 enough=enough,
-                note=f"least q of those tried with a share of failures of at most delta; shares of {draws} starts "
-                f"that fail: {table}",
+                note="least q tried from which on the share of failures is known to be at most delta; shares "
+                f"of {draws} starts that fail: {table}",
             )
         )
     return found + last + _separators(scale)
@@ -96,60 +102,59 @@ def _separable(rng: np.random.Generator, n: int, k: int, q: int) -> bool:
 
 def _separators(scale: str) -> list[Guarantee]:
     found: list[Guarantee] = []
-    scaled: dict[str, list[float]] = {"least norm": [], "few neurons": []}
-    sparse: list[float] = []
-    repeats = 2 if scale == "smoke" else 5
+    scaled: dict[str, list[FloatArray]] = {"least norm": [], "few neurons": []}
+    sparse: list[FloatArray] = []
     for k, widths in NORMS[scale].items():
         n, y = DIMENSION[k], patterns(k)[1]
-        norms, fewer, cases, counts, tight = [], [], [], [], []
-        for q in widths:
-            neurons = [good_features(generator(i, "norm", n, k, q), n, k, q) for i in range(repeats)]
-            both = [_least_norms(one, y, k, q) for one in neurons]
-            norms.append(_mean_norm([u for u, _ in both]))
-            fewer.append(_mean_norm([u for _, u in both]))
-            counts.append(float(np.mean([_fewest(one, y, SPARSE_NORM * k**5 / math.sqrt(q)) for one in neurons])))
-            tight.append(float(np.mean([_fewest(one, y, 2 * _norm(u)) for one, (u, _) in zip(neurons, both)])))
-            for i, (one, (u, few)) in enumerate(zip(neurons, both)):
+        norms, fewer, counts, tight = np.empty((4, len(widths), STARTS))
+        cases = []
+        for at, q in enumerate(widths):
+            for i in range(STARTS):
+                one = good_features(generator(i, "norm", n, k, q), n, k, q)
+                u, few = _least_norms(one, y, k, q)
+                norms[at, i], fewer[at, i] = _norm(u), _norm(few)
+                counts[at, i] = _fewest(one, y, SPARSE_NORM * k**5 / math.sqrt(q))
+                tight[at, i] = _fewest(one, y, 2 * _norm(u))
                 vertex = separator.sparse_separator(one.V, y)
                 named = {"least norm": u, "few neurons": few, "linear programme": vertex}
                 cases.append(_separator_cases(one.V, y, named, k, q, f"q={q},{i}"))
-        text = [", ".join(f"{x * math.sqrt(q) / k**5:.3g}" for x, q in zip(xs, widths)) for xs in (norms, fewer)]
-        note = f"mean least norm over {repeats} starts; B = |u*| sqrt(q) / k^5: {text[0]}; with few neurons {text[1]}"
-        found.append(separator.lemma12_growth("q", widths, _known(norms), case=f"n={n},k={k}", note=note))
-        shares, near = (", ".join(f"{c * k**2.5 / q:.3g}" for c, q in zip(cs, widths)) for cs in (counts, tight))
-        note = f"mean fewest |u*|_0 over {repeats} starts, |u*|_2 <= {SPARSE_NORM:g} k^5 / sqrt(q); B~: {shares}"
-        note += f"; within twice the least norm of its k, far below k^5, B~: {near}"
-        found.append(separator.lemma12_sparsity("q", widths, _known(counts), case=f"n={n},k={k}", note=note))
-        for name, xs in (("least norm", norms), ("few neurons", fewer)):
-            scaled[name].append(xs[-1] * math.sqrt(widths[-1]))
+        root, share_of = np.sqrt(widths) / k**5, k**2.5 / np.array(widths)
+        where, over = f"n={n},k={k}", f"q = {widths[0]}..{widths[-1]}"
+        note = f"{over}; least norm; B = |u*| sqrt(q) / k^5: {_means(norms, root)}; with few neurons "
+        note += _means(fewer, root)
+        found.append(separator.lemma12_growth("q", _growth(widths, norms), case=where, note=note))
+        note = f"{over}; fewest |u*|_0, |u*|_2 <= {SPARSE_NORM:g} k^5 / sqrt(q); B~: {_means(counts, share_of)}; "
+        note += f"within twice the least norm of its k, far below k^5, B~: {_means(tight, share_of)}"
+        found.append(separator.lemma12_sparsity("q", _growth(widths, counts), case=where, note=note))
+        for name, sizes in (("least norm", norms), ("few neurons", fewer)):
+            scaled[name].append(sizes[-1] * math.sqrt(widths[-1]))
         sparse.append(counts[-1] / widths[-1])
-        found += [
-            tightest(statement_id(gs[0].id.partition("[")[0], f"k={k}"), gs, f"q = {widths[0]}..{widths[-1]}")
-            for gs in zip(*cases)
-        ]
+        found += [tightest(statement_id(gs[0].id.partition("[")[0], f"k={k}"), gs, over) for gs in zip(*cases)]
     ks = list(NORMS[scale])
-    for name, sizes in scaled.items():
-        note = "|u*| sqrt(q) at the largest q of each k"
+    for name, by_k in scaled.items():
+        note = f"k = {ks[0]}..{ks[-1]}; |u*| sqrt(q) at the largest q of each k"
         if name == "few neurons":
             note += "; |u*|_0 about q / k^2.5, both as Lemma 12 says"
-        found.append(separator.lemma12_growth("k", ks, _known(sizes), case=name, note=note))
-    note = f"fewest |u*|_0 / q at the largest q of each k, |u*|_2 <= {SPARSE_NORM:g} k^5 / sqrt(q)"
-    note += "; the fewest that can be tried, one neuron next to each u*_r, are about k + 1 and often enough"
-    found.append(separator.lemma12_sparsity("k", ks, _known(sparse), note=note))
+        found.append(separator.lemma12_growth("k", _growth(ks, np.array(by_k)), case=name, note=note))
+    note = f"k = {ks[0]}..{ks[-1]}; fewest |u*|_0 / q at the largest q of each k, |u*|_2 <= {SPARSE_NORM:g} k^5 / "
+    note += "sqrt(q); the fewest that can be tried, one neuron next to each u*_r, are about k + 1 and often enough"
+    found.append(separator.lemma12_sparsity("k", _growth(ks, np.array(sparse)), note=note))
     return found
 
 
-def _mean_norm(separators: list[FloatArray]) -> float:
-    """Infinite if one start has no separator."""
-    return float(np.mean([_norm(u) for u in separators]))
+def _means(sizes: FloatArray, scale: FloatArray) -> str:
+    return ", ".join(f"{x:.3g}" for x in sizes.mean(axis=1) * scale)
+
+
+def _growth(at: Sequence[int], sizes: FloatArray) -> Interval | None:
+    """The exponent start by start, from sizes (places, starts); None if one start has no separator."""
+    if not np.isfinite(sizes).all():
+        return None
+    return mean([exponent(at, of_start).estimate for of_start in sizes.T], what="mean exponent", unit="starts")
 
 
 def _norm(u: FloatArray) -> float:
     return float(np.linalg.norm(u)) if u.any() else math.inf
-
-
-def _known(norms: list[float]) -> list[float] | None:
-    return norms if np.isfinite(norms).all() else None
 
 
 def _least_norms(neurons: GoodNeurons, y: FloatArray, k: int, q: int) -> tuple[FloatArray, FloatArray]:

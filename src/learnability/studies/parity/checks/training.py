@@ -21,7 +21,7 @@ from learnability.networks.parity import ParityNet, good_neurons, hidden, initia
 from learnability.problems.boolean import signs
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
-from learnability.studies.parity import PAPER
+from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.theorems import theorem3 as whole
 from learnability.studies.parity.theorems import training as theory
 from learnability.study import Check
@@ -234,16 +234,16 @@ def theorem3(scale: str) -> list[Guarantee]:
         for form, cases in regrets.items()
     ]
     found.append(
-        Guarantee(
-            "parity/theorem3-trend[D1 loss]",
-            f"this project, on {PAPER}, Theorem 3",
-            Kind.TREND,
+        claim(
+            "theorem3-trend[D1 loss]",
+            "Theorem 3 (this project)",
             0.9,
             min(losses),
-            direction="at_least",
-            note=f"least loss on D^(1) by the theorem's schedule, over {len(losses)} runs: at these sizes it stays "
-            "near the loss 1 of the zero function; least loss on D_A "
+            "at_least",
+            f"least loss on D^(1) by the theorem's schedule, over {len(losses)} runs: at these sizes it stays near "
+            "the loss 1 of the zero function; least loss on D_A "
             f"{min(g.measured or 0 for g in promised):.3g}, and linear methods reach 1/2",
+            Kind.TREND,
         )
     )
     return [*found, *_constants(scale)]
@@ -306,16 +306,15 @@ def _constants(scale: str) -> list[Guarantee]:
         ratios = np.array(values) / default
         worst = float(ratios[np.argmax(np.abs(np.log(ratios)))])
         found.append(
-            Guarantee(
-                statement_id(f"parity/theorem3-constant-{name}", "k=7"),
-                f"this project, on {PAPER}, Lemma 12",
-                Kind.THRESHOLD,
+            claim(
+                f"theorem3-constant-{name}[k=7]",
+                "Lemma 12 (this project)",
                 1.0,
                 worst,
-                direction="equal",
-                tolerance=0.25,
-                note=f"of the least-norm separator relative to the default {default:g}: "
+                "equal",
+                f"of the least-norm separator relative to the default {default:g}: "
                 + ", ".join(f"{value:.3g} at {where}" for value, where in zip(values, at, strict=True)),
+                tolerance=0.25,
             )
         )
     return found

@@ -198,9 +198,9 @@ def theorem2_average(
     N, B, n, k, forms, case, note
         As in :func:`theorem2`.
     measured : float, optional
-        The average, over all A or over a sample of them.
+        The average over all A, or a proved lower bound of it.
     tolerance : float
-        Room for rounding, or for the error of the sample, >= 0.
+        Room for rounding, >= 0.
     """
     return _guarantees("theorem2-average", "uniform", N, B, n, k, measured, tolerance, forms, case, note)
 

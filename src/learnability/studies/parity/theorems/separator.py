@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.studies.parity import PAPER
+from learnability.evidence.claims import judged
+from learnability.evidence.intervals import Interval, share
+from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.theorems.features import theorem_sizes
 from learnability.studies.parity.theorems.first_step import odd_parity
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
@@ -72,25 +74,21 @@ def lemma12(
     delta : float
         In (0, 1].
     failures, draws : int, optional
-        Measured: how many of ``draws`` starts have no such u* among their good neurons.
+        Measured: how many of ``draws`` starts have no such u* among their good neurons. Their share is judged by its
+        confidence interval.
     case, note : str
         Put into the id in brackets, and into the note.
     """
     n, k = odd_parity(n, k)
     q = checks.integer("q", q, at_least=1)
     delta = checks.real("delta", delta, above=0.0, at_most=1.0)
-    frequency = None
-    if failures is not None:
-        draws = checks.integer("draws", draws, at_least=1)
-        frequency = checks.integer("failures", failures, at_least=0, at_most=draws) / draws
-        note = _join(f"{failures} of {draws} starts failed", note)
     width = _width(k, delta)
-    return Guarantee(
+    promised = Guarantee(
         statement_id("parity/lemma12", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case),
         f"{PAPER}, Lemma 12",
         Kind.UPPER_BOUND,
         delta,
-        frequency,
+        None,
         (
             *theorem_sizes(n, k),
             Hypothesis("k <= c n^(1/10), c = 1 here", k**10 <= n, f"{k} against {n**0.1:.3g}"),
@@ -98,6 +96,11 @@ def lemma12(
         ),
         note,
     )
+    if failures is None:
+        return promised
+    draws = checks.integer("draws", draws, at_least=1)
+    failed = np.arange(draws) < checks.integer("failures", failures, at_least=0, at_most=draws)
+    return judged(promised, share(failed, what="share of failures", unit="starts"))
 
 
 def lemma12_separator(
@@ -136,48 +139,35 @@ def lemma12_separator(
 
 
 def lemma12_growth(
-    what: str,
-    sizes: ArrayLike,
-    norms: ArrayLike | None = None,
-    *,
-    tolerance: float = 0.1,
-    case: str = "",
-    note: str = "",
+    what: str, exponent: Interval | None = None, *, tolerance: float = 0.1, case: str = "", note: str = ""
 ) -> Guarantee:
     """How the least norm of a u* goes with q (exponent -1/2) and how |u*| sqrt(q) goes with k (at most 5).
-
-    The exponent is the slope of log norm against log size by least squares.
 
     Parameters
     ----------
     what : {"q", "k"}
         What varies.
-    sizes : array (r,), r >= 2
-        Positive.
-    norms : array (r,), optional
-        Measured, positive: |u*|_2, over ``"k"`` times sqrt(q).
+    exponent : Interval, optional
+        Measured: the power of it that |u*|_2 grows like, over ``"k"`` that |u*|_2 sqrt(q) does.
     tolerance : float
         Room of the exponent in q, >= 0: with few neurons the best of them are not yet near Lemma 10's u*.
     case, note : str
         As in :func:`lemma12`.
     """
     over_q = checks.choice("what", what, ("q", "k")) == "q"
-    sizes, slope = _exponent(sizes, "norms", norms)
-    return Guarantee(
-        statement_id(f"parity/lemma12-norm-{what}", case),
-        f"{PAPER}, Lemma 12 (|u*| <= B k^5 / sqrt(q))",
+    tolerance = checks.real("tolerance", tolerance, at_least=0.0)
+    return claim(
+        statement_id(f"lemma12-norm-{what}", case),
+        "Lemma 12 (|u*| <= B k^5 / sqrt(q))",
+        tolerance if over_q else 5.0,
+        exponent.distance(-0.5) if over_q and exponent is not None else exponent,
+        "at_most",
+        _join(f"exponent over {what}", note),
         Kind.TREND,
-        -0.5 if over_q else 5.0,
-        slope,
-        note=_join(f"exponent over {what} = {sizes[0]:g}..{sizes[-1]:g}", note),
-        direction="equal" if over_q else "at_most",
-        tolerance=checks.real("tolerance", tolerance, at_least=0.0) if over_q else 0.0,
     )
 
 
-def lemma12_sparsity(
-    what: str, sizes: ArrayLike, counts: ArrayLike | None = None, *, case: str = "", note: str = ""
-) -> Guarantee:
+def lemma12_sparsity(what: str, exponent: Interval | None = None, *, case: str = "", note: str = "") -> Guarantee:
     """How the fewest non-zero entries of a u* with |u*|_2 <= B k^5 / sqrt(q) go: at most q / k^2.5, so B~ is bounded.
 
     Without a bound on the norm a handful of neurons would do for every q: a vertex, :func:`sparse_separator`, needs
@@ -187,23 +177,20 @@ def lemma12_sparsity(
     ----------
     what : {"q", "k"}
         What varies: |u*|_0 over q has exponent 1 at most, |u*|_0 / q over k has -2.5 at most, B being the same.
-    sizes : array (r,), r >= 2
-        Positive.
-    counts : array (r,), optional
-        Measured, positive: the fewest |u*|_0, over ``"k"`` divided by q.
+    exponent : Interval, optional
+        Measured.
     case, note : str
         As in :func:`lemma12`.
     """
     over_q = checks.choice("what", what, ("q", "k")) == "q"
-    sizes, slope = _exponent(sizes, "counts", counts)
-    return Guarantee(
-        statement_id(f"parity/lemma12-sparsity-{what}", case),
-        f"{PAPER}, Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))",
-        Kind.TREND,
+    return claim(
+        statement_id(f"lemma12-sparsity-{what}", case),
+        "Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))",
         1.0 if over_q else -2.5,
-        slope,
-        note=_join(f"exponent over {what} = {sizes[0]:g}..{sizes[-1]:g}", note),
-        direction="at_most",
+        exponent,
+        "at_most",
+        _join(f"exponent over {what}", note),
+        Kind.TREND,
     )
 
 
@@ -223,32 +210,18 @@ def lemma12_width(
     """
     n, k = odd_parity(n, k)
     delta = checks.real("delta", delta, above=0.0, at_most=1.0)
-    return Guarantee(
-        statement_id("parity/lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case),
-        f"{PAPER}, Lemma 12 (constant C = 1: this project)",
-        Kind.THRESHOLD,
+    return claim(
+        statement_id("lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case),
+        "Lemma 12 (constant C = 1: this project)",
         _width(k, delta),
         enough,
-        direction="at_most",
-        note=_join("the paper leaves C open; this is with our own C = 1, and far from tight", note),
+        "at_most",
+        _join("the paper leaves C open; this is with our own C = 1, and far from tight", note),
     )
 
 
 def _width(k: int, delta: float) -> float:
     return k**7 * math.log((k + 1) / delta)
-
-
-def _exponent(sizes: ArrayLike, name: str, values: ArrayLike | None) -> tuple[FloatArray, float | None]:
-    """The sizes, checked, and the slope of log values against log sizes, if there are values."""
-    sizes = checks.vector("sizes", sizes)
-    if len(sizes) < 2 or (sizes <= 0).any():
-        raise ValueError(f"sizes must hold at least two positive values, got {sizes.tolist()}")
-    if values is None:
-        return sizes, None
-    values = checks.vector(name, values, length=len(sizes))
-    if (values <= 0).any():
-        raise ValueError(f"{name} must be > 0, got {values.tolist()}")
-    return sizes, float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
 def _join(*notes: str) -> str:
