@@ -14,7 +14,7 @@ from learnability.networks import residual as networks
 from learnability.problems.residual import UniformSigns, random_hard_instance
 from learnability.seeding import generator
 from learnability.studies.residual.figures import alpha as residual_alpha
-from learnability.studies.residual.figures.alpha import KERNELS, NETWORK, checkpoints, chosen, exponents, floor
+from learnability.studies.residual.figures.alpha import KERNELS, NETWORK, checkpoints, chosen, floor, of_alpha
 from learnability.study import experiments
 from learnability.theory import Verdict
 
@@ -88,7 +88,7 @@ def test_floor():
 
 def test_exponents_are_fitted_for_each_seed():
     rows = [{"seed": s, "alpha": a, "risk": s * a**p} for s, p in ((1, 3), (2, 4), (3, 4.1)) for a in (0.1, 0.2, 0.4)]
-    found = exponents(pd.DataFrame(rows))
+    found = of_alpha(pd.DataFrame(rows))
     assert found.estimate == pytest.approx(11.1 / 3)
     assert found.high == pytest.approx(11.1 / 3 + 4.302652729911275 * np.std([3, 4, 4.1], ddof=1) / math.sqrt(3))
 

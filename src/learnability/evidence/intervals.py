@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Interval", "at_all", "every", "exponent", "extreme", "half_width", "mean", "share", "slope", "summarised"]
+__all__ = ["Interval", "at_all", "every", "exponent", "exponents", "extreme", "half_width", "mean", "share", "slope", "summarised"]
 
 LEVEL = 0.95
 MOST_SEEDS = 10**6
@@ -231,6 +231,12 @@ def slope(x: Any, z: Any, *, comparisons: int = 1, what: str = "slope", unit: st
 def exponent(x: Any, y: Any, *, what: str = "exponent", **options: Any) -> Interval:
     """The power of x that y grows like: :func:`slope` of the logarithms. Both must be positive."""
     return slope(np.log(np.asarray(x, dtype=float)), np.log(np.asarray(y, dtype=float)), what=what, **options)
+
+
+def exponents(x: Any, curves: Any, *, unit: str = "seeds") -> Interval:
+    """The mean over seeds of :func:`exponent` of each one's curve: ``curves`` is (seeds, points)."""
+    found = [exponent(x, curve).estimate for curve in np.asarray(curves, dtype=float)]
+    return mean(found, what="mean exponent", unit=unit)
 
 
 def at_all(intervals: Iterable[Interval], direction: str, what: str = "") -> Interval:

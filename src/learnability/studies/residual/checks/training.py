@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from learnability.checks import FloatArray
+from learnability.evidence.intervals import exponent
 from learnability.networks import residual as networks
 from learnability.networks.residual import ResNet3
 from learnability.problems import boolean
@@ -198,7 +199,7 @@ def theorem(scale: str) -> list[Guarantee]:
         found.append(replace(g, note=f"{g.note}; {shown}; Table 1 fails in: {failing}"))
         if not noise:
             averages.setdefault(m, []).append((promise.samples, run.average))
-    slopes = {m: _slope(*zip(*rows, strict=True)) for m, rows in averages.items()}
+    slopes = {m: exponent(*zip(*rows, strict=True)).estimate for m, rows in averages.items()}
     found.append(
         Guarantee(
             "residual/thm1[exponent of T]",
@@ -217,10 +218,6 @@ def theorem(scale: str) -> list[Guarantee]:
 
 def _width(widths: Sequence[int]) -> Hypothesis:
     return Hypothesis("Table 1 with log m for its logarithms", False, f"m = {', '.join(map(str, widths))}")
-
-
-def _slope(x: Sequence[float], y: Sequence[float]) -> float:
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 # Corollary 7.1 ------------------------------------------------------------------------------------------------
@@ -256,7 +253,7 @@ def corollary(scale: str) -> list[Guarantee]:
                 f"{PAPER}, Corollary 7.1",
                 Kind.TREND,
                 4.0,
-                _slope(SHARES[scale], averages),
+                exponent(SHARES[scale], averages).estimate,
                 (_width([m]),),
                 direction="at_least",
                 note="of the average risk after k^2 d / alpha^8 samples, at a rate of order alpha^4: their product "

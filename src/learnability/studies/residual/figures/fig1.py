@@ -7,8 +7,8 @@ training error at such a norm. See :mod:`learnability.studies.residual.runs_mono
 Left open by the paper, chosen here: mini-batches of 50, 800 epochs and the start of Section 8.1; the ends of the grid
 (:data:`~learnability.studies.residual.runs_monomial.RATES`,
 :data:`~learnability.studies.residual.runs_monomial.DECAYS`). ``laptop`` is the published problem with the whole grid
-at width 200, and width 1,000 in two cells. ``paper`` is the whole search, about a day and a half of one core by what
-``laptop`` takes.
+at width 200, and width 1,000 in two cells. ``paper`` is the whole search with three seeds, about five days of one
+core by what ``laptop`` takes.
 
 Found at ``laptop``: the first half of the claim depends on the search. Two of 90 cells at width 200 go below 0.69, in
 one seed of three each: learning rate 20 and weight decay 2e-6 reach 0.29, rate 10 and decay 2e-5 reach 0.66. Steps

@@ -1,8 +1,7 @@
-"""``learnability verify residual``: gradients, concept classes, Section 8.2's networks; and that checks can fail."""
+"""The residual study's checks: gradients, concept classes, Section 8.2's networks; and that checks can fail."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,6 @@ from learnability.networks import residual as networks
 from learnability.networks import vertices
 from learnability.problems.concepts import General, general_form
 from learnability.studies.residual.checks import constructions as checks
-from learnability.study import Check, statements
 from learnability.theory import Verdict
 
 OUTSIDE = {"residual/fact-a3[printed]", "residual/padding[printed]", "residual/lemma-a2[complexities,C* = 1]"}
@@ -24,24 +22,13 @@ def results():
     return {check.name: check.run("smoke") for check in checks.CHECKS}
 
 
-def test_the_checks_are_discovered():
-    assert all(isinstance(check, Check) for check in checks.CHECKS)
-    assert {f"residual/{check.name}" for check in checks.CHECKS} <= set(statements())
-
-
 @pytest.mark.parametrize("name", [check.name for check in checks.CHECKS])
 def test_verdicts(name, results):
     found = results[name]
     assert found
     for g in found:
-        assert g.id.startswith("residual/")
-        assert "Allen-Zhu & Li" in g.source
         assert g.measured is not None
         assert g.verdict is (Verdict.OUTSIDE if g.id in OUTSIDE else Verdict.HOLDS), g
-
-
-def test_ids_are_unique(results):
-    assert max(Counter(g.id for found in results.values() for g in found).values()) == 1
 
 
 def test_checks_are_deterministic(results):
