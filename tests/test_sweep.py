@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import toys
-from learnability import sweep
+from learnability import sweep, worker
 from learnability.sweep import Task
 
 PLAIN = st.one_of(
@@ -341,7 +341,7 @@ def test_no_number_of_workers_is_as_many_as_cores_but_not_more_than_tasks(monkey
     import joblib
 
     counts = []
-    monkeypatch.setattr(sweep, "_execute_here", lambda pending, count: iter(counts.append(count) or ()))
+    monkeypatch.setattr(worker, "share", lambda pending, count, *_: iter(counts.append(count) or ()))
     pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
     for cores in (1, 2, 64):
         monkeypatch.setattr(joblib, "cpu_count", lambda cores=cores: cores)

@@ -11,22 +11,17 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from learnability import checks, results
+from learnability import checks, results, worker
 from learnability._version import __version__
 from learnability.study import SCALES, Experiment, Row, Setting
 
@@ -34,11 +29,6 @@ __all__ = ["Finished", "Task", "answer", "debugging", "execute", "one_line", "ta
 
 CONNECT_SECONDS = 5
 """How long a scheduler may take to answer, and to have a worker."""
-
-_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-
-_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28))
-"""glibc gives large freed blocks back to the system, and the next temporary array faults them in page by page."""
 
 
 @dataclass(frozen=True)
@@ -176,43 +166,26 @@ def execute(pending: Sequence[Task], *, workers: int | None = 1, scheduler: str 
 
         workers = joblib.cpu_count()  # those that affinity and cgroup allow
     if workers > 1:
-        yield from _execute_here(pending, min(workers, len(pending)))
+        yield from worker.share(pending, min(workers, len(pending)), answer, _have_done)
         return
     for task in pending:
         yield Finished(task, *_perform(task.run, task.setting, task.seed))
 
 
-def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
-    """Execute tasks in ``count`` processes of this machine, each of them attended by a thread."""
-    waiting: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[Finished | Exception] = queue.SimpleQueue()
-    for task in (*pending, *[None] * count):
-        waiting.put(task)
-    workers = [_Worker() for _ in range(count)]
+def _have_done(place: worker.Worker, task: Task) -> Finished:
+    import cloudpickle
 
-    def attend(worker: _Worker) -> None:
-        if hasattr(signal, "pthread_sigmask"):  # inherited: a process is deaf to Ctrl-C before it can ask to be
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            for task in iter(waiting.get, None):
-                finished.put(worker.do(task))
-        except Exception as error:
-            finished.put(error)
-        finally:
-            worker.close()
-            worker.bury()
-
+    try:  # by value if the function stands in a script or notebook
+        question = cloudpickle.dumps((task.run, dict(task.setting), task.seed))
+    except Exception as unfit:
+        return Finished(task, None, one_line(unfit), 0.0)
     try:
-        for worker in workers:
-            threading.Thread(target=attend, args=[worker], daemon=True).start()
-        for _ in pending:
-            done = finished.get()
-            if isinstance(done, Exception):
-                raise done
-            yield done
-    finally:
-        for worker in workers:
-            worker.close()
+        rows, error, seconds = place.ask(question)
+    except worker.DeathError as death:
+        return Finished(task, None, str(death), 0.0)
+    if error is not None and debugging():
+        raise RuntimeError(error)
+    return Finished(task, rows, error, seconds)
 
 
 def _execute_on(client: Any, pending: Sequence[Task]) -> Generator[Finished]:
@@ -294,91 +267,6 @@ def one_line(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {message}{where}"
-
-
-class _Worker:
-    """A process of this machine that does one task at a time (:mod:`learnability.worker`), and its successors.
-
-    Only the thread that attends it calls its methods, but for ``close``.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.closed = threading.Lock(), False
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def do(self, task: Task) -> Finished:
-        """Have a task done. If the process dies, once more in a new one: the death may have had another cause."""
-        import cloudpickle
-
-        try:
-            request = cloudpickle.dumps((task.run, dict(task.setting), task.seed))
-        except Exception as unfit:
-            return Finished(task, None, one_line(unfit), 0.0)
-        for _ in range(2):
-            ready = False
-            try:
-                process = self.process or self._start()
-                ready = True
-                rows, error, seconds = self._ask(process, request)
-            except (EOFError, OSError, pickle.UnpicklingError):
-                fate = self.bury()
-                continue
-            if error is not None and debugging():
-                raise RuntimeError(error)
-            return Finished(task, rows, error, seconds)
-        if not ready:
-            raise RuntimeError(f"a worker process did not start, it ended {fate}")
-        return Finished(task, None, f"its worker died twice, the last time {fate}", 0.0)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.lock:
-            if self.closed:
-                raise RuntimeError("the sweep is over")
-            try:
-                process = self.process = subprocess.Popen(
-                    [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env={**os.environ, **_THREADS, **_MEMORY},
-                )
-            except OSError as error:
-                raise RuntimeError(f"a worker process did not start: {error}") from None
-        complaint = self._ask(process, sys.path)
-        if complaint is not None:
-            raise RuntimeError(f"a worker process did not start: {complaint}")
-        return process
-
-    @staticmethod
-    def _ask(process: subprocess.Popen[bytes], question: Any) -> Any:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        pickle.dump(question, process.stdin)
-        process.stdin.flush()
-        return pickle.load(process.stdout)
-
-    def bury(self) -> str:
-        """Let go of a process that has broken off, and say how it ended."""
-        process, self.process = self.process, None
-        if process is None:
-            return ""
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)  # a process that ends shuts its pipes first
-        with suppress(BrokenPipeError), process:
-            process.kill()
-        code = process.returncode
-        if code >= 0:
-            return f"with exit status {code}"
-        name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
-        return f"by {name}" + (": memory may have run out" if name == "SIGKILL" else "")
-
-    def close(self) -> None:
-        """End the process whatever it is doing, and start no other."""
-        with self.lock:
-            self.closed = True
-            process = self.process
-        if process is not None:
-            process.kill()
-            process.wait()
 
 
 @contextmanager
