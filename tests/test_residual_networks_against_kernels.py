@@ -17,7 +17,7 @@ from learnability.networks import residual as networks
 from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.seeding import generator
 from learnability.studies.residual import runs as resnets
-from learnability.studies.residual import runs_fig2_fig3 as placings
+from learnability.studies.residual import claims_fig2_fig3 as placings
 from learnability.study import experiments
 from learnability.theory import Verdict
 

@@ -2,7 +2,7 @@ r"""Figure 2(a) of Allen-Zhu & Li: N = 500, all layers trained, against every ke
 
 Three-layer ResNets learn both levels of H = F + 0.3 G(F) from 500 examples; the paper finds no other method below k
 alpha^2 = 1.35. See :mod:`learnability.studies.residual.runs` for what is run, and
-:mod:`learnability.studies.residual.runs_fig2_fig3` for how grids are chosen from and claims judged. Added here: the
+:mod:`learnability.studies.residual.claims_fig2_fig3` for how grids are chosen from and claims judged. Added here: the
 validation sample, exact solutions of the kernel methods, kernels in closed form.
 
 ``laptop`` is the published problem with all its epochs, at widths to 1,000, with a part of the grid: 25 of 72 points
@@ -19,7 +19,7 @@ next to nothing.
 from __future__ import annotations
 
 from learnability.studies.residual.runs import DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, opponents, problem
-from learnability.studies.residual.runs_fig2_fig3 import experiment
+from learnability.studies.residual.claims_fig2_fig3 import experiment
 from learnability.study import Scale
 
 EXPERIMENT = experiment(

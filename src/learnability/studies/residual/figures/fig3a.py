@@ -2,7 +2,7 @@ r"""Figure 3(a) of Allen-Zhu & Li: 3resnet, all layers trained, with the base si
 
 The target is H = beta F + 0.3 G(F); the paper finds that learning fails where alpha is about beta or larger. N, which
 the paper does not say here, is 500 as in Figure 2(a). See :mod:`learnability.studies.residual.runs` for what is run,
-and :mod:`learnability.studies.residual.runs_fig2_fig3` for how grids are chosen from and claims judged. A claim is
+and :mod:`learnability.studies.residual.claims_fig2_fig3` for how grids are chosen from and claims judged. A claim is
 made at beta = 1 and at every beta <= alpha; what happens between them (0.5) is shown.
 
 ``laptop`` is the published problem with all its epochs, at widths 50 to 500, with a part of the grid: 25 of 72
@@ -15,7 +15,7 @@ between 2.0 and 2.6. beta = 0.5 is learnt by one seed of three at width 50, and 
 from __future__ import annotations
 
 from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
-from learnability.studies.residual.runs_fig2_fig3 import experiment
+from learnability.studies.residual.claims_fig2_fig3 import experiment
 from learnability.study import Scale
 
 EXPERIMENT = experiment(
