@@ -17,7 +17,7 @@ from learnability.networks.bad_minima import BadMinimum, bad_local_minimum
 from learnability.networks.separable import TwoLayer, initial
 from learnability.problems.separable import random_separable
 from learnability.seeding import generator
-from learnability.studies.separable import PAPER
+from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import landscape as theory
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
@@ -136,13 +136,9 @@ def _critical(scale: str) -> list[Guarantee]:
             points=points,
             note="alpha in {.1, .5}, along SGD and at its end; counted: gradient 0 and loss not, or the reverse",
         ),
-        Guarantee(
-            statement_id("separable/prop1-sgd-ends"),
-            f"{PAPER}, Proposition 1 and Theorem 2",
-            Kind.EXACT,
-            0,
-            unfinished,
-            note=f"runs of SGD that did not end with loss 0, of {ends}",
+        claim(
+            "prop1-sgd-ends", "Proposition 1 and Theorem 2", 0, unfinished, "equal",
+            f"runs of SGD that did not end with loss 0, of {ends}", Kind.EXACT,
         ),
         theory.proposition1_critical(
             alpha=0.0,
@@ -151,7 +147,7 @@ def _critical(scale: str) -> list[Guarantee]:
             case="ReLU",
             note="Theorem 8's weights: alpha > 0 is needed",
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _mismatch(params: TwoLayer, problem: Problem, alpha: float) -> bool:
@@ -310,7 +306,4 @@ def _pair(scale: str) -> list[Guarantee]:
     ]
 
 
-CHECKS = (
-    Check("prop1", f"{PAPER}, Proposition 1", proposition1),
-    Check("thm8", f"{PAPER}, Theorem 8", theorem8),
-)
+CHECKS = (Check("prop1", f"{PAPER}, Proposition 1", proposition1), Check("thm8", f"{PAPER}, Theorem 8", theorem8))

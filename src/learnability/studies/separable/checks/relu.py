@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from learnability.checks import FloatArray
 from learnability.networks.separable import TwoLayer
 from learnability.problems.separable import orthonormal_set
 from learnability.seeding import generator
-from learnability.studies.separable import PAPER
+from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
@@ -26,7 +27,7 @@ __all__ = ["CHECKS", "Ends", "by_coordinates"]
 PROJECT = f"this project, on {PAPER}"
 
 DIMENSIONS = {"smoke": (8, 128), "laptop": (8, 32, 128, 512, 1024, 4096)}
-DRAWS = {"smoke": 100, "laptop": 200}
+DRAWS = 200
 DELTA = 0.1
 RANGES = (0.03, 0.3, 1.0, 3.0, 30.0)
 STEPS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -43,35 +44,28 @@ def probability(scale: str) -> list[Guarantee]:
     sides: dict[str, list[Guarantee]] = {"failure": [], "success": []}
     promised: dict[str, list[Guarantee]] = {"failure": [], "success": []}
     exceptions = runs = 0
+    thresholds = {d: [theory.width_threshold(d, DELTA, side=side) for side in sides] for d in DIMENSIONS[scale]}
+    cells = {d: range(max(1, math.floor(low) - 1), math.ceil(high) + 2) for d, (low, high) in thresholds.items()}
+    compared = sum(not low < k < high for d, (low, high) in thresholds.items() for k in cells[d])
     for d in DIMENSIONS[scale]:
-        first = math.floor(theory.width_threshold(d, DELTA, side="failure"))
-        last = math.ceil(theory.width_threshold(d, DELTA, side="success"))
-        for k in range(max(1, first - 1), last + 2):
+        for k in cells[d]:
             failures = 0
-            for draw in range(DRAWS[scale]):
+            for draw in range(DRAWS):
                 W = _start(draw, d, k, 1.0)
                 stuck = bool((by_coordinates(W, 0.5).outputs < 1).any())
                 dead = bool((W[:k] <= 0).all(axis=0).any())
                 failures += stuck
                 exceptions += stuck != dead
-            runs += DRAWS[scale]
-            case = f"d={d},k={k}"
-            chance, *both = theory.theorem9(d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS[scale])
+            runs += DRAWS
+            chance, *both = theory.theorem9(
+                d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS, comparisons=compared
+            )
             exact.append(chance)
             at = theory.failure_probability(d, k)
             for side, guarantee, share in zip(sides, both, (at, 1 - at)):
                 if all(h.holds for h in guarantee.hypotheses):
                     sides[side].append(guarantee)
-                    promised[side].append(
-                        Guarantee(
-                            f"[{case}]",
-                            guarantee.source,
-                            Kind.LOWER_BOUND,
-                            guarantee.bound,
-                            share,
-                            note="closed form",
-                        )
-                    )
+                    promised[side].append(replace(guarantee, measured=share, note="closed form"))
     reach = f"d={DIMENSIONS[scale][0]}..{DIMENSIONS[scale][-1]}"
     found = [
         tightest(statement_id("separable/thm9", reach), exact, "frequency of failure, both sides of the threshold")
@@ -81,15 +75,11 @@ def probability(scale: str) -> list[Guarantee]:
         found.append(tightest(statement_id(f"separable/thm9-{side}", *name), sides[side]))
         found.append(tightest(statement_id(f"separable/thm9-{side}", "closed form", *name), promised[side]))
     found.append(
-        Guarantee(
-            statement_id("separable/thm9-dead", reach),
-            f"{PAPER}, Section 7.2",
-            Kind.EXACT,
-            0,
-            exceptions,
-            note=f"runs of {runs} that end with a loss without a dead example, or without one with it",
+        claim(
+            f"thm9-dead[{reach}]", "Section 7.2", 0, exceptions, "equal",
+            f"runs of {runs} that end with a loss without a dead example, or without one with it", Kind.EXACT,
         )
-    )
+    )  # fmt: skip
     return found
 
 
@@ -123,16 +113,11 @@ def updates(scale: str) -> list[Guarantee]:
         tightest("separable/thm9-updates[corrected]", totals, "runs without a dead example"),
         tightest("separable/thm9-updates[printed,max(C,1)/eta an integer]", inside),
         Guarantee(
-            "separable/thm9-updates[printed,exceeded]",
-            PROJECT,
-            Kind.THRESHOLD,
-            1,
-            exceeded,
-            direction="at_least",
+            "separable/thm9-updates[printed,exceeded]", PROJECT, Kind.THRESHOLD, 1, exceeded, direction="at_least",
             note=f"runs of {runs} with more updates than the printed ceil(max(d C / eta, d / eta)): the correction "
             "is needed where steps are large",
         ),
-    ]
+    ]  # fmt: skip
 
 
 def engine(scale: str) -> list[Guarantee]:
@@ -160,31 +145,20 @@ def engine(scale: str) -> list[Guarantee]:
         turned += bool(dead.any())
     return [
         Guarantee(
-            "separable/thm9-engine[weights]",
-            PROJECT,
-            Kind.UPPER_BOUND,
-            1e-12,
-            moved,
+            "separable/thm9-engine[weights]", PROJECT, Kind.UPPER_BOUND, 1e-12, moved,
             note=f"largest distance from the coordinates' own weights over {runs} runs",
         ),
         Guarantee(
-            "separable/thm9-engine[updates]",
-            PROJECT,
-            Kind.EXACT,
-            0,
-            miscounted,
+            "separable/thm9-engine[updates]", PROJECT, Kind.EXACT, 0, miscounted,
             note=f"examples over {runs} runs whose number of updates differs",
         ),
-        Guarantee(
-            "separable/thm9-dead[labels of both signs, random orthonormal set]",
-            f"{PAPER}, Section 7.2 ('the same result holds for the general case')",
-            Kind.EXACT,
-            0,
-            exceptions,
-            note=f"runs of {runs} that end with a loss without a dead example, or without one with it; "
-            f"{turned} had one",
+        claim(
+            "thm9-dead[labels of both signs, random orthonormal set]",
+            "Section 7.2 ('the same result holds for the general case')", 0, exceptions, "equal",
+            f"runs of {runs} that end with a loss without a dead example, or without one with it; "
+            f"{turned} had one", Kind.EXACT,
         ),
-    ]
+    ]  # fmt: skip
 
 
 CHECKS = (

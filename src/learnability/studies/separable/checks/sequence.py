@@ -13,7 +13,7 @@ import numpy as np
 from learnability.networks.separable import TwoLayer, forward
 from learnability.problems.separable import lower_bound_sequence, lower_bound_weights
 from learnability.seeding import generator
-from learnability.studies.separable import PAPER
+from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.studies.separable.theorems.thm4_thm10 import FORMS
 from learnability.study import Check
@@ -98,26 +98,19 @@ def theorem4(scale: str) -> list[Guarantee]:
     found = [tightest(f"{identity}]", of_form, "exact rational arithmetic") for identity, of_form in cases.items()]
     reached = ", ".join(f"{form} {attained[form]}" for form in FORMS)
     found.append(
-        Guarantee(
-            "separable/thm10-exact",
-            f"{PAPER}, Theorem 10",
+        claim(
+            "thm10-exact", "Theorem 10", 0, sum(below.values()), "equal",
+            f"bounds not reached over {total} runs, compared as fractions; attained beyond d by {reached}",
             Kind.EXACT,
-            0,
-            sum(below.values()),
-            note=f"bounds not reached over {total} runs, compared as fractions; attained beyond d by {reached}",
         )
-    )
+    )  # fmt: skip
     found.append(tightest("separable/thm2[sequence of Theorem 10]", above, "from above on the same sequences"))
     found.append(
         Guarantee(
-            "separable/thm10-count",
-            PROJECT,
-            Kind.EXACT,
-            0,
-            wrong,
+            "separable/thm10-count", PROJECT, Kind.EXACT, 0, wrong,
             note=f"exact counts of {stepped} that differ from the run made step by step",
         )
-    )
+    )  # fmt: skip
     return found
 
 
@@ -154,18 +147,14 @@ def networks(scale: str) -> list[Guarantee]:
     ]
     return [
         Guarantee(
-            f"separable/thm4-network[{name}]",
-            PROJECT,
-            Kind.EXACT,
-            0,
-            sum(different),
+            f"separable/thm4-network[{name}]", PROJECT, Kind.EXACT, 0, sum(different),
             note=f"runs of {len(different)} whose number of updates differs from the exact one, {numbers}",
         )
         for name, different, numbers in (
             ("reference", reference, "in fractions"),
             ("engine", engine, "in float64, on numbers that nothing rounds"),
         )
-    ] + _large_steps()
+    ] + _large_steps()  # fmt: skip
 
 
 def _reference(d: int, k: int, eta: Fraction, alpha: Fraction) -> int:
@@ -203,25 +192,17 @@ def _large_steps() -> list[Guarantee]:
             outputs = forward(run.params, X[clear], alpha=alpha)
             runs, more, inputs = runs + 1, more + abs(run.updates - d), inputs + int(clear.sum())
             mistakes += int((np.sign(outputs) != np.sign(X[clear].sum(axis=1))).sum())
-    source = f"{PAPER}, Section 5.2 and Remark 1"
+    where = "Section 5.2 and Remark 1"
     return [
-        Guarantee(
-            "separable/thm4-large-step[updates]",
-            source,
-            Kind.EXACT,
-            0,
-            more,
-            note=f"updates beyond or short of |w*|^2 = d, over {runs} runs with eta = 1e3 and 1e6",
+        claim(
+            "thm4-large-step[updates]", where, 0, more, "equal",
+            f"updates beyond or short of |w*|^2 = d, over {runs} runs with eta = 1e3 and 1e6", Kind.EXACT,
         ),
-        Guarantee(
-            "separable/thm4-large-step[classifier]",
-            source,
-            Kind.EXACT,
-            0,
-            mistakes,
-            note=f"inputs of {inputs} that the trained network does not classify as w* does",
+        claim(
+            "thm4-large-step[classifier]", where, 0, mistakes, "equal",
+            f"inputs of {inputs} that the trained network does not classify as w* does", Kind.EXACT,
         ),
-    ]
+    ]  # fmt: skip
 
 
 CHECKS = (

@@ -100,8 +100,6 @@ def theorem7_overfitting(
     hinge: float | None = None,
     test_error: float | None = None,
     sgd_hinge: float | None = None,
-    sgd_error: float | None = None,
-    learnt: float = 0.1,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
@@ -112,10 +110,8 @@ def theorem7_overfitting(
     hinge, test_error : float, optional
         Measured: hinge loss on the training points, and 0-1 error on the test points, of weights that memorise the
         training labels and the flipped test labels together.
-    sgd_hinge, sgd_error : float, optional
-        Measured: the same of SGD's network after training.
-    learnt : float
-        Test error at which SGD counts as having learnt, in (0, 1).
+    sgd_hinge : float, optional
+        Measured: hinge loss of SGD's network after training.
     case, note : str
         As in :func:`proposition1`.
     """
@@ -144,15 +140,6 @@ def theorem7_overfitting(
             0,
             sgd_hinge,
             note=_join("hinge loss on the same training points where SGD ends", note),
-        ),
-        Guarantee(
-            statement_id("separable/thm7-sgd-test-error", case),
-            f"{PAPER}, Section 6.1 (observation)",
-            Kind.THRESHOLD,
-            checks.real("learnt", learnt, above=0.0, at_most=1.0),
-            sgd_error,
-            note=_join("test error where SGD ends, on the same data", note),
-            direction="at_most",
         ),
     ]
 

@@ -257,10 +257,7 @@ def nonconvexity(
     difference = float((X @ w_star).sum())  # b_+ - b_-
     common = -w_star if difference <= 0 else w_star
     output = np.repeat([v, -v], k)
-    ends = (
-        TwoLayer(np.tile(common, (2 * k, 1)), output),
-        TwoLayer(np.repeat([-w_star, w_star], k, axis=0), output),
-    )
+    ends = (TwoLayer(np.tile(common, (2 * k, 1)), output), TwoLayer(np.repeat([-w_star, w_star], k, axis=0), output))
     return *ends, k * v * (1 - alpha) * abs(difference) / (2 * len(X))
 
 

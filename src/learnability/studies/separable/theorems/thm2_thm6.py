@@ -385,12 +385,7 @@ def _hypotheses(
 def _network(k: int, eta: float, v: float, R: float) -> tuple[int, float, float, float]:
     k = checks.integer("k", k, at_least=1)
     checks.real("k", k)  # within float64's range
-    return (
-        k,
-        checks.real("eta", eta, above=0.0),
-        checks.real("v", v, above=0.0),
-        checks.real("R", R, at_least=0.0),
-    )
+    return (k, checks.real("eta", eta, above=0.0), checks.real("v", v, above=0.0), checks.real("R", R, at_least=0.0))
 
 
 def _slope(alpha: float) -> float:
