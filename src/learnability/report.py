@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from learnability.theory import Guarantee
 
 __all__ = [
+    "COLOURS",
     "TABLE_WIDTH",
+    "WORDS",
     "Section",
+    "against",
     "blocks",
     "counts",
     "read_sections",
+    "reason",
     "save_figure",
     "verdict_markdown",
     "verdict_table",
@@ -42,7 +46,16 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
 _SIDE = {"at_most": "<=", "at_least": ">=", "equal": "="}
-_COLOUR = {"holds": "green", "violated": "bold red", "outside_hypotheses": "yellow", "not_measured": "dim"}
+WORDS = {
+    "holds": "holds",
+    "violated": "violated",
+    "outside_hypotheses": "outside hypotheses",
+    "not_measured": "not measured",
+}
+"""The verdicts as a person says them."""
+COLOURS = {"holds": "green", "violated": "bold red", "outside hypotheses": "yellow", "not measured": "dim"}
+_UNDECIDED = ("too wide to tell", "are needed", "no interval")
+"""What :func:`learnability.evidence.claims.decide` says where it cannot decide."""
 
 
 def save_figure(figure: Figure, place: Path) -> list[Path]:
@@ -64,11 +77,35 @@ def number(value: float | None) -> str:
 
 def _cells(guarantee: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
     """Id, verdict, measured, bound with its side, slack and note of a guarantee in its JSON form."""
-    failed = [h["name"] for h in guarantee["hypotheses"] if not h["holds"]]
-    note = "; ".join(filter(None, [f"fails: {', '.join(failed)}" if failed else "", guarantee["note"]]))
-    bound = f"{_SIDE[guarantee['direction']]} {number(guarantee['bound'])}"
+    note = "; ".join(filter(None, [_fails(guarantee), guarantee["note"]]))
     measured, slack = number(guarantee["measured"]), number(guarantee["slack"])
-    return guarantee["id"], guarantee["verdict"], measured, bound, slack, note
+    return guarantee["id"], guarantee["verdict"], measured, _side(guarantee), slack, note
+
+
+def _side(guarantee: Mapping[str, Any]) -> str:
+    return f"{_SIDE[guarantee['direction']]} {number(guarantee['bound'])}"
+
+
+def _fails(guarantee: Mapping[str, Any]) -> str:
+    failed = ", ".join(h["name"] for h in guarantee["hypotheses"] if not h["holds"])
+    return failed and f"fails: {failed}"
+
+
+def against(guarantee: Mapping[str, Any]) -> str:
+    """Measured value and bound of a guarantee in its JSON form, in a few characters."""
+    if guarantee["bound"] is None:
+        return "no bound"
+    if guarantee["measured"] is None:
+        return f"{_side(guarantee)}?"
+    return f"{number(guarantee['measured'])}, {'not ' * (guarantee['verdict'] == 'violated')}{_side(guarantee)}"
+
+
+def reason(guarantee: Mapping[str, Any]) -> str:
+    """Hypotheses that fail and the note, what could not be decided first."""
+    pieces = guarantee["note"].split("; ")
+    if guarantee["verdict"] == "not_measured":
+        pieces.sort(key=lambda piece: not any(words in piece for words in _UNDECIDED))
+    return "; ".join(filter(None, [_fails(guarantee), *pieces]))
 
 
 _HEADINGS = ("id", "verdict", "measured", "bound", "slack", "note")
@@ -100,13 +137,13 @@ def verdict_table(guarantees: Iterable[Guarantee], width: int) -> RenderableType
         )
     for identity, verdict, *rest in cells:
         # As Text, because Rich would read the brackets of an id as markup.
-        table.add_row(Text(identity), Text(verdict, style=_COLOUR[verdict]), *map(Text, rest))
+        table.add_row(Text(identity), Text(verdict, style=COLOURS[WORDS[verdict]]), *map(Text, rest))
     return table
 
 
 def _lines(verdict: str, measured: str, bound: str, slack: str, note: str) -> Iterator[tuple[str, str]]:
     """Verdict and note, then the numbers that there are."""
-    yield verdict, _COLOUR[verdict]
+    yield verdict, COLOURS[WORDS[verdict]]
     yield f"measured {measured}, bound {bound}, slack {slack}", ""
     if note:
         yield note, ""
@@ -142,9 +179,9 @@ def write_verdicts(place: Path, guarantees: Iterable[Mapping[str, Any]], manifes
 def counts(verdicts: Iterable[str]) -> str:
     """How many of each verdict, in words."""
     words = list(verdicts)
-    present = {verdict: words.count(verdict) for verdict in _COLOUR if verdict in words}
-    plural = {"holds": "hold", "outside_hypotheses": "outside hypotheses", "not_measured": "not measured"}
-    return ", ".join(f"{count} {plural.get(verdict, verdict)}" for verdict, count in present.items()) or "no claims"
+    said = {**WORDS, "holds": "hold"}
+    present = [f"{words.count(verdict)} {said[verdict]}" for verdict in said if verdict in words]
+    return ", ".join(present) or "no claims"
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,15 @@ class Result:
     table_file: Path | None = None
     recorded: records.Comparison = field(default_factory=records.Comparison)
 
+    def __repr__(self) -> str:
+        verdicts = report.counts(str(g.verdict) for g in self.guarantees)
+        failed = f"; {len(self.failures)} failed" if self.failures else ""
+        kept = f"; {self.files[0].parent}" if self.files else ""
+        return (
+            f"Result({self.id!r}, {self.scale!r}, {self.seeds} seeds: {verdicts}; {self.recorded}{failed}; "
+            f"table of {len(self.table)} rows{kept})"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the keys of the command line's contract."""
         return {

@@ -66,20 +66,24 @@ def check_all(
     from threadpoolctl import threadpool_limits
 
     found = Verification()
-    for done, (name, check) in enumerate(chosen.items()):
+    tried: list[str] = []
+    try:
+        for done, (name, check) in enumerate(chosen.items()):
+            if on_progress is not None:
+                on_progress(Progress(name, done, len(chosen), done, len(chosen)))
+            start = time.perf_counter()
+            with threadpool_limits(limits=1):
+                guarantees = runner.attempt(name, partial(check.run, scale), found.failures)
+            if guarantees is not None:
+                recorded = records.compare_check(name, scale=scale, guarantees=guarantees)
+                found.checks[name] = Checked(guarantees, time.perf_counter() - start, recorded)
+            tried.append(name)
         if on_progress is not None:
-            on_progress(Progress(name, done, len(chosen), done, len(chosen)))
-        start = time.perf_counter()
-        with threadpool_limits(limits=1):
-            guarantees = runner.attempt(name, partial(check.run, scale), found.failures)
-        if guarantees is not None:
-            recorded = records.compare_check(name, scale=scale, guarantees=guarantees)
-            found.checks[name] = Checked(guarantees, time.perf_counter() - start, recorded)
-    if on_progress is not None:
-        on_progress(Progress("", len(chosen), len(chosen), len(chosen), len(chosen)))
-    if store is not None:
-        for owner in study.studies():
-            _keep(owner, [name for name in chosen if name.startswith(f"{owner}/")], found, scale, store)
+            on_progress(Progress("", len(chosen), len(chosen), len(chosen), len(chosen)))
+    finally:  # Ctrl-C loses only the check that was running
+        if store is not None:
+            for owner in study.studies():
+                _keep(owner, [name for name in tried if name.startswith(f"{owner}/")], found, scale, store)
     return found
 
 

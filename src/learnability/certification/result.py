@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,14 @@ class Certification:
     guarantees: list[Guarantee]
     runs: list[SgdRun]
     files: list[Path] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        what = "not separable" if self.w_norm is None else f"separable, |w*| = {self.w_norm:.4g}"
+        verdicts = Counter(str(g.verdict) for g in self.guarantees)
+        return (
+            f"Certification({self.source}: {self.examples} examples, {self.features} features, {what}; "
+            f"{len(self.runs)} runs; {', '.join(f'{count} {name}' for name, count in verdicts.items())})"
+        )
 
     @property
     def separable(self) -> bool:

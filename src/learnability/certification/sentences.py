@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from learnability.certification.findings import Margins
-from learnability.certification.runs import SgdRun
-from learnability.certification.statements import assumptions
+from learnability.certification.runs import ALL, SgdRun
+from learnability.certification.statements import about_error, assumptions, is_vacuous
 from learnability.theory import Hypothesis
 from learnability.training.record import Outcome
 
 if TYPE_CHECKING:
     from learnability.certification.result import Certification
 
-__all__ = ["RUN_HEADINGS", "headline", "hypotheses", "run_cells", "sentences"]
+__all__ = ["RUN_HEADINGS", "answer", "headline", "hypotheses", "run_cells", "sentences"]
 
 MOST = 12
 """Rows that are listed by number; there may be thousands."""
@@ -29,6 +31,63 @@ def headline(c: Certification) -> str:
         f"{c.source}: {c.examples:,} examples ({fewer:,} of {low!r} as -1, {more:,} of {high!r} as +1), "
         f"{c.features:,} features"
     )
+
+
+def answer(c: Certification) -> Iterator[str]:
+    """What one wants to know first: separable or not, SGD against its bound, and what is promised for the error."""
+    size = f"{c.examples:,} examples, {c.features:,} features"
+    subset = c.found.whole.subset
+    if subset is None:
+        yield f"{c.source} is separable: margin {c.margin:.4g}, |w*| = {c.w_norm:.4g} ({size})"
+    else:
+        assert c.certificate is not None
+        least = "" if subset.smallest else f" (at least {subset.at_least:,} must go)"
+        why = "" if c.certificate.kind == "combination" else f": {_certificate(c)}"
+        yield f"{c.source} is not separable ({size}){why}; without {len(subset.removed):,} of them it is{least}"
+    yield _updates(c)
+    yield _error(c)
+
+
+def _updates(c: Certification) -> str:
+    """What SGD needed where there is a bound, beside the bound."""
+    part = c.found.sample.subset is not None
+    runs = [run for run in c.runs if not (part and run.data == ALL)]
+    ended = [run.updates for run in runs if run.outcome == Outcome.CONVERGED]
+    going = [run.updates for run in runs if run.outcome != Outcome.CONVERGED]
+    said = [f"SGD needed {_range(ended, '{:,}')}"] if ended else []
+    if going:
+        said.append(f"the budget stopped {len(going)} of {len(runs)} runs, after up to {max(going):,}")
+    promised = [g for g in c.guarantees if g.id.startswith("separable/thm2[")]
+    bounds = [g.bound for g in promised if g.bound is not None and all(h.holds for h in g.hypotheses)]
+    if bounds:
+        said.append(f"Theorem 2 allows {_range(bounds, '{:,.0f}' if max(bounds) < 1e9 else '{:.3g}')} at any width")
+    else:
+        fails = ", ".join({h.name: None for g in promised for h in g.hypotheses if not h.holds})
+        said.append(f"Theorem 2 promises nothing{fails and f' (fails: {fails})'}")
+    where = f" without {int((~c.found.kept).sum()):,} of the training examples" if part else ""
+    return f"updates{where}: {'; '.join(said)}"
+
+
+def _error(c: Certification) -> str:
+    """What was measured, and the least bound below 1 that applies, or why there is none."""
+    tested = [run.test_error for run in c.runs if run.test_error is not None]
+    measured = f"{_range(tested, '{:.4f}')} on {len(c.found.y_test):,} test examples" if tested else "not measured"
+    bounds = [g for g in c.guarantees if about_error(g) and not is_vacuous(g)]
+    applies = [g for g in bounds if all(h.holds for h in g.hypotheses)]
+    if applies:
+        best = min(applies, key=lambda g: g.bound or 0.0)
+        promise = f"at most {best.bound:.3g} is promised with probability {1 - c.options.delta:g} ({best.id})"
+        share = float(np.mean(c.found.y > 0))
+        if best.bound is not None and min(share, 1 - share) <= best.bound:
+            promise += ", no better than always naming the larger class"
+    elif not bounds:
+        promise = f"nothing is promised: from {len(c.found.y):,} training examples every bound is 1 or more"
+    else:
+        fails = [{h.name: h.detail for h in g.hypotheses if not h.holds} for g in bounds]
+        common = [name for name in fails[0] if all(name in several for several in fails)] or list(fails[0])
+        why = "; ".join(f"{name} ({fails[0][name]})" if fails[0][name] else name for name in common)
+        promise = f"nothing is promised: the bounds below 1 ask for {why}"
+    return f"error: {measured}; {promise}"
 
 
 def sentences(c: Certification) -> Iterator[str]:

@@ -16,7 +16,7 @@ from learnability.theory import Guarantee, Hypothesis
 from learnability.theory.guarantee import Verdict
 from learnability.training.record import Outcome
 
-__all__ = ["ASSUMPTIONS", "LEVEL", "SCALING", "assumptions", "is_vacuous", "promises", "scaling"]
+__all__ = ["ASSUMPTIONS", "LEVEL", "SCALING", "about_error", "assumptions", "is_vacuous", "promises", "scaling"]
 
 LEVEL = 1e-4
 """A bound on the error is violated only if the error exceeds it with this confidence (1 - LEVEL)."""
@@ -224,10 +224,14 @@ def _lowest_error(mistakes: int, tests: int) -> float:
     return float(betaincinv(mistakes, tests - mistakes + 1, LEVEL)) if mistakes else 0.0
 
 
+def about_error(guarantee: Guarantee) -> bool:
+    """Whether it bounds the error, and not the number of updates."""
+    return guarantee.id.startswith(("separable/thm5", "separable/thm6", "separable/compression"))
+
+
 def is_vacuous(guarantee: Guarantee) -> bool:
     """Whether it bounds an error by 1 or more, or by nothing at all."""
-    about_error = guarantee.id.startswith(("separable/thm5", "separable/thm6", "separable/compression"))
-    return about_error and (guarantee.bound is None or guarantee.bound >= 1)
+    return about_error(guarantee) and (guarantee.bound is None or guarantee.bound >= 1)
 
 
 def _planned(options: Options, widths: int) -> int:

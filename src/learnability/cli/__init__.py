@@ -1,14 +1,18 @@
-"""The command line: ``learnability list | run | verify | certify | report | bench``.
+"""The command line: ``learnability list | run | verify | certify | report | record | bench``.
 
-A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints tables or JSON on
-stdout, and turns outcomes into exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 the request
-was wrong, 130 interrupted (Ctrl-C), 141 the reader of the output has gone (as with ``| head``).
+A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints the answer or JSON on stdout,
+and turns outcomes into exit statuses: 0 the work was done, whatever the science says; 1 a task failed or something
+broke, or a verdict differs from the record (with ``--strict`` also: a claim is violated); 2 the request was wrong;
+130 interrupted (Ctrl-C); 143 terminated (SIGTERM); 141 the reader of the output has gone (as with ``| head``).
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -18,7 +22,7 @@ from learnability.cli.benchmarks import bench
 from learnability.cli.certification import certify
 from learnability.cli.laboratory import list_, report, run, verify
 from learnability.cli.record import record
-from learnability.cli.terminal import complain
+from learnability.cli.terminal import Terminated, complain
 
 __all__ = ["app", "main"]
 
@@ -26,12 +30,12 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train networks exactly as the theorems describe, and put each guarantee beside what was measured.",
-    epilog="Exit codes: 0 all fine, 1 a claim is violated or a task failed, 2 wrong request, 130 interrupted by "
-    "Ctrl-C (finished tasks are kept), 141 the reader of the output has gone.",
+    epilog="Exit status: 0 the work was done, whatever the science says; 1 a task failed or something broke, or a "
+    "verdict differs from the record (with --strict also: a claim is violated); 2 wrong request; 130 interrupted by "
+    "Ctrl-C and 143 terminated by SIGTERM (finished tasks are kept); 141 the reader of the output has gone.",
 )
 
 
@@ -61,22 +65,33 @@ def main() -> None:
     # A stream that the caller has closed (`>&-`) is none at all to Python.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
     except KeyboardInterrupt:
         complain("interrupted")
         code = 130
-    except (BrokenPipeError, SystemExit):
-        # The reader of our output has gone, as `| head` does: Click and Rich make that a SystemExit, and nothing
-        # else does here. The shell's code for it, not 1, which says that a claim is violated.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+    except Terminated:
+        complain("terminated")
+        code = 143
+    except (BrokenPipeError, SystemExit) as ended:
+        # The reader of our output has gone, as `| head` does: Click and Rich make that a SystemExit, and so do
+        # Typer's own options for completion, which end well. 141 is the shell's code for it.
+        code = getattr(ended, "code", None)
+        if isinstance(ended, BrokenPipeError) or isinstance(ended.__context__, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 141
     except Exception as error:
         if os.environ.get("LEARNABILITY_DEBUG"):
             raise
         code = _explain(error)
     sys.exit(code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _explain(error: Exception) -> int:

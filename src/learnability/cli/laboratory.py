@@ -5,79 +5,108 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from learnability.cli.options import DEFAULT_OUT, Json, Out
+from learnability.cli.options import DEFAULT_OUT, Json, Out, Strict, Verbose
 from learnability.cli.terminal import (
-    complain,
     duration,
     print_json,
     progress,
     stdout,
-    summary,
+    stoppable,
     violated,
     warnings_on_stderr,
 )
 
-if TYPE_CHECKING:
-    from learnability.api import Result
-
 __all__ = ["list_", "report", "run", "verify"]
 
 
-def list_(as_json: Json = False) -> None:
-    """List the experiments, with their size and time at each scale."""
-    from learnability.study import SCALES, experiments
+def _known(what: str, typed: str) -> list[str]:
+    """Ids and studies that begin with what was typed, for the shell to complete."""
+    from learnability import study
 
-    found = list(experiments().values())
+    ids = study.experiments() if what == "experiments" else study.statements()
+    studies = dict.fromkeys(name.partition("/")[0] for name in ids)
+    return [name for name in (*studies, *ids) if name.startswith(typed)]
+
+
+def _experiments(incomplete: str) -> list[str]:
+    return _known("experiments", incomplete)
+
+
+def _statements(incomplete: str) -> list[str]:
+    return _known("statements", incomplete)
+
+
+def list_(
+    statements: Annotated[
+        bool, typer.Option("--statements", help="List the lemmas and theorems that `verify` checks instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the experiments, with their size and time at each scale, or the statements."""
+    from learnability import study
+
+    found = list(study.experiments().values())
+    checks = {name: check.source for name, check in study.statements().items()}
     sizes = {
         experiment.id: {
-            scale: {
-                "tasks": experiment.scales[scale].tasks,
-                "seconds": experiment.scales[scale].seconds,
-                "seeds": experiment.scales[scale].seeds,
-            }
-            for scale in SCALES
+            scale: {"tasks": size.tasks, "seconds": size.seconds, "seeds": size.seeds}
+            for scale in study.SCALES
+            if (size := experiment.scales.get(scale))
         }
         for experiment in found
     }
     if as_json:
         entries = [{"id": e.id, "title": e.title, "source": e.source, "scales": sizes[e.id]} for e in found]
-        print_json({"experiments": entries})
+        sources = [{"id": name, "source": source} for name, source in checks.items()]
+        print_json({"experiments": entries, "statements": sources})
         return
     console = stdout()
     from learnability.report import TABLE_WIDTH, blocks
 
     if console.width < TABLE_WIDTH:
-        console.print(blocks((e.id, _size_lines(e.title, sizes[e.id])) for e in found))
+        if statements:
+            console.print(blocks((name, [(source, "")]) for name, source in checks.items()))
+        else:
+            console.print(blocks((e.id, _size_lines(e.title, sizes[e.id])) for e in found))
         return
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("experiment", no_wrap=True)
-    table.add_column("title", overflow="fold")
-    for scale in SCALES:
-        table.add_column(f"{scale}: tasks, time", no_wrap=True, justify="right")
-    for experiment in found:
-        cells = [f"{size['tasks']}, {duration(size['seconds'])}" for size in sizes[experiment.id].values()]
-        table.add_row(experiment.id, experiment.title, *cells)
+    table.add_column("statement" if statements else "experiment", no_wrap=True)
+    table.add_column("source" if statements else "title", overflow="fold")
+    if statements:
+        for name, source in checks.items():
+            table.add_row(name, source)
+    else:
+        for scale in study.SCALES:
+            table.add_column(f"{scale}: tasks, time", no_wrap=True, justify="right")
+        for experiment in found:
+            here = sizes[experiment.id]
+            cells = [_size(here[scale], ", ") if scale in here else "-" for scale in study.SCALES]
+            table.add_row(experiment.id, experiment.title, *cells)
     console.print(table)
+
+
+def _size(size: Mapping[str, float], between: str) -> str:
+    return f"{size['tasks']}{between}{duration(size['seconds'])}"
 
 
 def _size_lines(title: str, sizes: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, str]]:
     yield title, ""
-    yield (
-        "; ".join(f"{scale}: {size['tasks']} tasks, {duration(size['seconds'])}" for scale, size in sizes.items()),
-        "",
-    )
+    yield "; ".join(f"{scale}: {_size(size, ' tasks, ')}" for scale, size in sizes.items()), ""
 
 
 def run(
     names: Annotated[
         list[str],
-        typer.Argument(help="Ids, globs or whole studies: symmetry/fig5, 'symmetry/fig*', symmetry."),
+        typer.Argument(
+            help="Ids, globs or whole studies: symmetry/fig5, 'symmetry/fig*', symmetry.",
+            autocompletion=_experiments,
+        ),
     ],
     scale: Annotated[
         str,
@@ -88,113 +117,129 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(help="Seeds for each cell, at least 1.  [default: the experiment's]")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes, at least 1, one numerical thread each.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Worker processes, at least 1, one numerical thread each.  [default: the cores there are; none but "
+            "this process where the work is expected to take less than ten seconds]"
+        ),
+    ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to use instead.")] = None,
     out: Out = DEFAULT_OUT,
+    strict: Strict = False,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """Run experiments, or whatever of them is not finished: figures, tables and verdicts.
 
-    Ctrl-C keeps the finished tasks and ends with exit code 130; the same command does the rest.
+    The answer is how many claims hold and which do not; every claim is in the output folder and under --verbose.
+    Ctrl-C (exit status 130) and SIGTERM (143) keep the finished tasks; the same command does the rest.
     """
     from learnability import api
 
     start = time.perf_counter()
-    try:
-        with warnings_on_stderr(), progress("tasks") as advance:
-            done = api.run_many(
-                names,
-                scale=scale,
-                seeds=seeds,
-                workers=workers,
-                scheduler=scheduler,
-                out=out,
-                on_progress=advance,
-                light=True,
-            )
-    except KeyboardInterrupt:
-        complain(f"interrupted: finished tasks are kept in {out}; the same command does the rest")
-        raise typer.Exit(130) from None
+    kept = f"finished tasks are kept in {out}; the same command does the rest"
+    with stoppable(kept), warnings_on_stderr(), progress("tasks") as advance:
+        done = api.run_many(
+            names,
+            scale=scale,
+            seeds=seeds,
+            workers=workers,
+            scheduler=scheduler,
+            out=out,
+            on_progress=advance,
+            light=True,
+        )
     seconds = time.perf_counter() - start
+    guarantees = [g for result in done for g in result.guarantees]
     if as_json:
         print_json({"experiments": [result.to_json() for result in done], "seconds": seconds})
     else:
-        for result in done:
-            _show(result)
-        if len(done) > 1:
-            summary(
-                [g for result in done for g in result.guarantees],
-                sum(result.tasks["failed"] for result in done),
-                seconds,
-            )
-    if any(result.failures for result in done) or violated(g for result in done for g in result.guarantees):
+        from learnability.cli import answers
+        from learnability.report import verdict_table
+
+        console = stdout()
+        if verbose:
+            for result in done:
+                console.print(answers.headline(result), style="bold")
+                console.print(verdict_table(result.guarantees, console.width))
+                for path in result.files:
+                    console.print(str(path), soft_wrap=True)
+                console.print()
+        for line in answers.of_run(done, out, seconds, console.width):
+            console.print(line, soft_wrap=True)
+    failed = any(result.failures or result.recorded.differs for result in done)
+    if failed or (strict and violated(guarantees)):
         raise typer.Exit(1)
 
 
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Statements, globs or whole studies; all by default.")
+        list[str] | None,
+        typer.Argument(help="Statements, globs or whole studies; all by default.", autocompletion=_statements),
     ] = None,
     scale: Annotated[
         str, typer.Option(metavar="[smoke|laptop]", help="Seconds, or minutes on two cores.")
     ] = "laptop",
-    out: Annotated[str | None, typer.Option(help="Folder to keep the verdicts in, for the report.")] = None,
+    out: Annotated[str, typer.Option("--out", help="Folder to keep the verdicts in, for the report.")] = DEFAULT_OUT,
+    strict: Strict = False,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """Check lemmas and theorems numerically: bound, measured value, slack, verdict."""
+    """Check lemmas and theorems numerically: bound, measured value, slack, verdict.
+
+    The answer is how many cases hold and which statements do not; every case is in the output folder and under
+    --verbose.
+    """
     from learnability import api
 
     start = time.perf_counter()
-    patterns = names or ["*"]
-    try:
-        with warnings_on_stderr(), progress("statements") as advance:
-            done = api.verify_all(patterns, scale=scale, out=out, on_progress=advance)
-    except KeyboardInterrupt:
-        complain("interrupted")
-        raise typer.Exit(130) from None
+    with (
+        stoppable(f"statements checked so far are kept in {out}"),
+        warnings_on_stderr(),
+        progress("statements") as advance,
+    ):
+        done = api.verify_all(names or ["*"], scale=scale, out=out, on_progress=advance)
     seconds = time.perf_counter() - start
     if as_json:
         guarantees = [g.to_json() for g in done.guarantees]
-        print_json({"guarantees": guarantees, "failures": done.failures, "seconds": seconds})
+        print_json({"guarantees": guarantees, "failures": done.failures, "differs": done.differs, "seconds": seconds})
     else:
+        from learnability.cli import answers
         from learnability.report import verdict_table
 
         console = stdout()
-        console.print(verdict_table(done.guarantees, console.width))
-        summary(done.guarantees, len(done.failures), seconds)
-    if done.failures or violated(done.guarantees):
+        if verbose:
+            console.print(verdict_table(done.guarantees, console.width))
+        for line in answers.of_verification(done, scale, out, seconds, console.width):
+            console.print(line, soft_wrap=True)
+    if done.failures or done.differs or (strict and violated(done.guarantees)):
         raise typer.Exit(1)
 
 
-def report(out: Out = DEFAULT_OUT, as_json: Json = False) -> None:
+def report(
+    out: Out = DEFAULT_OUT,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with status 1 where a claim is violated or something failed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Write report.html and report.md over everything in the output folder; nothing is run again."""
     from learnability.report import counts, read_sections, write_report
 
     sections = read_sections(out)
     page, markdown = write_report(Path(out), sections)
-    summary = counts(g["verdict"] for section in sections for g in section.guarantees)
+    verdicts = counts(g["verdict"] for section in sections for g in section.guarantees)
     if as_json:
         entries = [{**s.manifest, "guarantees": list(s.guarantees)} for s in sections]
         print_json({"report": str(page), "markdown": str(markdown), "experiments": entries})
     else:
+        failed = sum(len(section.manifest["failures"]) for section in sections)
         stdout().print(
-            f"{len(sections)} {'result' if len(sections) == 1 else 'results'}: {summary}\n{page}\n{markdown}",
+            f"{len(sections)} {'result' if len(sections) == 1 else 'results'}: {verdicts}"
+            f"{f', {failed} failed' if failed else ''}\n{page}\n{markdown}",
             soft_wrap=True,
             highlight=False,
         )
-    if any(section.failed for section in sections):
+    if strict and any(section.failed for section in sections):
         raise typer.Exit(1)
-
-
-def _show(result: Result) -> None:
-    from learnability.report import verdict_table
-
-    console = stdout()
-    tasks = ", ".join(f"{count} {what}" for what, count in result.tasks.items() if count or what == "run")
-    seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
-    console.print(f"{result.id} ({result.scale}, {seeds}; tasks: {tasks}; {duration(result.seconds)})", style="bold")
-    if result.guarantees:
-        console.print(verdict_table(result.guarantees, console.width))
-    for path in result.files:
-        console.print(str(path), soft_wrap=True)
-    console.print()

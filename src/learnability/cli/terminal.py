@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,15 +18,41 @@ if TYPE_CHECKING:
     from learnability.api import Progress
     from learnability.theory import Guarantee
 
-__all__ = ["complain", "duration", "print_json", "progress", "stdout", "summary", "violated", "warnings_on_stderr"]
+__all__ = [
+    "Terminated",
+    "complain",
+    "duration",
+    "print_json",
+    "progress",
+    "stdout",
+    "stoppable",
+    "violated",
+    "warnings_on_stderr",
+]
+
+FIRST_LINE, LAST_INTERVAL = 10.0, 60.0
+"""Seconds until the first line of progress off a terminal, and the most between two."""
 
 
-def summary(guarantees: list[Guarantee], failed: int, seconds: float) -> None:
-    """The last line: how many hold, how many failed, how long it took."""
-    from learnability.report import counts
+class Terminated(BaseException):
+    """SIGTERM has come: whatever Ctrl-C ends is ended in the same way."""
 
-    line = counts(str(g.verdict) for g in guarantees) + (f", {failed} failed" if failed else "")
-    stdout().print(f"{line}; {duration(seconds)}")
+
+@contextmanager
+def stoppable(kept: str) -> Iterator[None]:
+    """End with status 130 at Ctrl-C and 143 at SIGTERM, and one line that says what is kept."""
+    import typer
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        word, code = "interrupted", 130
+    except Terminated:
+        word, code = "terminated", 143
+    else:
+        return
+    complain(f"{word}: {kept}")
+    raise typer.Exit(code)
 
 
 def violated(guarantees: Iterable[Guarantee]) -> bool:
@@ -82,12 +110,20 @@ def warnings_on_stderr() -> Iterator[None]:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar with an estimate of the time left, on stderr; nothing where stderr is no terminal."""
+    """How far the work has come, on stderr: a bar on a terminal, elsewhere a plain line now and then."""
     from rich.console import Console
+
+    console = Console(stderr=True)
+    with _bar(what, console) if console.is_terminal and not console.is_dumb_terminal else _lines(what) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(what: str, console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A bar with an estimate of the time left."""
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    console = Console(stderr=True)
     columns = (
         TextColumn("{task.fields[count]}"),
         BarColumn(),
@@ -96,19 +132,42 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[label]}"),
     )
-    with Bar(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False
-    ) as bar:
+    with Bar(*columns[: None if console.width >= 80 else 2], console=console, transient=True) as bar:
         task = bar.add_task("", total=None, count="", label="")
 
         def advance(progress: Progress) -> None:
             count = f"{progress.done}/{progress.total} {what}"
             bar.update(
-                task,
-                total=progress.work_total,
-                completed=progress.work_done,
-                count=count,
-                label=progress.label,
+                task, total=progress.work_total, completed=progress.work_done, count=count, label=progress.label
             )
 
         yield advance
+
+
+@contextmanager
+def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
+    """A line after ten seconds, and then at intervals that grow to a minute; none for short work."""
+    latest: list[Progress] = []
+    start, over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        wait = FIRST_LINE
+        while not over.wait(wait):
+            wait = min(2 * wait, LAST_INTERVAL)
+            for progress in latest[-1:]:
+                left = ""
+                if 0 < progress.work_done < progress.work_total:
+                    rest = progress.work_total / progress.work_done - 1
+                    left = f", about {duration((time.monotonic() - start) * rest)} left"
+                complain(f"{progress.done}/{progress.total} {what}{left}")
+
+    def advance(progress: Progress) -> None:
+        latest[:] = [progress]
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield advance
+    finally:
+        over.set()
+        teller.join()

@@ -119,6 +119,17 @@ class Guarantee:
                 object.__setattr__(self, name, None)
                 object.__setattr__(self, "note", "; ".join(filter(None, [self.note, f"{name} was {value}"])))
 
+    def __repr__(self) -> str:
+        def number(value: float | None) -> str:
+            return "-" if value is None else f"{value:.4g}"
+
+        side = {"at_most": "<=", "at_least": ">=", "equal": "="}[self.direction]
+        fails = ", ".join(h.name for h in self.hypotheses if not h.holds)
+        note = self.note if len(self.note) <= 120 else f"{self.note[:117]}..."
+        said = f"measured {number(self.measured)}, bound {side} {number(self.bound)}"
+        more = "; ".join(filter(None, [fails and f"fails: {fails}", note]))
+        return f"Guarantee({self.id!r}: {self.verdict}, {said}{more and f'; {more}'})"
+
     @property
     def slack(self) -> float | None:
         """By how much the statement holds (negative: by how much it fails), in the units of ``bound``."""

@@ -1,0 +1,195 @@
+"""What a terminal shows first: the answer, in at most 25 lines.
+
+How many claims hold, a line for each that does not, and where everything is; the whole of it is in the folder of
+results and under ``--verbose``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from learnability.cli.terminal import duration
+from learnability.report import COLOURS, WORDS, against, counts, reason
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from learnability.api import Certification, Result, Verification
+    from learnability.theory import Guarantee
+
+__all__ = ["LINES", "headline", "of_certification", "of_run", "of_verification"]
+
+LINES = 25
+EXPERIMENTS = 12
+"""Of more than these only such are listed as have something to say."""
+
+
+def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> list[Text]:
+    """What came of experiments."""
+    found = [point for result in results for point in _points(result.guarantees, result.recorded.differs)]
+    if len(results) == 1:
+        (result,) = results
+        head = [headline(result), _counted(result)]
+        paths = [f"figure: {path}" for path in result.files[:1]] or ["no figure"]
+        place = Path(out) / result.id / result.scale / "verdicts.md"
+        return _answer(head, paths, found, [f"every claim: {place}, or --verbose"], width)
+    tasks = {what: sum(result.tasks[what] for result in results) for what in results[0].tasks}
+    guarantees = [g for result in results for g in result.guarantees]
+    scale = results[0].scale
+    head = [
+        f"{len(results)} experiments ({scale}; tasks: {_tasks(tasks)}; {duration(seconds)}): "
+        f"{counts(str(g.verdict) for g in guarantees)}"
+    ]
+    shown = [result for result in results if len(results) <= EXPERIMENTS or result.failures or _tells(result)]
+    left = max(len(shown) - EXPERIMENTS, 0)
+    longest = max((len(result.id) for result in shown), default=0)
+    rows = [f"{result.id:<{longest}}  {_counted(result)}" for result in shown[:EXPERIMENTS]]
+    if left:
+        rows.append(f"... and {left} experiments more")
+    if quiet := len(results) - len(shown):
+        rows.append(f"{quiet} of which every claim holds or is outside its hypotheses")
+    place = Path(out) / "<experiment>" / scale
+    tail = [f"figures and every claim: {place}/figure.png, verdicts.md, or --verbose"]
+    return _answer(head, [_cut(row, width) for row in rows], found, tail, width)
+
+
+def of_verification(done: Verification, scale: str, out: str, seconds: float, width: int) -> list[Text]:
+    """What came of statements: a line a study, and one for each statement that does not simply hold."""
+    head = []
+    for study in dict.fromkeys(name.partition("/")[0] for name in done.checks):
+        checks = [check for name, check in done.checks.items() if name.startswith(f"{study}/")]
+        number = "1 statement" if len(checks) == 1 else f"{len(checks)} statements"
+        verdicts = counts(str(g.verdict) for check in checks for g in check.guarantees)
+        compared = [check.recorded for check in checks if check.recorded.differs is not None]
+        differs = sum(len(recorded.differs or ()) for recorded in compared)
+        said = f"{differs} not as recorded" if differs else "as recorded" if compared else str(checks[0].recorded)
+        if compared and len(compared) < len(checks):
+            said += f", {len(checks) - len(compared)} without a record"
+        head.append(f"{study} ({scale}): {number}, {verdicts}; {said}")
+    failed = f"{len(done.failures)} could not be finished; " if done.failures else ""
+    head.append(f"{failed}{duration(seconds)}")
+    found = [point for name, check in done.checks.items() for point in _statement(name, check)]
+    tail = [f"every case: {Path(out) / '<study>' / 'verify' / scale / 'verdicts.md'}, or --verbose"]
+    return _answer(head, [], found, tail, width)
+
+
+def of_certification(done: Certification, seconds: float, width: int) -> list[Text]:
+    """What the theorems say of somebody's data."""
+    from learnability.certification.sentences import answer
+
+    verdicts = f"{counts(str(g.verdict) for g in done.guarantees)}; {duration(seconds)}"
+    paths = [f"figure: {path}" for path in done.files[:1]]
+    tail = [f"every bound: {path.with_name('verdicts.md')}, or --verbose" for path in done.files[:1]]
+    found = [point for point in _points(done.guarantees, None) if point.word == WORDS["violated"]]
+    return _answer([*answer(done), verdicts], paths, found, tail, width)
+
+
+def headline(result: Result) -> str:
+    """What was run."""
+    seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
+    return f"{result.id} ({result.scale}, {seeds}; tasks: {_tasks(result.tasks)}; {duration(result.seconds)})"
+
+
+def _tasks(tasks: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in tasks.items() if count or what == "run")
+
+
+def _counted(result: Result) -> str:
+    failed = f"{len(result.failures)} failed; " if result.failures else ""
+    return f"{failed}{counts(str(g.verdict) for g in result.guarantees)}; {result.recorded}"
+
+
+def _tells(result: Result) -> bool:
+    return bool(_points(result.guarantees, result.recorded.differs))
+
+
+class _Point(NamedTuple):
+    """A line about a claim; those of the least rank come first."""
+
+    rank: int
+    word: str
+    id: str
+    said: str
+
+
+_RANKS = ("not as recorded", "violated", "not_measured", "outside_hypotheses")
+
+
+def _points(
+    guarantees: Iterable[Guarantee], differs: Iterable[Mapping[str, Any]] | None, *, outside: bool = False
+) -> list[_Point]:
+    """What is violated, cannot be told or is not as recorded; if asked also what is outside its hypotheses."""
+    changed = {change["id"]: change["recorded"] for change in differs or ()}
+    found = []
+    for guarantee in guarantees:
+        plain = guarantee.to_json()
+        id, verdict = plain["id"], plain["verdict"]
+        if not (id in changed or verdict in _RANKS[1:3] or (outside and verdict == _RANKS[3])):
+            continue
+        rank = 0 if id in changed else _RANKS.index(verdict)
+        recorded = f"recorded: {changed.pop(id) or 'no such claim'}" if id in changed else ""
+        numbers = "" if verdict == _RANKS[3] else against(plain)
+        said = "; ".join(filter(None, [recorded, numbers, reason(plain)]))
+        found.append(_Point(rank, WORDS[verdict], id, said))
+    found += [_Point(0, "gone", id, f"recorded: {recorded}") for id, recorded in changed.items()]
+    return sorted(found, key=lambda point: point.rank)
+
+
+def _statement(name: str, check: Any) -> Iterator[_Point]:
+    """The worst that is to be said of a statement, if there is anything."""
+    found = _points(check.guarantees, check.recorded.differs, outside=True)
+    if found:
+        worst = found[0]
+        same = sum(point.rank == worst.rank for point in found)
+        if same > 1:
+            worst = worst._replace(id=name, said=f"{same} of {len(check.guarantees)} cases, first: {worst.said}")
+        yield worst
+
+
+def _answer(
+    head: Iterable[str], paths: Iterable[str], found: list[_Point], tail: list[str], width: int
+) -> list[Text]:
+    """Head, paths and tail whole, and between them as many points as there is room for."""
+    from rich.text import Text
+
+    width = max(width, 20)
+    before = [Text(line) for text in head for line in _wrapped(text, width)]
+    before[0].stylize("bold")
+    before += map(Text, paths)
+    after = [Text(line) for line in tail]  # paths are never broken, so that they can be copied
+    room = LINES - sum(-(-max(len(line), 1) // width) for line in (*before, *after))
+    ordered = sorted(found, key=lambda point: point.rank)
+    return [*before, *_listing(ordered, width, max(room, 4)), *after]
+
+
+def _listing(found: list[_Point], width: int, room: int) -> Iterator[Text]:
+    """A line for each point, two where the width does not hold it; the last says how many had no room."""
+    from rich.text import Text
+
+    words = max((len(point.word) for point in found), default=0)
+    ids = max((len(point.id) for point in found), default=0)
+    narrow = words + ids + 24 > width
+    used = 0
+    for number, point in enumerate(found):
+        start = f"  {point.word}: " if narrow else f"{point.word:<{words}}  {point.id:<{ids}}  "
+        line = Text(_cut(f"{start}{point.said}", width))
+        at = 2 if narrow else 0
+        line.stylize(COLOURS.get(point.word, "bold"), at, at + len(point.word))
+        lines = [*(map(Text, _wrapped(point.id, width)) if narrow else ()), line]
+        rest = len(found) - number
+        if used + len(lines) + (rest > 1) > room:
+            yield Text(f"... and {rest} more (--verbose)")
+            return
+        yield from lines
+        used += len(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 3].rstrip()}..."
