@@ -16,13 +16,13 @@ from learnability.kernels.machine import fit
 from learnability.networks import residual as networks
 from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.seeding import generator
-from learnability.studies.residual import runs as resnets
-from learnability.studies.residual import claims_fig2_fig3 as placings
+from learnability.studies.residual import claims_fig2_fig3 as claims
+from learnability.studies.residual import runs
 from learnability.study import experiments
 from learnability.theory import Verdict
 
 EXPERIMENT = experiments()["residual/fig2a"]
-PROBLEM = resnets.problem(60, d=8, test=100, epochs=3)
+PROBLEM = runs.problem(60, d=8, test=100, epochs=3)
 TARGET = PairTarget(8, 0.3, 1.0)
 
 
@@ -62,8 +62,8 @@ def test_parts_a_and_b_differ_in_what_is_trained_and_in_the_sample():
 @pytest.mark.parametrize("trained", ["all", "hidden"])
 def test_sgd_is_the_papers(trained):
     """Momentum 0.9, weight decay in the gradient, the rate divided by 10 halfway: by the gradient's formula."""
-    (s,) = resnets.cells("sgd", "3resnet", trained, (6,), "0.02 0.05", "0.01", **PROBLEM | {"epochs": 2})
-    rows = resnets.run(s, 3)
+    (s,) = runs.cells("sgd", "3resnet", trained, (6,), "0.02 0.05", "0.01", **PROBLEM | {"epochs": 2})
+    rows = runs.run(s, 3)
     assert [(row["learning_rate"], row["weight_decay"]) for row in rows] == [(0.02, 0.01), (0.05, 0.01)]
     X, Y = sample("sample", 60)
     order = generator(3, "order", 8, 60)
@@ -88,8 +88,8 @@ def test_sgd_is_the_papers(trained):
 
 @pytest.mark.parametrize("method", ["last", "ntk"])
 def test_regression_is_the_machines(method):
-    (s,) = resnets.cells("regression", "3resnet", method, (7,), **PROBLEM)
-    rows = resnets.run(s, 3)
+    (s,) = runs.cells("regression", "3resnet", method, (7,), **PROBLEM)
+    rows = runs.run(s, 3)
     params = start("3resnet", 7)
     if method == "last":
         kernel, offset = partial(empirical.conjugate, params), lambda X: 0.0
@@ -107,36 +107,36 @@ def test_regression_is_the_machines(method):
 
 
 def test_closed_kernels():
-    for method in resnets.CLOSED:
-        (s,) = resnets.cells("closed", "none", method, (0,), **PROBLEM)
-        rows = resnets.run(s, 3)
-        tried = {"gaussian": len(resnets.GAUSSIANS), "arcsine": len(resnets.SCALES)}.get(method, 1)
+    for method in runs.CLOSED:
+        (s,) = runs.cells("closed", "none", method, (0,), **PROBLEM)
+        rows = runs.run(s, 3)
+        tried = {"gaussian": len(runs.GAUSSIANS), "arcsine": len(runs.SCALES)}.get(method, 1)
         assert len(rows) == 10 * tried
-    (s,) = resnets.cells("closed", "none", "gaussian", (0,), **PROBLEM)
-    row = resnets.run(s, 3)[25]
+    (s,) = runs.cells("closed", "none", "gaussian", (0,), **PROBLEM)
+    row = runs.run(s, 3)[25]
     (X, Y), (Z, wanted) = sample("sample", 60), sample("test", 100)
     machine = fit(partial(rbf, gamma=row["gamma"]), X, Y, row["ridge"])
     assert row["test_error"] == pytest.approx(error(machine.predict(Z), wanted), rel=1e-6)
-    (s,) = resnets.cells("closed", "none", "arcsine", (0,), **PROBLEM)
-    row = resnets.run(s, 3)[14]
+    (s,) = runs.cells("closed", "none", "arcsine", (0,), **PROBLEM)
+    row = runs.run(s, 3)[14]
     scale = row["gamma"]
-    assert scale == resnets.SCALES[1]
+    assert scale == runs.SCALES[1]
     machine = fit(arcsine, scale * X, Y, row["ridge"])
     assert row["test_error"] == pytest.approx(error(machine.predict(scale * Z), wanted), rel=1e-6)
 
 
 def test_a_run_that_diverges_is_said_so():
-    (s,) = resnets.cells("sgd", "3resnet", "all", (6,), "1e6 0.01", "0", **PROBLEM)
-    bad, good = resnets.run(s, 0)
+    (s,) = runs.cells("sgd", "3resnet", "all", (6,), "1e6 0.01", "0", **PROBLEM)
+    bad, good = runs.run(s, 0)
     assert bad["outcome"] == "diverged"
     assert math.isnan(bad["test_error"])
     assert good["test_error"] > 0
 
 
 def test_wide_grids_are_trained_in_parts():
-    found = resnets.cells("sgd", "3layer", "all", (200, 500), "0.1 0.2", "0.01", **PROBLEM)
+    found = runs.cells("sgd", "3layer", "all", (200, 500), "0.1 0.2", "0.01", **PROBLEM)
     assert [(s["m"], s["learning_rates"]) for s in found] == [(200, "0.1 0.2"), (500, "0.1"), (500, "0.2")]
-    assert len(resnets.cells("regression", "3layer", "ntk", (500,), **PROBLEM)) == 1
+    assert len(runs.cells("regression", "3layer", "ntk", (500,), **PROBLEM)) == 1
 
 
 def made(errors):
@@ -159,16 +159,16 @@ def made(errors):
 
 
 def levels(**changed):
-    errors = {("sgd", network, "all"): 2.0 for network in placings.NETWORKS}
+    errors = {("sgd", network, "all"): 2.0 for network in claims.NETWORKS}
     errors[("sgd", "3resnet", "all")] = 0.1
-    errors |= {("regression", network, method): 9.0 for network in placings.NETWORKS for method in ("last", "ntk")}
-    errors |= {("closed", "none", method): 6.0 for method in resnets.CLOSED}
+    errors |= {("regression", network, method): 9.0 for network in claims.NETWORKS for method in ("last", "ntk")}
+    errors |= {("closed", "none", method): 6.0 for method in runs.CLOSED}
     return errors | {tuple(key.split("_")): value for key, value in changed.items()}
 
 
 def verdicts(table):
     found = EXPERIMENT.claims(table)
-    assert len({g.id for g in found}) == len(found) == 9 + len(resnets.CLOSED) == 17
+    assert len({g.id for g in found}) == len(found) == 9 + len(runs.CLOSED) == 17
     return {g.id.split("fig2a/")[1]: g for g in found}
 
 
@@ -246,7 +246,7 @@ def test_the_figure_of_widths_shows_all():
     np.testing.assert_allclose(named["3resnet"].y, 0.11)
     np.testing.assert_allclose(named["3resnet"].high, 0.12)
     assert sum(getattr(item, "hollow", False) for item in networks.items) == 3
-    assert set(resnets.CLOSED.values()) < {item.label for item in kernels.items}
+    assert set(runs.CLOSED.values()) < {item.label for item in kernels.items}
     solved = [item for item in kernels.items if getattr(item, "linestyle", "") == "--" and len(item.x)]
     assert [list(item.x) for item in solved] == [[20, 50]] * 3
     assert "learning rates 0.1; weight decays 0.01" in plot.note

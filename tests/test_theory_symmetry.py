@@ -209,19 +209,21 @@ def test_theorem1_sample_size_and_verdicts():
     # the union bound that it comes from
     assert 2**11 * 0.9**m <= 0.05
     case = {"epsilon": 0.1, "delta": 0.05}
-    assert lemmas.theorem1(10, m=m, failures=5, draws=100, **case).verdict is Verdict.HOLDS
-    assert lemmas.theorem1(10, m=m, failures=6, draws=100, **case).verdict is Verdict.VIOLATED
-    assert lemmas.theorem1(10, m=m - 1, failures=0, draws=100, **case).verdict is Verdict.OUTSIDE
+    failed = np.arange(100) < 12
+    assert lemmas.theorem1(10, m=m, failed=failed & False, **case).verdict is Verdict.HOLDS
+    assert lemmas.theorem1(10, m=m, failed=failed, **case).verdict is Verdict.VIOLATED
+    assert lemmas.theorem1(10, m=m - 1, failed=failed & False, **case).verdict is Verdict.OUTSIDE
     assert lemmas.theorem1(10, m=m, **case).verdict is Verdict.NOT_MEASURED
 
 
 def test_theorem1_is_not_measured_by_a_few_samples():
     case = {"epsilon": 0.1, "delta": 0.1, "m": 200}
-    few = lemmas.theorem1(10, failures=0, draws=28, **case)  # upper limit 1 - .05^(1/28) = .1015
+    few = lemmas.theorem1(10, failed=[False] * 35, **case)  # upper limit 1 - .025^(1/35) = .1001
     assert few.verdict is Verdict.NOT_MEASURED
-    assert "0 of 28 samples failed; too few: 29 samples are needed" in few.note
-    assert lemmas.theorem1(10, failures=0, draws=29, **case).verdict is Verdict.HOLDS
-    assert lemmas.theorem1(10, failures=2, draws=6, **case).verdict is Verdict.VIOLATED
+    assert "over 35 samples: too wide to tell; about 36 samples like these would decide" in few.note
+    assert lemmas.theorem1(10, failed=[False] * 36, **case).verdict is Verdict.HOLDS
+    assert lemmas.theorem1(10, failed=[True, True] + [False] * 4, **case).verdict is Verdict.NOT_MEASURED
+    assert lemmas.theorem1(10, failed=[True, True, True] + [False] * 3, **case).verdict is Verdict.VIOLATED
 
 
 def test_missing_mass_is_an_expectation():
@@ -231,10 +233,12 @@ def test_missing_mass_is_an_expectation():
         np.prod(p[list(sample)]) * p[[k for k in range(3) if k not in sample]].sum()
         for sample in itertools.product(range(3), repeat=m)
     )
-    g = lemmas.missing_mass(p, m, error=exact * 1.01)
+    above = exact * 1.01
+    g = lemmas.missing_mass(p, m, errors=[above] * 3)
     assert g.bound == pytest.approx(exact)
     assert g.verdict is Verdict.VIOLATED
-    assert lemmas.missing_mass(p, m, error=exact * 1.01, standard_error=exact).verdict is Verdict.HOLDS
+    assert lemmas.missing_mass(p, m, errors=[0, above, 2 * above]).verdict is Verdict.NOT_MEASURED
+    assert lemmas.missing_mass(p, m, errors=[exact / 2] * 3).verdict is Verdict.HOLDS
 
 
 def test_sample_compression_counts_disagreements():
@@ -255,7 +259,7 @@ def test_sample_compression_counts_disagreements():
         (lambda: lemmas.lemma3_scaling("integer", [1.0], [1.0]), "at least two"),
         (lambda: lemmas.theorem1_sample_size(3, 1.0, 0.1), "epsilon must be < 1"),
         (lambda: lemmas.theorem1_sample_size(3, 0.1, 0), "delta must be > 0"),
-        (lambda: lemmas.theorem1(3, epsilon=0.1, delta=0.1, m=99, failures=2, draws=1), "failures must be <= 1"),
+        (lambda: lemmas.theorem1(3, epsilon=0.1, delta=0.1, m=0), "m must be >= 1"),
         (lambda: lemmas.missing_mass([0.5, 0.6], 3), "probabilities must sum to 1"),
         (lambda: certify_worst_labels([[1.0, 0.0]], [1]), "at least 2 points"),
         (lambda: certify_worst_labels([[1.0, 0.0], [2.0, 0.0]], [1, -1]), "linearly independent"),

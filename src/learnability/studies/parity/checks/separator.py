@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from learnability.checks import FloatArray
-from learnability.evidence.intervals import Interval, exponent, mean, share
+from learnability.evidence.intervals import Interval, exponents, share
 from learnability.networks.parity import good_neurons, initial, relu6
 from learnability.problems.parity import random_mixture
 from learnability.seeding import generator
@@ -150,7 +150,7 @@ def _growth(at: Sequence[int], sizes: FloatArray) -> Interval | None:
     """The exponent start by start, from sizes (places, starts); None if one start has no separator."""
     if not np.isfinite(sizes).all():
         return None
-    return mean([exponent(at, of_start).estimate for of_start in sizes.T], what="mean exponent", unit="starts")
+    return exponents(at, sizes.T, unit="starts")
 
 
 def _norm(u: FloatArray) -> float:

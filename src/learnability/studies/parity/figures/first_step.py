@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability.checks import FloatArray
-from learnability.evidence.intervals import exponent, extreme, mean, share
+from learnability.evidence.intervals import exponents, extreme, mean, share
 from learnability.evidence.tables import pick
 from learnability.networks.parity import CAP, ParityNet, good_neurons, hidden, initial, relu6
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
@@ -182,7 +182,7 @@ def _shown(table: pd.DataFrame, start: str, seed: int) -> pd.DataFrame:
 
 
 def _dots(x: Any, y: Any, color: str, label: str, **look: Any) -> Curve:
-    return Curve(x, y, color=color, label=label, linestyle="", marker="o", markersize=3.0, **look)
+    return Curve(x, y, color=color, label=label, linestyle="", marker="o", markersize=2.5, **look)
 
 
 def _weights(rows: pd.DataFrame, title: str) -> Panel:
@@ -351,11 +351,11 @@ def _lemma9(neurons: pd.DataFrame) -> list[Guarantee]:
 def _accuracy_claims(rows: pd.DataFrame) -> list[Guarantee]:
     found = []
     for (n, k), one in _groups(rows, "n", "k"):
-        slopes = [exponent(seed["m"], seed["error"]).estimate for _, seed in one.groupby("seed")]
+        curves = one.pivot(index="seed", columns="m", values="error")
         most = one[one["m"] == one["m"].max()]
         found += [
             claim(f"first-step/estimate-slope[n={n},k={k}]", "Section 5.1", 0.1,
-                  mean(slopes, what="mean exponent").distance(-0.5), "at_most",
+                  exponents(curves.columns, curves).distance(-0.5), "at_most",
                   "exponent of the estimate's error over the number of examples", Kind.TREND),
             claim(f"first-step/estimate-agrees[n={n},k={k}]", "Section 5.1", 0.1,
                   mean(most["standardised"]).distance(1.0), "at_most",

@@ -1,63 +1,31 @@
-"""The experiments on Lemma 3, Theorem 1 and the remark on variants: their rows, and claims that can fail."""
+"""Lemma 3, Theorem 1 and the remark on variants as experiments: their rows, and claims that can fail."""
 
 from __future__ import annotations
 
 import math
-import re
-import textwrap
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from learnability import plotting, study, sweep
+import learnability
 from learnability.problems.symmetry import uniform_weights
-from learnability.results import tidy
 from learnability.studies.symmetry.figures import lemma3 as symmetry_lemma3
 from learnability.studies.symmetry.figures import theorem1 as symmetry_theorem1
 from learnability.studies.symmetry.figures import variants as symmetry_variants
 from learnability.theory import Verdict
 
-NAMES = ("lemma3", "theorem1", "variants")
-SEEDS = {"lemma3": 1, "theorem1": 2, "variants": 1}
+SEEDS = {"lemma3": 1, "theorem1": 3, "variants": 1}
 
 
 @pytest.fixture(scope="module")
 def tables():
     """Every row of a smoke run, computed once."""
-    found = {}
-    for name in NAMES:
-        tasks = sweep.tasks(study.experiments()[f"symmetry/{name}"], "smoke", SEEDS[name])
-        done = list(sweep.execute(tasks))
-        assert [d.error for d in done] == [None] * len(tasks)
-        found[name] = tidy([row for d in done for row in d.rows])
-    return found
+    return {name: learnability.run(f"symmetry/{name}", scale="smoke", seeds=n).table for name, n in SEEDS.items()}
 
 
 def verdicts(experiment, table):
     return {g.id: g for g in experiment.EXPERIMENT.claims(table)}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_figure_and_claims_come_out_of_a_smoke_run(tables, name):
-    experiment = study.experiments()[f"symmetry/{name}"]
-    with plotting.style():
-        figure = experiment.figure(tables[name])
-    assert sum(bool(ax.lines or ax.containers) for ax in figure.axes) >= 2
-    guarantees = experiment.claims(tables[name])
-    assert len({g.id for g in guarantees}) == len(guarantees)
-    # a frequency is claimed of 29 samples or more, which the smoke scale does not have
-    measured = [g for g in guarantees if not g.id.startswith("symmetry/theorem1[")]
-    assert Verdict.NOT_MEASURED not in {g.verdict for g in measured}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_task_is_a_function_of_setting_and_seed(name):
-    experiment = study.experiments()[f"symmetry/{name}"]
-    setting = experiment.scales["smoke"].settings[0]
-    assert experiment.run(setting, 0) == experiment.run(setting, 0)
-    assert experiment.run(setting, 0) != experiment.run(setting, 1)
 
 
 # Lemma 3
@@ -100,31 +68,40 @@ def test_theorem1_errors_are_exact_and_bounded_by_the_unseen_mass(tables):
         assert (np.diff(run.sort_values("m")["unseen"]) <= 0).all()
 
 
+def copies(table, times):
+    """As if other seeds had given the same rows."""
+    return pd.concat([table.assign(seed=table["seed"] + 100 * copy) for copy in range(times)])
+
+
 def test_theorem1_runs_within_its_hypotheses(tables):
     few = tables["theorem1"]
-    many = pd.concat([few.assign(seed=few["seed"] + 100 * copy) for copy in range(15)])
-    for table, of_frequency in ((few, Verdict.NOT_MEASURED), (many, Verdict.HOLDS)):
-        for id, found in verdicts(symmetry_theorem1, table).items():
-            assert found.verdict is (of_frequency if id.startswith("symmetry/theorem1[") else Verdict.HOLDS), id
-    sizes = sorted(tables["theorem1"]["m"].unique())
+    # 36 samples tell that a failure has a probability of at most 1/10, 64 that none of 20 has a larger one
+    for times, measured in ((11, 0), (12, 1), (21, 1), (22, 2)):
+        for id, found in verdicts(symmetry_theorem1, copies(few, times)).items():
+            needed = 1 if id.startswith("symmetry/theorem1[") else 2 if "every-sample-size" in id else 0
+            assert found.verdict is (Verdict.HOLDS if measured >= needed else Verdict.NOT_MEASURED), (id, times)
+    sizes = sorted(few["m"].unique())
     assert sizes[-1] == math.ceil((11 * math.log(2) + math.log(10)) / 0.1)
     p = uniform_weights(10).weight_probabilities
-    row = tables["theorem1"].query("distribution == 'uniform weights' and m == 11").iloc[0]
+    row = few.query("distribution == 'uniform weights' and m == 11").iloc[0]
     assert row["expected_unseen"] == pytest.approx(p @ (1 - p) ** 11)
 
 
 def test_theorem1_claims_can_fail(tables):
     table = tables["theorem1"]
-    wrong = verdicts(symmetry_theorem1, table.assign(true_error=0.5))
+    wrong = verdicts(symmetry_theorem1, copies(table, 4).assign(true_error=0.5))
     assert wrong["symmetry/theorem1[n=10,uniform,lemma 4]"].verdict is Verdict.VIOLATED
     assert wrong["symmetry/theorem1/unseen-mass[lemma 4,n=10]"].verdict is Verdict.VIOLATED
     assert wrong["symmetry/theorem1/every-sample-size[lemma 4,n=10]"].verdict is Verdict.VIOLATED
+    assert wrong["symmetry/missing-mass[lemma 4,n=10]"].verdict is Verdict.VIOLATED
+    first = (table["m"] == 11) & (table["seed"] == 0) & (table["distribution"] == "uniform")
     endless = verdicts(
-        symmetry_theorem1, table.assign(outcome=np.where(table["m"] == 11, "budget_reached", "converged"))
+        symmetry_theorem1, table.assign(outcome=table["outcome"].where(~first, "budget_reached"))
     )
-    assert endless["symmetry/theorem1/ends[lemma 4,n=10]"].verdict is Verdict.VIOLATED
+    assert endless["symmetry/theorem1/ends[lemma 4,n=10]"].verdict is Verdict.VIOLATED  # one run refutes
     outside = verdicts(symmetry_theorem1, table.assign(parameters="section 5"))
     assert outside["symmetry/theorem1/every-sample-size[section 5,n=10]"].verdict is Verdict.OUTSIDE
+    assert outside["symmetry/theorem1/failures[uniform,section 5,n=10]"].verdict is Verdict.NOT_MEASURED
 
 
 # Variants
@@ -153,27 +130,26 @@ def test_with_beta_0_the_step_of_a_batch_changes_no_decision_of_the_last_layer()
     assert rows[0] == rows[1]
 
 
-def test_variants_claims_can_fail(tables):
-    table = tables["variants"]
-    sigmoid = table["variant"].str.startswith("sigmoid")
-    worse = verdicts(symmetry_variants, table.assign(final_true_error=table["final_true_error"].where(~sigmoid, 0.5)))
+def test_variants_claims_can_fail():
+    settings = symmetry_variants.EXPERIMENT.scales["laptop"].settings
+    same = {"epoch": 5, "updates": 9, "outcome": "converged", "empirical_error": 0.0, "final_true_error": 0.01}
+    table = pd.DataFrame([{**same, **setting, "seed": seed} for setting in settings for seed in range(12)])
+    assert {g.verdict for g in verdicts(symmetry_variants, table).values()} == {Verdict.HOLDS}
+    few = verdicts(symmetry_variants, table[table["seed"] < 6]).values()  # none of six failed: too few for a share
+    assert {g.verdict for g in few if "agrees" in g.id} == {Verdict.HOLDS}
+    assert Verdict.NOT_MEASURED in {g.verdict for g in few}
+    # one cell of a group is enough to refute it
+    one = (table["variant"] == "sigmoid, last layer") & (table["panel"] == "m = n")
+    worse = verdicts(symmetry_variants, table.assign(final_true_error=table["final_true_error"].where(~one, 0.5)))
     assert worse["symmetry/variants/agrees[sigmoid,beta=0]"].verdict is Verdict.VIOLATED
-    unfit = verdicts(symmetry_variants, table.assign(empirical_error=table["empirical_error"].where(~sigmoid, 0.1)))
+    assert worse["symmetry/variants/agrees[initialisations,beta=0]"].verdict is Verdict.HOLDS
+    better = verdicts(symmetry_variants, table.assign(final_true_error=table["final_true_error"].where(one, 0.5)))
+    assert better["symmetry/variants/agrees[sigmoid,beta=0]"].verdict is Verdict.VIOLATED  # either side counts
+    unfit = verdicts(symmetry_variants, table.assign(empirical_error=table["empirical_error"].where(~one, 0.1)))
     assert unfit["symmetry/variants/zero-empirical-error[sigmoid,beta=n^3 h]"].verdict is Verdict.VIOLATED
-    same = verdicts(symmetry_variants, table.assign(final_true_error=0.0, empirical_error=0.0))
-    assert {g.verdict for g in same.values()} == {Verdict.HOLDS}
-
-
-# What docs/ shows
-
-
-@pytest.mark.parametrize("page", ["engine", "extending", "parity", "symmetry"])
-def test_the_python_blocks_of_a_page_run(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^ *```python\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-    assert blocks
-    names = {"__name__": f"docs_{page}"}
-    for block in blocks:
-        exec(compile(textwrap.dedent(block), f"{page}.md", "exec", dont_inherit=True), names)
-    assert not list(tmp_path.iterdir())
+    # a difference that varies by more than it is cannot be told
+    half = table["seed"] % 2 == 0
+    varied = table.assign(final_true_error=table["final_true_error"].where(~(one & half), 0.06))
+    found = verdicts(symmetry_variants, varied)["symmetry/variants/agrees[sigmoid,beta=0]"]
+    assert found.verdict is Verdict.NOT_MEASURED
+    assert "too wide to tell" in found.note
