@@ -16,8 +16,8 @@ the two samples chooses changes nothing in the first two digits.
 
 from __future__ import annotations
 
-from learnability.studies.residual.runs import DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, opponents, problem
 from learnability.studies.residual.claims_fig2_fig3 import experiment
+from learnability.studies.residual.runs import DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, opponents, problem
 from learnability.study import Scale
 
 EXPERIMENT = experiment(

@@ -14,8 +14,8 @@ between 2.0 and 2.6. beta = 0.5 is learnt by one seed of three at width 50, and 
 
 from __future__ import annotations
 
-from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
 from learnability.studies.residual.claims_fig2_fig3 import experiment
+from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
 from learnability.study import Scale
 
 EXPERIMENT = experiment(

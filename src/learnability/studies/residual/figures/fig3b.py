@@ -2,8 +2,8 @@ r"""Figure 3(b) of Allen-Zhu & Li: 3resnet, hidden layers trained, with the base
 
 The target is H = beta F + 0.3 G(F); the paper finds that learning fails where alpha is about beta or larger. N, which
 the paper does not say here, is 1,000 as in Figure 2(b). See :mod:`learnability.studies.residual.runs` for what is
-run, and :mod:`learnability.studies.residual.claims_fig2_fig3` for how grids are chosen from and claims judged. A claim
-is made at beta = 1 and at every beta <= alpha; what happens between them (0.5) is shown.
+run, and :mod:`learnability.studies.residual.claims_fig2_fig3` for how grids are chosen from and claims judged. A
+claim is made at beta = 1 and at every beta <= alpha; what happens between them (0.5) is shown.
 
 ``laptop`` is the published problem with all its epochs, at widths 50 to 200, with a part of the grid: 25 of 72
 points. ``paper`` has the whole grid and widths 20 to 2,000; its time is reckoned from times per step.
@@ -14,8 +14,8 @@ and there further (0.13 against 0.31); beta <= alpha stays between 1.6 and 2.3.
 
 from __future__ import annotations
 
-from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
 from learnability.studies.residual.claims_fig2_fig3 import experiment
+from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
 from learnability.study import Scale
 
 EXPERIMENT = experiment(
