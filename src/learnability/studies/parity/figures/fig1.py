@@ -167,7 +167,7 @@ def _strips(data: str, k: int) -> Panel:
     try:
         pool = images(data)
     except ValueError:
-        return Panel([HeatMap([[math.nan]], colors="gray")])
+        return Panel([HeatMap([[math.nan]], limits=(0, 1))])
     shown = 6 if k == 1 else 2
     strips, _ = streams(data, k, 0, 0)
     X, y = strips.compose(strips.draw(generator(0, "strips", data, k))[:shown])
