@@ -240,13 +240,16 @@ def test_seeds_that_disagree_and_two_seeds_decide_nothing():
 def test_the_figure_of_widths_shows_all():
     plot = EXPERIMENT.figure(made(levels()))
     networks, kernels = plot.panels
-    named = {item.label: item for item in networks.items if item.label}
-    assert set(named) == {"3resnet", "3layer", "2layer", "F, nothing of G: kα² = 1.35", "output 0: 16.35"}
+    named = {item.label: item for item in networks.items if getattr(item, "label", "")}
+    assert set(named) == {"3resnet", "3layer", "2layer", "output 0: 16.35"}
+    line, words = networks.items[:2]
+    assert line.y == pytest.approx(1.35)
+    assert words.text == "F, nothing of G: kα² = 1.35"
     assert list(networks.xticks) == list(named["3resnet"].x) == [20, 50]
     np.testing.assert_allclose(named["3resnet"].y, 0.11)
     np.testing.assert_allclose(named["3resnet"].high, 0.12)
     assert sum(getattr(item, "hollow", False) for item in networks.items) == 3
-    assert set(runs.CLOSED.values()) < {item.label for item in kernels.items}
+    assert set(runs.CLOSED.values()) < {getattr(item, "label", "") for item in kernels.items}
     solved = [item for item in kernels.items if getattr(item, "linestyle", "") == "--" and len(item.x)]
     assert [list(item.x) for item in solved] == [[20, 50]] * 3
     assert "learning rates 0.1; weight decays 0.01" in plot.note
@@ -255,4 +258,4 @@ def test_the_figure_of_widths_shows_all():
 def test_the_figure_of_betas_has_a_curve_for_each():
     table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.3, 0.0)])
     (panel,) = experiments()["residual/fig3a"].figure(table).panels
-    assert [item.label for item in panel.items if item.label][1:] == ["β = 1", "β = 0.3", "β = 0"]
+    assert [item.label for item in panel.items if getattr(item, "label", "")] == ["β = 1", "β = 0.3", "β = 0"]

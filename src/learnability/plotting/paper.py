@@ -169,9 +169,12 @@ def _curve(ax: Axes, curve: Curve) -> Any:
     shown = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if not (curve.direct and curve.label and shown.size):
         return None
+    from matplotlib.patheffects import withStroke
+
     return ax.annotate(
         curve.label, (x[shown[-1]], y[shown[-1]]), xytext=(5, 0), textcoords="offset points", va="center",
         color=curve.color, fontsize=7, annotation_clip=False,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
     )  # fmt: skip
 
 

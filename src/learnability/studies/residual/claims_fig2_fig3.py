@@ -16,7 +16,7 @@ import numpy as np
 
 from learnability.evidence.intervals import at_all, mean
 from learnability.evidence.tables import pick, values
-from learnability.plotting import COLORS, Curve, Line, Panel, Plot
+from learnability.plotting import COLORS, Curve, Line, Panel, Plot, Words
 from learnability.studies.residual import PAPER, claim
 from learnability.studies.residual.runs import CLOSED, chosen, run
 from learnability.study import Experiment, Scale
@@ -117,7 +117,7 @@ def width_figure(table: pd.DataFrame, *, trained: str) -> Plot:
         kernels.append(Curve([], [], label=f"{word}, solved", color="#555555", linestyle=dash))
         kernels.append(Curve([], [], label=f"{word}, by SGD", color="#555555", linestyle="", marker=mark))
     widths = _widths(table)
-    beyond = 2.5 * max(widths)
+    beyond = 3.0 * max(widths)
     for method, label in CLOSED.items():
         errors = pick(best["validation_error"], solver="closed", method=method)["test_error"]
         kernels.append(
@@ -129,7 +129,7 @@ def width_figure(table: pd.DataFrame, *, trained: str) -> Plot:
     return _plot(
         table,
         _panel(networks, f"networks ({trained} layers trained)", widths),
-        _panel(kernels, "kernels; of networks in their colours", {**widths, beyond: "in closed form"}),
+        _panel(kernels, "kernels; of networks in their colours", {**widths, beyond: "closed\nform"}),
     )
 
 
@@ -145,16 +145,16 @@ def beta_figure(table: pd.DataFrame, *, trained: str) -> Plot:
 def _lines(table: pd.DataFrame) -> list[Item]:
     """What knowing F and nothing of G leaves, and what the output 0 does where it is one number."""
     line, k, betas = _line(table), int(table["d"].iloc[0]) // 2, values(table, "beta")
-    known = Line(
-        y=line, label=f"F, nothing of G: kα² = {line:.3g}", color="black", linestyle=(0, (1, 1)), direct=True
-    )
-    if len(betas) > 1:
-        return [known]
-    zero = line + k * float(betas[0]) ** 2
-    return [
-        known,
-        Line(y=zero, label=f"output 0: {zero:.4g}", color="#999999", linestyle="-", linewidth=3, direct=True),
+    look = {"ha": "right", "va": "top"}  # under the line, as what stays above it ends close to it
+    found: list[Item] = [
+        Line(y=line, color="black", linestyle=(0, (1, 1))),
+        Words(max(_widths(table)), 0.95 * line, f"F, nothing of G: kα² = {line:.3g}", look),
     ]
+    if len(betas) > 1:
+        return found
+    zero = line + k * float(betas[0]) ** 2
+    label = f"output 0: {zero:.4g}"
+    return [*found, Line(y=zero, label=label, color="#999999", linestyle="-", linewidth=3, direct=True)]
 
 
 def _curves(best: dict[str, pd.DataFrame], color: str, label: str, **cell: Any) -> list[Item]:
@@ -185,7 +185,7 @@ def _panel(items: list[Item], title: str, widths: dict[float, str]) -> Panel:
     shown = {tick: f"{tick:g}" for tick in ticks if low <= math.log10(tick) <= high}
     return Panel(
         items, title=title, xlabel="width m", ylabel="test error E‖out − H‖²", xscale="log", yscale="log",
-        xticks=widths, yticks=shown, ylim=(None, 1.7 * 10**high),
+        xticks=widths, yticks=shown, ylim=(10**low / 1.4, 1.7 * 10**high),
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _plot(table: pd.DataFrame, *panels: Panel) -> Plot:
     return Plot(
         panels,
         columns=len(panels),
-        size=(4.6, 4.2) if len(panels) > 1 else (6.0, 4.6),
+        size=(4.6, 4.6) if len(panels) > 1 else (6.0, 4.6),
         title=f"{target}, α = {first['alpha']:g}, d = {first['d']}, N = {int(first['samples']):,}, "
         f"{int(table['epochs'].max())} epochs",
         note="lines, filled marks: hyper-parameters chosen on a validation sample; open marks: on the test sample\n"
