@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from learnability.api import Certification, Result, Verification
+    from learnability.records import Comparison
     from learnability.theory import Guarantee
 
 __all__ = ["LINES", "headline", "of_certification", "of_run", "of_verification"]
@@ -32,7 +33,7 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
     found = [point for result in results for point in _points(result.guarantees, result.recorded.differs)]
     if len(results) == 1:
         (result,) = results
-        head = [headline(result), _counted(result)]
+        head = [headline(result), _counted(result.guarantees, [result.recorded], len(result.failures))]
         paths = [f"figure: {path}" for path in result.files[:1]] or ["no figure"]
         place = Path(out) / result.id / result.scale / "verdicts.md"
         return _answer(head, paths, found, [f"every claim: {place}, or --verbose"], width)
@@ -40,13 +41,15 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
     guarantees = [g for result in results for g in result.guarantees]
     scale = results[0].scale
     head = [
-        f"{len(results)} experiments ({scale}; tasks: {_tasks(tasks)}; {duration(seconds)}): "
-        f"{counts(str(g.verdict) for g in guarantees)}"
+        f"{len(results)} experiments ({scale}; tasks: {_tasks(tasks)}; {duration(seconds)})",
+        _counted(
+            guarantees, [result.recorded for result in results], sum(len(result.failures) for result in results)
+        ),
     ]
     shown = [result for result in results if len(results) <= EXPERIMENTS or result.failures or _tells(result)]
     left = max(len(shown) - EXPERIMENTS, 0)
     longest = max((len(result.id) for result in shown), default=0)
-    rows = [f"{result.id:<{longest}}  {_counted(result)}" for result in shown[:EXPERIMENTS]]
+    rows = [f"{result.id:<{longest}}  {_row(result)}" for result in shown[:EXPERIMENTS]]
     if left:
         rows.append(f"... and {left} experiments more")
     if quiet := len(results) - len(shown):
@@ -62,13 +65,8 @@ def of_verification(done: Verification, scale: str, out: str, seconds: float, wi
     for study in dict.fromkeys(name.partition("/")[0] for name in done.checks):
         checks = [check for name, check in done.checks.items() if name.startswith(f"{study}/")]
         number = "1 statement" if len(checks) == 1 else f"{len(checks)} statements"
-        verdicts = counts(str(g.verdict) for check in checks for g in check.guarantees)
-        compared = [check.recorded for check in checks if check.recorded.differs is not None]
-        differs = sum(len(recorded.differs or ()) for recorded in compared)
-        said = f"{differs} not as recorded" if differs else "as recorded" if compared else str(checks[0].recorded)
-        if compared and len(compared) < len(checks):
-            said += f", {len(checks) - len(compared)} without a record"
-        head.append(f"{study} ({scale}): {number}, {verdicts}; {said}")
+        verdicts = _counted([g for check in checks for g in check.guarantees], [check.recorded for check in checks])
+        head.append(f"{study} ({scale}): {number}, {verdicts}")
     failed = f"{len(done.failures)} could not be finished; " if done.failures else ""
     head.append(f"{failed}{duration(seconds)}")
     found = [point for name, check in done.checks.items() for point in _statement(name, check)]
@@ -97,9 +95,21 @@ def _tasks(tasks: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in tasks.items() if count or what == "run")
 
 
-def _counted(result: Result) -> str:
+def _counted(guarantees: Iterable[Guarantee], recorded: Sequence[Comparison], failed: int = 0) -> str:
+    """How many verdicts of each kind, and whether they are as recorded."""
+    compared = [one for one in recorded if one.differs is not None]
+    differs = sum(len(one.differs or ()) for one in compared)
+    said = f"{differs} not as recorded" if differs else "as recorded" if compared else str(recorded[0])
+    if compared and len(compared) < len(recorded):
+        said += f", {len(recorded) - len(compared)} without a record"
+    verdicts = counts(str(g.verdict) for g in guarantees)
+    return f"{verdicts}{f', {failed} failed' if failed else ''}; {said}"
+
+
+def _row(result: Result) -> str:
     failed = f"{len(result.failures)} failed; " if result.failures else ""
-    return f"{failed}{counts(str(g.verdict) for g in result.guarantees)}; {result.recorded}"
+    differs = f"; {result.recorded}" if result.recorded.differs else ""
+    return f"{failed}{counts(str(g.verdict) for g in result.guarantees)}{differs}"
 
 
 def _tells(result: Result) -> bool:
@@ -171,14 +181,20 @@ def _listing(found: list[_Point], width: int, room: int) -> Iterator[Text]:
 
     words = max((len(point.word) for point in found), default=0)
     ids = max((len(point.id) for point in found), default=0)
-    narrow = words + ids + 24 > width
+    narrow = words + ids + 60 > width
     used = 0
     for number, point in enumerate(found):
-        start = f"  {point.word}: " if narrow else f"{point.word:<{words}}  {point.id:<{ids}}  "
-        line = Text(_cut(f"{start}{point.said}", width))
-        at = 2 if narrow else 0
-        line.stylize(COLOURS.get(point.word, "bold"), at, at + len(point.word))
-        lines = [*(map(Text, _wrapped(point.id, width)) if narrow else ()), line]
+        if narrow:
+            said = textwrap.wrap(
+                f"{point.word}: {point.said}", width, initial_indent="  ", subsequent_indent="  ",
+                max_lines=1 if width >= 60 else 2, placeholder="...",
+            )  # fmt: skip
+            lines = [*map(Text, _wrapped(point.id, width)), *map(Text, said)]
+            coloured, at = lines[-len(said)], 2
+        else:
+            coloured, at = Text(_cut(f"{point.word:<{words}}  {point.id:<{ids}}  {point.said}", width)), 0
+            lines = [coloured]
+        coloured.stylize(COLOURS.get(point.word, "bold"), at, at + len(point.word))
         rest = len(found) - number
         if used + len(lines) + (rest > 1) > room:
             yield Text(f"... and {rest} more (--verbose)")

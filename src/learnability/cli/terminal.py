@@ -154,9 +154,11 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
         wait = FIRST_LINE
         while not over.wait(wait):
             wait = min(2 * wait, LAST_INTERVAL)
-            for progress in latest[-1:]:
+            for progress in latest:
+                if progress.done == progress.total:
+                    continue
                 left = ""
-                if 0 < progress.work_done < progress.work_total:
+                if progress.work_done:
                     rest = progress.work_total / progress.work_done - 1
                     left = f", about {duration((time.monotonic() - start) * rest)} left"
                 complain(f"{progress.done}/{progress.total} {what}{left}")
