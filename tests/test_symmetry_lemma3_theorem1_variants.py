@@ -95,9 +95,7 @@ def test_theorem1_claims_can_fail(tables):
     assert wrong["symmetry/theorem1/every-sample-size[lemma 4,n=10]"].verdict is Verdict.VIOLATED
     assert wrong["symmetry/missing-mass[lemma 4,n=10]"].verdict is Verdict.VIOLATED
     first = (table["m"] == 11) & (table["seed"] == 0) & (table["distribution"] == "uniform")
-    endless = verdicts(
-        symmetry_theorem1, table.assign(outcome=table["outcome"].where(~first, "budget_reached"))
-    )
+    endless = verdicts(symmetry_theorem1, table.assign(outcome=table["outcome"].where(~first, "budget_reached")))
     assert endless["symmetry/theorem1/ends[lemma 4,n=10]"].verdict is Verdict.VIOLATED  # one run refutes
     outside = verdicts(symmetry_theorem1, table.assign(parameters="section 5"))
     assert outside["symmetry/theorem1/every-sample-size[section 5,n=10]"].verdict is Verdict.OUTSIDE
