@@ -103,34 +103,35 @@ def _means(rows: pd.DataFrame) -> str:
 
 def width_figure(table: pd.DataFrame, *, trained: str) -> Plot:
     """Figure 2: test error against width, networks on the left and kernels on the right."""
-    best = {by: chosen(table, by) for by in CHOICES}
-    networks, kernels = _lines(table), _lines(table)
+    best, items = {by: chosen(table, by) for by in CHOICES}, _lines(table)
     for color, network in zip(COLORS, NETWORKS):
-        networks += _curves(best, color, network, network=network, method=trained)
-    for width, color, network in zip((2.8, 1.4, 1.0), COLORS, NETWORKS):  # they cover each other, nearly
-        for method, dash, mark in (("last", "--", "x"), ("ntk", ":", "+")):
-            rows = pick(best["validation_error"], network=network, method=method)
+        items += _curves(best, color, network, network=network, method=trained)
+    networks = _panel(items, f"networks ({trained} layers trained)", _widths(table))
+    return _plot(table, networks, _kernels(table, best["validation_error"]))
+
+
+def _kernels(table: pd.DataFrame, best: pd.DataFrame) -> Panel:
+    """Those of networks against width, and beyond the largest those in closed form."""
+    items, widths = _lines(table), _widths(table)
+    for method, dash, mark, word in (("last", "--", "x", "last layer"), ("ntk", ":", "+", "NTK")):
+        for width, color, network in zip((2.8, 1.4, 1.0), COLORS, NETWORKS):  # they cover each other, nearly
+            rows = pick(best, network=network, method=method)
             look: dict[str, Any] = {"color": color, "linewidth": width}
-            kernels.append(_mean(pick(rows, solver="regression"), linestyle=dash, **look))
-            kernels.append(_mean(pick(rows, solver="sgd"), linestyle="", marker=mark, markersize=6, **look))
-    for dash, mark, word in (("--", "x", "last layer"), (":", "+", "NTK")):
-        kernels.append(Curve([], [], label=f"{word}, solved", color="#555555", linestyle=dash))
-        kernels.append(Curve([], [], label=f"{word}, by SGD", color="#555555", linestyle="", marker=mark))
-    widths = _widths(table)
+            items.append(_mean(pick(rows, solver="regression"), linestyle=dash, **look))
+            items.append(_mean(pick(rows, solver="sgd"), linestyle="", marker=mark, markersize=6, **look))
+        items.append(Curve([], [], label=f"{word}, solved", color="#555555", linestyle=dash))
+        if len(pick(best, method=method, solver="sgd")):
+            items.append(Curve([], [], label=f"{word}, by SGD", color="#555555", linestyle="", marker=mark))
     beyond = 3.0 * max(widths)
     for method, label in CLOSED.items():
-        errors = pick(best["validation_error"], solver="closed", method=method)["test_error"]
-        kernels.append(
+        errors = pick(best, solver="closed", method=method)["test_error"]
+        items.append(
             Curve(
                 [beyond], [errors.mean()], [errors.min()], [errors.max()], label=label, color=COLORS[6], linestyle="",
                 marker="D", markersize=3, bars=True, direct=True,
             )
         )  # fmt: skip
-    return _plot(
-        table,
-        _panel(networks, f"networks ({trained} layers trained)", widths),
-        _panel(kernels, "kernels; of networks in their colours", {**widths, beyond: "closed\nform"}),
-    )
+    return _panel(items, "kernels; of networks in their colours", {**widths, beyond: "closed\nform"})
 
 
 def beta_figure(table: pd.DataFrame, *, trained: str) -> Plot:
