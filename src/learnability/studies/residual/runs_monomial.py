@@ -178,8 +178,8 @@ def claims(table: pd.DataFrame, *, name: str, where: str, floor: float, cells: i
 
 def _proved(table: pd.DataFrame, name: str, source: str) -> list[Guarantee]:
     """The explicit network is exact, and no error is below the least possible for its norm."""
-    d, above = int(table["d"].iloc[0]), table["test_error"]
-    above = above - vertices.least_error(table["norm"].to_numpy(), d)
+    d = int(table["d"].iloc[0])
+    above = table["test_error"] - vertices.least_error(table["norm"].to_numpy(), d)
     explicit, built = pick(table, method="vertex"), table["method"] != "sgd"
     ends = table[table["test_deviation"].notna() & ~built]
     note = "least error less (1 - norm / (32 sqrt(d/6)))^2"

@@ -3,7 +3,7 @@ r"""Figure 4(b) of Allen-Zhu & Li: norm against error at d = 100, N = 50,000.
 As ``residual/fig1``, with mini-batches of 100 and widths up to 50,000; here the paper finds no test error below 0.98.
 See :mod:`learnability.studies.residual.runs_monomial` for what is trained and how, and for what the paper leaves
 open. ``laptop`` is the published problem, epochs included, with six cells of the search at width 200; ``paper`` is
-the whole search, about eight days of one core by what ``laptop`` takes.
+the whole search, about 24 days of one core by what ``laptop`` takes; each with three seeds.
 
 Found at ``laptop``: as in the paper no test error below that of the output 0; the training error comes down to 0.48,
 at a norm three times that of an exact network.
