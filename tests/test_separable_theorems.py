@@ -407,10 +407,13 @@ def test_theorem9_frequencies():
         assert found["thm9"].bound == pytest.approx(chance)
         assert found["thm9-failure"].verdict is found["thm9-success"].verdict is Verdict.OUTSIDE
     assert 0.05 < found["thm9"].tolerance < 0.1
-    few = theorem9(k=3, failures=800)
-    assert few["thm9-failure"].verdict is Verdict.VIOLATED
-    assert few["thm9-success"].verdict is Verdict.OUTSIDE
+    below = theorem9(k=3, failures=800)
+    assert below["thm9-failure"].verdict is Verdict.VIOLATED
+    assert below["thm9-success"].verdict is Verdict.OUTSIDE
     assert theorem9(k=3, failures=999)["thm9-failure"].verdict is Verdict.HOLDS
+    assert theorem9(k=3, failures=910)["thm9-failure"].verdict is Verdict.NOT_MEASURED  # its interval holds 0.9
+    assert theorem9(k=3, failures=925)["thm9-failure"].verdict is Verdict.HOLDS
+    assert theorem9(k=3, failures=925, comparisons=20)["thm9-failure"].verdict is Verdict.NOT_MEASURED
     many = theorem9(k=11, failures=31)
     assert many["thm9-success"].verdict is Verdict.HOLDS
     assert theorem9(k=11, failures=200)["thm9-success"].verdict is Verdict.VIOLATED
