@@ -259,7 +259,7 @@ EXPERIMENT = Experiment(
     revision=1,
     scales={
         "smoke": Scale(_settings((10, "lemma 4")), seeds=3, seconds=2),
-        "laptop": Scale(_LAPTOP, seeds=30, seconds=130),
+        "laptop": Scale(_LAPTOP, seeds=64, seconds=280),
         "paper": Scale(_LAPTOP + _settings((30, "section 5")), seeds=100, seconds=840),
     },
     run=run,

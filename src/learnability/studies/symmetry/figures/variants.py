@@ -243,7 +243,7 @@ EXPERIMENT = Experiment(
     revision=1,
     scales={
         "smoke": Scale(_settings(8, {1: 1_500, 10: 300}), seeds=1, seconds=2),
-        "laptop": Scale(_settings(30, {1: 60_000, 10: 12_000}), seeds=6, seconds=55),
+        "laptop": Scale(_settings(30, {1: 60_000, 10: 12_000}), seeds=12, seconds=110),
         "paper": Scale(_settings(30, {1: 60_000, 10: 12_000}), seeds=30, seconds=260),
     },
     run=run,
