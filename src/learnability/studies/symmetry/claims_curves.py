@@ -64,7 +64,7 @@ def sooner(id: str, where: str, faster: pd.Series, slower: pd.Series, what: str)
     one, other = faster.align(slower, join="inner")
     return claim(
         id, where, 0.5, share(one < other, unit="seeds"), "at_least",
-        f"share of seeds that reach empirical error 0 in fewer epochs, {what}; medians {one.median():.0f} and "
+        f"share of seeds that reach empirical error 0, and in fewer epochs, {what}; medians {one.median():.0f} and "
         f"{other.median():.0f} epochs",
         Kind.TREND,
     )  # fmt: skip
