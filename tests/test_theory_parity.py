@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learnability.evidence.intervals import mean
 from learnability.networks.parity import feature, relu6
 from learnability.studies.parity.theorems import features, separator
 from learnability.studies.parity.theorems import first_step as theory
@@ -221,8 +222,13 @@ def test_the_sparse_separator_of_known_points():
 
 
 def test_lemma12_statements():
-    inside = separator.lemma12(n=7**10, k=7, q=10**7, delta=0.1, failures=1, draws=9)
-    assert (failed(inside), inside.verdict) == (set(), Verdict.VIOLATED)
+    sizes = {"n": 7**10, "k": 7, "q": 10**7, "delta": 0.1}
+    for failures, draws, verdict in (
+        (1, 9, Verdict.NOT_MEASURED), (9, 9, Verdict.VIOLATED), (40, 200, Verdict.VIOLATED),
+        (8, 200, Verdict.HOLDS), (18, 200, Verdict.NOT_MEASURED), (None, None, Verdict.NOT_MEASURED),
+    ):  # fmt: skip
+        inside = separator.lemma12(**sizes, failures=failures, draws=draws)
+        assert (failed(inside), inside.verdict) == (set(), verdict)
     assert failed(separator.lemma12(n=101, k=7, q=10**7, delta=0.1)) == {"k <= c n^(1/10), c = 1 here"}
     assert failed(separator.lemma12(n=7**10, k=7, q=10**6, delta=0.1)) == {"q >= C k^7 ln((k+1)/delta), C = 1 here"}
     margins = separator.lemma12_separator(k=3, margin=0.99, largest=1.01)
@@ -231,17 +237,23 @@ def test_lemma12_statements():
     assert (width.kind, width.bound) == (Kind.THRESHOLD, pytest.approx(3**7 * math.log(40)))
     assert "our own C = 1" in width.note
     assert separator.lemma12_width(n=101, k=3, delta=0.1, enough=9000).verdict is Verdict.VIOLATED
-    q = np.array([10.0, 100.0, 1000.0])
-    assert separator.lemma12_growth("q", q, 7 / np.sqrt(q)).slack == pytest.approx(0, abs=1e-12)
-    assert separator.lemma12_growth("q", q).verdict is Verdict.NOT_MEASURED
-    assert separator.lemma12_growth("q", q, q**-0.35).verdict is Verdict.VIOLATED
-    assert separator.lemma12_growth("k", [3, 5, 7], [3**5.1, 5**5.1, 7**5.1]).verdict is Verdict.VIOLATED
-    assert separator.lemma12_sparsity("q", q, 3 * q**0.99).verdict is Verdict.HOLDS
-    assert separator.lemma12_sparsity("q", q, 3 * q**1.01).verdict is Verdict.VIOLATED
-    assert separator.lemma12_sparsity("k", [3, 5, 7], [3**-2.4, 5**-2.4, 7**-2.4]).verdict is Verdict.VIOLATED
-    assert separator.lemma12_sparsity("k", [3, 5, 7], [3**-2.6, 5**-2.6, 7**-2.6]).verdict is Verdict.HOLDS
-    assert separator.lemma12_sparsity("k", [3, 5, 7]).verdict is Verdict.NOT_MEASURED
-    assert separator.lemma12_growth("k", [3, 5, 7], [3**4.0, 5**4.0, 7**4.0]).verdict is Verdict.HOLDS
+
+
+def test_exponents_of_lemma12_are_judged_by_their_intervals():
+    def verdict(statement, what, *exponents):
+        return statement(what, mean(exponents) if exponents else None).verdict
+
+    growth, sparsity = separator.lemma12_growth, separator.lemma12_sparsity
+    assert verdict(growth, "q", -0.5, -0.51, -0.49) is Verdict.HOLDS
+    assert verdict(growth, "q", -0.35, -0.36, -0.34) is verdict(growth, "q", -0.65, -0.66, -0.64) is Verdict.VIOLATED
+    assert verdict(growth, "q", -0.5, -0.7, -0.3) is verdict(growth, "q", -0.5, -0.5) is Verdict.NOT_MEASURED
+    assert growth("q", mean([-0.45] * 3)).measured == pytest.approx(0.05)
+    assert verdict(growth, "k", 4.0, 4.1, 3.9) is Verdict.HOLDS
+    assert verdict(growth, "k", 5.1, 5.11, 5.09) is Verdict.VIOLATED
+    assert verdict(sparsity, "q", 0.99, 0.99, 0.99) is verdict(sparsity, "k", -2.6, -2.6, -2.6) is Verdict.HOLDS
+    assert verdict(sparsity, "q", 1.01, 1.01, 1.01) is verdict(sparsity, "k", -2.4, -2.4, -2.4) is Verdict.VIOLATED
+    for statement in (growth, sparsity):
+        assert verdict(statement, "q") is verdict(statement, "k") is Verdict.NOT_MEASURED
 
 
 # Bad input
@@ -276,12 +288,9 @@ def test_lemma12_statements():
         (lambda: separator.lemma12(n=9, k=3, q=0, delta=0.1), "q must be >= 1"),
         (lambda: separator.lemma12(n=9, k=3, q=1, delta=0.0), "delta must be > 0"),
         (lambda: separator.lemma12(n=9, k=3, q=1, delta=0.1, failures=3, draws=2), "failures must be <= 2"),
-        (lambda: separator.lemma12_growth("x", [1, 2], [1, 2]), "what must be one of 'q', 'k'"),
-        (lambda: separator.lemma12_sparsity("x", [1, 2], [1, 2]), "what must be one of 'q', 'k'"),
-        (lambda: separator.lemma12_sparsity("q", [1, 2], [1, 0]), "counts must be > 0"),
+        (lambda: separator.lemma12_growth("x"), "what must be one of 'q', 'k'"),
+        (lambda: separator.lemma12_sparsity("x"), "what must be one of 'q', 'k'"),
         (lambda: separator.lemma12_width(n=9, k=4, delta=0.1), "k must be odd"),
-        (lambda: separator.lemma12_growth("q", [1], [1]), "sizes must hold at least two positive values"),
-        (lambda: separator.lemma12_growth("q", [1, 2], [1, 0]), "norms must be > 0"),
         (lambda: separator.sparse_separator([[1.0]], [2]), "y must hold labels"),
     ],
 )
