@@ -23,6 +23,7 @@ def test_the_exponent_is_the_slope_of_the_logarithms():
     x = np.array([1.0, 2.0, 5.0, 9.0])
     assert exponent(x, 7 * x**2.5).estimate == pytest.approx(2.5)
     y = x**2 * np.array([1.0, 1.1, 0.9, 1.05])
+    assert math.isnan(exponent(x, [0.0, 1.0, 2.0, 3.0]).estimate)
     assert exponent(x, y, comparisons=3).high == slope(np.log(x), np.log(y), comparisons=3).high > 2
 
 

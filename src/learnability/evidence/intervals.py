@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Interval", "at_all", "every", "exponent", "exponents", "extreme", "half_width", "mean", "share", "slope", "summarised"]
+__all__ = [
+    "Interval", "at_all", "every", "exponent", "exponents", "extreme", "half_width", "mean", "share", "slope",
+    "summarised",
+]  # fmt: skip
 
 LEVEL = 0.95
 MOST_SEEDS = 10**6
@@ -229,8 +232,10 @@ def slope(x: Any, z: Any, *, comparisons: int = 1, what: str = "slope", unit: st
 
 
 def exponent(x: Any, y: Any, *, what: str = "exponent", **options: Any) -> Interval:
-    """The power of x that y grows like: :func:`slope` of the logarithms. Both must be positive."""
-    return slope(np.log(np.asarray(x, dtype=float)), np.log(np.asarray(y, dtype=float)), what=what, **options)
+    """The power of x that y grows like: :func:`slope` of the logarithms; unknown if one is not positive."""
+    x, y = (np.asarray(numbers, dtype=float) for numbers in (x, y))
+    logs = (np.log(np.where(numbers > 0, numbers, math.nan)) for numbers in (x, y))
+    return slope(*logs, what=what, **options)
 
 
 def exponents(x: Any, curves: Any, *, unit: str = "seeds") -> Interval:
