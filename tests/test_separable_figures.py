@@ -332,7 +332,7 @@ def test_one_cell_of_theorem_9_is_enough_to_refute_it():
     }
     success = found["separable/thm9-success[figure,d=8..4096,delta=0.1]"]
     assert success.verdict is Verdict.VIOLATED
-    assert "d=64,k=16" in success.note
+    assert "d=64, k=16" in success.note
 
 
 def test_steps_notice_neighbours_that_differ():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.studies.separable.theorems.thm4_thm10 import FORMS
+from learnability.studies.separable.theorems.thm9 import thresholds
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 from learnability.theory.aggregate import tightest
 
@@ -413,7 +414,6 @@ def test_theorem9_frequencies():
     assert theorem9(k=3, failures=999)["thm9-failure"].verdict is Verdict.HOLDS
     assert theorem9(k=3, failures=910)["thm9-failure"].verdict is Verdict.NOT_MEASURED  # its interval holds 0.9
     assert theorem9(k=3, failures=925)["thm9-failure"].verdict is Verdict.HOLDS
-    assert theorem9(k=3, failures=925, comparisons=20)["thm9-failure"].verdict is Verdict.NOT_MEASURED
     many = theorem9(k=11, failures=31)
     assert many["thm9-success"].verdict is Verdict.HOLDS
     assert theorem9(k=11, failures=200)["thm9-success"].verdict is Verdict.VIOLATED
@@ -428,6 +428,21 @@ def test_theorem9_promises_nothing_between_the_thresholds():
         found = theorem9(k=k, failures=500)
         assert (found["thm9-failure"].verdict is Verdict.OUTSIDE) == (k > below)
         assert (found["thm9-success"].verdict is Verdict.OUTSIDE) == (k < above)
+
+
+def test_thresholds_share_their_confidence_among_the_sizes():
+    ends = [(64, k, failures, 1000) for k, failures in ((3, 925), (2, 1000), (1, 1000), (7, 500), (12, 10))]
+    found = thresholds(ends, 0.1, "x")
+    assert [g.id for g in found] == [f"separable/thm9-{side}[x,delta=0.1]" for side in ("failure", "success")]
+    alone, _ = thresholds([ends[0], ends[-1]], 0.1)
+    assert alone.verdict is Verdict.HOLDS
+    among, success = thresholds(ends * 10, 0.1)
+    assert among.verdict is Verdict.NOT_MEASURED
+    assert "30 cells" in among.note
+    assert "d=64, k=3" in among.note
+    assert success.verdict is Verdict.HOLDS
+    assert thresholds([*ends, (64, 2, 800, 1000)], 0.1)[0].verdict is Verdict.VIOLATED
+    assert thresholds(ends[3:4], 0.1) == []
 
 
 def test_a_rare_failure_may_come_up_more_often_than_expected():

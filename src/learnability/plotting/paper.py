@@ -159,7 +159,7 @@ def _curve(ax: Axes, curve: Curve) -> Any:
     else:
         low, high = np.asarray(curve.low, dtype=float), np.asarray(curve.high, dtype=float)
         if curve.bars:
-            look |= {"capsize": 3, "elinewidth": 1.0}
+            look |= {"capsize": 0.75 * curve.markersize, "elinewidth": 1.0}
             ax.errorbar(x, y, yerr=np.maximum(0.0, [y - low, high - y]), **look)
         else:
             (drawn,) = ax.plot(x, y, **look)

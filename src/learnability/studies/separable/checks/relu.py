@@ -15,6 +15,7 @@ from learnability.problems.separable import orthonormal_set
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems.thm9 import thresholds
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -41,14 +42,12 @@ def _start(draw: int, d: int, k: int, C: float) -> FloatArray:
 def probability(scale: str) -> list[Guarantee]:
     """Frequency of failure over d and k against the closed form and both thresholds; who fails, and why."""
     exact: list[Guarantee] = []
-    sides: dict[str, list[Guarantee]] = {"failure": [], "success": []}
+    counts: list[tuple[int, int, int, int]] = []
     promised: dict[str, list[Guarantee]] = {"failure": [], "success": []}
-    exceptions = runs = 0
-    thresholds = {d: [theory.width_threshold(d, DELTA, side=side) for side in sides] for d in DIMENSIONS[scale]}
-    cells = {d: range(max(1, math.floor(low) - 1), math.ceil(high) + 2) for d, (low, high) in thresholds.items()}
-    compared = sum(not low < k < high for d, (low, high) in thresholds.items() for k in cells[d])
+    exceptions = 0
     for d in DIMENSIONS[scale]:
-        for k in cells[d]:
+        first, last = (theory.width_threshold(d, DELTA, side=side) for side in promised)
+        for k in range(max(1, math.floor(first) - 1), math.ceil(last) + 2):
             failures = 0
             for draw in range(DRAWS):
                 W = _start(draw, d, k, 1.0)
@@ -56,24 +55,22 @@ def probability(scale: str) -> list[Guarantee]:
                 dead = bool((W[:k] <= 0).all(axis=0).any())
                 failures += stuck
                 exceptions += stuck != dead
-            runs += DRAWS
-            chance, *both = theory.theorem9(
-                d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS, comparisons=compared
-            )
+            counts.append((d, k, failures, DRAWS))
+            chance, *both = theory.theorem9(d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS)
             exact.append(chance)
             at = theory.failure_probability(d, k)
-            for side, guarantee, share in zip(sides, both, (at, 1 - at)):
+            for side, guarantee, share in zip(promised, both, (at, 1 - at)):
                 if all(h.holds for h in guarantee.hypotheses):
-                    sides[side].append(guarantee)
                     promised[side].append(replace(guarantee, measured=share, note="closed form"))
-    reach = f"d={DIMENSIONS[scale][0]}..{DIMENSIONS[scale][-1]}"
+    reach, runs = f"d={DIMENSIONS[scale][0]}..{DIMENSIONS[scale][-1]}", len(counts) * DRAWS
     found = [
-        tightest(statement_id("separable/thm9", reach), exact, "frequency of failure, both sides of the threshold")
+        tightest(statement_id("separable/thm9", reach), exact, "frequency of failure, both sides of the threshold"),
+        *thresholds(counts, DELTA, reach),
+        *(
+            tightest(statement_id(f"separable/thm9-{side}", "closed form", reach, f"delta={DELTA:g}"), cases)
+            for side, cases in promised.items()
+        ),
     ]
-    for side in sides:
-        name = (reach, f"delta={DELTA:g}")
-        found.append(tightest(statement_id(f"separable/thm9-{side}", *name), sides[side]))
-        found.append(tightest(statement_id(f"separable/thm9-{side}", "closed form", *name), promised[side]))
     found.append(
         claim(
             f"thm9-dead[{reach}]", "Section 7.2", 0, exceptions, "equal",

@@ -22,6 +22,7 @@ from learnability.plotting import COLORS, Curve, HeatMap, Item, Panel, Plot
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems.thm9 import thresholds
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -75,7 +76,7 @@ def figure(table: pd.DataFrame) -> Plot:
     grid = np.linspace(-6, 9, 300)
     ends = (-6, -math.log2(-math.log(DELTA))), (math.log2(2 / DELTA), 9)
     collapse = [
-        _shares(cells, cells["k"] - np.log2(cells["d"]), alpha=0.5, label="measured, every d and k"),
+        _shares(cells, cells["k"] - np.log2(cells["d"]), markersize=2, alpha=0.5, label="measured, every d and k"),
         Curve(grid, -np.expm1(-(0.5**grid)), color="black", linewidth=1.0, label="limit 1 − exp(−2$^{-z}$)"),
         *(
             Curve(between, (math.nan, math.nan), (-0.05, -0.05), (1.05, 1.05), color=shade, alpha=0.6)
@@ -127,36 +128,31 @@ def _phase(cells: pd.DataFrame) -> Panel:
 
 
 def _shares(cells: pd.DataFrame, x: pd.Series, **look: Any) -> Curve:
-    dots: dict[str, Any] = {"bars": True, "linestyle": "", "marker": "o", "markersize": 3}
-    return Curve(x, cells["estimate"], cells["low"], cells["high"], **dots, **look)
+    dots: dict[str, Any] = {"bars": True, "linestyle": "", "marker": "o", "markersize": 3, **look}
+    return Curve(x, cells["estimate"], cells["low"], cells["high"], **dots)
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """The closed form and both thresholds at every cell, who fails and why, and the number of updates."""
     cells = pooled(table)
-    sides: dict[str, list[Guarantee]] = {"failure": [], "success": []}
     exact, totals, inside = [], [], []
-    below, above = (theory.width_threshold(1, DELTA, side=side) for side in sides)
-    beyond = cells["k"] - np.log2(cells["d"])
-    compared = int(((beyond <= below) | (beyond >= above)).sum())
-    for _, row in cells.iterrows():
-        d, k, failures, draws = (int(row[name]) for name in ("d", "k", "failures", "draws"))
-        chance, *both, total, _ = theory.theorem9(
-            d=d, k=k, delta=DELTA, failures=failures, draws=draws, C=RANGE, eta=ETA, comparisons=compared,
-            updates=int(row["most_updates"]) if failures < draws else None,
+    counts = [(int(d), int(k), int(x), int(n)) for d, k, x, n in cells[["d", "k", "failures", "draws"]].to_numpy()]
+    for (d, k, failures, draws), most, low, high in zip(
+        counts, cells["most_updates"], cells["low"], cells["high"], strict=True
+    ):
+        chance, *limits = theory.theorem9(
+            d=d, k=k, failures=failures, draws=draws, C=RANGE, eta=ETA,
+            updates=int(most) if failures < draws else None,
         )  # fmt: skip
         exact.append(chance)
-        inside.append(row["low"] <= theory.failure_probability(d, k) <= row["high"])
-        for side, promise in zip(sides, both, strict=True):
-            if all(h.holds for h in promise.hypotheses):
-                sides[side].append(promise)
+        inside.append(low <= theory.failure_probability(d, k) <= high)
         if failures < draws:
-            totals.append(total)
+            totals.append(limits[0])
     reach = f"figure,d={cells['d'].min()}..{cells['d'].max()}"
-    result = [tightest(statement_id("separable/thm9", reach), exact, "frequency of failure at every k and d")]
-    for side, cases in sides.items():
-        if cases:
-            result.append(tightest(statement_id(f"separable/thm9-{side}", reach, f"delta={DELTA:g}"), cases))
+    result = [
+        tightest(statement_id("separable/thm9", reach), exact, "frequency of failure at every k and d"),
+        *thresholds(counts, DELTA, reach),
+    ]
     if totals:
         result.append(tightest(statement_id("separable/thm9-updates", reach), totals, "runs without a dead example"))
     return [

@@ -9,17 +9,18 @@ sigma'(0) = 0).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
 
 from learnability import checks
 from learnability.evidence.claims import judged
-from learnability.evidence.intervals import share
+from learnability.evidence.intervals import Interval, at_all, share
 from learnability.studies.separable import PAPER
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
-__all__ = ["failure_probability", "theorem9", "update_limit", "width_threshold"]
+__all__ = ["failure_probability", "theorem9", "thresholds", "update_limit", "width_threshold"]
 
 
 CHANCE = 1e-6
@@ -92,7 +93,6 @@ def theorem9(
     C: float | None = None,
     eta: float | None = None,
     updates: int | None = None,
-    comparisons: int = 1,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
@@ -112,8 +112,6 @@ def theorem9(
         Bound of the entries of W_0, and step size: adds the number of updates.
     updates : int, optional
         Measured: the most non-zero updates of a run whose K_0 was empty.
-    comparisons : int
-        How many frequencies are put beside the thresholds together with this one.
     case, note : str
         Put into the id in brackets, and into the note.
 
@@ -145,28 +143,59 @@ def theorem9(
         )
     ]
     if delta is not None:
-        below, above = (width_threshold(d, delta, side=side) for side in ("failure", "success"))
-        promised = 1 - _confidence(delta)
-        sides = (
-            ("failure", Hypothesis("k <= log2(d / -ln delta)", k <= below, f"{k} against {below:.4g}"), failures),
-            (
-                "success",
-                Hypothesis("k >= log2(2 d / delta)", k >= above, f"{k} against {above:.4g}"),
-                None if failures is None or draws is None else draws - failures,
-            ),
-        )
-        for side, hypothesis, ended in sides:
+        for side in ("failure", "success"):
+            at = width_threshold(d, delta, side=side)
+            hypothesis = Hypothesis(_PROMISED[side], _promised(d, k, delta, side), f"{k} against {at:.4g}")
             identity = statement_id(f"separable/thm9-{side}", *name, f"delta={delta:g}", case)
-            promise = Guarantee(identity, source, Kind.LOWER_BOUND, promised, None, (hypothesis,), note=note)
-            if ended is not None:
-                flags = np.arange(draws or 0) < ended
-                promise = judged(promise, share(flags, comparisons=comparisons, what=f"share with {side}"))
-            found.append(promise)
+            bound = 1 - _confidence(delta)
+            found.append(Guarantee(identity, source, Kind.LOWER_BOUND, bound, None, (hypothesis,), note=note))
+            if failures is not None and draws is not None:
+                found[-1] = judged(found[-1], _share((d, k, failures, draws), side))
     if (C is None) != (eta is None):
         raise ValueError(f"C and eta must be given both or neither, got C={C!r}, eta={eta!r}")
     if C is not None and eta is not None:
         found += _limits(d, C, eta, updates, source, (*name, f"C={C:g}", f"eta={eta:g}", case), note)
     return found
+
+
+def thresholds(cells: Iterable[tuple[int, int, int, int]], delta: float, case: str = "") -> list[Guarantee]:
+    """Both thresholds of Theorem 9 over many sizes: that every frequency it speaks of is at least 1 - delta.
+
+    Parameters
+    ----------
+    cells : iterable of (d, k, failures, draws)
+        As in :func:`theorem9`. What is between the thresholds is left out, and so is a threshold that no cell is
+        beyond.
+    delta : float
+        In (0, 1).
+    case : str
+        Put into the ids in brackets.
+    """
+    found, cells = [], list(cells)
+    for side in ("failure", "success"):
+        beyond = [cell for cell in cells if _promised(*cell[:2], delta, side)]
+        shares = [_share(cell, side, comparisons=len(beyond)) for cell in beyond]
+        if shares:
+            identity = statement_id(f"separable/thm9-{side}", case, f"delta={delta:g}")
+            note = f"{len(shares)} cells with {_PROMISED[side]}"
+            promise = Guarantee(identity, f"{PAPER}, Theorem 9", Kind.LOWER_BOUND, 1 - delta, note=note)
+            found.append(judged(promise, at_all(shares, "at_least")))
+    return found
+
+
+_PROMISED = {"failure": "k <= log2(d / -ln delta)", "success": "k >= log2(2 d / delta)"}
+
+
+def _promised(d: int, k: int, delta: float, side: str) -> bool:
+    at = width_threshold(d, delta, side=side)
+    return k <= at if side == "failure" else k >= at
+
+
+def _share(cell: tuple[int, int, int, int], side: str, comparisons: int = 1) -> Interval:
+    d, k, failures, draws = cell
+    ended = failures if side == "failure" else draws - failures
+    what = f"share with {side} (d={d}, k={k})"
+    return share(np.arange(draws) < ended, comparisons=comparisons, what=what)
 
 
 def _limits(
