@@ -173,14 +173,8 @@ def every(flags: Any, *, unit: str = "runs") -> Interval:
     part = known.estimate
     if part < 1:  # an observation, not an estimate: however few the runs, this one is there
         return Interval(part, part, part, max(len(flags), LEAST), "share of those seen", unit=unit)
-    return Interval(
-        1.0,
-        1.0,
-        1.0,
-        len(flags),
-        f"all seen, so with 95 % confidence a share of at least {known.low:.2f},",
-        unit=unit,
-    )
+    what = f"share of those seen (so with 95 % confidence at least {known.low:.2f} of all)"
+    return Interval(1.0, 1.0, 1.0, len(flags), what, unit=unit)
 
 
 def extreme(values: Any, bound: float, direction: str, *, unit: str = "runs") -> Interval:
