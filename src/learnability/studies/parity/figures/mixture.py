@@ -88,8 +88,8 @@ def figure(table: pd.DataFrame) -> Plot:
         size=(4.2, 3.1),
         note=f"k = {k}, {2 * int(large['q'].iloc[0])} units, η = {large['eta'].iloc[0]:g} from the second step on, "
         f"{seeds} seeds. (a), (b): mean and its 95 % confidence band;\n(c): each run a dot, line: median, open: runs "
-        "that do not get there.\n(d): on A the mean over good neurons, outside A the root mean square. Vertical: α = "
-        "1/(8k) and 1/8",
+        "that do not get there.\n(d): on A the mean over good neurons, outside A the root mean square on $D^{(1)}$. "
+        "Vertical: α = 1/(8k) and 1/8",
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def _signals(table: pd.DataFrame, sizes: list[int]) -> list[Item]:
         floor = float(one["floor"].mean())
         found += [
             Curve(signal.index, signal, color=color, label=f"on A, n = {n}"),
-            Line(y=floor, color=color, linestyle="--", linewidth=1.4, label=f"outside A, uniform, n = {n}"),
+            Line(y=floor, color=color, linestyle="--", linewidth=1.4, label=f"outside A, n = {n}"),
             Line(y=root, color=color, linewidth=1.4, label=f"$1/\\sqrt{{C({n}-1, k)}}$"),
         ]
     samples = int(table["samples"].max())

@@ -38,6 +38,8 @@ WHERE = "Theorem 3"
 BEYOND = "Theorem 3 (with eta = 0.3: this project)"
 VACUOUS = Hypothesis("the bound is below 1", False, "Theorem 3 promises nothing at these sizes")
 _NAMES = {USUAL: "η = 0.3", THEOREM: "theorem's η = k²/(T√q)", 0.05: "η = 0.05", 1.0: "η = 1"}
+_SHOWN = (1e-3, 1e5)
+"""Least hinge losses and bounds that are drawn."""
 _SHADES = dict(zip(_NAMES, COLORS, strict=False))
 
 
@@ -72,7 +74,7 @@ def figure(table: pd.DataFrame) -> Plot:
             ),
             Panel(
                 _losses(table), f"(f) $D_A$ against the width, n = {n}", "q (2q units)", "least hinge loss",
-                xscale="log", xticks=_ticks(table, "q"), yscale="log", legend="center left",
+                xscale="log", xticks=_ticks(table, "q"), yscale="log", ylim=_SHOWN, legend="center left",
             ),
         ),
         columns=3,
@@ -140,7 +142,7 @@ def _losses(table: pd.DataFrame) -> list[Item]:
     for eta in (USUAL, THEOREM):
         rows = _axis(table, "q", eta)
         least = rows[rows["step"] >= 1].groupby(["q", "seed"])["loss"].min().reset_index()
-        found.append(over_seeds(least, "q", "loss", marker="o", color=_SHADES[eta], label=_NAMES[eta]))
+        found.append(over_seeds(least, "q", "loss", limits=_SHOWN, marker="o", color=_SHADES[eta]))
     base = _base(table).iloc[0]
     grid = np.geomspace(rows["q"].min(), rows["q"].max(), 30)
     n, k, T = (int(base[name]) for name in ("n", "k", "steps"))
