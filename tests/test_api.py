@@ -360,9 +360,9 @@ def test_verify_gives_every_guarantee_at_the_scale(tmp_path):
     verdicts = ["holds", "outside_hypotheses", "not_measured", "violated"]
     assert [str(g.verdict) for g in found] == verdicts
     assert learnability.verify("toy/lemma1", scale="smoke")[0].id == "toy/lemma1[n=2]"
-    kept = json.loads((tmp_path / "verify/verdicts.json").read_text())["guarantees"]
+    kept = json.loads((tmp_path / "toy/verify/laptop/verdicts.json").read_text())["guarantees"]
     assert [g["verdict"] for g in kept] == verdicts
-    assert "toy/theorem1" in (tmp_path / "verify/verdicts.md").read_text()
+    assert "toy/theorem1" in (tmp_path / "toy/verify/laptop/verdicts.md").read_text()
 
 
 def test_verify_hides_no_check_that_could_not_be_finished():

@@ -11,7 +11,7 @@ import pytest
 
 import learnability
 from learnability import certification
-from learnability.certification import findings, runs, statements
+from learnability.certification import findings, runs, sentences, statements
 from learnability.certification.options import chosen_widths
 from learnability.datasets import digits_pair
 from learnability.networks.separable import forward, initial
@@ -67,6 +67,47 @@ def test_the_contract(digits):
         assert (run["outcome"], run["train_error"], run["unused_error"]) == ("converged", 0.0, 0.0)
         assert 0 <= run["test_error"] < 0.1
         assert 0 < run["examples_used"] <= run["updates"]
+
+
+def test_what_it_looks_like_in_python_fits_a_screen(digits, inseparable):
+    assert repr(digits).startswith("Certification(data: 365 examples, 64 features, separable, |w*| = ")
+    assert "not separable; " in repr(inseparable)
+    assert max(len(repr(digits)), len(repr(inseparable))) < 200
+
+
+def test_the_answer_is_three_sentences(digits, inseparable):
+    first, second, third = sentences.answer(digits)
+    numbers = f"margin {digits.margin:.4g}, |w*| = {digits.w_norm:.4g}"
+    assert first == f"data is separable: {numbers} (365 examples, 64 features)"
+    updates = [run.updates for run in digits.runs]
+    (bound,) = {f"{g.bound:,.0f}" for g in by_id(digits, "separable/thm2")}
+    assert second == f"updates: SGD needed {min(updates)} to {max(updates)}; Theorem 2 allows {bound} at any width"
+    assert "nothing is promised: the bounds below 1 ask for scaling that does not depend on further examples" in third
+    first, second, third = sentences.answer(inseparable)
+    removed = inseparable.found.whole.subset.removed
+    assert first.startswith("data is not separable (80 examples, 3 features); ")
+    assert f"without {len(removed)} of them it is" in first
+    left = int((~inseparable.found.kept).sum())
+    assert second.startswith(f"updates without {left} of the training examples: SGD needed ")
+    assert "nothing is promised" in third
+
+
+def test_the_answer_says_what_is_promised_for_the_error_and_what_that_is_worth():
+    result = learnability.certify(*planted(), width=[2], repeats=1, scale="norm", seed=1)
+    (g,) = by_id(result, "separable/compression-consistent")
+    *_, third = sentences.answer(result)
+    assert g.verdict is Verdict.HOLDS
+    assert f"; at most {g.bound:.3g} is promised with probability 0.95 ({g.id})" in third
+    assert third.endswith("no better than always naming the larger class") == ("larger class" in g.note)
+
+
+def test_the_answer_says_why_a_relu_is_promised_nothing_and_what_the_budget_stopped():
+    *_, second, third = sentences.answer(learnability.certify(*planted(), width=[2], repeats=1, slope=0.0, test=0.0))
+    assert second.endswith("Theorem 2 promises nothing (fails: 0 < alpha < 1)")
+    assert third.startswith("error: not measured; nothing is promised")
+    stopped = learnability.certify(*planted(margin=0.001), width=[10], repeats=1, budget=1e-4)
+    *_, second, _ = sentences.answer(stopped)
+    assert second.startswith("updates: the budget stopped 1 of 1 runs, after up to ")
 
 
 def test_margin_is_that_of_the_scaled_inputs(digits):

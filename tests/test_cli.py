@@ -9,12 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import psutil
 import pytest
+from typer.testing import CliRunner
 
 import learnability
 import toys
-from learnability import cli, study
+from learnability import cli, records, study
+from learnability.cli import terminal
+from learnability.runner import Progress
+from learnability.theory import Guarantee, Kind
 
 GUARANTEE = {"id", "source", "kind", "hypotheses", "bound", "measured", "slack", "verdict", "note"}
 
@@ -24,6 +30,7 @@ def call(toy_laboratory, tmp_path, monkeypatch, capfd):
     """Run the command line in this process: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(terminal, "FIRST_LINE", 1e3)  # however busy the machine is
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["learnability", *arguments])
@@ -61,10 +68,20 @@ def test_list(call):
     assert "Title of toy/walk" in out
 
 
+def test_list_statements(call):
+    code, out, err = call("list", "--statements")
+    assert (code, err) == (0, "")
+    assert re.search(r"^toy/lemma1 +Nobody, Lemma 1 *$", out, re.MULTILINE)
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(toys.CHECKS)
+
+
 def test_list_json(call):
     code, out, err = call("list", "--json")
     assert (code, err) == (0, "")
-    listed = json.loads(out)["experiments"]
+    printed = json.loads(out)
+    assert printed["statements"][0] == {"id": "toy/lemma1", "source": "Nobody, Lemma 1"}
+    assert [statement["id"] for statement in printed["statements"]] == list(toys.CHECKS)
+    listed = printed["experiments"]
     assert [entry["id"] for entry in listed] == list(toys.TOYS)
     for entry in listed:
         assert {"id", "title", "source", "scales"} <= set(entry)
@@ -74,18 +91,29 @@ def test_list_json(call):
     assert walk["scales"]["laptop"]["tasks"] == 9
 
 
-def test_run_prints_verdicts_and_paths(call, tmp_path):
+def test_run_prints_the_answer(call, tmp_path):
     code, out, err = call("run", "toy/walk", "--scale", "smoke")
     assert (code, err) == (0, "")
     assert "\x1b" not in out
-    lines = out.splitlines()
-    assert lines[0].startswith("toy/walk (smoke, 2 seeds; tasks: 4 run;")
-    assert re.search(r"^toy/walk\[finite\] +holds ", out, re.MULTILINE)
-    assert "learnability-results/toy/walk/smoke/figure.png" in lines
-    assert "learnability-results/toy/walk/smoke/figure.pdf" in lines
-    assert (tmp_path / "learnability-results/toy/walk/smoke/figure.png").exists()
+    head, *rest = out.splitlines()
+    assert head.startswith("toy/walk (smoke, 2 seeds; tasks: 4 run;")
+    assert rest == [
+        "2 hold; no record",
+        "figure: learnability-results/toy/walk/smoke/figure.png",
+        "every claim (or --verbose): learnability-results/toy/walk/smoke/verdicts.md",
+    ]
+    assert (tmp_path / rest[1].removeprefix("figure: ")).exists()
+    assert "toy/walk[finite]" in (tmp_path / rest[2].partition(": ")[2]).read_text()
     code, out, _ = call("run", "toy/walk", "--scale", "smoke")
     assert "tasks: 0 run, 4 cached;" in out
+
+
+def test_everything_is_printed_when_asked_for(call):
+    code, out, err = call("run", "toy/walk", "--scale", "smoke", "--verbose")
+    assert (code, err) == (0, "")
+    assert re.search(r"^toy/walk\[finite\] +holds ", out, re.MULTILINE)
+    assert "learnability-results/toy/walk/smoke/figure.pdf" in out.splitlines()
+    assert out.splitlines()[-3] == "2 hold; no record"
 
 
 def test_run_json_and_nothing_else_on_stdout(call, tmp_path):
@@ -108,16 +136,119 @@ def test_run_json_and_nothing_else_on_stdout(call, tmp_path):
     assert walk["guarantees"][0]["verdict"] == "holds"
 
 
-def test_run_over_several_experiments_ends_with_a_summary(call):
-    code, out, _ = call("run", "toy/walk", "other/fig1", "--scale", "smoke", "--seeds", "1")
+def test_several_experiments_have_a_line_each(call):
+    code, out, _ = call("run", "toy/walk", "toy/false", "other/fig1", "--scale", "smoke", "--seeds", "1")
     assert code == 0
-    assert out.splitlines()[-1].startswith("4 hold; ")
+    lines = out.splitlines()
+    assert lines[0].startswith("3 experiments (smoke; tasks: 6 run; ")
+    assert lines[1:] == [
+        "4 hold, 1 violated; no record",
+        "other/fig1  2 hold",
+        "toy/false   1 violated",
+        "toy/walk    2 hold",
+        "violated  toy/false[all]  0.5, not <= -1; a | b",
+        "every claim (or --verbose): learnability-results/<experiment>/smoke/verdicts.md",
+    ]
 
 
-def test_a_violated_claim_is_exit_1(call):
-    code, out, err = call("run", "toy/false", "--scale", "smoke", "--seeds", "1")
+def test_a_violated_claim_is_shown_and_exit_1_only_if_asked_for(call):
+    command = ["run", "toy/false", "--scale", "smoke", "--seeds", "1"]
+    code, out, err = call(*command)
+    assert (code, err) == (0, "")
+    assert "violated  toy/false[all]  0.5, not <= -1; a | b" in out.splitlines()
+    assert call(*command, "--strict")[0] == 1
+    assert call(*command, "--strict", "--json")[0] == 1
+    assert call("run", "toy/walk", "--scale", "smoke", "--strict")[0] == 0
+
+
+def many(table):
+    """Claims of all kinds, sixty of them violated or not to be told, with long names and notes."""
+    name = "a-name-that-is-not-so-short"
+    said = "mean 0.5, 95 % interval 0 to 1 over 3 seeds: too wide to tell; what this is about"
+    bad = [
+        Guarantee(f"toy/{name}[{i}]", "Nobody", Kind.UPPER_BOUND, 0.0, 1.0, note="a note " * 30) for i in range(30)
+    ]
+    open_ = [Guarantee(f"toy/{name}[{i}]", "Nobody", Kind.UPPER_BOUND, 0.0, note=said) for i in range(30, 60)]
+    return [*open_, *bad, Guarantee(f"toy/{name}[60]", "Nobody", Kind.UPPER_BOUND, 0.0, 0.0)]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 250])
+def test_an_answer_has_at_most_25_lines(call, monkeypatch, width):
+    toy = toys.experiment("toy/many", *toys.SMALL, claims=many)
+    others = [toys.experiment(f"toy/fig{i}", *toys.SMALL) for i in range(20)]
+    monkeypatch.setattr(study, "experiments", lambda: {e.id: e for e in (toy, *others)})
+    monkeypatch.setattr(study, "statements", lambda: {
+        f"toy/lemma{i}": study.Check(f"lemma{i}", "Nobody", lambda scale: many(None)) for i in range(40)
+    })  # fmt: skip
+    monkeypatch.setenv("COLUMNS", str(width))
+    options = ["--scale", "smoke", "--seeds", "1"]
+    answers = [call("run", "toy/many", *options)[1], call("run", "toy", *options)[1], call("verify")[1]]
+    for answer in answers:
+        assert sum(-(-max(len(line), 1) // width) for line in answer.splitlines()) <= 25
+        assert re.search(r"^\.\.\. and \d+ more \(--verbose\)$", answer, re.MULTILINE)
+        assert "violated" in answer
+    assert "1 hold, 30 violated, 30 not measured" in " ".join(answers[0].split())
+    assert "20 of which every claim holds" in answers[1]
+
+
+def test_what_is_told_first_of_a_claim_that_cannot_be_told(call, monkeypatch):
+    toy = toys.experiment("toy/many", *toys.SMALL, claims=lambda table: many(table)[28:30])
+    monkeypatch.setattr(study, "experiments", lambda: {toy.id: toy})
+    _, out, _ = call("run", "toy", "--scale", "smoke", "--seeds", "1")
+    start = "not measured  toy/a-name-that-is-not-so-short[58]  <= 0?; mean 0.5, 95 % interval 0 to 1 over 3 seeds: "
+    assert any(line.startswith(start) for line in out.splitlines())
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """Records in a folder of the test's own."""
+    monkeypatch.setattr(records, "_path", lambda name: tmp_path / "records" / name / "record.json")
+    records.read.cache_clear()
+    yield tmp_path / "records"
+    records.read.cache_clear()
+
+
+def test_a_verdict_that_is_not_as_recorded_is_shown_and_exit_1(call, shelf, monkeypatch):
+    call("run", "toy/walk")
+    call("verify", "toy/lemma1")
+    assert call("record", "toy")[0] == 0
+    code, out, err = call("run", "toy/walk")
+    assert (code, err) == (0, "")
+    assert "2 hold; as recorded" in out.splitlines()
+    code, out, _ = call("verify", "toy/lemma*")
+    assert code == 0
+    assert out.splitlines()[0] == (
+        "toy (laptop): 2 statements, 1 hold, 1 outside hypotheses, 1 not measured; as recorded, 1 without a record"
+    )
+    assert json.loads(call("verify", "toy/lemma1", "--json")[1])["differs"] == []
+
+    def claims(table):
+        return [replace(toys.judge(table)[0], bound=0.0)]
+
+    monkeypatch.setitem(toys.TOYS, "toy/walk", toys.experiment("toy/walk", *toys.SMALL, claims=claims))
+    code, out, err = call("run", "toy/walk")
     assert (code, err) == (1, "")
-    assert re.search(r"^toy/false\[all\] +violated +0.5 +<= -1 +-1.5 +a \| b", out, re.MULTILINE)
+    assert "1 violated; 2 not as recorded" in out.splitlines()
+    assert re.search(r"^violated  toy/walk\[finite\]  recorded: holds; [\d.]+, not <= 0$", out, re.MULTILINE)
+    assert "gone      toy/walk[moves]   recorded: holds" in out.splitlines()
+    code, out, _ = call("run", "toy/walk", "--json")
+    assert code == 1
+    assert json.loads(out)["experiments"][0]["differs"][1] == {
+        "id": "toy/walk[moves]", "recorded": "holds", "now": None,
+    }  # fmt: skip
+    monkeypatch.setitem(toys.CHECKS, "toy/lemma1", study.Check("lemma1", "Nobody, Lemma 1", toys.unmet))
+    code, out, _ = call("verify", "toy/lemma1")
+    assert code == 1
+    assert "3 not as recorded" in out
+
+
+def test_a_record_of_another_version_is_no_record_and_says_why(call, shelf):
+    path = shelf / "toy/record.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"format": 7}')
+    code, out, err = call("run", "toy/walk", "--scale", "smoke")
+    assert (code, err) == (0, "")
+    assert "2 hold; no record (the record of toy has format 7, this version reads 1)" in out.splitlines()
 
 
 def test_a_failed_task_is_exit_1_and_named(call):
@@ -185,12 +316,33 @@ def test_an_unexpected_error_is_exit_1_and_says_how_to_see_more(call, monkeypatc
         cli.main()
 
 
-def test_verify(call):
+def test_verify(call, tmp_path):
     code, out, err = call("verify", "toy/lemma*", "--scale", "smoke")
+    assert (code, err) == (0, "")
+    head, seconds, *rest = out.splitlines()
+    assert head == "toy (smoke): 2 statements, 1 hold, 1 outside hypotheses, 1 not measured; no record"
+    assert re.fullmatch(r"[\d.]+ s", seconds)
+    assert rest == [
+        "not measured  toy/lemma2[open]  no bound; bound was inf",
+        "every case (or --verbose): learnability-results/<study>/verify/smoke/verdicts.md",
+    ]
+    assert "toy/lemma1[n=2]" in (tmp_path / "learnability-results/toy/verify/smoke/verdicts.md").read_text()
+    code, out, err = call("verify", "toy/lemma*", "--scale", "smoke", "--verbose")
     assert (code, err) == (0, "")
     assert re.search(r"^toy/lemma1\[n=2\] +holds +0.25 +<= 1 +0.75", out, re.MULTILINE)
     assert re.search(r"^toy/lemma2 +outside_hypotheses +9 +<= 1 +-8 +fails: n large", out, re.MULTILINE)
-    assert out.splitlines()[-1].startswith("1 hold, 1 outside hypotheses, 1 not measured; ")
+    assert head in out.splitlines()
+
+
+def test_a_statement_is_one_line_whatever_its_cases(call, monkeypatch):
+    def cases(scale):
+        unmet = toys.unmet(scale)[0]
+        return [toys.bounded(scale)[0], *(replace(unmet, id=f"toy/lemma2[n={n}]") for n in range(5))]
+
+    monkeypatch.setitem(toys.CHECKS, "toy/lemma2", study.Check("lemma2", "Nobody, Lemma 2", cases))
+    code, out, _ = call("verify", "toy/lemma2")
+    assert code == 0
+    assert "outside hypotheses  toy/lemma2  5 of 6 cases, first: fails: n large" in out.splitlines()
 
 
 def test_verify_json_with_violation_and_unfinished_check(call, tmp_path):
@@ -204,10 +356,24 @@ def test_verify_json_with_violation_and_unfinished_check(call, tmp_path):
     assert all(set(g) >= GUARANTEE for g in printed["guarantees"])
     assert printed["guarantees"][2]["bound"] is None
     assert len(printed["failures"]) == 1
+    assert printed["differs"] is None
     assert printed["seconds"] >= 0
-    assert (tmp_path / "kept/verify/verdicts.json").exists()
-    assert call("verify", "toy/theorem1")[0] == 1
-    assert call("verify", "toy/lemma1")[0] == 0
+    assert (tmp_path / "kept/toy/verify/laptop/verdicts.json").exists()
+    assert call("verify", "toy/theorem1")[0] == 0
+    assert call("verify", "toy/theorem1", "--strict")[0] == 1
+    assert call("verify", "toy/lemma1", "--strict")[0] == 0
+
+
+def test_an_interrupted_verify_keeps_what_was_checked(call, monkeypatch, tmp_path):
+    def stopped(scale):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(toys.CHECKS, "toy/lemma2", study.Check("lemma2", "Nobody, Lemma 2", stopped))
+    code, out, err = call("verify")
+    assert (code, out) == (130, "")
+    assert one_line(err) == "interrupted: statements checked so far are kept in learnability-results"
+    kept = json.loads((tmp_path / "learnability-results/toy/verify/laptop/verdicts.json").read_text())
+    assert [g["id"] for g in kept["guarantees"]] == ["toy/lemma1[n=3]"]
 
 
 def test_report(call, tmp_path):
@@ -220,12 +386,53 @@ def test_report(call, tmp_path):
         "learnability-results/report.md",
     ]
     call("run", "toy/false", "--scale", "smoke", "--seeds", "1")
+    call("verify", "toy/lemma1")
     code, out, _ = call("report", "--json")
-    assert code == 1, "a claim is violated"
+    assert code == 0
     printed = json.loads(out)
-    assert [entry["id"] for entry in printed["experiments"]] == ["toy/false", "toy/walk"]
+    assert [entry["id"] for entry in printed["experiments"]] == ["toy/false", "toy/verify", "toy/walk"]
     assert printed["experiments"][0]["guarantees"][0]["verdict"] == "violated"
     assert os.path.getsize(printed["report"])
+    assert call("report", "--strict")[0] == 1, "a claim is violated"
+
+
+def test_completion_knows_experiments_statements_and_studies(toy_laboratory):
+    def completed(line):
+        words = {
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split()) - 1),
+            "_LEARNABILITY_COMPLETE": "complete_bash",
+        }
+        return CliRunner().invoke(cli.app, [], prog_name="learnability", env=words).stdout.split()
+
+    assert completed("learnability run toy/f") == ["toy/failing", "toy/false"]
+    assert completed("learnability run o") == ["other", "other/fig1"]
+    assert completed("learnability verify toy/t") == ["toy/theorem1"]
+    assert "verify" in completed("learnability v")
+
+
+def test_the_package_is_a_program():
+    ended = subprocess.run(
+        [sys.executable, "-m", "learnability", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, f"learnability {learnability.__version__}\n")
+
+
+def test_off_a_terminal_progress_is_a_plain_line_now_and_then(monkeypatch, capfd):
+    monkeypatch.setattr(terminal, "FIRST_LINE", 0.05)
+    with terminal.progress("tasks") as advance:
+        advance(Progress("", 0, 190, 0.0, 100.0))
+        time.sleep(0.15)
+        advance(Progress("toy/walk", 12, 190, 50.0, 100.0))
+        time.sleep(0.3)
+        advance(Progress("toy/walk", 190, 190, 100.0, 100.0))
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "learnability: 0/190 tasks"
+    assert all(re.fullmatch(r"learnability: 12/190 tasks, about 0\.\d+ s left", line) for line in lines[1:])
+    assert 1 <= len(lines[1:]) <= 3
+    with terminal.progress("tasks"):
+        pass
+    assert capfd.readouterr() == ("", "")
 
 
 def spawn(*arguments):
@@ -266,6 +473,27 @@ def test_ctrl_c_in_mid_sweep_keeps_finished_tasks_and_the_same_command_does_the_
     assert kept.items() <= {path.name: path.read_bytes() for path in shards.glob("*.parquet")}.items()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_keeps_finished_tasks_and_ends_the_workers(tmp_path, workers):
+    out = tmp_path / "out"
+    process = spawn("run", "toy/slow", "--workers", workers, "--out", str(out))
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(out.glob("tasks/toy/slow/*.json"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert (len(children) >= 2) == (workers == "2")
+        process.terminate()  # that process alone
+        printed, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, printed) == (143, "")
+    assert one_line(errors) == f"terminated: finished tasks are kept in {out}; the same command does the rest"
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert 2 <= len(list(out.glob("tasks/toy/slow/*.parquet"))) < 8
+
+
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["--help"]])
 def test_a_reader_that_goes_away_is_no_violated_claim(arguments):
     process = spawn(*arguments)
@@ -283,6 +511,13 @@ def test_a_closed_stdout_is_no_error():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as a shell does")
+def test_without_any_terminal_nothing_is_lost(tmp_path):
+    command = f"{sys.executable} -m toys run toy/walk --scale smoke --out {tmp_path} <&- >&- 2>&-"
+    assert subprocess.run(command, shell=True, env=toys.environment() | {"TERM": ""}, timeout=60).returncode == 0
+    assert (tmp_path / "toy/walk/smoke/verdicts.md").exists()
+
+
 @pytest.mark.parametrize("width", ["40", "80"])
 def test_narrow_terminals_show_everything(call, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", width)
@@ -292,11 +527,23 @@ def test_narrow_terminals_show_everything(call, monkeypatch, width):
         assert f"{name}\n  Title of {name}" in "\n".join(line.rstrip() for line in out.splitlines())
     assert "smoke: 4 tasks, 0.1 s; laptop: 9 tasks" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= int(width)
-    _, out, _ = call("run", "toy/false", "--scale", "smoke", "--seeds", "1")
+    _, out, _ = call("list", "--statements")
+    assert "toy/lemma1\n  Nobody, Lemma 1" in "\n".join(line.rstrip() for line in out.splitlines())
+    command = ["run", "toy/false", "--scale", "smoke", "--seeds", "1"]
+    _, out, _ = call(*command)
+    assert "toy/false[all]\n  violated: 0.5, not <= -1; a | b\n" in out
+    _, out, _ = call(*command, "--verbose")
     assert "toy/false[all] violated measured 0.5, bound <= -1, slack -1.5 a | b" in " ".join(out.split())
+    code, out, err = call("run", "toy/wolk")
+    assert (code, out) == (2, "")
+    assert one_line(err) == "unknown experiment 'toy/wolk'; did you mean 'toy/walk'?"
 
 
-def test_help_says_what_the_exit_codes_mean(call, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    assert "130 interrupted by Ctrl-C" in call("--help")[1]
-    assert "exit code 130" in call("run", "--help")[1]
+def test_help_says_what_the_exit_statuses_mean(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    said = " ".join(call("--help")[1].split())
+    for status in ("0 the work was done", "130 interrupted by Ctrl-C", "143 terminated by SIGTERM"):
+        assert status in said
+    said = " ".join(call("run", "--help")[1].replace("│", " ").split())
+    assert "exit status 130" in said
+    assert "the cores there are" in said

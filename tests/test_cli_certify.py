@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from learnability import api, cli
+from learnability.cli import terminal
 from learnability.problems.separable import random_separable
 from learnability.theory import Guarantee, Kind
 
@@ -22,6 +23,7 @@ def call(tmp_path, monkeypatch, capfd):
     """Run the command line in this process: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(terminal, "FIRST_LINE", 1e3)  # however busy the machine is
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["learnability", *arguments])
@@ -48,6 +50,13 @@ def test_a_separable_table(call, table, tmp_path):
     code, out, err = call("certify", "points.csv", "--label", "kind", *FAST)
     assert (code, err) == (0, "")
     assert "\x1b" not in out
+    first, second, third, *rest = out.splitlines()
+    assert first.startswith("points.csv is separable: margin 0.")
+    assert re.fullmatch(r"updates: SGD needed \d+ to \d+; Theorem 2 allows \d+ at any width", second)
+    assert third.startswith("error: 0.0000 on 20 test examples; nothing is promised: the bounds below 1 ask for ")
+    assert len(rest) <= 4
+    code, out, err = call("certify", "points.csv", "--label", "kind", *FAST, "--verbose")
+    assert (code, err) == (0, "")
     assert out.startswith("points.csv: 80 examples (")
     for said in ("'high' is -1, 'low' is +1", "scaling: every feature centred", "separable: margin 0.", "|w*| = "):
         assert said in out
@@ -62,7 +71,8 @@ def test_a_separable_table(call, table, tmp_path):
     assert re.search(r"^10 +all +2 +", out, re.MULTILINE)
     (folder,) = (tmp_path / "learnability-results/certify/points").iterdir()
     place = folder.relative_to(tmp_path)
-    assert f"{place}/figure.png" in out.splitlines()
+    assert f"figure: {place}/figure.png" in out.splitlines()
+    assert f"every bound (or --verbose): {place}/verdicts.md" in out.splitlines()
     assert (tmp_path / place / "figure.pdf").read_bytes().startswith(b"%PDF")
     manifest = json.loads((tmp_path / place / "manifest.json").read_text())
     assert manifest["command"].startswith("learnability certify points.csv --label kind --width 2")
@@ -109,20 +119,28 @@ def test_duplicates_with_different_labels_are_the_certificate(call, table):
     table.write_text(table.read_text() + other + "\n")
     code, out, err = call("certify", "points.csv", "--label", "kind", *FAST)
     assert (code, err) == (0, "")
+    said = "is not separable (81 examples, 3 features): rows 12 and 81 are the same point with different labels"
+    assert said in out.splitlines()[0]
+    assert "; without 1 of them it is" in out.splitlines()[0]
+    code, out, err = call("certify", "points.csv", "--label", "kind", *FAST, "--verbose")
+    assert (code, err) == (0, "")
     assert "not separable: rows 12 and 81 are the same point with different labels" in out
     assert re.search(r"separable without 1 of them, row (12|81) \(no smaller number does", out)
     assert re.search(r"^separable/cor3\[all examples\] +outside_hypotheses", out, re.MULTILINE)
 
 
-def test_narrow_terminals_get_lines(call, table, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = call("certify", "points.csv", "--label", "kind", *FAST)
+@pytest.mark.parametrize("width", [40, 80])
+def test_narrow_terminals_get_lines(call, table, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = call("certify", "points.csv", "--label", "kind", *FAST, "--verbose")
     assert code == 0
-    assert max(map(len, out.splitlines())) <= 80
+    # but for the paths, which are not broken
+    lines = [line for line in out.splitlines() if not line.startswith(("figure: ", "every bound (or --verbose): "))]
+    assert max(map(len, lines)) <= width
     assert "  updates: " in out
 
 
-def test_a_violated_guarantee_is_exit_1(call, table, monkeypatch):
+def test_a_violated_guarantee_is_shown_and_exit_1_only_if_asked_for(call, table, monkeypatch):
     done = api.certification.certify
 
     def violated(*args, **options):
@@ -132,8 +150,10 @@ def test_a_violated_guarantee_is_exit_1(call, table, monkeypatch):
 
     monkeypatch.setattr(api.certification, "certify", violated)
     code, out, _ = call("certify", "points.csv", "--label", "kind", *FAST)
-    assert code == 1
+    assert code == 0
     assert "1 violated" in out
+    assert "violated  separable/false  1, not <= 0" in out.splitlines()
+    assert call("certify", "points.csv", "--label", "kind", *FAST, "--strict")[0] == 1
 
 
 def test_ctrl_c_keeps_nothing(call, table, monkeypatch, tmp_path):

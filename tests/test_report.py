@@ -13,7 +13,7 @@ from rich.console import Console
 
 import learnability
 import toys
-from learnability import report
+from learnability import api, report
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 LONG = "symmetry/theorem1[half_integer,exactly_in,n=30,concentrated]"
@@ -103,7 +103,7 @@ def test_report_is_one_page_from_what_is_on_disk(everything, monkeypatch):
     monkeypatch.setattr(toys, "walk", None)  # nothing is run again
     page, markdown = report.write_report(everything, report.read_sections(everything))
     html, text = page.read_text(), markdown.read_text()
-    for name in ("toy/walk", "toy/false", "toy/failing", "verify"):
+    for name in ("toy/walk", "toy/false", "toy/failing", "toy/verify"):
         assert f"{name} (smoke)" in html
         assert f"## {name} (smoke)" in text
     png = (everything / "toy/walk/smoke/figure.png").read_bytes()
@@ -133,9 +133,36 @@ def test_sections_say_whether_something_failed(everything):
     assert {name: section.failed for name, section in sections.items()} == {
         "toy/failing": True,
         "toy/false": True,
+        "toy/verify": False,
         "toy/walk": False,
-        "verify": False,
     }
+
+
+def test_statements_verified_by_older_versions_are_still_read(everything):
+    old = everything / "verify"
+    old.mkdir()
+    manifest = json.loads((everything / "toy/verify/smoke/manifest.json").read_text())
+    del manifest["checks"]
+    (old / "manifest.json").write_text(json.dumps({**manifest, "id": "verify", "scale": "laptop"}))
+    (old / "verdicts.json").write_bytes((everything / "toy/verify/smoke/verdicts.json").read_bytes())
+    sections = report.read_sections(everything)
+    assert {"verify", "toy/verify"} <= {section.manifest["id"] for section in sections}
+    page, _ = report.write_report(everything, sections)
+    assert "verify (laptop)" in page.read_text()
+
+
+def test_what_results_look_like_in_python_fits_a_screen(everything):
+    result = learnability.run("toy/walk", scale="smoke", out=everything)
+    assert repr(result) == (
+        f"Result('toy/walk', 'smoke', 2 seeds: 2 hold; no record; table of 16 rows; {everything / 'toy/walk/smoke'})"
+    )
+    shown = [repr(guarantee) for guarantee in GUARANTEES]
+    assert shown[0] == f"Guarantee({LONG!r}: holds, measured 0.1, bound <= 0.1235; over 1000 | cases)"
+    assert shown[1].endswith("outside_hypotheses, measured 1, bound >= 2; fails: n large)")
+    assert shown[3].endswith("not_measured, measured -, bound <= -)")
+    long = Guarantee(LONG, "Nobody", Kind.UPPER_BOUND, 1.0, 0.0, note="a note " * 100)
+    assert len(repr(long)) < 300
+    assert repr(api.verify_all(["toy/lemma1"])) == "Verification(1 statements: 1 hold; 0 failed)"
 
 
 def test_a_folder_without_results_is_refused(tmp_path):

@@ -133,7 +133,9 @@ STUDIES = {name: Study(name, "Nobody", "Nobody. Nothing. 2000.") for name in ("o
 def main() -> None:
     """The command line with the toys in place of the real experiments, for tests in a process of its own."""
     from learnability import cli
+    from learnability.cli import terminal
 
+    terminal.FIRST_LINE = 1e3  # no line of progress, however busy the machine is
     study.studies = lambda: STUDIES  # type: ignore[assignment]
     study.experiments = lambda: TOYS  # type: ignore[assignment]
     study.statements = lambda: CHECKS  # type: ignore[assignment]

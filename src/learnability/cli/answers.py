@@ -36,7 +36,7 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
         head = [headline(result), _counted(result.guarantees, [result.recorded], len(result.failures))]
         paths = [f"figure: {path}" for path in result.files[:1]] or ["no figure"]
         place = Path(out) / result.id / result.scale / "verdicts.md"
-        return _answer(head, paths, found, [f"every claim: {place}, or --verbose"], width)
+        return _answer(head, paths, found, [f"every claim (or --verbose): {place}"], width)
     tasks = {what: sum(result.tasks[what] for result in results) for what in results[0].tasks}
     guarantees = [g for result in results for g in result.guarantees]
     scale = results[0].scale
@@ -54,8 +54,8 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
         rows.append(f"... and {left} experiments more")
     if quiet := len(results) - len(shown):
         rows.append(f"{quiet} of which every claim holds or is outside its hypotheses")
-    place = Path(out) / "<experiment>" / scale
-    tail = [f"figures and every claim: {place}/figure.png, verdicts.md, or --verbose"]
+    place = Path(out) / "<experiment>" / scale / "verdicts.md"
+    tail = [f"every claim (or --verbose): {place}"]
     return _answer(head, [_cut(row, width) for row in rows], found, tail, width)
 
 
@@ -70,7 +70,7 @@ def of_verification(done: Verification, scale: str, out: str, seconds: float, wi
     failed = f"{len(done.failures)} could not be finished; " if done.failures else ""
     head.append(f"{failed}{duration(seconds)}")
     found = [point for name, check in done.checks.items() for point in _statement(name, check)]
-    tail = [f"every case: {Path(out) / '<study>' / 'verify' / scale / 'verdicts.md'}, or --verbose"]
+    tail = [f"every case (or --verbose): {Path(out) / '<study>/verify' / scale / 'verdicts.md'}"]
     return _answer(head, [], found, tail, width)
 
 
@@ -80,7 +80,7 @@ def of_certification(done: Certification, seconds: float, width: int) -> list[Te
 
     verdicts = f"{counts(str(g.verdict) for g in done.guarantees)}; {duration(seconds)}"
     paths = [f"figure: {path}" for path in done.files[:1]]
-    tail = [f"every bound: {path.with_name('verdicts.md')}, or --verbose" for path in done.files[:1]]
+    tail = [f"every bound (or --verbose): {path.with_name('verdicts.md')}" for path in done.files[:1]]
     found = [point for point in _points(done.guarantees, None) if point.word == WORDS["violated"]]
     return _answer([*answer(done), verdicts], paths, found, tail, width)
 

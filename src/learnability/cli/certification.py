@@ -19,13 +19,14 @@ def certify(
     file: Annotated[str, typer.Argument(help="A .csv, .parquet or .npz file: a row an example, numbers only.")],
     label: Annotated[str, typer.Option(help="The column (in NPZ the array) of the labels, of two values.")],
     positive: Annotated[
-        str | None, typer.Option(help="The label that counts as +1.  [default: the larger one]")
+        str | None, typer.Option(help="The label that counts as +1.", show_default="the larger one")
     ] = None,
     width: Annotated[
         list[int] | None,
         typer.Option(
             help="Hidden units 2k, even, 2 to 20000. One: a tenth and ten times of it are run beside it; "
-            "several (--width 2 --width 50): these.  [default: 10, 100 and 1000]"
+            "several (--width 2 --width 50): these.",
+            show_default="10, 100 and 1000",
         ),
     ] = None,
     slope: Annotated[float, typer.Option(help="Slope alpha of the leaky ReLU, in [0, 1); 0 is the ReLU.")] = 0.5,

@@ -115,13 +115,13 @@ def run(
         ),
     ] = "laptop",
     seeds: Annotated[
-        int | None, typer.Option(help="Seeds for each cell, at least 1.  [default: the experiment's]")
+        int | None, typer.Option(help="Seeds for each cell, at least 1.", show_default="the experiment's")
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Worker processes, at least 1, one numerical thread each.  [default: the cores there are; none but "
-            "this process where the work is expected to take less than ten seconds]"
+            help="Worker processes, at least 1, one numerical thread each.",
+            show_default="the cores there are; none but this process for work of less than ten seconds",
         ),
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to use instead.")] = None,
