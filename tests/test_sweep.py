@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import enum
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from contextlib import closing
 
 import numpy as np
@@ -146,18 +149,22 @@ def test_blas_has_one_thread_in_this_process_and_its_setting_is_restored():
 
 
 WORKERS_HAVE = {
+    "PYTHONSAFEPATH": "1",
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
     **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28)),
 }
 
 
 def environment_of_worker(setting, seed):
+    from loky.process_executor import _MAX_MEMORY_LEAK_SIZE
     from threadpoolctl import threadpool_info
 
     threads = max(pool["num_threads"] for pool in threadpool_info())
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if hasattr(signal, "pthread_sigmask"):  # and was before it could ask for that
+        deaf = deaf and signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     values = {name: os.environ.get(name, "unset") for name in WORKERS_HAVE}
-    return [{"pid": os.getpid(), "threads": threads, "deaf": ignored, **values}]
+    return [{"pid": os.getpid(), "threads": threads, "deaf": deaf, "kept": _MAX_MEMORY_LEAK_SIZE > 1e17, **values}]
 
 
 def test_local_workers_give_the_rows_of_this_process():
@@ -173,7 +180,7 @@ def test_local_workers_give_the_rows_of_this_process():
     assert failed.error.startswith("RuntimeError: this cell fails (toys.py:")
     (row,) = told.rows
     assert row["pid"] != os.getpid()
-    assert (row["threads"], row["deaf"]) == (1, True)
+    assert (row["threads"], row["deaf"], row["kept"]) == (1, True, True)
     assert {name: row[name] for name in WORKERS_HAVE} == WORKERS_HAVE
 
 
@@ -207,8 +214,9 @@ def test_functions_travel_by_value_and_one_that_cannot_fails_its_task_alone():
 
 def test_debugging_shows_a_worker_s_traceback(monkeypatch):
     monkeypatch.setenv("LEARNABILITY_DEBUG", "1")
-    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*toys.py.*this cell"):
+    with pytest.raises(RuntimeError, match="this cell") as caught:
         list(sweep.execute(sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1), workers=2))
+    assert re.search(r"(?s)Traceback.*toys.py.*this cell", "".join(traceback.format_exception(caught.value)))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
@@ -255,21 +263,43 @@ def test_workers_that_die_at_their_start_are_not_started_for_ever(tmp_path, monk
     with pytest.raises(RuntimeError) as caught:
         list(sweep.execute(sweep.tasks(toys.TOYS["toy/walk"], "laptop"), workers=2))
     assert str(caught.value) == message
-    assert len(started.read_text()) <= 2 * 4
+    assert len(started.read_text()) <= 2 * 2
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("path", [], "a worker process did not start: ModuleNotFoundError: No module named 'learnability'"),
-        ("executable", "/nowhere/python", "a worker process did not start: .* No such file .*'/nowhere/python'"),
-    ],
-)
-def test_workers_that_cannot_start_say_why(monkeypatch, capfd, name, value, message):
-    monkeypatch.setattr(sys, name, value)
-    with pytest.raises(RuntimeError, match=message):
+def test_workers_that_cannot_start_say_why(monkeypatch):
+    import loky
+
+    monkeypatch.setattr(loky, "ProcessPoolExecutor", lambda *_, **options: os.open("/nowhere/at/all", os.O_RDONLY))
+    with pytest.raises(RuntimeError, match=r"a worker process did not start: .* No such file"):
         list(sweep.execute([task({"n": 3})], workers=2))
-    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="lowers a limit of the process")
+def test_many_workers_may_open_their_files():
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        for count, allowed in ((1, 264), (200, 1856)):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (264, limits[1]))
+            worker.make_room(count)
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (allowed, limits[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_workers_need_no_open_streams(tmp_path, closed):
+    script = (
+        "import pathlib, sys, toys\n"
+        "from learnability import sweep\n"
+        "done = list(sweep.execute(sweep.tasks(toys.TOYS['toy/walk'], 'smoke', 1), workers=2))\n"
+        "pathlib.Path(sys.argv[1]).write_text(str([d.error for d in done]))\n"
+    )
+    told = tmp_path / "told"
+    command = [sys.executable, "-c", script, str(told)]
+    subprocess.run(f"{shlex.join(command)} {closed}", shell=True, env=toys.environment(), timeout=120, check=True)
+    assert told.read_text() == "[None, None]"
 
 
 def test_a_running_cluster_gives_the_rows_of_this_process():
@@ -302,7 +332,7 @@ def test_a_scheduler_without_workers_is_named_within_seconds(monkeypatch):
 
 
 def local_workers(caller):
-    return [child for child in caller.children(recursive=True) if "worker.py" in " ".join(child.cmdline())]
+    return [child for child in caller.children(recursive=True) if "popen_loky" in " ".join(child.cmdline())]
 
 
 def test_closing_early_stops_the_workers():
@@ -338,13 +368,13 @@ def test_workers_end_with_a_caller_that_is_killed():
 
 
 def test_no_number_of_workers_is_as_many_as_cores_but_not_more_than_tasks(monkeypatch):
-    import joblib
+    import loky
 
     counts = []
-    monkeypatch.setattr(worker, "share", lambda pending, count, *_: iter(counts.append(count) or ()))
+    monkeypatch.setattr(sweep, "_execute_here", lambda pending, count: iter(counts.append(count) or ()))
     pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
     for cores in (1, 2, 64):
-        monkeypatch.setattr(joblib, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(loky, "cpu_count", lambda cores=cores: cores)
         done = list(sweep.execute(pending, workers=None))
         assert len(done) == (len(pending) if cores == 1 else 0)
     assert counts == [2, len(pending)]
@@ -373,7 +403,7 @@ def test_a_script_needs_no_guard_and_neither_dask_nor_a_port_is_used(tmp_path):
         "    family |= {process.pid for process in (me, *me.children(recursive=True))}\n"
         "    open_ports += [found for found in psutil.net_connections('inet') if found.pid in family]\n"
         "assert errors == [None] * 9, errors\n"
-        "assert len(family) in (2, 3), family\n"
+        "assert len(family) <= 1 + 2 + 2, family\n"  # two processes mind what the workers share with the caller
         "assert not open_ports, open_ports\n"
         "assert 'distributed' not in sys.modules\n"
     )

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from learnability import checks, results, worker
 from learnability._version import __version__
 from learnability.study import SCALES, Experiment, Row, Setting
 
-__all__ = ["Finished", "Task", "answer", "debugging", "execute", "one_line", "tasks"]
+__all__ = ["Finished", "Task", "debugging", "execute", "one_line", "tasks"]
 
 CONNECT_SECONDS = 5
 """How long a scheduler may take to answer, and to have a worker."""
@@ -151,7 +151,7 @@ def execute(pending: Sequence[Task], *, workers: int | None = 1, scheduler: str 
     Notes
     -----
     Close the iterator (``contextlib.closing``) to stop early: running tasks are then abandoned. A task whose worker
-    dies is tried once more in a new one, and only if that dies too has it failed.
+    dies is tried once more in another, and only if that dies too has it failed.
     """
     if workers is not None:
         workers = checks.integer("workers", workers, at_least=1)
@@ -162,30 +162,79 @@ def execute(pending: Sequence[Task], *, workers: int | None = 1, scheduler: str 
             yield from _execute_on(client, pending)
         return
     if workers is None:
-        import joblib
+        import loky
 
-        workers = joblib.cpu_count()  # those that affinity and cgroup allow
+        workers = loky.cpu_count()  # those that affinity and cgroup allow
     if workers > 1:
-        yield from worker.share(pending, min(workers, len(pending)), answer, _have_done)
+        yield from _execute_here(pending, min(workers, len(pending)))
         return
     for task in pending:
         yield Finished(task, *_perform(task.run, task.setting, task.seed))
 
 
-def _have_done(place: worker.Worker, task: Task) -> Finished:
-    import cloudpickle
+def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
+    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-    try:  # by value if the function stands in a script or notebook
-        question = cloudpickle.dumps((task.run, dict(task.setting), task.seed))
-    except Exception as unfit:
-        return Finished(task, None, one_line(unfit), 0.0)
+    from loky import BrokenProcessPool
+
+    waiting, tried = deque(pending), set[str]()
+    executors: list[Any] = []
+    running: dict[Future[Any], tuple[Any, Task | None]] = {}
+
+    def start() -> None:
+        try:
+            executor, started = worker.start()
+        except Exception as error:  # loky stumbles over its own handling of some
+            raise RuntimeError(f"a worker process did not start: {error.__context__ or error}") from None
+        executors.append(executor)
+        running[started] = executor, None
+
+    def stop() -> None:
+        for executor in executors:
+            executor.shutdown(kill_workers=True)
+
+    def go_on(executor: Any) -> None:
+        if not waiting:
+            executor.shutdown(kill_workers=True)
+            return
+        task = waiting.popleft()
+        try:
+            future = executor.submit(_perform, task.run, dict(task.setting), task.seed)
+        except BrokenProcessPool as error:  # it died while it had nothing to do
+            future = Future()
+            future.set_exception(error)
+        running[future] = executor, task
+
+    worker.make_room(count)
+    keeper = ThreadPoolExecutor(1, initializer=worker.deafen)  # Ctrl-C, and a second one, leave its work whole
     try:
-        rows, error, seconds = place.ask(question)
-    except worker.DeathError as death:
-        return Finished(task, None, str(death), 0.0)
-    if error is not None and debugging():
-        raise RuntimeError(error)
-    return Finished(task, rows, error, seconds)
+        for _ in range(count):
+            keeper.submit(start).result()
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                executor, task = running.pop(future)
+                error = future.exception()
+                told = error and worker.fate(error)
+                if not isinstance(error, BrokenProcessPool):
+                    go_on(executor)
+                elif task is None:
+                    raise RuntimeError(f"a worker process did not start, it ended {told}")
+                else:
+                    told = f"its worker died twice, the last time {told}"
+                    if task.key not in tried:  # the death may have had another cause
+                        tried.add(task.key)
+                        waiting.appendleft(task)
+                        task = None
+                    if waiting:
+                        keeper.submit(start).result()
+                if task is None:
+                    continue
+                if error is not None and debugging():
+                    raise RuntimeError(told) from error
+                yield Finished(task, *(future.result() if error is None else (None, told, 0.0)))
+    finally:
+        keeper.submit(stop)
+        keeper.shutdown()
 
 
 def _execute_on(client: Any, pending: Sequence[Task]) -> Generator[Finished]:
@@ -221,14 +270,6 @@ def _perform(
         if debugging():
             raise
         return None, one_line(error), time.perf_counter() - start
-
-
-def answer(request: bytes) -> tuple[list[Row] | None, str | None, float]:
-    """What a worker process says to a task: whatever it raises, the process lives on."""
-    try:
-        return _perform(*pickle.loads(request))
-    except BaseException as error:
-        return None, traceback.format_exc() if debugging() else one_line(error), 0.0
 
 
 def _complete(rows: list[Row], setting: Setting, seed: int) -> list[Row]:
