@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,10 +99,10 @@ def test_a_smoke_run_gives_rows_a_figure_and_claims_that_can_turn(id):
     for doctored in (table, *doctor(table, scale.settings[0])):
         try:
             found = experiment.claims(doctored)
-        except (ValueError, ArithmeticError, LookupError, TypeError):
+        except (ValueError, ArithmeticError, LookupError, TypeError, RuntimeWarning):
             continue  # numbers that no run can give
-        for guarantee in found:
-            seen[guarantee.id].add(guarantee.verdict)
+        for guarantee in found:  # what is outside its hypotheses at this scale (stand-in data) must turn too
+            seen[guarantee.id].add(replace(guarantee, hypotheses=()).verdict)
     turning = {name for name, verdicts in seen.items() if {Verdict.HOLDS, Verdict.VIOLATED} <= verdicts}
     assert turning, "no claim of it could have failed"
 
