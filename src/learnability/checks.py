@@ -32,8 +32,9 @@ def real(
     at_least: float | None = None,
     at_most: float | None = None,
     above: float | None = None,
+    below: float | None = None,
 ) -> float:
-    """A finite real number within the given range."""
+    """A finite real number within the given range, ``above`` and ``below`` without their ends."""
     if isinstance(value, bool) or not isinstance(value, Real | Rational):
         raise ValueError(f"{name} must be a real number, got {value!r}")
     try:
@@ -44,6 +45,8 @@ def real(
         raise ValueError(f"{name} must be finite, got {value!r}")
     if above is not None and not number > above:
         raise ValueError(f"{name} must be > {above}, got {value!r}")
+    if below is not None and not number < below:
+        raise ValueError(f"{name} must be < {below}, got {value!r}")
     _in_range(name, number, at_least=at_least, at_most=at_most)
     return number
 
@@ -66,6 +69,12 @@ def step_and_confidence(h: object, beta: object) -> tuple[Fraction, Fraction]:
     return step, confidence
 
 
+def store(frozen: object, **fields: object) -> None:
+    """Put checked values into the fields of a frozen dataclass, from its ``__post_init__``."""
+    for name, value in fields.items():
+        object.__setattr__(frozen, name, value)
+
+
 def _in_range(name: str, value: float, *, at_least: float | None, at_most: float | None) -> None:
     if at_least is not None and value < at_least:
         raise ValueError(f"{name} must be >= {at_least}, got {value!r}")
@@ -80,11 +89,17 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     return str(value)
 
 
-def integers(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> tuple[int, ...]:
-    """The integers of an iterable, in its order, each within the given closed range."""
+def integers(
+    name: str, value: object, *, at_least: int | None = None, at_most: int | None = None, distinct: bool = False
+) -> tuple[int, ...]:
+    """The integers of an iterable, in its order, each within the given closed range; ``distinct``: none twice."""
     if not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0):
         raise ValueError(f"{name} must be an iterable of integers, got {value!r}")
-    return tuple(integer(f"each of {name}", k, at_least=at_least, at_most=at_most) for k in value)
+    found = tuple(integer(f"each of {name}", k, at_least=at_least, at_most=at_most) for k in value)
+    if distinct and len(set(found)) < len(found):
+        twice = next(k for k in found if found.count(k) > 1)
+        raise ValueError(f"{name} must hold each coordinate once, got {twice} more than once")
+    return found
 
 
 def generator(name: str, value: object) -> np.random.Generator:
@@ -94,32 +109,34 @@ def generator(name: str, value: object) -> np.random.Generator:
     return value
 
 
-def array(name: str, value: ArrayLike) -> FloatArray:
+def array(name: str, value: ArrayLike, *, at_least: float | None = None) -> FloatArray:
     """A finite float64 array of any shape."""
     found = _reals(name, value)
-    _finite(name, np.atleast_1d(found))
+    _finite(name, np.atleast_1d(found), at_least=at_least)
     return found
 
 
-def matrix(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatArray:
+def matrix(name: str, value: ArrayLike, *, rows: int | None = None, columns: int | None = None) -> FloatArray:
     """A finite two-dimensional float64 array with at least one row and one column."""
     array = _reals(name, value)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} must have shape (rows >= 1, columns >= 1), got shape {array.shape}")
     if columns is not None and array.shape[1] != columns:
         raise ValueError(f"{name} must have {columns} columns, got shape {array.shape}")
+    if rows is not None and len(array) != rows:
+        raise ValueError(f"{name} must have {rows} rows, got shape {array.shape}")
     _finite(name, array)
     return array
 
 
-def vector(name: str, value: ArrayLike, *, length: int | None = None) -> FloatArray:
+def vector(name: str, value: ArrayLike, *, length: int | None = None, at_least: float | None = None) -> FloatArray:
     """A finite one-dimensional float64 array."""
     array = _reals(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
     if length is not None and len(array) != length:
         raise ValueError(f"{name} must have length {length}, got {len(array)}")
-    _finite(name, array)
+    _finite(name, array, at_least=at_least)
     return array
 
 
@@ -143,9 +160,7 @@ def binary(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatA
 
 def distribution(name: str, value: ArrayLike, *, length: int | None = None) -> FloatArray:
     """A vector of probabilities: not negative, summing to 1 (to 1e-9)."""
-    array = vector(name, value, length=length)
-    if (array < 0).any():
-        raise ValueError(f"{name} must be >= 0, got {array[array < 0][0]:g}")
+    array = vector(name, value, length=length, at_least=0)
     if abs(array.sum() - 1) > 1e-9:
         raise ValueError(f"{name} must sum to 1, got sum {array.sum():g}")
     return array
@@ -171,8 +186,10 @@ def _reals(name: str, value: ArrayLike) -> FloatArray:
         raise ValueError(f"{name} must be finite in float64, got a larger integer") from None
 
 
-def _finite(name: str, array: FloatArray) -> None:
+def _finite(name: str, array: FloatArray, *, at_least: float | None = None) -> None:
     bad = np.argwhere(~np.isfinite(array))
     if bad.size:
         where = ", ".join(map(str, bad[0]))
         raise ValueError(f"{name} must be finite, got {array[tuple(bad[0])]} at index ({where})")
+    if at_least is not None and (array < at_least).any():
+        raise ValueError(f"{name} must be >= {at_least:g}, got {array[array < at_least][0]:g}")
