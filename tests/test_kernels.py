@@ -402,7 +402,7 @@ class TestFeatures:
         [
             (lambda: parities(3, []), "at least one subset"),
             (lambda: parities(3, [(0, 3)]), "each of subsets. members must be <= 2"),
-            (lambda: parities(3, [(1, 1)]), "distinct coordinates"),
+            (lambda: parities(3, [(1, 1)]), "each coordinate once"),
             (lambda: coordinates(2)([[0.0, 1.0]]), "no zero entries"),
             (lambda: coordinates(2)([[1.0, 1.0, 1.0]]), "X must have 2 columns"),
             (lambda: Layer(np.ones((2, 2)), np.ones(2), "sigmoid"), "activation must be one of"),

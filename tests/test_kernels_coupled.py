@@ -62,7 +62,7 @@ def test_leaving_an_example_out_leaves_it_out(monkeypatch):
     [
         ({"params": None}, "params must be a ResNet3"),
         ({"Y": np.ones((9, 3))}, "Y must have 2 columns"),
-        ({"Y": np.ones((8, 2))}, "Y must have 9 rows, those of X, got 8"),
+        ({"Y": np.ones((8, 2))}, r"Y must have 9 rows, got shape \(8, 2\)"),
         ({"ridge": 0.0}, "ridge must be > 0"),
         ({"ridges": ()}, "ridges must hold at least one"),
         ({"train": ("U",)}, "train must name fields"),

@@ -231,13 +231,13 @@ def test_given_bottleneck_against_networks(sigma_w, sigma_v, m):
 
 def test_bad_input_of_the_closed_forms():
     X, Z = inputs()
-    with pytest.raises(ValueError, match="a row for each of X and Z, got 2 and 3"):
+    with pytest.raises(ValueError, match=r"O must have \d+ rows, got shape \(2, "):
         residual.given_bottleneck(X, Z, np.ones((2, 2)), np.ones((3, 2)), m=10)
     with pytest.raises(ValueError, match="sigma_w must be > 0"):
         residual.average(X, Z, m=10, k=2, sigma_w=0.0)
     with pytest.raises(ValueError, match="Z must have 4 columns"):
         residual.limit(X, Z[:, 1:])
-    with pytest.raises(ValueError, match="O and P must have as many columns, got 2 and 3"):
+    with pytest.raises(ValueError, match="P must have 2 columns"):
         residual.given_bottleneck(X, Z, np.ones((5, 2)), np.ones((3, 3)), m=10)
     for call in (residual.limit, partial(residual.average, m=3, k=2)):
         with pytest.raises(ValueError, match="X, Z must keep the kernel within float64"):

@@ -51,21 +51,14 @@ def rbf(X: ArrayLike, Z: ArrayLike, gamma: float) -> FloatArray:
     -------
     array (m, r)
         In [0, 1]. Squared distances are found from inner products: absolute error about 1e-16 (|x|^2 + |z|^2).
-
-    Raises
-    ------
-    ValueError
-        If the arrays disagree in their columns or hold a value that is not finite, gamma is out of range, or the
-        result would exceed :data:`learnability.kernels.pairs.MEMORY` (with the most rows that would fit), as for
-        every kernel of this module.
     """
     X, Z = pair(X, Z, 1)
     gamma = checks.real("gamma", gamma, above=0.0)
     with np.errstate(over="ignore", invalid="ignore"):
         exponent = X @ Z.T
         exponent *= -2.0
-        exponent += _squares(X)[:, None]
-        exponent += _squares(Z)[None, :]
+        exponent += squares(X)[:, None]
+        exponent += squares(Z)[None, :]
         np.maximum(exponent, 0.0, out=exponent)
         exponent *= -gamma
     return within(np.exp(exponent, out=exponent), "X", "Z")
@@ -118,32 +111,14 @@ def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0
     weight : float
         w, > 0. At 2 the kernel of x with itself is |x|^2 for every depth, if there are no biases.
     bias : float
-        b, variance of the biases, >= 0.
+        b, variance of the biases at initialisation, >= 0.
 
     Returns
     -------
     array (m, r)
-
-    Raises
-    ------
-    ValueError
-        If the arrays disagree in their columns or hold a value that is not finite, or a number is out of range.
     """
     X, Z = pair(X, Z, 5)
-    depth, weight, bias = _options(depth, weight, bias)
-    with np.errstate(over="ignore", invalid="ignore"):
-        K, x, z = _first(X, Z, weight, bias)
-        for layer in range(1, depth + 1):
-            scale = _normalise(K, x, z)
-            K = _kappa1(K, _kappa0(K))
-            K *= scale
-            K *= 0.5
-            x, z = 0.5 * x, 0.5 * z
-            if layer < depth:
-                K *= weight
-                K += bias
-                x, z = weight * x + bias, weight * z + bias
-    return within(K, "X", "Z", "weight", "bias")
+    return within(_recursion(X, Z, *_options(depth, weight, bias), None), "X", "Z", "weight", "bias")
 
 
 def tangent(
@@ -159,14 +134,8 @@ def tangent(
 
     Parameters
     ----------
-    X : array (m, n)
-    Z : array (r, n)
-    depth : int
-        L, hidden layers, in 1..10,000.
-    weight : float
-        w, > 0.
-    bias : float
-        b, variance of the biases at initialisation, >= 0; the output's bias starts at 0.
+    X, Z, depth, weight, bias
+        As in :func:`conjugate`; the output's bias starts at 0.
     trained_bias : float, optional
         t >= 0: squared size of the gradient with respect to a bias, over that with respect to its pre-activation; 0
         where biases are not trained. ``bias`` by default, as in the parametrisation sqrt(bias) * (standard
@@ -175,31 +144,11 @@ def tangent(
     Returns
     -------
     array (m, r)
-
-    Raises
-    ------
-    ValueError
-        If the arrays disagree in their columns or hold a value that is not finite, or a number is out of range.
     """
     X, Z = pair(X, Z, 6)
     depth, weight, bias = _options(depth, weight, bias)
     trained = bias if trained_bias is None else checks.real("trained_bias", trained_bias, at_least=0.0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        K, x, z = _first(X, Z, weight, bias)
-        theta = K + (trained - bias)
-        for _ in range(depth):
-            scale = _normalise(K, x, z)
-            gate = _kappa0(K)
-            K = _kappa1(K, gate)
-            K *= scale
-            K *= 0.5 * weight  # w C^l
-            gate *= 0.5 * weight
-            theta *= gate
-            theta += K
-            theta += trained
-            K += bias
-            x, z = 0.5 * weight * x + bias, 0.5 * weight * z + bias
-    return within(theta, "X", "Z", "weight", "bias", "trained_bias")
+    return within(_recursion(X, Z, depth, weight, bias, trained), "X", "Z", "weight", "bias", "trained_bias")
 
 
 def _options(depth: int, weight: float, bias: float) -> tuple[int, float, float]:
@@ -210,17 +159,35 @@ def _options(depth: int, weight: float, bias: float) -> tuple[int, float, float]
     )
 
 
-def _squares(X: FloatArray) -> FloatArray:
-    squares: FloatArray = np.einsum("ij,ij->i", X, X)
-    return squares
+def squares(X: FloatArray) -> FloatArray:
+    """Squared norm of each row, infinite where it leaves float64."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.einsum("ij,ij->i", X, X))
 
 
-def _first(X: FloatArray, Z: FloatArray, weight: float, bias: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """K^1 and the variances of the first layer's pre-activations at the rows of X and of Z."""
-    K = X @ Z.T
-    K *= weight
-    K += bias
-    return K, weight * _squares(X) + bias, weight * _squares(Z) + bias
+def _recursion(
+    X: FloatArray, Z: FloatArray, depth: int, weight: float, bias: float, trained: float | None
+) -> FloatArray:
+    """C^L, or with a weight of trained biases Theta^(L+1)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        K, x, z = X @ Z.T, squares(X), squares(Z)
+        theta = np.empty(0) if trained is None else weight * K + bias + (trained - bias)
+        for _ in range(depth):
+            K *= weight
+            K += bias
+            x, z = weight * x + bias, weight * z + bias
+            scale = _normalise(K, x, z)
+            gate = _kappa0(K)
+            K = _kappa1(K, gate)
+            K *= scale
+            K *= 0.5  # C^l
+            x, z = 0.5 * x, 0.5 * z
+            if trained is not None:
+                gate *= 0.5 * weight
+                theta *= gate
+                theta += weight * K
+                theta += trained
+    return K if trained is None else theta
 
 
 def _normalise(K: FloatArray, x: FloatArray, z: FloatArray) -> FloatArray:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def random_network(
     weight: float = 2.0,
     bias: float = 0.0,
 ) -> Connected:
-    """A network at a random start.
+    """A network at a random start, of weights within :data:`learnability.kernels.pairs.MEMORY`.
 
     Parameters
     ----------
@@ -68,12 +69,6 @@ def random_network(
         w > 0.
     bias : float
         Variance of the biases, >= 0.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges, or if the weights would exceed
-        :data:`learnability.kernels.pairs.MEMORY`.
     """
     rng = checks.generator("rng", rng)
     n, k = (
@@ -118,22 +113,11 @@ def conjugate(params: Connected, X: ArrayLike, Z: ArrayLike) -> FloatArray:
     ----------
     params : Connected
     X, Z : array (n, d), (r, d)
-
-    Raises
-    ------
-    ValueError
-        If ``params`` is no such network, shapes disagree, an entry is not finite, or the result would exceed
-        :data:`learnability.kernels.pairs.MEMORY` (with the most rows that fit).
     """
     X, Z = pairs.pair(X, Z, 1)
     params, X = _checked(params, X)
-    result, floats = np.empty((len(X), len(Z))), sum(len(W) for W in params.W)
-    for i in pairs.rows(len(X), floats):
-        left = _layers(params, X[i])[-1]
-        left /= left.shape[1]
-        for j in pairs.rows(len(Z), floats):
-            result[i, j] = left @ _layers(params, Z[j])[-1].T
-    return result
+    floats, width = sum(len(W) for W in params.W), len(params.W[-1])
+    return pairs.inner_products(lambda rows: _layers(params, rows)[-1], X, Z, floats, width)
 
 
 def tangent(params: Connected, X: ArrayLike, Z: ArrayLike, *, trained_bias: float = 0.0) -> FloatArray:
@@ -145,34 +129,24 @@ def tangent(params: Connected, X: ArrayLike, Z: ArrayLike, *, trained_bias: floa
     X, Z : array (n, d), (r, d)
     trained_bias : float
         t >= 0; 0 where biases are not trained.
-
-    Raises
-    ------
-    ValueError
-        As in :func:`conjugate`, or if ``trained_bias`` is out of range.
     """
     X, Z = pairs.pair(X, Z, 4)
     params, X = _checked(params, X)
     t = checks.real("trained_bias", trained_bias, at_least=0.0)
     k, result = len(params.A), np.empty((len(X), len(Z)))
     floats = X.shape[1] + (2 + k) * sum(len(W) for W in params.W)
-    same = np.array_equal(X, Z)
-    for i in pairs.rows(len(X), floats):
-        x = _state(params, X[i])
-        for j in pairs.rows(len(Z), floats):
-            if same and j.start < i.start:
-                result[i, j] = result[j, i].T
-                continue
-            z = x if same and i == j else _state(params, Z[j])
-            total: Any = 0.0
-            for layer, ((h, delta), (h_z, delta_z)) in enumerate(zip(x, z, strict=True)):
-                inner = h @ h_z.T
-                inner *= params.weight / (h.shape[1] if layer else 1)
-                inner += t
-                if delta is not None and delta_z is not None:
-                    inner *= delta @ delta_z.T
-                total = total + inner
-            result[i, j] = total
+    for i, x, j, z, mirrored in pairs.blocks(partial(_state, params), X, Z, floats):
+        total: Any = 0.0
+        for layer, ((h, delta), (h_z, delta_z)) in enumerate(zip(x, z, strict=True)):
+            inner = h @ h_z.T
+            inner *= params.weight / (h.shape[1] if layer else 1)
+            inner += t
+            if delta is not None and delta_z is not None:
+                inner *= delta @ delta_z.T
+            total = total + inner
+        result[i, j] = total
+        if mirrored:
+            result[j, i] = total.T
     return result
 
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.kernels.machine import EXACT, RIDGES
+from learnability.kernels.machine import EXACT, RIDGES, best, positive
 from learnability.kernels.residual_empirical import tangent_blocks
 from learnability.networks.residual import Network, forward
 
@@ -43,12 +43,8 @@ class Linearised:
     X : array (n, d)
         Training inputs.
     coefficients : array (k, n)
-    ridge : float
-        lambda, in the kernel's units.
-    ridges, errors : tuple of float
-        The ridges tried and their leave-one-out errors, means of the squared norms; empty if the ridge was given.
-    chosen_on : int
-        How many examples, the first ones, the ridge was chosen on; 0 if it was given.
+    ridge, ridges, errors, chosen_on
+        As in :class:`learnability.kernels.machine.Machine`; errors are means of the squared norms.
     """
 
     params: Network
@@ -110,12 +106,8 @@ def fit_linearised(
     X = checks.matrix("X", X)
     offset = forward(params, X)
     n, k = offset.shape
-    Y = checks.matrix("Y", Y, columns=k)
-    if len(Y) != n:
-        raise ValueError(f"Y must have {n} rows, those of X, got {len(Y)}")
-    if not isinstance(ridges, tuple | list) or not ridges:
-        raise ValueError(f"ridges must hold at least one number, in a tuple, got {ridges!r}")
-    tried = tuple(checks.real("each of ridges", r, above=0.0) for r in ridges)
+    Y = checks.matrix("Y", Y, rows=n, columns=k)
+    tried = positive(ridges)
     ridge = None if ridge is None else checks.real("ridge", ridge, above=0.0)
     left = np.ascontiguousarray((Y - offset).T)
     K = tangent_blocks(params, X, X, train=train)
@@ -127,7 +119,7 @@ def fit_linearised(
         first = K[:, :few, :, :few].reshape(k * few, k * few)
         candidates = tuple(float(np.trace(first)) / len(first) * r for r in tried)
         errors = tuple(_leave_one_out(first, left[:, :few], candidates))
-        ridge = candidates[max(range(len(tried)), key=lambda i: (-errors[i], candidates[i]))]
+        ridge = candidates[best(candidates, errors)]
     flat = K.reshape(k * n, k * n)
     flat[np.diag_indices(k * n)] += ridge
     try:

@@ -56,8 +56,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         W = checks.matrix("W", self.W)
-        object.__setattr__(self, "W", W)
-        object.__setattr__(self, "b", checks.vector("b", self.b, length=len(W)))
+        checks.store(self, W=W, b=checks.vector("b", self.b, length=len(W)))
         checks.choice("activation", self.activation, ACTIVATIONS)
         checks.choice("limit", self.limit, LIMITS)
 
@@ -104,10 +103,6 @@ def random_layer(
         Standard deviation of the biases, >= 0; both at most 1e100. The phases of ``cos`` are uniform over [0, 2 pi)
         instead.
     limit : {"none", "clip", "normalise"}
-
-    Returns
-    -------
-    Layer
     """
     rng = checks.generator("rng", rng)
     n = checks.integer("n", n, at_least=1, at_most=MEMORY // 8)
@@ -142,14 +137,11 @@ class Parities:
             raise ValueError(f"subsets must be an iterable of subsets, got {given!r}")
         kept = []
         for subset in given:
-            members = tuple(sorted(checks.integers("subsets' members", subset, at_least=0, at_most=n - 1)))
-            if len(set(members)) < len(members):
-                raise ValueError(f"each of subsets must hold distinct coordinates, got {members}")
-            kept.append(members)
+            members = checks.integers("subsets' members", subset, at_least=0, at_most=n - 1, distinct=True)
+            kept.append(tuple(sorted(members)))
         if not kept:
             raise ValueError("subsets must hold at least one subset, got none")
-        object.__setattr__(self, "n", n)
-        object.__setattr__(self, "subsets", tuple(kept))
+        checks.store(self, n=n, subsets=tuple(kept))
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """The features (m, N), in {-1, +1}, of inputs without zeros."""

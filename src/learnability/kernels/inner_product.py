@@ -1,7 +1,6 @@
 r"""Kernels that are functions of inner products: polynomial, the two arcsine kernels, and the recursive kernel.
 
-Float64 and in place; memory is a few arrays of shape (m, r). All refuse inputs whose kernel would exceed
-:data:`learnability.kernels.pairs.MEMORY` (with the most rows that would fit), or leaves float64.
+Float64 and in place; memory is a few arrays of shape (m, r).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.kernels.closed_form import DEEPEST
+from learnability.kernels.closed_form import DEEPEST, squares
 from learnability.kernels.pairs import pair, within
 
 __all__ = ["arcsin", "arcsine", "polynomial", "recursive"]
@@ -23,8 +22,9 @@ def polynomial(X: ArrayLike, Z: ArrayLike, *, degree: int, offset: float = 1.0) 
     r""":math:`(\langle x, z \rangle + c)^q`, with ``degree`` q in 1..1000 and ``offset`` c >= 0; array (m, r)."""
     degree = checks.integer("degree", degree, at_least=1, at_most=1000)
     offset = checks.real("offset", offset, at_least=0.0)
+    X, Z = pair(X, Z, 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        K = _inner(X, Z)
+        K = X @ Z.T
         K += offset
         return within(np.power(K, degree, out=K), "X", "Z", "degree", "offset")
 
@@ -72,12 +72,13 @@ def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
     array (m, r)
         E[erf(<w, (x, 1)>) erf(<w, (z, 1)>)] for standard Gaussian w; in (-1, 1).
     """
-    K = _inner(X, Z)
+    X, Z = pair(X, Z, 1)
     with np.errstate(over="ignore", invalid="ignore"):
+        K = X @ Z.T
         K += 1.0
         K *= 2.0
-        K /= np.sqrt(3.0 + 2.0 * _squares(X))[:, None]
-        K /= np.sqrt(3.0 + 2.0 * _squares(Z))[None, :]
+        K /= np.sqrt(3.0 + 2.0 * squares(X))[:, None]
+        K /= np.sqrt(3.0 + 2.0 * squares(Z))[None, :]
     np.arcsin(np.clip(K, -1.0, 1.0, out=K), out=K)
     K *= 2 / math.pi
     return within(K, "X", "Z")
@@ -86,7 +87,8 @@ def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
 def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
     r"""The recursive kernel of Zhang, Lee & Jordan (ICML 2016): K^0 = <x, z>, K^l = 1 / (2 - K^{l-1}).
 
-    It contains networks of ``depth`` hidden layers with smooth activations; inputs must have norm at most 1.
+    It contains networks of ``depth`` hidden layers with smooth activations; inputs must have norm at most 1
+    (but for rounding).
 
     Parameters
     ----------
@@ -94,37 +96,19 @@ def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
     Z : array (r, n)
     depth : int
         In 1..10,000.
-
-    Raises
-    ------
-    ValueError
-        If a row is longer than 1 (by more than rounding), or an argument is out of range.
     """
     depth = checks.integer("depth", depth, at_least=1, at_most=DEEPEST)
+    X, Z = pair(X, Z, 1)
     for name, rows in (("X", X), ("Z", Z)):
-        longest = math.sqrt(_squares(checks.matrix(name, rows)).max())
+        longest = math.sqrt(squares(rows).max())
         if longest > 1 + 1e-9:
             raise ValueError(f"{name} must have rows of norm <= 1, got {longest:g}")
-    K = _inner(X, Z)
+    K = X @ Z.T
     np.minimum(K, 1.0, out=K)
     for _ in range(depth):
         np.subtract(2.0, K, out=K)
         np.reciprocal(K, out=K)
     return K
-
-
-def _inner(X: ArrayLike, Z: ArrayLike) -> FloatArray:
-    X, Z = pair(X, Z, 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        product: FloatArray = X @ Z.T
-    return product
-
-
-def _squares(X: ArrayLike) -> FloatArray:
-    """Squared norm of each row, infinite where it leaves float64."""
-    rows = np.asarray(X, dtype=np.float64)
-    with np.errstate(over="ignore"):
-        return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
 
 def _unit(name: str, X: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ is; :attr:`Machine.ridge` says the one in use.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,10 +100,6 @@ def fit(
     memory : float
         Bytes that the fit may take, > 0.
 
-    Returns
-    -------
-    Machine
-
     Raises
     ------
     ValueError
@@ -116,7 +112,7 @@ def fit(
     y = _targets(y, len(X))
     memory = checks.real("memory", memory, above=0.0)
     ridge = None if ridge is None else checks.real("ridge", ridge, above=0.0)
-    tried = _ridges(ridges)
+    tried = positive(ridges)
     _fits(len(X), X.shape[1], y.size // len(X), len(tried) if ridge is None else 0, memory)
     if ridge is not None:
         used, coefficients = _solve(gram(kernel, X, memory=memory), y, ridge)
@@ -129,8 +125,8 @@ def fit(
     candidates = tuple(unit * r for r in tried)
     residuals, fitted = leave_one_out(K, y[:few], candidates)
     errors = tuple(float((r**2).mean()) for r in residuals)
-    best = max(range(len(tried)), key=lambda i: (-errors[i], candidates[i]))
-    used, c = candidates[best], fitted[best]
+    chosen = best(candidates, errors)
+    used, c = candidates[chosen], fitted[chosen]
     if few < len(X):
         del K, residuals, fitted
         used, c = _solve(gram(kernel, X, memory=memory), y, used)
@@ -197,7 +193,7 @@ def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tupl
     if K.shape[0] != K.shape[1]:
         raise ValueError(f"K must be square, got shape {K.shape}")
     y = _targets(y, len(K))
-    sizes = _ridges(ridges)
+    sizes = positive(ridges)
     s, V = eigh(K, check_finite=False)
     s = np.maximum(s, 0.0)
     turned, squares = V.T @ y, V**2
@@ -236,7 +232,13 @@ def _callable(kernel: Kernel) -> Kernel:
     return kernel
 
 
-def _ridges(ridges: Iterable[float]) -> tuple[float, ...]:
+def best(ridges: Sequence[float], errors: Sequence[float]) -> int:
+    """Place of the ridge with the least error; of equals the largest."""
+    return max(range(len(ridges)), key=lambda i: (-errors[i], ridges[i]))
+
+
+def positive(ridges: Iterable[float]) -> tuple[float, ...]:
+    """The ridges to try, checked."""
     if not isinstance(ridges, tuple | list) or not ridges:
         raise ValueError(f"ridges must hold at least one number, in a tuple, got {ridges!r}")
     return tuple(checks.real("each of ridges", r, above=0.0) for r in ridges)
@@ -251,12 +253,7 @@ def _evaluate(kernel: Kernel, X: FloatArray, Z: FloatArray) -> FloatArray:
 
 def _targets(y: ArrayLike, m: int) -> FloatArray:
     array = checks.array("y", y)
-    if array.ndim == 2:
-        array = checks.matrix("y", array)
-        if len(array) != m:
-            raise ValueError(f"y must have {m} rows, those of X, got {len(array)}")
-    else:
-        array = checks.vector("y", array, length=m)
+    array = checks.matrix("y", array, rows=m) if array.ndim == 2 else checks.vector("y", array, length=m)
     if np.abs(array).max() > 1e150:
         raise ValueError(f"y must be within 1e150 of 0, for its squares, got {np.abs(array).max():g}")
     return array

@@ -40,11 +40,12 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.kernels import closed_form, connected, inner_product, residual, residual_empirical
+from learnability.kernels import closed_form, connected, residual, residual_empirical
 from learnability.kernels.features import random_layer
+from learnability.kernels.inner_product import arcsin, arcsine, polynomial, recursive
 from learnability.kernels.machine import Kernel
 from learnability.kernels.pairs import pair
-from learnability.networks.residual import Network, initial
+from learnability.networks.residual import Network, check_network, initial
 
 __all__ = ["DRAWN", "NAMES", "kernel", "of_features", "of_network"]
 
@@ -91,16 +92,9 @@ def of_features(features: Callable[[FloatArray], ArrayLike]) -> Kernel:
 
 
 def of_network(params: Network, method: str) -> Kernel:
-    """A kernel of a network of the residual study: ``last``, or the tangent one of ``hidden`` layers or of ``all``.
-
-    Raises
-    ------
-    ValueError
-        If the method is none of these, or ``params`` no such network.
-    """
+    """A kernel of a residual study's network: ``last``, or the tangent one of ``hidden`` layers or of ``all``."""
     method = checks.choice("method", method, ("last", "hidden", "all"))
-    if not isinstance(params, Network):
-        raise ValueError(f"params must be a ResNet3, a Layer3 or a Layer2, got {type(params).__name__}")
+    check_network(params)
     if method == "last":
         return partial(residual_empirical.conjugate, params)
 
@@ -141,10 +135,7 @@ def _tangent(rng: np.random.Generator, n: int, widths: Any, *, trained_bias: flo
 
 _MAKERS: dict[str, Callable[..., Kernel]] = {
     "gaussian": partial(partial, closed_form.rbf),
-    "arcsin": partial(partial, inner_product.arcsin),
-    "arcsine": partial(partial, inner_product.arcsine),
-    "polynomial": partial(partial, inner_product.polynomial),
-    "recursive": partial(partial, inner_product.recursive),
+    **{function.__name__: partial(partial, function) for function in (arcsin, arcsine, polynomial, recursive)},
     "conjugate": partial(partial, closed_form.conjugate),
     "tangent": partial(partial, closed_form.tangent),
     "resnet-last": partial(_resnet, "last"),

@@ -8,7 +8,8 @@ any work that they would exceed :data:`MEMORY`, and how many rows would not. Wha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,9 @@ from numpy.typing import ArrayLike
 from learnability import checks
 from learnability.checks import FloatArray
 
-__all__ = ["MEMORY", "WORKSPACE", "affordable", "pair", "rows", "within"]
+__all__ = ["MEMORY", "WORKSPACE", "affordable", "blocks", "inner_products", "pair", "rows", "within"]
+
+State = TypeVar("State")
 
 MEMORY = 3 * 2**30
 """Bytes that a kernel between two sets of inputs may take, temporaries counted in."""
@@ -55,6 +58,37 @@ def within(K: FloatArray, *causes: str) -> FloatArray:
     if not np.isfinite(K).all():
         raise ValueError(f"{', '.join(causes)} must keep the kernel within float64, got a value that is not finite")
     return K
+
+
+def blocks(
+    state: Callable[[FloatArray], State], X: FloatArray, Z: FloatArray, floats: int
+) -> Iterator[tuple[slice, State, slice, State, bool]]:
+    """Rows and states of X and of Z, block by block; of equal X and Z one half, to be mirrored off the diagonal.
+
+    A row's state takes so many floats.
+    """
+    same = np.array_equal(X, Z)
+    # A single block needs one state, and no second one beside it.
+    share = 1.0 if same and 8 * floats * len(X) <= WORKSPACE else 0.5
+    for i in rows(len(X), floats, share):
+        x = state(X[i])
+        for j in rows(len(Z), floats, share):
+            if not same or j.start > i.start:
+                yield i, x, j, state(Z[j]), same
+            elif j == i:
+                yield i, x, j, x, False
+
+
+def inner_products(
+    features: Callable[[FloatArray], FloatArray], X: FloatArray, Z: FloatArray, floats: int, divisor: float = 1.0
+) -> FloatArray:
+    """Inner products of features over a divisor, block by block; a row of features takes so many floats."""
+    result = np.empty((len(X), len(Z)))
+    for i in rows(len(X), floats):
+        left = features(X[i]) / divisor
+        for j in rows(len(Z), floats):
+            result[i, j] = left @ features(Z[j]).T
+    return result
 
 
 def rows(n: int, floats: int, share: float = 0.5) -> Iterator[slice]:

@@ -69,12 +69,6 @@ def limit(X: ArrayLike, Z: ArrayLike) -> Parts:
     ----------
     X : array (n, d)
     Z : array (r, d)
-
-    Raises
-    ------
-    ValueError
-        As for every kernel of this module: if shapes disagree, a value is not finite or out of range, the kernel
-        leaves float64, or it would exceed :data:`learnability.kernels.pairs.MEMORY` (with the most rows that fit).
     """
     pair = _Pair(X, Z, 9)
     last = pair.covariance + 0.5 + (pair.x[:, None] + pair.z[None, :]) / (2 * math.pi)
@@ -145,11 +139,8 @@ def given_bottleneck(
         As in :func:`average`.
     """
     pair = _Pair(X, Z, 16)
-    O, P = checks.matrix("O", O), checks.matrix("P", P)
-    if O.shape[1] != P.shape[1]:
-        raise ValueError(f"O and P must have as many columns, got {O.shape[1]} and {P.shape[1]}")
-    if len(O) != len(pair.x) or len(P) != len(pair.z):
-        raise ValueError(f"O and P must have a row for each of X and Z, got {len(O)} and {len(P)}")
+    O = checks.matrix("O", O, rows=len(pair.x))
+    P = checks.matrix("P", P, rows=len(pair.z), columns=O.shape[1])
     m, sigma_w, sigma_v = _scales(m, sigma_w, sigma_v)
     with np.errstate(over="ignore", invalid="ignore"):
         a, b = np.sqrt(1 + (O**2).sum(axis=1)), np.sqrt(1 + (P**2).sum(axis=1))

@@ -15,23 +15,32 @@ others. The ReLU has slope 1 at 0, as in the paper. Float64. Networks of any dep
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from learnability import checks
 from learnability.checks import FloatArray
 from learnability.kernels import pairs
-from learnability.networks.residual import Layer2, Layer3, Network, ResNet3, features, forward
+from learnability.networks.residual import (
+    Layer2,
+    Layer3,
+    Network,
+    ResNet3,
+    checked,
+    checked_resnet,
+    features,
+    forward,
+    lifted,
+)
 
 __all__ = ["bottleneck", "conjugate", "tangent", "tangent_blocks"]
 
 
 def bottleneck(params: ResNet3, X: ArrayLike) -> FloatArray:
     """Outputs o = A relu(W (x, 1)) of a ResNet's first block at ``X`` (n, d): (n, k)."""
-    if not isinstance(params, ResNet3):
-        raise ValueError(f"params must be a ResNet3, got {type(params).__name__}")
+    params, X = checked_resnet(params, X)
     return forward(Layer2(params.W, params.A), X)
 
 
@@ -43,27 +52,16 @@ def conjugate(params: Network, X: ArrayLike, Z: ArrayLike) -> FloatArray:
     params : ResNet3, Layer3 or Layer2
         A ResNet's copy of A in the bottleneck is frozen: with the shared A the network would not be linear in it.
     X, Z : array (n, d), (r, d)
-
-    Raises
-    ------
-    ValueError
-        If ``params`` is no such network, shapes disagree, an entry is not finite, or the result would exceed
-        :data:`learnability.kernels.pairs.MEMORY` (with the most rows that fit).
     """
     X, Z = pairs.pair(X, Z, 1)
-    _network(params, X)
-    result, m = np.empty((len(X), len(Z))), len(params.W)
-    for i in pairs.rows(len(X), 4 * m):
-        left = features(params, X[i])
-        for j in pairs.rows(len(Z), 4 * m):
-            result[i, j] = left @ features(params, Z[j]).T
-    return result
+    params, X = checked(params, X)
+    return pairs.inner_products(partial(features, params), X, Z, 4 * len(params.W))
 
 
 def tangent(params: Network, X: ArrayLike, Z: ArrayLike) -> dict[str, FloatArray]:
     """The part of each matrix in the tangent kernel, averaged over the outputs (its diagonal blocks).
 
-    Parameters and errors as in :func:`conjugate`.
+    Parameters as in :func:`conjugate`.
 
     Returns
     -------
@@ -71,7 +69,7 @@ def tangent(params: Network, X: ArrayLike, Z: ArrayLike) -> dict[str, FloatArray
         A part (n, r) for each field of ``params``. Their sum is the kernel where everything is trained.
     """
     X, Z = pairs.pair(X, Z, 4)
-    params = _network(params, X)
+    params, X = checked(params, X)
     k, parts = len(params.A), {name: np.empty((len(X), len(Z))) for name in params._fields}
     for i, x, j, z, mirrored in _blocks(params, X, Z):
         output = x.phi @ z.phi.T
@@ -114,14 +112,8 @@ def tangent_blocks(
     array (k, n, k, r)
         Entry [r, i, s, j] for out_r(x_i) and out_s(z_j). Reshaped to (k n, k r) it is the matrix of kernel
         regression with all outputs coupled.
-
-    Raises
-    ------
-    ValueError
-        As in :func:`conjugate`, or if ``train`` names no field or another.
     """
-    X, Z = checks.matrix("X", X), checks.matrix("Z", Z)
-    params = _network(params, X)
+    params, X = checked(params, X)
     k = len(params.A)
     X, Z = pairs.pair(X, Z, k * k)
     trained = params._fields if train is None else train
@@ -169,13 +161,13 @@ class _State(NamedTuple):
 
 def _state(params: Network, X: FloatArray) -> _State:
     A, k = params.A, len(params.A)
-    x = _lifted(X)
+    x = lifted(X)
     first = x @ params.W.T
     on = (first >= 0).astype(np.float64)
     np.maximum(first, 0, out=first)
     if isinstance(params, Layer2):
         return _State(first, {"W": _Hidden(x, on)}, first)
-    v = _lifted(first @ A.T if isinstance(params, ResNet3) else first)
+    v = lifted(first @ A.T if isinstance(params, ResNet3) else first)
     second = v @ (params.V if isinstance(params, ResNet3) else params.U).T
     gate = (second >= 0).astype(np.float64)
     np.maximum(second, 0, out=second)
@@ -196,19 +188,8 @@ def _state(params: Network, X: FloatArray) -> _State:
 
 
 def _blocks(params: Network, X: FloatArray, Z: FloatArray) -> Iterator[tuple[slice, _State, slice, _State, bool]]:
-    """Rows and states of X and of Z, block by block; of equal X and Z one half, to be mirrored off the diagonal."""
     k, m = params.A.shape
-    floats = ((0 if isinstance(params, Layer2) else k) + 8) * m
-    same = np.array_equal(X, Z)
-    # A single block needs one state, and no second one beside it.
-    share = 1.0 if same and 8 * floats * len(X) <= pairs.WORKSPACE else 0.5
-    for i in pairs.rows(len(X), floats, share):
-        x = _state(params, X[i])
-        for j in pairs.rows(len(Z), floats, share):
-            if not same or j.start > i.start:
-                yield i, x, j, _state(params, Z[j]), same
-            elif j == i:
-                yield i, x, j, x, False
+    return pairs.blocks(partial(_state, params), X, Z, ((0 if isinstance(params, Layer2) else k) + 8) * m)
 
 
 class _Output:
@@ -230,15 +211,5 @@ class _Output:
         return found
 
 
-def _network(params: Network, X: FloatArray) -> Network:
-    """The network with float64 arrays, checked against the inputs."""
-    forward(params, X[:1])
-    return type(params)(*(np.asarray(part, dtype=np.float64) for part in params))
-
-
 def _flat(C: FloatArray) -> FloatArray:
     return C.reshape(len(C), -1)
-
-
-def _lifted(X: FloatArray) -> FloatArray:
-    return np.hstack([X, np.ones((len(X), 1))])
