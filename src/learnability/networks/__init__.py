@@ -1,1 +1,4 @@
-"""Parameters, initialisations, forward passes and hand-built weights."""
+"""Parameters, initialisations, forward passes and hand-built weights.
+
+Arguments outside the stated ranges, of other shapes or not finite raise ``ValueError``.
+"""

@@ -101,11 +101,6 @@ def flat_radius(params: TwoLayer, X: ArrayLike, y: ArrayLike) -> float:
     |v|_2 |x| |movement|_F, so that y N(x) > 1 remains if (y N(x) - 1) / (|v|_2 |x|) is not exceeded; the radius is
     the smallest of these. (The paper says "small enough". With |x| <= 1 and v = 1 it is at least the minimum of
     |<row, x>| and (y N(x) - 1) / sqrt(2k).)
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, a value is not finite or a label is not -1 or +1.
     """
     W = checks.matrix("params.W", params.W)
     v = checks.vector("params.v", params.v, length=len(W))

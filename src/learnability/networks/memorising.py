@@ -116,10 +116,6 @@ def memorise(
     tolerance : float
         Largest residual accepted, > 0.
 
-    Returns
-    -------
-    Memorised
-
     Raises
     ------
     ValueError

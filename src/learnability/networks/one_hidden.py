@@ -54,11 +54,6 @@ def hidden(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatAr
     Returns
     -------
     array (m, L)
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, ``X`` is not finite or the activation is unknown.
     """
     W = checks.matrix("W", params.W)
     B = checks.vector("B", params.B, length=len(W))
@@ -67,7 +62,7 @@ def hidden(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatAr
 
 
 def forward(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatArray:
-    """The outputs M . act(W x + B) + b, shape (m,), of the inputs ``X`` (m, n); errors as :func:`hidden`."""
+    """The outputs M . act(W x + B) + b, shape (m,), of the inputs ``X`` (m, n)."""
     V = hidden(params, X, activation)
     M = checks.vector("M", params.M, length=V.shape[1])
     return V @ M + checks.real("b", params.b)
@@ -101,31 +96,18 @@ def random_init(rng: np.random.Generator, n: int, L: int, kind: str) -> OneHidde
         Hidden neurons, >= 1.
     kind : str
         A row of the table.
-
-    Raises
-    ------
-    ValueError
-        If rng is no generator, n or L is below 1 or the kind is unknown.
     """
     rng = checks.generator("rng", rng)
     n = checks.integer("n", n, at_least=1)
     L = checks.integer("L", L, at_least=1)
     kind = checks.choice("kind", kind, RANDOM_KINDS)
-    if kind == "normal":
-        return OneHidden(
-            W=rng.standard_normal((L, n)),
-            B=rng.standard_normal(L),
-            M=rng.standard_normal(L),
-            b=float(rng.standard_normal()),
-        )
-    if kind == "pytorch":
-        c, d = n**-0.5, L**-0.5
-        return OneHidden(
-            W=rng.uniform(-c, c, (L, n)),
-            B=rng.uniform(-c, c, L),
-            M=rng.uniform(-d, d, L),
-            b=float(rng.uniform(-d, d)),
-        )
+    if kind in ("normal", "pytorch"):
+
+        def draw(fan_in: int, *shape: int) -> FloatArray:
+            c = fan_in**-0.5
+            return rng.standard_normal(shape) if kind == "normal" else rng.uniform(-c, c, shape)
+
+        return OneHidden(W=draw(n, L, n), B=draw(n, L), M=draw(L, L), b=float(draw(L)))
     variances = {"he": (2 / n, 2 / L), "xavier": (2 / (n + L), 2 / (L + 1)), "lecun": (1 / n, 1 / L)}
     first, second = variances[kind]
     return OneHidden(

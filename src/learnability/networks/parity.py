@@ -87,11 +87,6 @@ def initial(rng: np.random.Generator, n: int, k: int, q: int, form: str = "safe"
     q : int
         Pairs of units, >= 1.
     form : {"safe", "printed"}
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     rng = checks.generator("rng", rng)
     n = checks.integer("n", n, at_least=1)
@@ -110,13 +105,7 @@ def initial(rng: np.random.Generator, n: int, k: int, q: int, form: str = "safe"
 
 
 def hidden(params: ParityNet, X: ArrayLike) -> FloatArray:
-    """The features relu6(W x + b), (m, p), of the inputs ``X`` (m, n).
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
-    """
+    """The features relu6(W x + b), (m, p), of the inputs ``X`` (m, n)."""
     W = checks.matrix("params.W", params.W)
     b = checks.vector("params.b", params.b, length=len(W))
     X = checks.matrix("X", X, columns=W.shape[1])
@@ -127,7 +116,7 @@ def hidden(params: ParityNet, X: ArrayLike) -> FloatArray:
 
 
 def forward(params: ParityNet, X: ArrayLike) -> FloatArray:
-    """The outputs g(x), (m,), of the inputs ``X`` (m, n); errors as :func:`hidden`."""
+    """The outputs g(x), (m,), of the inputs ``X`` (m, n)."""
     features = hidden(params, X)
     return features @ checks.vector("params.u", params.u, length=features.shape[1])
 
@@ -137,10 +126,7 @@ def good_neurons(W: ArrayLike, support: ArrayLike) -> NDArray[np.bool_]:
     W = np.asarray(W)
     if W.ndim != 2 or 0 in W.shape:
         raise ValueError(f"W must have shape (rows >= 1, columns >= 1), got shape {W.shape}")
-    chosen = checks.integers("support", support, at_least=0, at_most=W.shape[1] - 1)
-    if len(set(chosen)) != len(chosen):
-        raise ValueError(f"support must hold each coordinate once, got {list(chosen)}")
-    inside = W[:, list(chosen)]
+    inside = W[:, list(checks.integers("support", support, at_least=0, at_most=W.shape[1] - 1, distinct=True))]
     if not np.isin(inside, (-1, 0, 1)).all():
         raise ValueError("W must have entries -1, 0 and 1 in the columns of support")
     good: NDArray[np.bool_] = inside.sum(axis=1, dtype=np.int64) == 0
@@ -158,11 +144,6 @@ def feature(r: int, z: ArrayLike, *, cap: bool = False) -> FloatArray:
     cap : bool
         Whether :math:`\sigma` is ReLU6, as printed. By default it is the ReLU: for k >= 7 the argument reaches 2k,
         beyond the cap, with which neither the lemma nor the representation behind Lemma 12 is true.
-
-    Raises
-    ------
-    ValueError
-        If r is even or z not finite.
     """
     r = checks.integer("r", r)
     if r % 2 == 0:
@@ -193,11 +174,6 @@ def representation(k: int) -> tuple[NDArray[np.int64], FloatArray]:
     r : (k + 1,) array of int
         -k, -k + 2, ..., k.
     c : (k + 1,) array
-
-    Raises
-    ------
-    ValueError
-        If k is even or below 1.
     """
     k = checks.integer("k", k, at_least=1)
     if k % 2 == 0:

@@ -12,13 +12,15 @@ Their analysis writes the hidden weights as start plus increment, W^(0) + W; her
 their Figure 2, see :func:`learner`: ``all`` layers; ``hidden``, all but A; ``last``, A alone on frozen features (the
 conjugate kernel); ``ntk``, the linearisation at the start in all layers.
 
-What is traced by JAX (:func:`apply`, :func:`tangent`, :func:`linear`) takes arrays of NumPy too and checks nothing.
+What is traced by JAX (:func:`apply`, :func:`tangent`, :func:`linear`) takes arrays of NumPy too and checks nothing;
+the others raise ``ValueError`` if shapes disagree or an entry is not finite.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,10 +132,6 @@ def initial(
     sigma_v : float
         sqrt(m) times the standard deviation of V or U, >= 0. In Table 1 it lies between polylog(m) and m^0.365.
 
-    Returns
-    -------
-    ResNet3, Layer3 or Layer2
-
     Raises
     ------
     ValueError
@@ -141,8 +139,6 @@ def initial(
         that fits).
     """
     rng = checks.generator("rng", rng)
-    network = checks.choice("network", network, NETWORKS)
-    d, k, m = (checks.integer(name, n, at_least=1) for name, n in (("d", d), ("k", k), ("m", m)))
     if 8 * size(network, d, k, m) > MEMORY:
         most = m
         while 8 * size(network, d, k, most) > MEMORY:
@@ -216,14 +212,8 @@ def tangent(params: Any, X: Any) -> Any:
 
 
 def forward(params: Network, X: ArrayLike) -> FloatArray:
-    """The outputs (n, k) of a network at the inputs ``X`` (n, d).
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
-    """
-    params, X = _checked(params, X)
+    """The outputs (n, k) of a network at the inputs ``X`` (n, d)."""
+    params, X = checked(params, X)
     outputs: FloatArray = apply(params, X)
     return outputs
 
@@ -234,13 +224,8 @@ def features(params: Network, X: ArrayLike) -> FloatArray:
     For ``3resnet`` :math:`\sigma(h) + \sigma(V (A \sigma(h), 1))` with h = W (x, 1). A function of A too, through the
     bottleneck: in ``last`` that copy of A stays what it was (training the one A of both places is not linear in A and
     no kernel method; which of the two the paper ran is not said).
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
     """
-    params, X = _checked(params, X)
+    params, X = checked(params, X)
     found: FloatArray = _features(params, X)
     return found
 
@@ -271,25 +256,16 @@ def learner(params: Network, method: str) -> Learner:
     ----------
     params : ResNet3, Layer3 or Layer2
     method : {"all", "hidden", "last", "ntk"}
-
-    Raises
-    ------
-    ValueError
-        If the method is none of these, or ``params`` no network.
     """
     method = checks.choice("method", method, METHODS)
-    _network(params)
+    check_network(params)
     if method == "last":
-        return Learner(linear, Linear(params.A), ("A",), lambda X: features(params, X))
+        return Learner(linear, Linear(params.A), ("A",), partial(features, params))
     if method == "ntk":
         still = type(params)(*(np.zeros_like(part) for part in params))
-        return Learner(tangent, Tangent(params, still), ("move",), _as_they_are)
+        return Learner(tangent, Tangent(params, still), ("move",), partial(checks.matrix, "X"))
     fields = params._fields if method == "all" else tuple(name for name in params._fields if name != "A")
-    return Learner(apply, params, fields, _as_they_are)
-
-
-def _as_they_are(X: ArrayLike) -> FloatArray:
-    return checks.matrix("X", X)
+    return Learner(apply, params, fields, partial(checks.matrix, "X"))
 
 
 # Gradients by hand, of the ResNet
@@ -297,7 +273,7 @@ def _as_they_are(X: ArrayLike) -> FloatArray:
 
 def gates(params: ResNet3, X: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """The diagonals of D_W and D_{V,W} at ``X`` (n, d), both (n, m): 1[W (x, 1) >= 0] and 1[V (out_1(x), 1) >= 0]."""
-    params, X = _checked_resnet(params, X)
+    params, X = checked_resnet(params, X)
     z = _affine(params.W, X)
     return z >= 0, _affine(params.V, _relu(z) @ params.A.T) >= 0
 
@@ -309,15 +285,10 @@ def increment(params: ResNet3, X: ArrayLike, W: ArrayLike, V: ArrayLike) -> tupl
         f(W') = A D_{V,W} V (A D_W W' (x, 1), 0) + A D_W W' (x, 1), \qquad g(V') = A D_{V,W} V' (out_1(x), 1),
 
     with V for the paper's V^(0) + V. Their sum is the derivative of the outputs along (W', V').
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
     """
-    params, X = _checked_resnet(params, X)
-    W = _like("W", W, params.W)
-    V = _like("V", V, params.V)
+    params, X = checked_resnet(params, X)
+    k, m = params.A.shape
+    W, V = checks.matrix("W", W, rows=m, columns=X.shape[1] + 1), checks.matrix("V", V, rows=m, columns=k + 1)
     z = _affine(params.W, X)
     first = _relu(z) @ params.A.T
     open_V = _affine(params.V, first) >= 0
@@ -337,16 +308,9 @@ def gradient(params: ResNet3, X: ArrayLike, Y: ArrayLike) -> tuple[float, ResNet
     params : ResNet3
     X : array (n, d)
     Y : array (n, k)
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
     """
-    params, X = _checked_resnet(params, X)
-    Y = checks.matrix("Y", Y, columns=len(params.A))
-    if len(Y) != len(X):
-        raise ValueError(f"Y must have {len(X)} rows, those of X, got {len(Y)}")
+    params, X = checked_resnet(params, X)
+    Y = checks.matrix("Y", Y, rows=len(X), columns=len(params.A))
     W, V, A = params
     z = _affine(W, X)
     hidden = _relu(z)
@@ -359,36 +323,31 @@ def gradient(params: ResNet3, X: ArrayLike, Y: ArrayLike) -> tuple[float, ResNet
     back_first = residual + back_V @ V[:, :-1]
     back_W = (back_first @ A) * (z >= 0)
     return loss, ResNet3(
-        back_W.T @ _lifted(X), back_V.T @ _lifted(first), residual.T @ _relu(z_V) + back_first.T @ hidden
+        back_W.T @ lifted(X), back_V.T @ lifted(first), residual.T @ _relu(z_V) + back_first.T @ hidden
     )
 
 
-def _lifted(X: FloatArray) -> FloatArray:
-    """(x, 1) in every row."""
+def lifted(X: FloatArray) -> FloatArray:
+    """(x, 1) in every row: unchecked."""
     return np.hstack([X, np.ones((len(X), 1))])
 
 
-def _like(name: str, value: ArrayLike, other: FloatArray) -> FloatArray:
-    array = checks.matrix(name, value, columns=other.shape[1])
-    if len(array) != len(other):
-        raise ValueError(f"{name} must have shape {other.shape}, got {array.shape}")
-    return array
-
-
-def _network(params: Any) -> None:
+def check_network(params: Any) -> None:
+    """Refuse what is none of the networks."""
     if not isinstance(params, Network):
         raise ValueError(f"params must be a ResNet3, a Layer3 or a Layer2, got {type(params).__name__}")
 
 
-def _checked_resnet(params: Any, X: ArrayLike) -> tuple[ResNet3, FloatArray]:
+def checked_resnet(params: Any, X: ArrayLike) -> tuple[ResNet3, FloatArray]:
+    """:func:`checked` for a ResNet alone."""
     if not isinstance(params, ResNet3):
         raise ValueError(f"params must be a ResNet3, got {type(params).__name__}")
-    return _checked(params, X)
+    return checked(params, X)
 
 
-def _checked(params: Any, X: ArrayLike) -> tuple[Any, FloatArray]:
+def checked(params: Any, X: ArrayLike) -> tuple[Any, FloatArray]:
     """Parameters and inputs as float64 arrays whose shapes agree."""
-    _network(params)
+    check_network(params)
     kind = type(params)
     arrays = kind(*(checks.matrix(f"params.{name}", part) for name, part in params._asdict().items()))
     k, m = arrays.A.shape

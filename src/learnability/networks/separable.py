@@ -35,13 +35,7 @@ def leaky(z: FloatArray, alpha: float) -> FloatArray:
 
 
 def forward(params: TwoLayer, X: ArrayLike, *, alpha: float) -> FloatArray:
-    """The outputs v . sigma(W x), shape (m,), of the inputs ``X`` (m, d).
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, an entry is not finite or alpha is outside [0, 1).
-    """
+    """The outputs v . sigma(W x), shape (m,), of the inputs ``X`` (m, d), for 0 <= alpha < 1."""
     W = checks.matrix("params.W", params.W)
     v = checks.vector("params.v", params.v, length=len(W))
     X = checks.matrix("X", X, columns=W.shape[1])
@@ -79,11 +73,6 @@ def initial(
         Size of the output weights, > 0, by default 1 / sqrt(2k).
     norm : {"exact", "at_most"}
         Rows of norm R, or uniform in the ball of radius R.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     rng = checks.generator("rng", rng)
     d = checks.integer("d", d, at_least=1)
@@ -101,7 +90,4 @@ def initial(
 
 def slope(alpha: float) -> float:
     """The slope as a float, checked: 0 <= alpha < 1."""
-    alpha = checks.real("alpha", alpha, at_least=0.0)
-    if alpha >= 1.0:
-        raise ValueError(f"alpha must be < 1, got {alpha!r}")
-    return alpha
+    return checks.real("alpha", alpha, at_least=0.0, below=1)

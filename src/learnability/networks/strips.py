@@ -140,13 +140,7 @@ def cosine(params: Cosines, X: Any) -> Any:
 
 
 def relu_start(rng: np.random.Generator, n: int, p: int) -> Relu:
-    """A ReLU network of p units on n inputs: Glorot-uniform W, then u; zero biases.
-
-    Raises
-    ------
-    ValueError
-        If n < 1, p < 1 or rng is no generator (as everywhere here).
-    """
+    """A ReLU network of p >= 1 units on n >= 1 inputs: Glorot-uniform W, then u; zero biases."""
     n, p = _sizes(rng, n, p)
     W = _glorot(rng, p, n)
     return Relu(W, np.zeros(p), _output(rng, p), np.zeros(()))

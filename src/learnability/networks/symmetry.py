@@ -60,11 +60,6 @@ def symmetry_init(n: int, kind: str = "half_integer", *, const_neuron: bool = Fa
     -------
     OneHidden
         float64; rows of ``W`` all 1 or all -1 (or 0 for the constant neuron).
-
-    Raises
-    ------
-    ValueError
-        If n < 1, the kind is unknown, or ``const_neuron`` is asked of another kind.
     """
     n = checks.integer("n", n, at_least=1)
     kind = checks.choice("kind", kind, SYMMETRY_KINDS)
@@ -101,11 +96,6 @@ def represent_sigmoid(n: int, A: Iterable[int]) -> OneHidden:
         Input bits, >= 1.
     A : iterable of int
         Weights in 0..n with label +1; may be empty (the constant -1, then M = 0 and b = -1/2).
-
-    Raises
-    ------
-    ValueError
-        If n < 1 or A leaves 0..n.
     """
     a = _indicator(n, A)
     return symmetry_init(n, "sigmoid")._replace(M=np.append(a, 0.0) - np.append(0.0, a), b=-0.5)
@@ -116,7 +106,7 @@ def represent_relu(n: int, A: Iterable[int]) -> OneHidden:
 
     f_A(x) = sign(-1/2 + sum_{i in A} Gamma_i(x)) with the hat Gamma_i(x) = ReLU(|x|-i+1) - 2 ReLU(|x|-i) +
     ReLU(|x|-i-1), which is 1[|x| = i]; the output weight of ReLU(|x|-j+1) is 1[j in A] - 2 1[j-1 in A] +
-    1[j-2 in A], j = 0..n+2. The hidden layer is ``symmetry_init(n, "integer")``. Parameters and errors as
+    1[j-2 in A], j = 0..n+2. The hidden layer is ``symmetry_init(n, "integer")``. Parameters as
     :func:`represent_sigmoid`.
     """
     a = np.pad(_indicator(n, A), 2)
@@ -133,7 +123,7 @@ def represent_zigzag(n: int, A: Iterable[int]) -> OneHidden:
     has slopes +-1 and equal peaks -(a_r - a_1)/2 on A, so f_A = sign(F_A + (a_r - a_1)/2 + 1/2). This is what
     the arXiv version's Lemma 2 describes in words (its formulas are lost); the hidden layer is
     ``symmetry_init(n, "half_integer")``. For the empty A, where a_1 does not exist: M = 0 and b = -1/2.
-    Parameters and errors as :func:`represent_sigmoid`.
+    Parameters as :func:`represent_sigmoid`.
     """
     peaks = np.flatnonzero(_indicator(n, A))
     params = symmetry_init(n, "half_integer")

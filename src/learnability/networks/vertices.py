@@ -78,13 +78,7 @@ def output_weights(m: int) -> FloatArray:
 
 
 def forward(params: VertexNet, X: ArrayLike) -> FloatArray:
-    """The outputs (n,) at the inputs ``X`` (n, d).
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
-    """
+    """The outputs (n,) at the inputs ``X`` (n, d)."""
     W, a = _checked(params)
     return np.asarray(np.maximum(checks.matrix("X", X, columns=W.shape[1]) @ W.T, 0.0) @ a)
 
@@ -115,11 +109,6 @@ def vertex_network(m: int, d: int = 6, *, support: ArrayLike = range(6), scale: 
         The six relevant coordinates.
     scale : float
         s in [0, 1e100]: all weights times s. The error is then (1 - s)^2.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     m = checks.integer("m", m, at_least=VERTICES)
     a = output_weights(m)
@@ -152,11 +141,6 @@ def padded(params: VertexNet, d: int, *, support: ArrayLike = range(6), rescaled
     support : iterable of int
         Where the six coordinates go, in increasing order.
     rescaled : bool
-
-    Raises
-    ------
-    ValueError
-        If W does not have six columns, d < 6 or the support is not six coordinates below d.
     """
     params = _checked(params)
     if params.W.shape[1] != MONOMIAL_DEGREE:
@@ -248,7 +232,7 @@ def _moments(params: VertexNet, support: ArrayLike) -> tuple[float, float, float
 
 
 def least_error(norm: ArrayLike, d: int = 6) -> FloatArray:
-    r"""The least error of any W of norm at most ``norm`` (an array of any shape), for every even m and every d >= 6.
+    r"""The least error of any W of norm at most ``norm`` >= 0 (of any shape), for every even m and every d >= 6.
 
     .. math:: E |F - y|^2 \ge (1 - s)^2, \qquad s = \min(1, \|W\|_F / (32 \sqrt{d/6})),
 
@@ -260,31 +244,16 @@ def least_error(norm: ArrayLike, d: int = 6) -> FloatArray:
     -\prod_{j \le 6} \sin(s u_j / \sqrt d) \prod_{j > 6} \cos(s u_j / \sqrt d)`, Hölder with six factors and
     :math:`\int_0^\infty \sin^6 t / t^2 dt = 3 \pi / 16` bound it by :math:`\frac{3}{16} \prod_{j \le 6} |u_j|^{1/6} /
     \sqrt d \le \sqrt{6/d} / 32`.
-
-    Raises
-    ------
-    ValueError
-        If a norm is negative or not finite, or d < 6.
     """
-    norms = checks.array("norm", norm)
+    norms = checks.array("norm", norm, at_least=0.0)
     d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=10**15)
-    if (norms < 0).any():
-        raise ValueError(f"norm must be >= 0, got {norms.min():g}")
     return np.asarray((1 - np.minimum(1.0, norms / (LEAST_NORM * math.sqrt(d)))) ** 2)
 
 
 def least_norm(error: ArrayLike, d: int = 6) -> FloatArray:
-    r"""The least norm of any W with an error of at most ``error``, :math:`32 \sqrt{d/6} (1 - \sqrt{error})`, >= 0.
-
-    Raises
-    ------
-    ValueError
-        If an error is negative or not finite, or d < 6.
-    """
-    errors = checks.array("error", error)
+    r"""The least norm of a W with an error of at most ``error`` >= 0, :math:`32 \sqrt{d/6} (1 - \sqrt{error})_+`."""
+    errors = checks.array("error", error, at_least=0.0)
     d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=10**15)
-    if (errors < 0).any():
-        raise ValueError(f"error must be >= 0, got {errors.min():g}")
     return np.asarray(LEAST_NORM * math.sqrt(d) * np.maximum(0.0, 1 - np.sqrt(errors)))
 
 
@@ -318,11 +287,6 @@ def search(rng: np.random.Generator, decay: float, *, m: int = 200, starts: int 
         >= 1.
     most : int
         Iterations of L-BFGS for a start, >= 1.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     from scipy.optimize import minimize
 
