@@ -176,7 +176,7 @@ def test_good_neurons_of_the_paper():
         (lambda: boolean.signs(3, 4, 4), "start must be <= 3"),
         (lambda: boolean.character((0, 3), np.ones((2, 3))), r"0\.\.2, got 3"),
         (lambda: boolean.character((0,), np.zeros((2, 3))), r"-1 and \+1 only"),
-        (lambda: boolean.mask_of((1, 1)), "distinct"),
+        (lambda: boolean.mask_of((1, 1)), "S must hold each coordinate once"),
         (lambda: boolean.mask_of((-1,)), "must be >= 0"),
         (lambda: boolean.subset_of(-2), "must be >= 0"),
         (lambda: boolean.subset_masks(4, 5), "k must be <= 4"),

@@ -42,11 +42,6 @@ class Taylor:
     function : callable, optional
         What is evaluated: an array in, an array of its shape out. Without it, the polynomial. The complexities are
         those of ``coefficients`` either way.
-
-    Raises
-    ------
-    ValueError
-        If there is no coefficient or one is not finite.
     """
 
     coefficients: tuple[float, ...]
@@ -61,7 +56,7 @@ class Taylor:
             raise ValueError("coefficients must hold at least c_0, got none")
         while len(found) > 1 and found[-1] == 0:
             found.pop()
-        object.__setattr__(self, "coefficients", tuple(found))
+        checks.store(self, coefficients=tuple(found))
         if self.function is not None and not callable(self.function):
             raise ValueError(f"function must be callable or None, got {self.function!r}")
 
@@ -190,11 +185,6 @@ def series(name: str, degree: int, scale: float = 1.0) -> Taylor:
         Last degree kept, in 0..1000.
     scale : float
         c in phi(c z).
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     name = checks.choice("name", name, NAMES)
     degree = checks.integer("degree", degree, at_least=0, at_most=1000)

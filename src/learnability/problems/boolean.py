@@ -95,11 +95,6 @@ def expectation(
         In 1..24.
     probabilities : array_like, shape (2^n,), optional
         Of the points, in the order of :func:`signs`; uniform if not given.
-
-    Raises
-    ------
-    ValueError
-        If n is out of range, the probabilities are no distribution over 2^n points, or f returns anything else.
     """
     n = checks.integer("n", n, at_least=1, at_most=MAX_BITS)
     p = None if probabilities is None else checks.distribution("probabilities", probabilities, length=2**n)
@@ -116,10 +111,7 @@ def expectation(
 
 def mask_of(S: Iterable[int]) -> int:
     """The mask of a set of distinct coordinates: the sum of 2^j over j in S."""
-    members = checks.integers("S", S, at_least=0)
-    if len(set(members)) < len(members):
-        raise ValueError(f"S must hold distinct coordinates, got {members}")
-    return sum(1 << j for j in members)
+    return sum(1 << j for j in checks.integers("S", S, at_least=0, distinct=True))
 
 
 def subset_of(mask: int) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ and G likewise on R^k. Appendix A (Definition A.1, Concept 2) is larger and need
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from numpy.typing import ArrayLike
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.problems.activations import Taylor, monomial
+from learnability.problems.boolean import signs
 from learnability.problems.residual import HardInstance, strength
 
 __all__ = ["Concept", "General", "TwoLayerSmooth", "general_form", "hard_concept", "polarisation", "random_two_layer"]
@@ -51,11 +53,11 @@ class _Sum:
 
     def smoothness(self, constant: float = 1.0) -> float:
         """C_s of the function: the largest of its activations', with ``constant`` for C*."""
-        return max(phi.smoothness(constant) for row in self.activations for phi in row)
+        return max(phi.smoothness(constant) for phi in itertools.chain(*self.activations))
 
     def complexity(self, eps: float, constant: float = 1.0) -> float:
         """C_eps of the function: the largest of its activations', with ``constant`` for C*."""
-        return max(phi.complexity(eps, constant) for row in self.activations for phi in row)
+        return max(phi.complexity(eps, constant) for phi in itertools.chain(*self.activations))
 
     def simple_bound(self, constant: float = 1.0) -> float:
         r""":math:`\sqrt k\, p\, C_s`: Section 5's bound of B_F and of L_G, from Fact A.3."""
@@ -74,11 +76,6 @@ class TwoLayerSmooth(_Sum):
         One for all terms, or one each.
     scales : array (k, p), optional
         a, in [-1, 1]; 1 if not given.
-
-    Raises
-    ------
-    ValueError
-        For shapes or values outside these ranges.
     """
 
     weights: FloatArray
@@ -104,18 +101,19 @@ class TwoLayerSmooth(_Sum):
 
         Not above :meth:`simple_bound` at radius 1, with C* = 1. Attained, for instance, by one non-negative monomial.
         """
-        reach = checks.real("radius", radius, at_least=0.0) / math.sqrt(2)
-        each = np.array([[phi.majorant(reach) for phi in row] for row in self.activations])
-        return float(np.linalg.norm((np.abs(self.scales) * each).sum(axis=1)))
+        return self._majorised(radius, lambda phi: phi)
 
     def lipschitz_bound(self, radius: float = 1.0) -> float:
         r"""A Lipschitz constant on the ball \|x\| <= radius, by the majorants of the derivatives of the terms kept.
 
         An estimate from above of the paper's L_F or L_G; not above :meth:`simple_bound` at radius 1, with C* = 1.
         """
+        return self._majorised(radius, Taylor.derivative) / math.sqrt(2)
+
+    def _majorised(self, radius: float, of: Callable[[Taylor], Taylor]) -> float:
         reach = checks.real("radius", radius, at_least=0.0) / math.sqrt(2)
-        each = np.array([[phi.derivative().majorant(reach) for phi in row] for row in self.activations])
-        return float(np.linalg.norm((np.abs(self.scales) * each).sum(axis=1))) / math.sqrt(2)
+        each = np.array([[of(phi).majorant(reach) for phi in row] for row in self.activations])
+        return float(np.linalg.norm((np.abs(self.scales) * each).sum(axis=1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,11 +130,6 @@ class General(_Sum):
         With zero- and odd-order terms only.
     scales : array (k, p), optional
         a, in [-1, 1]; 1 if not given.
-
-    Raises
-    ------
-    ValueError
-        For shapes or values outside these ranges, or an activation with an even order above zero.
     """
 
     directions: FloatArray
@@ -153,9 +146,9 @@ class General(_Sum):
                 f"{directions.shape} and {multipliers.shape}"
             )
         _store(self, directions.shape[:2], directions=directions, multipliers=multipliers)
-        for phi in (phi for row in self.activations for phi in row):
-            if any(phi.coefficients[2::2]):
-                order = next(i for i, c in enumerate(phi.coefficients[2:], 2) if c and i % 2 == 0)
+        for phi in itertools.chain(*self.activations):
+            order = next((i for i, c in enumerate(phi.coefficients) if c and i and i % 2 == 0), None)
+            if order:
                 raise ValueError(f"activations must have zero- and odd-order terms only, got one of order {order}")
 
     @property
@@ -214,7 +207,7 @@ class Concept:
     alpha: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", strength(self.alpha))
+        checks.store(self, alpha=strength(self.alpha))
         for name, given in (("base", self.base), ("composite", self.composite)):
             if not callable(given):
                 raise ValueError(f"{name} must be a function of inputs, got {given!r}")
@@ -313,11 +306,10 @@ def polarisation(k: int) -> TwoLayerSmooth:
         In 1..12: there are k 2^k directions of k entries.
     """
     k = checks.integer("k", k, at_least=1, at_most=12)
-    s = np.arange(2**k)[:, None] >> np.arange(k) & 1
-    directions = (1.0 - 2.0 * s) / math.sqrt(2 * k)
+    s = signs(k)
     scale = k**k * 2 ** (k / 2) / (math.sqrt(k) * math.factorial(k) * 2**k)
-    signs = 1.0 - 2.0 * (s.sum(axis=1) % 2)
-    return TwoLayerSmooth(np.repeat(directions[None], k, axis=0), monomial(k, scale), np.tile(signs, (k, 1)))
+    directions = np.repeat(s[None] / math.sqrt(2 * k), k, axis=0)
+    return TwoLayerSmooth(directions, monomial(k, scale), np.tile(s.prod(axis=1), (k, 1)))
 
 
 def hard_concept(instance: HardInstance) -> Concept:
@@ -375,8 +367,7 @@ def _store(function: Any, shape: tuple[int, ...], **arrays: FloatArray) -> None:
             f"scales must have shape ({k}, {p}) and entries in [-1, 1], got shape {scales.shape} and size "
             f"{np.abs(scales).max():g}"
         )
-    for name, value in {"activations": rows, "scales": scales, **arrays}.items():
-        object.__setattr__(function, name, value)
+    checks.store(function, activations=rows, scales=scales, **arrays)
 
 
 def _combine(

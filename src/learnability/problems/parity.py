@@ -54,11 +54,6 @@ class SparseParity:
         Dimension, >= 1.
     support : iterable of int
         A: k >= 1 distinct coordinates in 0..n-1, kept sorted.
-
-    Raises
-    ------
-    ValueError
-        If n < 1, or the support is empty, out of range or names a coordinate twice.
     """
 
     n: int
@@ -66,14 +61,10 @@ class SparseParity:
 
     def __post_init__(self) -> None:
         n = checks.integer("n", self.n, at_least=1)
-        chosen = checks.integers("support", self.support, at_least=0, at_most=n - 1)
+        chosen = checks.integers("support", self.support, at_least=0, at_most=n - 1, distinct=True)
         if not chosen:
             raise ValueError("support must hold at least one coordinate, got none")
-        if len(set(chosen)) != len(chosen):
-            twice = next(i for i in chosen if chosen.count(i) > 1)
-            raise ValueError(f"support must hold each coordinate once, got {twice} more than once")
-        object.__setattr__(self, "n", n)
-        object.__setattr__(self, "support", tuple(sorted(chosen)))
+        checks.store(self, n=n, support=tuple(sorted(chosen)))
 
     @property
     def k(self) -> int:
@@ -129,11 +120,6 @@ class ParityMixture:
         A: distinct coordinates in 0..n-1, an odd number of them (the paper has k >= 3; k = 1 is allowed).
     share : float
         Mass of D_A^(2) in the mixture, in [0, 1]; the paper's D_A has 1/2.
-
-    Raises
-    ------
-    ValueError
-        As :class:`SparseParity`, and if k is even or the share is outside [0, 1].
     """
 
     n: int
@@ -147,9 +133,8 @@ class ParityMixture:
                 f"support must hold an odd number of coordinates, got {target.k}: the product of an even number of "
                 "equal signs is always +1"
             )
-        object.__setattr__(self, "n", target.n)
-        object.__setattr__(self, "support", target.support)
-        object.__setattr__(self, "share", checks.real("share", self.share, at_least=0.0, at_most=1.0))
+        share = checks.real("share", self.share, at_least=0.0, at_most=1.0)
+        checks.store(self, n=target.n, support=target.support, share=share)
 
     @property
     def k(self) -> int:
@@ -203,11 +188,6 @@ class ParityMixture:
         """Signs of the named coordinates only, (m, len(coordinates)), and labels (m,), whatever n is.
 
         Coordinates that are not named are not drawn, but for those in A, on which the label depends.
-
-        Raises
-        ------
-        ValueError
-            If a coordinate is not in 0..n-1.
         """
         wanted = checks.integers("coordinates", coordinates, at_least=0, at_most=self.n - 1)
         drawn = sorted({*wanted, *self.support})
@@ -223,11 +203,6 @@ class ParityMixture:
 
         The inputs are those that :meth:`sample` draws from the same generator. Memory is (m, 4096) signs beside W
         and the result, also for n of a million.
-
-        Raises
-        ------
-        ValueError
-            If W is not a finite matrix of n columns, or as :meth:`sample`.
         """
         W = checks.matrix("W", W, columns=self.n)
         products = np.zeros((checks.integer("m", m, at_least=1), len(W)))
@@ -244,11 +219,6 @@ class ParityMixture:
         """All 2^n inputs with labels and probabilities, n <= 20.
 
         Under the mixture a point has the probability (1 - share) p1 + share p2.
-
-        Raises
-        ------
-        ValueError
-            If n > 20.
         """
         n = checks.integer("n", self.n, at_most=MAX_ENUMERATED)
         X = cube_signs(n)

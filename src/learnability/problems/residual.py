@@ -44,10 +44,7 @@ FACTORS = 4
 
 def strength(alpha: float) -> float:
     """The share alpha of the composite signal as a float, checked: 0 <= alpha < 1."""
-    alpha = checks.real("alpha", alpha, at_least=0.0)
-    if alpha >= 1.0:
-        raise ValueError(f"alpha must be < 1, got {alpha!r}")
-    return alpha
+    return checks.real("alpha", alpha, at_least=0.0, below=1)
 
 
 # Targets
@@ -130,11 +127,6 @@ class PairTarget(_TwoLevels):
         In [0, 1).
     beta : float
         >= 0: 1 but for the paper's Figure 3.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
 
     d: int = 30
@@ -145,9 +137,7 @@ class PairTarget(_TwoLevels):
         d = checks.integer("d", self.d, at_least=2 * FACTORS)
         if d % 2:
             raise ValueError(f"d must be even, for pairs of neighbours, got {d}")
-        object.__setattr__(self, "d", d)
-        object.__setattr__(self, "alpha", strength(self.alpha))
-        object.__setattr__(self, "beta", checks.real("beta", self.beta, at_least=0.0))
+        checks.store(self, d=d, alpha=strength(self.alpha), beta=checks.real("beta", self.beta, at_least=0.0))
 
     @property
     def k(self) -> int:
@@ -191,11 +181,6 @@ class HardInstance(_TwoLevels):
         S: k >= 2 distinct coordinates in 0..d-1, kept sorted (the order of the outputs is S's).
     alpha : float
         In [0, 1).
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
 
     d: int
@@ -209,9 +194,7 @@ class HardInstance(_TwoLevels):
         chosen = SparseParity(d, self.support).support
         if len(chosen) < 2:
             raise ValueError(f"support must hold at least 2 coordinates, got {len(chosen)}")
-        object.__setattr__(self, "d", d)
-        object.__setattr__(self, "support", chosen)
-        object.__setattr__(self, "alpha", strength(self.alpha))
+        checks.store(self, d=d, support=chosen, alpha=strength(self.alpha))
 
     @property
     def k(self) -> int:

@@ -51,7 +51,7 @@ class UniformSigns:
     unit: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "d", checks.integer("d", self.d, at_least=1, at_most=LARGEST_SAMPLE))
+        checks.store(self, d=checks.integer("d", self.d, at_least=1, at_most=LARGEST_SAMPLE))
         if not isinstance(self.unit, bool | np.bool_):
             raise ValueError(f"unit must be True or False, got {self.unit!r}")
 
@@ -76,11 +76,6 @@ class HardInputs:
     rest : callable (rng, m) -> (m, d - d_1) signs
         Draws the others, -1 and +1, independently of the first (the paper's product distribution). Needed where
         d_1 < d.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
 
     d: int
@@ -89,8 +84,7 @@ class HardInputs:
 
     def __post_init__(self) -> None:
         d = checks.integer("d", self.d, at_least=1)
-        object.__setattr__(self, "d", d)
-        object.__setattr__(self, "d_1", checks.integer("d_1", self.d_1, at_least=1, at_most=d))
+        checks.store(self, d=d, d_1=checks.integer("d_1", self.d_1, at_least=1, at_most=d))
         if (self.rest is None) != (self.d_1 == d) or not (self.rest is None or callable(self.rest)):
             needs = (
                 "None, since d_1 = d and all coordinates are uniform"
@@ -100,13 +94,7 @@ class HardInputs:
             raise ValueError(f"rest must be {needs}, got {self.rest!r}")
 
     def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
-        """``m`` >= 1 independent inputs, (m, d).
-
-        Raises
-        ------
-        ValueError
-            If ``rest`` does not return signs of the right shape.
-        """
+        """``m`` >= 1 independent inputs, (m, d)."""
         signs = UniformSigns(self.d_1).sample(rng, m)
         if self.rest is not None:
             drawn = self.rest(rng, m)
@@ -133,11 +121,6 @@ class Noisy:
         H.
     deviation : float
         Standard deviation, in [0, 1e100], of independent Gaussian noise on every output.
-
-    Raises
-    ------
-    ValueError
-        If the inputs cannot be sampled, the target is not callable or the deviation is out of range.
     """
 
     inputs: Inputs
@@ -149,7 +132,7 @@ class Noisy:
             raise ValueError(f"inputs must be a distribution with a method sample, got {self.inputs!r}")
         if not callable(self.target):
             raise ValueError(f"target must be a function of inputs, got {self.target!r}")
-        object.__setattr__(self, "deviation", checks.real("deviation", self.deviation, at_least=0.0, at_most=1e100))
+        checks.store(self, deviation=checks.real("deviation", self.deviation, at_least=0.0, at_most=1e100))
 
     def sample(self, rng: np.random.Generator, m: int) -> tuple[FloatArray, FloatArray]:
         """``m`` >= 1 independent examples: X (m, d) and Y (m, k).

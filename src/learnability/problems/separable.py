@@ -59,26 +59,18 @@ class SeparableBall:
         g, strictly between 0 and 1.
     direction : tuple of float, length d >= 1
         Normal vector of the hyperplane, not zero; kept at unit length (u).
-
-    Raises
-    ------
-    ValueError
-        If the margin is outside (0, 1), or the direction is empty, zero or not finite.
     """
 
     margin: float
     direction: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        margin = checks.real("margin", self.margin, above=0.0)
-        if margin >= 1.0:
-            raise ValueError(f"margin must be < 1, got {self.margin!r}")
+        margin = checks.real("margin", self.margin, above=0.0, below=1)
         u = checks.vector("direction", self.direction)
         if not u.any():
             raise ValueError(f"direction must hold a non-zero entry, got {len(u)} zero(s)")
         u = np.ldexp(u, -math.frexp(float(np.abs(u).max()))[1])  # no square overflows or vanishes
-        object.__setattr__(self, "margin", margin)
-        object.__setattr__(self, "direction", tuple(float(c) for c in u / np.linalg.norm(u)))
+        checks.store(self, margin=margin, direction=tuple(float(c) for c in u / np.linalg.norm(u)))
 
     @property
     def d(self) -> int:
@@ -360,11 +352,6 @@ def split(rng: np.random.Generator, X: ArrayLike, y: ArrayLike, train: int, test
         Between 1 and m.
     test : int, optional
         Between 0 and m - train; by default all that are left.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer examples than asked for, or an argument is outside these ranges.
     """
     rng = checks.generator("rng", rng)
     X = checks.matrix("X", X)

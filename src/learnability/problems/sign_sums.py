@@ -132,11 +132,6 @@ def correlation(f: Callable[[FloatArray], ArrayLike], l: int, m: int, shift: flo
     -------
     float
         With f bounded by 1 the error is at most about 1e-14 / sqrt(C(l+m, l)).
-
-    Raises
-    ------
-    ValueError
-        If l or m is no integer >= 0, or f returns another number of values or a non-finite one.
     """
     law = signed_sum_law(l, m)
     shift = checks.real("shift", shift)

@@ -40,11 +40,6 @@ class Strips:
         The pixel value that becomes 1, in 1..255; no pixel may be above it.
     size : int
         Strips in an epoch; 0 means as many as images. With more, each position is a chain of permutations.
-
-    Raises
-    ------
-    ValueError
-        If an array has another shape, type or range, or a number is out of range.
     """
 
     images: NDArray[np.uint8]
@@ -68,10 +63,7 @@ class Strips:
         if images.max() > self.highest:
             raise ValueError(f"images must be <= highest = {self.highest}, got {images.max()}")
         checks.integer("size", self.size, at_least=0)
-        object.__setattr__(self, "images", images)
-        object.__setattr__(self, "digits", digits)
-        if self.size == 0:
-            object.__setattr__(self, "size", len(images))
+        checks.store(self, images=images, digits=digits, size=self.size or len(images))
 
     @property
     def n(self) -> int:

@@ -56,11 +56,6 @@ class SymmetricFunction:
     ----------
     labels : tuple of int, length n + 1 >= 2
         (a_0, ..., a_n), each -1 or +1.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two labels (n = 0) or one is not -1 or +1.
     """
 
     labels: tuple[int, ...]
@@ -69,7 +64,7 @@ class SymmetricFunction:
         values = checks.labels("labels", np.asarray(self.labels))
         if len(values) < 2:
             raise ValueError(f"labels must hold a_0..a_n with n >= 1, got {len(values)} label(s)")
-        object.__setattr__(self, "labels", tuple(int(a) for a in values))
+        checks.store(self, labels=tuple(int(a) for a in values))
 
     @property
     def n(self) -> int:
@@ -117,11 +112,6 @@ def exactly_in(n: int, A: Iterable[int]) -> SymmetricFunction:
     A : iterable of int
         Weights in 0..n, at least one. An empty A is far more often a mistake than a wish, so it is refused
         here; the constant -1 belongs to the class all the same and is ``threshold(n, n + 1)``.
-
-    Raises
-    ------
-    ValueError
-        If n < 1, or A is empty or leaves 0..n.
     """
     n = checks.integer("n", n, at_least=1)
     accepted = set(checks.integers("A", A, at_least=0, at_most=n))
@@ -170,7 +160,7 @@ class UniformCube:
     n: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", checks.integer("n", self.n, at_least=1))  # NumPy's would overflow in 2^n
+        checks.store(self, n=checks.integer("n", self.n, at_least=1))  # NumPy's would overflow in 2^n
 
     @property
     def weight_probabilities(self) -> FloatArray:
@@ -194,11 +184,6 @@ class HammingWeights:
     ----------
     probabilities : tuple of float, length n + 1 >= 2
         P(|x| = k) for k = 0..n: non-negative, with sum 1 to 1e-9 (and normalised to it).
-
-    Raises
-    ------
-    ValueError
-        If the probabilities are fewer than two, negative, not finite, or do not sum to 1.
     """
 
     probabilities: tuple[float, ...]
@@ -207,7 +192,7 @@ class HammingWeights:
         p = checks.distribution("probabilities", self.probabilities)
         if len(p) < 2:
             raise ValueError(f"probabilities must cover the weights 0..n with n >= 1, got length {len(p)}")
-        object.__setattr__(self, "probabilities", tuple(float(q) for q in p / p.sum()))
+        checks.store(self, probabilities=tuple(float(q) for q in p / p.sum()))
 
     @property
     def n(self) -> int:
@@ -295,11 +280,6 @@ def sum_error_floor(function: SymmetricFunction, distribution: Distribution, hal
     -------
     float
         To a few 1e-6 for 2 <= n <= 60 (midpoint rule in s; measured against a hundred times finer one).
-
-    Raises
-    ------
-    ValueError
-        If n differs or half_width is negative.
     """
     n = function.n
     half_width = checks.real("half_width", half_width, at_least=0.0)
@@ -348,11 +328,6 @@ def exact_error(
         The truth f.
     distribution : Distribution, optional
         Of the inputs; uniform if not given.
-
-    Raises
-    ------
-    ValueError
-        If n > 20, the distribution has another n or ``predict`` returns anything but m real numbers.
     """
     n = checks.integer("n", function.n, at_most=MAX_ENUMERATED)
     distribution = UniformCube(n) if distribution is None else distribution
