@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from learnability.datasets.columns import first_line
 from learnability.datasets.records import DataSet, pair_of_digits
 
 __all__ = [
@@ -134,7 +135,7 @@ def fetch_mnist() -> Path:
         pooch.retrieve(URL, known_hash=f"sha256:{FILE_SHA256}", fname=place.name, path=place.parent)
     except (OSError, ValueError) as error:  # no network, no space, no permission; or another checksum
         raise ValueError(
-            f"MNIST could not be downloaded from {URL} to {place} ({_first_line(error)}); {_by_hand()}"
+            f"MNIST could not be downloaded from {URL} to {place} ({first_line(error)}); {_by_hand()}"
         ) from error
     return place
 
@@ -237,7 +238,7 @@ def _read(path: Path) -> Mnist:
                 arrays.append(np.ascontiguousarray(array))
                 digest.update(arrays[-1].data)
     except DAMAGE as error:
-        raise ValueError(f"{path} cannot be read as MNIST ({_first_line(error)}); {_replace()}") from error
+        raise ValueError(f"{path} cannot be read as MNIST ({first_line(error)}); {_replace()}") from error
     as_published = all(a.dtype == np.uint8 and a.shape == shape for a, shape in zip(arrays, SHAPES, strict=True))
     if not as_published or digest.hexdigest() != CONTENT_SHA256:
         came = ", ".join(f"{name} {a.dtype}{list(a.shape)}" for name, a in zip(Mnist._fields, arrays, strict=True))
@@ -250,7 +251,3 @@ def _read(path: Path) -> Mnist:
 
 def _replace() -> str:
     return f"delete it and call learnability.datasets.fetch_mnist(), or {_by_hand()}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -94,11 +94,8 @@ def hinge_lower(features: ArrayLike, y: ArrayLike, p: ArrayLike, norm: float, mu
 
     Parameters
     ----------
-    features : array (m, N)
-    y : array (m,)
-        Labels in {-1, +1}.
-    p : array (m,)
-        Weights, >= 0.
+    features, y, p
+        As in :func:`hinge_loss`.
     norm : float
         B >= 0.
     multipliers : array (m,)
@@ -128,10 +125,6 @@ def best_hinge(
         B >= 0.
     tolerance : float
         Gap, relative to the sum of p, at which the method ends, > 0. Where rounding ends it first, ``gap`` says so.
-
-    Returns
-    -------
-    BestHinge
 
     Raises
     ------
@@ -171,10 +164,7 @@ def best_hinge(
 def _problem(features: ArrayLike, y: ArrayLike, p: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
     features = checks.matrix("features", features)
     y = checks.labels("y", y, length=len(features))
-    p = checks.vector("p", p, length=len(features))
-    if (p < 0).any():
-        raise ValueError(f"p must be >= 0, got {p[p < 0][0]:g}")
-    return features, y, p
+    return features, y, checks.vector("p", p, length=len(features), at_least=0)
 
 
 @dataclass

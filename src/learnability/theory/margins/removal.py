@@ -75,10 +75,8 @@ def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> Separ
 
     Parameters
     ----------
-    V : array (m, d)
-        Points (lifted by the caller if an affine hyperplane is meant).
-    y : array (m,)
-        Labels in {-1, +1}.
+    V, y
+        As in :func:`learnability.theory.margins.hard_margin`.
     steps : int
         Budget of entries to and exits from supports, each O(d^2), >= 1. With too few, ``certificates`` is shorter,
         the margin of the rest has a larger duality gap and ``maximal`` is False.
@@ -91,8 +89,7 @@ def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> Separ
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite, the largest entry of ``V`` is not between 1e-250 and 1e250
-        in size (unless all are 0), a label is not -1 or +1 or ``steps`` is no positive integer.
+        As there, or if ``steps`` is no positive integer.
     """
     V = checks.matrix("V", V)
     y = checks.labels("y", y, length=len(V))
