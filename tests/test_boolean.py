@@ -46,7 +46,7 @@ def test_without_a_compiler():
     subprocess.run([sys.executable, "-c", code], env={"NUMBA_DISABLE_JIT": "1", "PATH": ""}, check=True, timeout=60)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 9), st.integers(0, 2**32 - 1))
 def test_parseval_inversion_and_degrees(n, seed):
     f = np.random.default_rng(seed).standard_normal(2**n)
@@ -128,7 +128,7 @@ def test_law_of_many_signs():
             assert boolean.signed_sum_law(7, m - 7)[i] == pytest.approx(float(signed / mpmath.mpf(2) ** m), rel=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 4), st.integers(0, 5), st.integers(-4, 4), st.integers(0, 2**31))
 def test_correlation_by_enumeration(l, m, shift, seed):
     table = np.random.default_rng(seed).standard_normal(60)

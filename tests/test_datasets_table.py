@@ -176,7 +176,7 @@ def test_truth_values_are_zero_and_one(write):
     np.testing.assert_array_equal(table.X, [[1], [0]])
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(1, 4).flatmap(
         lambda d: st.lists(

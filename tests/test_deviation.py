@@ -57,7 +57,7 @@ def assert_outputs(found, exact, rests, scale):
         assert abs(Fraction(value) - wanted) <= room
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 5),
@@ -82,7 +82,7 @@ def test_evaluate_is_exact(seed, n, kind, unit, shift):
     np.testing.assert_allclose(movement, moved, rtol=1e-9, atol=1e-13 * unit)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 6), kind=st.sampled_from(KINDS), unit=st.sampled_from(UNITS[:2]))
 def test_sign_is_right_where_the_exact_part_cancels(seed, n, kind, unit):
     rng = np.random.default_rng(seed)
@@ -120,7 +120,7 @@ def test_plain_float64_would_lose_what_evaluate_keeps():
     assert abs(forward(plain, x)[0] / d.unit - float(exact[0])) > 0.5 * abs(float(exact[0]))  # here it gives 0
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 6), kind=st.sampled_from(KINDS), unit=st.sampled_from(UNITS))
 def test_outputs_by_weight_bounds_every_input(seed, n, kind, unit):
     d = state(seed, symmetry_init(n, kind), unit)
@@ -197,7 +197,7 @@ def test_output_zero_is_an_error():
     assert d.cube_error([1, -1], [0.5, 0.5]) == 1.0
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 6),

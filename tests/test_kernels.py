@@ -127,7 +127,7 @@ def test_biases_trained_by_default_as_they_are_drawn():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.floats(0, 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_gram_matrices_are_positive_semidefinite(seed, depth, bias):
     X = np.random.default_rng(seed).choice([-1.0, 1.0], (12, 4)) / 2  # repeats and opposites among them
     for K in (conjugate(X, X, depth=depth, bias=bias), tangent(X, X, depth=depth, bias=bias), rbf(X, X, 0.5)):

@@ -34,7 +34,7 @@ def problem(rng, m, N):
 
 
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 40), N=st.integers(1, 60), size=st.floats(-3, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_problems_are_certified(seed, m, N, size):
     features, y, p = problem(np.random.default_rng(seed), m, N)
     certified(features, y, p, 10.0**size)

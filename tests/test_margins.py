@@ -169,7 +169,7 @@ def separable_by_a_linear_programme(signed):
     return linprog(np.zeros(d), A_ub=-signed, b_ub=-np.ones(m), bounds=(None, None)).status == 0
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 60),

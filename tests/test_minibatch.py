@@ -54,7 +54,7 @@ def run(start, X, y, **options):
 # Oracles
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 10_000),
     loss=st.sampled_from(sorted(LOSSES)),

@@ -202,7 +202,7 @@ class TestMethods:
 
 class TestGradient:
     @given(seed=st.integers(0, 10**6), shape=st.sampled_from([(1, 1, 1, 1), (5, 3, 7, 6), (2, 4, 9, 3)]))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def test_equals_automatic_differentiation(self, seed, shape):
         params, X, Y = case(seed, *shape)
         loss, found = gradient(params, X, Y)
@@ -224,7 +224,7 @@ class TestGradient:
                 assert (up - down) / 2e-6 == pytest.approx(getattr(found, name)[place], abs=1e-7)
 
     @given(seed=st.integers(0, 10**6))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_fact_c4(self, seed):
         params, X, Y = case(seed)
         g = rng(seed + 1)

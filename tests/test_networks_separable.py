@@ -30,7 +30,7 @@ def by_hand(params, x, alpha):
     return total
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), d=st.integers(1, 6), k=st.integers(1, 5), m=st.integers(1, 7), alpha=SLOPES)
 def test_outputs_are_those_of_the_definition(seed, d, k, m, alpha):
     rng = np.random.default_rng(seed)
@@ -111,7 +111,7 @@ def assert_memorises(made, X, y, alpha, tolerance=1e-6):
     assert max(live[: made.k].sum(), live[made.k :].sum()) <= made.used <= made.k
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     seed=st.integers(0, 10**6),
     d=st.integers(2, 14),
@@ -150,7 +150,7 @@ def test_the_stated_width_is_never_below_the_least():
     assert proof_width(4, 1, 4) == 6
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(seed=st.integers(0, 10**6), d=st.integers(2, 12), n=st.integers(3, 60))
 def test_a_pencil_makes_every_labelling_possible_at_the_least_width(seed, d, n):
     """The statement behind ``hyperplanes``, in exact arithmetic; and the balance that its proof uses."""
@@ -288,7 +288,7 @@ def test_the_size_of_the_output_weights_is_free(v):
     assert made.params.v[0] == v
 
 
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), alpha=SLOPES)
 def test_the_hinge_loss_can_be_made_exactly_zero(seed, alpha):
     rng = np.random.default_rng(seed)
@@ -443,7 +443,7 @@ def hinge(W, v, X, y):
     return float(np.maximum(1 - y * (np.maximum(X @ W.T, 0) @ v), 0).mean())
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 10**6),
     m=st.integers(1, 40),

@@ -83,7 +83,7 @@ def assert_same_run(params, X, y, *, seed, h, beta, epochs, make=Fraction, form=
     return run
 
 
-@settings(derandomize=True, deadline=None, max_examples=70)
+@settings(max_examples=70)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(2, 5),
@@ -141,7 +141,7 @@ def test_a_batch_that_is_no_power_of_two_and_a_longer_run(kind, batch):
     assert run.updates > 50
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 4), kind=st.sampled_from(KINDS), batch=st.sampled_from([1, 2]))
 def test_shifted_inputs_decide_as_exact_arithmetic(seed, n, kind, batch):
     params, X, y = problem(seed, n, 5, kind)
@@ -157,7 +157,7 @@ def test_shifted_inputs_decide_as_exact_arithmetic(seed, n, kind, batch):
         oracle.close(found, wanted)
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), layers=st.sampled_from(["both", "output"]))
 def test_any_start_with_output_zero_will_do(seed, layers):
     rng = np.random.default_rng(seed)
@@ -271,7 +271,7 @@ def test_beta_zero_leaves_the_start():
         assert run.updates >= 1
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(3, 8),

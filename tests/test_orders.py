@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from learnability.training.orders import example_orders
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), m=st.integers(1, 60), epochs=st.integers(1, 12), cut=st.integers(0, 12))
 def test_rows_are_permutations_and_do_not_depend_on_chunks(seed, m, epochs, cut):
     at_once = example_orders(np.random.default_rng(seed), m, epochs)

@@ -37,7 +37,7 @@ def quadratic(A, c):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 30), st.floats(1e-3, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_theorem13_holds_for_convex_quadratics(seed, T, eta):
     rng = np.random.default_rng(seed)
     functions = []

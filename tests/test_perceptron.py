@@ -47,7 +47,7 @@ def shuffled(seed, N):
         yield example_orders(rng, N, 1)[0].tolist()
 
 
-@settings(derandomize=True, deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10**6),
     N=st.integers(1, 8),
@@ -80,7 +80,7 @@ def test_is_algorithm_1(seed, N, d, h, of_h, shuffle, budget):
         assert np.isnan(found.margin)
 
 
-@settings(derandomize=True, deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10**6),
     N=st.integers(1, 30),

@@ -95,7 +95,7 @@ def test_the_closed_form_is_the_enumeration(n, share):
             assert_correlation(W, b, problem, by_enumeration(W, np.full(24, b), problem))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 9), st.data())
 def test_the_closed_form_at_random(n, data):
     k = data.draw(st.sampled_from(range(1, n + 1, 2)))

@@ -115,7 +115,7 @@ class TestMixture:
         S, _ = D.sample_signs(rng(4), 2000, part=1)
         assert (np.abs(S[:, [0, 7, 29]].sum(axis=1)) == 3).mean() == pytest.approx(0.25, abs=0.05)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.integers(1, 9000), st.integers(1, 40), st.integers(0, 10**6), st.sampled_from([None, 1, 2]))
     def test_projections_are_those_of_the_sample(self, n, m, seed, part):
         k = min(n, 5) - (min(n, 5) % 2 == 0)

@@ -332,7 +332,7 @@ class TestConcepts:
         assert F.d == 1
 
     @given(phi=polynomials, psi=polynomials, seed=st.integers(0, 99))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_lemma_a2(self, phi, psi, seed):
         g = rng(seed)
         F = random_two_layer(g, 3, 2, 2, ((phi, psi), (psi, phi)))
@@ -363,7 +363,7 @@ class TestConcepts:
         np.testing.assert_allclose(general_form(F)(X), F(X), atol=1e-13)
 
     @given(phi=polynomials, seed=st.integers(0, 99), radius=st.floats(0.1, 3))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_bounds_hold(self, phi, seed, radius):
         g = rng(seed)
         F = random_two_layer(g, 3, 2, 3, phi)

@@ -183,7 +183,7 @@ def test_the_extra_coordinate_keeps_the_ball_and_the_offset():
     np.testing.assert_allclose(V @ (math.sqrt(2) * np.append(w, b)), X @ w + b)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 12),
     st.integers(1, 5),

@@ -47,7 +47,7 @@ def tables(draw):
     return draw(st.lists(st.fixed_dictionaries({n: VALUES[k] for n, k in kinds.items()}), min_size=1, max_size=5))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tables())
 def test_rows_come_back_exactly(tmp_path_factory, rows):
     store = Store(tmp_path_factory.mktemp("out"))

@@ -132,7 +132,7 @@ def test_the_zero_coordinates_bound():
 # Lemma 10
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from([3, 5, 7]), st.data(), st.floats(0.25, 1.0), st.floats(0.05, 0.999))
 def test_lemma10s_probability_is_the_share_of_u(k, data, alpha, part):
     r = data.draw(st.sampled_from(range(-k, k + 1, 2)))
@@ -201,7 +201,7 @@ def test_representation_statements():
     assert "sign" not in bad[-1].note
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(2, 12), st.integers(2, 12))
 def test_the_sparse_separator_is_a_vertex_of_least_sum(seed, m, d):
     rng = np.random.default_rng(seed)

@@ -168,7 +168,7 @@ def test_claims_of_the_optimisation_part():
 # Lemma C.1 and Proposition B.4
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-2, 2), min_size=1, max_size=9), st.floats(0, 4))
 def test_worst_sign_changes_over_all_subsets(g, reach):
     sizes = [

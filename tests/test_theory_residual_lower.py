@@ -22,7 +22,7 @@ def best_error(values, target):
     return float(((values @ weights - target) ** 2).mean())
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(2, 5), st.integers(1, 9), st.integers(0, 10**6), st.data())
 def test_all_targets_at_once_are_least_squares_one_by_one(d, N, seed, data):
     k = data.draw(st.integers(2, d))
@@ -196,7 +196,7 @@ def test_bad_input_of_lemma_d1(arguments, message):
         lemma_d1(*arguments)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 10**6))
 def test_column_costs_are_constrained_least_squares(N, R, seed):
     rng = np.random.default_rng(seed)

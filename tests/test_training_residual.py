@@ -45,7 +45,7 @@ def _reference(
     return params, losses
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6), d=st.integers(1, 9), k=st.integers(1, 17), m=st.integers(1, 70),
     N=st.integers(1, 30), batch=st.integers(1, 31), momentum=st.sampled_from([0.0, 0.9]),

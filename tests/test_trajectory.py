@@ -15,7 +15,7 @@ from learnability.training.online.trajectory import COLUMNS, Trajectory
 from learnability.training.record import Outcome, log_spaced
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(epochs=st.integers(0, 10**7), points=st.integers(1, 200))
 def test_log_spaced_covers_the_run(epochs, points):
     grid = log_spaced(epochs, points)

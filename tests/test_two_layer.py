@@ -51,7 +51,7 @@ def tiny_blocks(monkeypatch, waiting, rows, batch, gram=True):
         monkeypatch.setattr(two_layer, "_GRAM_BYTES", 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     m=st.integers(1, 50),

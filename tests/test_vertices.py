@@ -107,7 +107,7 @@ class TestConstruction:
 
 class TestTransformations:
     @given(seed=st.integers(0, 10**6), d=st.integers(6, 10), c=st.integers(1, 4))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_padding_and_duplication_keep_error_and_norm(self, seed, d, c):
         net = random_net(seed, m=8)
         support = tuple(rng(seed).choice(d, 6, replace=False).tolist())
@@ -137,7 +137,7 @@ class TestTransformations:
         assert exact_error(net) == pytest.approx(squares.mean(), abs=4 * squares.std() / 20_000**0.5)
 
     @given(seed=st.integers(0, 10**6), room=st.floats(0.0, 1.0))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_least_scale(self, seed, room):
         net = random_net(seed, m=64, size=1.0)
         net = VertexNet(net.W + 0.3 * vertex_network(64).W, net.a)
@@ -178,7 +178,7 @@ class TestLimit:
             assert exact_error(made) == pytest.approx(float(least_error(norm(made), d)), abs=1e-12)
 
     @given(seed=st.integers(0, 10**6), d=st.integers(6, 9), blend=st.floats(0, 1), size=st.floats(0.1, 2))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_is_not_crossed(self, seed, d, blend, size):
         """Random weights, and weights near the optimum, at every scale."""
         noise = random_net(seed, d=d, size=size)
