@@ -218,7 +218,11 @@ class TestPublished:
         assert found.error > float(least_error(found.norm)) - 1e-12
 
     def test_the_recipe_ends_where_no_step_helps(self):
-        """At kinks of the ReLU, so slopes need not be 0; and more decay means less norm and more error."""
+        """At kinks of the ReLU, so slopes need not be 0; and more decay means less norm and more error.
+
+        Which kinks, the last bits of the sums decide. At any of them a random step costs; along the ray, which meets
+        no kink, the objective is a parabola and its least point within about 1 %: a tenth costs in either direction.
+        """
         found = [search(rng(7), decay, m=64, starts=1, most=1500) for decay in (1e-3, 1e-4)]
         assert found[0].norm < found[1].norm
         assert found[0].error > found[1].error
@@ -227,12 +231,13 @@ class TestPublished:
         def objective(V):
             return exact_error(VertexNet(V, a)) + 1e-3 * (V**2).sum()
 
-        for _ in range(20):
-            step = g.standard_normal(W.shape)
-            step *= 1e-3 / np.linalg.norm(step)
-            assert min(objective(W + step), objective(W - step)) > objective(W) - 5e-6
-        assert objective(0.99 * W) > objective(W)
-        assert objective(1.01 * W) > objective(W)
+        for size in (1e-3, 0.1):
+            for _ in range(20):
+                step = g.standard_normal(W.shape)
+                step *= size * found[0].norm / np.linalg.norm(step)
+                assert min(objective(W + step), objective(W - step)) > objective(W)
+        assert objective(0.9 * W) > objective(W)
+        assert objective(1.1 * W) > objective(W)
 
     def test_the_best_start_is_kept(self):
         one = search(rng(9), 4e-4, m=64, starts=1, most=200)
