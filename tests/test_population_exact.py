@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnability.networks.parity import ParityNet, good_neurons, initial, relu6, relu6_slope
+from learnability.networks.parity import ParityNet, good_neurons, initial, relu6_slope
 from learnability.problems import boolean
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.training.population.first_step import correlation, first_step
@@ -44,12 +44,21 @@ def by_loops(W, b, problem):
 
 
 def by_enumeration(W, b, problem):
-    """The same as sums over arrays."""
-    X, y, p1, p2 = problem.enumerate()
-    weights = ((1 - problem.share) * p1 + problem.share * p2) * y
-    z = X @ np.asarray(W, dtype=float).T + b
+    """The same from sums of integers over arrays, which no order of summation rounds."""
+    n, k, share = problem.n, problem.k, problem.share
+    X, y, _, p2 = problem.enumerate()
+    S = np.sign(X)
+    t = S @ np.asarray(W, dtype=float).T
+    z = t / np.sqrt(n) + b
     slope = relu6_slope(z)
-    return (weights[:, None] * slope).T @ X * np.sqrt(problem.n), weights @ slope, weights @ relu6(z)
+    G, g, h = np.zeros((len(t.T), n)), np.zeros(len(t.T)), np.zeros(len(t.T))
+    for mass, chosen in (((1 - share) * 0.5**n, np.ones(len(y))), (share * 0.5 ** (n - k + 1), p2 > 0)):
+        weights = chosen * y
+        active = weights @ slope
+        G += mass * ((weights[:, None] * slope).T @ S)
+        g += mass * active
+        h += mass * (weights @ (slope * t) / np.sqrt(n) + b * active + 6 * (weights @ (z >= 6)))
+    return G, g, h
 
 
 def units(rng, problem, count):
