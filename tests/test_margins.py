@@ -1,6 +1,5 @@
 import math
 import os
-import time
 import tracemalloc
 
 import numpy as np
@@ -272,11 +271,11 @@ def planted(rng, m, d, gap):
     return V, y
 
 
-def test_a_known_margin_of_many_points_in_seconds():
+def test_a_known_margin_of_many_points_in_few_steps(monkeypatch):
+    """Some ten a dimension, however many points: 480 to 610 entries and exits (six seeds); 1,500 are allowed here."""
+    monkeypatch.setitem(hard_margin.__globals__, "MAX_STEPS", 10)
     V, y = planted(np.random.default_rng(0), 5_000, 50, 1e-3)
-    start = time.perf_counter()
     result = certified(V, y)
-    assert time.perf_counter() - start < 5
     assert result.margin == pytest.approx(1e-3, rel=1e-9)
     y[4321] *= -1
     result = certified(V, y)
