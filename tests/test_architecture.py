@@ -33,7 +33,7 @@ HEAVY = (
 def loaded(code):
     """Which heavy modules a fresh interpreter has after this code."""
     script = f"{code}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
     return ended.stderr.splitlines()[-1]
 
 

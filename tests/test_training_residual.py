@@ -271,7 +271,7 @@ def test_results_are_the_same_without_the_compiler() -> None:
     )
     plain, compiled = (
         subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "NUMBA_DISABLE_JIT": off}, check=True, timeout=120,
+            [sys.executable, "-c", code], env={**os.environ, "NUMBA_DISABLE_JIT": off}, check=True, timeout=600,
             capture_output=True, text=True,
         ).stdout.split()
         for off in ("1", "0")
