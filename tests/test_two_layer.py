@@ -79,6 +79,7 @@ def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, po
         form=form,
     )
     assume(run.unresolved == 0)  # in one dimension units do come to their kink
+    assume(run.ratios[0] > 0.01)  # and both layers of a unit to 0, a saddle, from which rounding is driven apart
     expected, used = oracle(params, X, y, epochs=run.epochs, order=order, eta=eta, alpha=alpha, layers=layers)
     same(run, expected, used)
 
