@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 from learnability.networks import residual as networks
@@ -57,9 +57,14 @@ def test_the_resnet_moves_as_the_readable_loop_says(
     rng = np.random.default_rng(seed)
     X, Y = _problem(rng, N, d, k)
     start = initial(rng, "3resnet", d, k, m, sigma_v=sigma_v)
-    expected, losses = _reference(
-        start, X, Y, rate=0.03, decay=0.01, momentum=momentum, batch=batch, epochs=3, rng=np.random.default_rng(seed)
-    )
+    try:
+        expected, losses = _reference(
+            start, X, Y, rate=0.03, decay=0.01, momentum=momentum, batch=batch, epochs=3,
+            rng=np.random.default_rng(seed),
+        )  # fmt: skip
+    except ValueError:  # of the gradient, where the weights overflow
+        reject()
+    assume(max(losses) < 10 * losses[0])  # where a run diverges, so does its rounding
     (found,) = engine.train(
         start, X, Y, learning_rate=0.03, weight_decay=0.01, momentum=momentum, batch=batch, epochs=3,
         rng=np.random.default_rng(seed), dtype="float64",
