@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import closing, suppress
+from contextlib import closing
 
 import numpy as np
 import pytest
