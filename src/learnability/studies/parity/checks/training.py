@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from learnability.checks import FloatArray
+from learnability.evidence.intervals import exponent
 from learnability.networks.parity import ParityNet, good_neurons, hidden, initial
 from learnability.problems.boolean import signs
 from learnability.problems.parity import ParityMixture, random_mixture
@@ -328,7 +329,7 @@ def corollary4(scale: str) -> list[Guarantee]:
         cases: list[float] = []
         for k in (7, 9, 15):
             relative = [_relative_bound(k, epsilon, form) for epsilon in epsilons]
-            cases.append(float(np.polyfit(np.log(epsilons), np.log(relative), 1)[0]))
+            cases.append(exponent(epsilons, relative).estimate)
         printed = Hypothesis("sizes with k^8 / sqrt q = O(epsilon)", form == "safe", "printed: sqrt(epsilon / log)")
         found.append(
             Guarantee(
