@@ -18,6 +18,7 @@ from learnability.networks.separable import forward, initial
 from learnability.problems.separable import random_separable
 from learnability.seeding import generator
 from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems import thm5_compression as thm5
 from learnability.theory.guarantee import Verdict
 from learnability.training.orders import visits
 from learnability.training.reference import two_layer_epoch
@@ -153,7 +154,7 @@ def test_the_error_bound_that_is_shown_is_the_nearest_to_failing(digits):
     n = len(digits.found.y)
     (g,) = by_id(digits, "separable/thm5[examples,2k=10]")
     slacks = [
-        theory.theorem5(n=n, size=run.examples_used, delta=0.05 / 2, coded="examples", error=run.test_error).slack
+        thm5.theorem5(n=n, size=run.examples_used, delta=0.05 / 2, coded="examples", error=run.test_error).slack
         for run in digits.runs
         if run.width == 10
     ]
@@ -173,7 +174,7 @@ def test_scaling_decides_whether_the_error_bounds_are_proved():
         assert (g.verdict is Verdict.HOLDS) == inside
         if inside:
             n, size = len(result.found.y), result.runs[0].examples_used + 1
-            expected = theory.consistent_compression(n=n, size=size, delta=0.05, coded="examples", consistent=True)
+            expected = thm5.consistent_compression(n=n, size=size, delta=0.05, coded="examples", consistent=True)
             assert g.bound == expected.bound
     assert seen == {True, False}
     scaled = pair.X / np.linalg.norm(pair.X, axis=1).max()
@@ -200,7 +201,7 @@ def test_delta_is_shared_by_the_runs_asked_for(digits):
             size = next(run.examples_used for run in few if f"2k={run.width}]" in g.id)
             n = len(digits.found.y)
             delta = digits.options.delta / digits.options.repeats
-            expected = theory.consistent_compression(n=n, size=size, delta=delta, coded="examples", consistent=True)
+            expected = thm5.consistent_compression(n=n, size=size, delta=delta, coded="examples", consistent=True)
             assert g.bound == expected.bound
 
 
@@ -363,7 +364,7 @@ def test_what_still_holds_where_the_sample_is_not_separable(inseparable):
     bounded = by_id(inseparable, "separable/thm5[examples,2k=2,separable part]")
     assert "L_V" in bounded[0].note
     bounds = [
-        theory.compression_bound(
+        thm5.compression_bound(
             n=len(found.y), size=run.examples_used, delta=0.05 / 2, validation_error=run.unused_error,
             known_in_advance=False,
         )

@@ -12,7 +12,8 @@ from learnability.studies.separable.checks import bounds as separable_bounds
 from learnability.studies.separable.checks import compression as separable_compression
 from learnability.studies.separable.checks import relu as separable_relu
 from learnability.studies.separable.checks import sequence as separable_sequence
-from learnability.studies.separable.theorems import thm2_thm6 as separable
+from learnability.studies.separable.theorems import thm2_thm6 as thm2
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
 from learnability.studies.separable.theorems import thm5_compression as compression
 from learnability.theory import Verdict
 from learnability.training.record import Outcome
@@ -102,13 +103,13 @@ def test_other_steps_than_the_proofs_are_caught(monkeypatch, factor, broken):
 def test_the_monitors_use_the_runs_own_ratios_and_states(monkeypatch, layers):
     seen, states = {}, []
     for name, key in (("norm_bound", "C"), ("alignment_bound", "c")):
-        real = getattr(separable, name)
+        real = getattr(thm2, name)
 
         def spy(t, *, real=real, key=key, **named):
             seen[key] = named[key]
             return real(t, **named)
 
-        monkeypatch.setattr(separable, name, spy)
+        monkeypatch.setattr(thm2, name, spy)
 
     def watched(params, *arguments, **named):
         after = two_layer_epoch(params, *arguments, **named)
@@ -133,8 +134,8 @@ def test_the_monitors_use_the_runs_own_ratios_and_states(monkeypatch, layers):
 
 
 def test_a_wrong_lower_bound_and_a_wrong_count_are_caught(monkeypatch):
-    exact = separable.sequence_updates
-    monkeypatch.setattr(separable, "sequence_updates", lambda **p: exact(**p) - 1)
+    exact = thm4.sequence_updates
+    monkeypatch.setattr(thm4, "sequence_updates", lambda **p: exact(**p) - 1)
     monkeypatch.setitem(separable_sequence.RANDOM, "smoke", 20)
     found = separable_sequence.theorem4("smoke")
     assert verdicts(found)["separable/thm10-count"] is Verdict.VIOLATED

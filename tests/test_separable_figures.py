@@ -17,6 +17,8 @@ from learnability.evidence.tables import last
 from learnability.studies.separable import claims, runs
 from learnability.studies.separable.figures import fig3, thm9
 from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems.thm4_thm10 import sequence_updates
+from learnability.studies.separable.theorems.thm9 import failure_probability
 from learnability.study import Scale, experiments
 from learnability.theory import Verdict
 from learnability.theory.margins import margin_of
@@ -268,7 +270,7 @@ def test_ties_have_a_claim_of_their_own():
     table = smoke("thm2").table
     sequence = table[table["data"] == "sequence"]
     at = sequence[sequence["axis"] == "step"].head(1).assign(eta=0.01, exact=20_608)
-    counts = {k: int(theory.sequence_updates(d=64, k=1, eta=Fraction(k, 10**6), alpha=Fraction(1, 10)))
+    counts = {k: int(sequence_updates(d=64, k=1, eta=Fraction(k, 10**6), alpha=Fraction(1, 10)))
               for k in (9_999, 10_000)}  # fmt: skip
     assert counts == {9_999: 20_672, 10_000: 20_608}
     for updates, verdict in ((20_608, "holds"), (20_672, "holds"), (20_673, "violated")):
@@ -300,7 +302,7 @@ def test_theorem_4s_claims_notice_what_is_wrong():
 def as_promised(draws):
     """As many failures in every cell of Theorem 9's diagram as its closed form says."""
     cells = [(2**j, k) for j in range(3, 13) for k in range(1, 19)]
-    failures = [round(draws * theory.failure_probability(d, k)) for d, k in cells]
+    failures = [round(draws * failure_probability(d, k)) for d, k in cells]
     table = pd.DataFrame(cells, columns=["d", "k"])
     return table.assign(seed=0, draws=draws, failures=failures, exceptions=0, most_updates=table["d"])
 

@@ -17,6 +17,7 @@ from learnability.networks.separable import TwoLayer, forward, initial, leaky
 from learnability.studies.separable.checks import landscape as separable_landscape
 from learnability.studies.separable.checks import memorising as separable_memorising
 from learnability.studies.separable.theorems import landscape as theory
+from learnability.studies.separable.theorems import prop1_critical_points as prop1
 from learnability.theory import Kind, Verdict
 from learnability.theory.margins import hard_margin
 
@@ -65,22 +66,22 @@ def jax_gradient(params, X, y, alpha):
 )
 def test_the_gradient_is_that_of_automatic_differentiation(seed, shape, alpha):
     params, X, y, _ = problem(seed, m=shape[0], k=shape[1])
-    found = theory.hinge_gradient(params, X, y, alpha=alpha)
+    found = prop1.hinge_gradient(params, X, y, alpha=alpha)
     np.testing.assert_allclose(found, jax_gradient(params, X, y, alpha), rtol=1e-12, atol=1e-14)
     outputs = leaky(X @ params.W.T, alpha) @ params.v
-    assert theory.hinge_loss(params, X, y, alpha=alpha) == pytest.approx(np.maximum(1 - y * outputs, 0).mean())
+    assert prop1.hinge_loss(params, X, y, alpha=alpha) == pytest.approx(np.maximum(1 - y * outputs, 0).mean())
 
 
 def test_the_gradient_is_that_of_finite_differences():
     params, X, y, _ = problem(0)
-    found, eps = theory.hinge_gradient(params, X, y, alpha=0.2), 1e-6
+    found, eps = prop1.hinge_gradient(params, X, y, alpha=0.2), 1e-6
     for index in np.ndindex(params.W.shape):
         up, down = params.W.copy(), params.W.copy()
         up[index] += eps
         down[index] -= eps
         slope = (
-            theory.hinge_loss(TwoLayer(up, params.v), X, y, alpha=0.2)
-            - theory.hinge_loss(TwoLayer(down, params.v), X, y, alpha=0.2)
+            prop1.hinge_loss(TwoLayer(up, params.v), X, y, alpha=0.2)
+            - prop1.hinge_loss(TwoLayer(down, params.v), X, y, alpha=0.2)
         ) / (2 * eps)
         assert found[index] == pytest.approx(slope, abs=1e-8)
 
@@ -92,19 +93,19 @@ def test_large_samples_are_differentiated_in_blocks():
     slopes = np.where(X @ params.W.T > 0, 1.0, 0.1)
     kept = y * forward(params, X, alpha=0.1) < 1
     wanted = -params.v[:, None] * (slopes[kept].T @ (y[kept, None] * X[kept])) / 11
-    np.testing.assert_allclose(theory.hinge_gradient(params, X, y, alpha=0.1), wanted, atol=1e-16)
+    np.testing.assert_allclose(prop1.hinge_gradient(params, X, y, alpha=0.1), wanted, atol=1e-16)
 
 
 def test_a_margin_of_exactly_one_has_no_gradient_and_a_kink_has_a_choice():
     params = TwoLayer(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, -1.0]))
-    assert not theory.hinge_gradient(params, [[1.0, 0.0]], [1], alpha=0.5).any()
+    assert not prop1.hinge_gradient(params, [[1.0, 0.0]], [1], alpha=0.5).any()
     for at_zero, wanted in ((None, -1.0), (1.0, -1.0), (0.5, -0.5), (0.75, -0.75)):
-        found = theory.hinge_gradient(TwoLayer(np.zeros((2, 1)), params.v), [[1.0]], [1], alpha=0.5, at_zero=at_zero)
+        found = prop1.hinge_gradient(TwoLayer(np.zeros((2, 1)), params.v), [[1.0]], [1], alpha=0.5, at_zero=at_zero)
         np.testing.assert_array_equal(found, [[wanted], [-wanted]])
-    assert not theory.hinge_gradient(TwoLayer(np.zeros((2, 1)), params.v), [[1.0]], [1], alpha=0.0).any()
+    assert not prop1.hinge_gradient(TwoLayer(np.zeros((2, 1)), params.v), [[1.0]], [1], alpha=0.0).any()
     for at_zero in (0.4, 1.1):
         with pytest.raises(ValueError, match="at_zero must be"):
-            theory.hinge_gradient(params, [[1.0, 0.0]], [1], alpha=0.5, at_zero=at_zero)
+            prop1.hinge_gradient(params, [[1.0, 0.0]], [1], alpha=0.5, at_zero=at_zero)
 
 
 # Proposition 1
@@ -115,13 +116,13 @@ def test_a_margin_of_exactly_one_has_no_gradient_and_a_kink_has_a_choice():
 def test_the_gradient_points_away_from_the_minimum_block_by_block(seed, alpha, scale):
     params, X, y, w_star = problem(seed)
     params = TwoLayer(params.W * scale, params.v)
-    block, descent, norm = theory.proposition1(params, X, y, w_star, alpha=alpha)
+    block, descent, norm = prop1.proposition1(params, X, y, w_star, alpha=alpha)
     violated = int((y * forward(params, X, alpha=alpha) < 1).sum())
     if not violated:
         assert {g.verdict for g in (block, descent, norm)} == {Verdict.OUTSIDE}
         return
     assert {g.verdict for g in (block, descent, norm)} == {Verdict.HOLDS}
-    gradient = jax_gradient(params, X, y, alpha) if scale else theory.hinge_gradient(params, X, y, alpha=alpha)
+    gradient = jax_gradient(params, X, y, alpha) if scale else prop1.hinge_gradient(params, X, y, alpha=alpha)
     signs = np.sign(params.v)
     assert descent.measured == pytest.approx(float((gradient @ w_star * signs).sum()))
     assert descent.bound == pytest.approx(-6 * alpha * 0.7 * violated / 12)
@@ -136,7 +137,7 @@ def test_the_bound_of_proposition_1_is_attained():
     """All y <w*, x> = 1 and all units at slope alpha: equality in every step."""
     X, y = np.eye(3), np.array([1.0, -1.0, 1.0])
     params = TwoLayer(-np.ones((4, 3)), np.repeat([2.0, -2.0], 2))
-    for g in theory.proposition1(params, X, y, y, alpha=0.25):
+    for g in prop1.proposition1(params, X, y, y, alpha=0.25):
         assert g.measured == pytest.approx(g.bound, rel=1e-12)
         assert g.verdict is Verdict.HOLDS
 
@@ -146,7 +147,7 @@ def test_what_proposition_1_asks_for():
 
     def failing(**change):
         named = {"params": params, "w_star": w_star, "alpha": 0.3, **change}
-        found = theory.proposition1(named["params"], X, y, named["w_star"], alpha=named["alpha"])
+        found = prop1.proposition1(named["params"], X, y, named["w_star"], alpha=named["alpha"])
         assert {g.verdict for g in found} == {Verdict.OUTSIDE}
         return {h.name for g in found for h in g.hypotheses if not h.holds}
 
@@ -155,23 +156,23 @@ def test_what_proposition_1_asks_for():
     assert failing(params=params._replace(v=np.arange(1.0, 7.0))) == {"output weights +-v"}
     fitted = TwoLayer(np.repeat([9 * w_star, -9 * w_star], 3, axis=0), params.v)
     assert failing(params=fitted) == {"W is no global minimum"}
-    assert not theory.hinge_gradient(fitted, X, y, alpha=0.3).any()
-    assert theory.hinge_loss(fitted, X, y, alpha=0.3) == 0
+    assert not prop1.hinge_gradient(fitted, X, y, alpha=0.3).any()
+    assert prop1.hinge_loss(fitted, X, y, alpha=0.3) == 0
 
 
 def test_a_wrong_sign_would_be_seen(monkeypatch):
     """w* against the labels: the hypothesis fails, and so would the inequality."""
     params, X, y, w_star = problem(1)
-    for g in theory.proposition1(params, X, y, -w_star, alpha=0.3):
+    for g in prop1.proposition1(params, X, y, -w_star, alpha=0.3):
         assert g.verdict is Verdict.OUTSIDE
         assert g.slack < 0 or "gradient" in g.id
 
 
 def test_critical_points_are_counted():
-    assert theory.proposition1_critical(alpha=0.1, mismatches=0, points=3).verdict is Verdict.HOLDS
-    assert theory.proposition1_critical(alpha=0.1, mismatches=1, points=3).verdict is Verdict.VIOLATED
-    assert theory.proposition1_critical(alpha=0.0, mismatches=1).verdict is Verdict.OUTSIDE
-    assert theory.proposition1_critical(alpha=0.1).verdict is Verdict.NOT_MEASURED
+    assert prop1.proposition1_critical(alpha=0.1, mismatches=0, points=3).verdict is Verdict.HOLDS
+    assert prop1.proposition1_critical(alpha=0.1, mismatches=1, points=3).verdict is Verdict.VIOLATED
+    assert prop1.proposition1_critical(alpha=0.0, mismatches=1).verdict is Verdict.OUTSIDE
+    assert prop1.proposition1_critical(alpha=0.1).verdict is Verdict.NOT_MEASURED
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
@@ -181,31 +182,31 @@ def test_critical_points_are_counted():
 )
 def test_the_midpoint_example_in_rational_numbers(x, alpha):
     square = sum(a * a for a in x)
-    values = theory.midpoint_values(np.array(x, dtype=object), alpha)
+    values = prop1.midpoint_values(np.array(x, dtype=object), alpha)
     assert values == (0, (1 + alpha) * square, square)
     excess = values[2] - (values[0] + values[1]) / 2
     assert excess == (1 - alpha) * square / 2
-    found = theory.proposition1_midpoint(excess=excess, alpha=alpha, square=square)
+    found = prop1.proposition1_midpoint(excess=excess, alpha=alpha, square=square)
     assert found.verdict is Verdict.HOLDS
     assert found.slack == 0
-    wrong = theory.proposition1_midpoint(excess=excess + Fraction(1, 10**6) * square, alpha=alpha, square=square)
+    wrong = prop1.proposition1_midpoint(excess=excess + Fraction(1, 10**6) * square, alpha=alpha, square=square)
     assert wrong.verdict is Verdict.VIOLATED
 
 
 def test_the_midpoint_example_is_a_loss():
     """1 + f_x is the hinge loss of (x, -1), and it lies above its chord."""
     x, v = np.array([0.3, -0.4]), np.array([1.0, -1.0])
-    values = [theory.hinge_loss(TwoLayer(np.array([x, u]), v), x[None], [-1], alpha=0.1) - 1 for u in (x, -x, 0 * x)]
-    np.testing.assert_allclose(values, theory.midpoint_values(x, 0.1), atol=1e-15)
+    values = [prop1.hinge_loss(TwoLayer(np.array([x, u]), v), x[None], [-1], alpha=0.1) - 1 for u in (x, -x, 0 * x)]
+    np.testing.assert_allclose(values, prop1.midpoint_values(x, 0.1), atol=1e-15)
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), alpha=st.floats(0, 0.95), k=st.integers(1, 4), v=st.sampled_from([1.0, 0.2]))
 def test_the_loss_of_a_whole_set_is_not_convex(seed, alpha, k, v):
     _, X, y, w_star = problem(seed)
-    first, last, promised = theory.nonconvexity(X, y, w_star, k=k, v=v, alpha=alpha)
+    first, last, promised = prop1.nonconvexity(X, y, w_star, k=k, v=v, alpha=alpha)
     middle = TwoLayer((first.W + last.W) / 2, first.v)
-    values = [theory.hinge_loss(p, X, y, alpha=alpha) for p in (first, middle, last)]
+    values = [prop1.hinge_loss(p, X, y, alpha=alpha) for p in (first, middle, last)]
     assert promised > 0
     assert values[1] - (values[0] + values[2]) / 2 == pytest.approx(promised, rel=1e-9)
     np.testing.assert_array_equal(first.v, np.repeat([v, -v], k))
@@ -269,10 +270,10 @@ def test_theorem_8_is_five_statements():
 def test_the_gradient_at_the_bad_minimum_is_exactly_zero(seed, m, k):
     _, X, y, _ = problem(seed, m=m)
     bad = bad_local_minimum(X, y, hard_margin(X, y).w, k=k, rng=np.random.default_rng(seed), tries=30)
-    assert not theory.hinge_gradient(bad.params, X, y, alpha=0.0).any()
+    assert not prop1.hinge_gradient(bad.params, X, y, alpha=0.0).any()
     assert not jax_gradient(bad.params, X, y, 0.0).any()
-    assert theory.hinge_loss(bad.params, X, y, alpha=0.0) == bad.loss >= 0.5
-    assert theory.hinge_gradient(bad.params, X, y, alpha=0.1).any()  # no critical point of the leaky network
+    assert prop1.hinge_loss(bad.params, X, y, alpha=0.0) == bad.loss >= 0.5
+    assert prop1.hinge_gradient(bad.params, X, y, alpha=0.1).any()  # no critical point of the leaky network
 
 
 def test_the_pair_has_no_local_minimum_above_one_half():
@@ -283,10 +284,10 @@ def test_the_pair_has_no_local_minimum_above_one_half():
         for b in grid:
             params = TwoLayer(np.array([[a], [b]]), np.array([1.0, -1.0]))
             X, y = [[1.0], [-1.0]], [1, -1]
-            loss = theory.hinge_loss(params, X, y, alpha=0.0)
+            loss = prop1.hinge_loss(params, X, y, alpha=0.0)
             if loss > 0.5:
                 near = [
-                    theory.hinge_loss(TwoLayer(params.W + step, params.v), X, y, alpha=0.0)
+                    prop1.hinge_loss(TwoLayer(params.W + step, params.v), X, y, alpha=0.0)
                     for step in 1e-6 * np.array([[[1], [0]], [[-1], [0]], [[0], [1]], [[0], [-1]]])
                 ]
                 assert min(near) < loss
@@ -402,7 +403,7 @@ def test_a_minimum_with_too_small_a_loss_is_caught(monkeypatch):
 
 
 def test_a_gradient_that_is_wrong_is_caught(monkeypatch):
-    real = theory.hinge_gradient
+    real = prop1.hinge_gradient
     monkeypatch.setattr(theory, "hinge_gradient", lambda *a, **named: 0 * real(*a, **named))
     assert violated(CHECKS["prop1"].run("smoke")) == {"separable/prop1-critical"}
 

@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from learnability.studies.separable.theorems import thm2_thm6 as theory
-from learnability.studies.separable.theorems.thm4_thm10 import FORMS
-from learnability.studies.separable.theorems.thm9 import thresholds
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
+from learnability.studies.separable.theorems import thm5_compression as thm5
+from learnability.studies.separable.theorems import thm9
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 from learnability.theory.aggregate import tightest
 
@@ -185,12 +186,12 @@ numbers = st.fixed_dictionaries(
 @given(numbers)
 @example({"d": 1, "k": 1, "eta": F(1), "alpha": F(1, 2), "v": F(1), "R": F(1)})
 def test_the_sequence_takes_the_simulated_number_of_updates_and_no_bound_exceeds_it(p):
-    updates = theory.sequence_updates(**p)
+    updates = thm4.sequence_updates(**p)
     assert updates == simulated(**p)
-    bounds = {form: theory.lower_bound(**p, form=form) for form in FORMS[:-1]}
+    bounds = {form: thm4.lower_bound(**p, form=form) for form in thm4.FORMS[:-1]}
     assert bounds["printed"] <= bounds["corrected"] <= bounds["sharp"] <= updates
     assert bounds["printed"] >= p["d"]
-    for g in theory.theorem4(**p, updates=updates):
+    for g in thm4.theorem4(**p, updates=updates):
         assert g.verdict is Verdict.HOLDS
     above = {name: float(value) for name, value in p.items() if name not in ("d", "k")}
     assert updates <= theory.update_bound(w_norm=math.sqrt(p["d"]), k=p["k"], **above) * (1 + 1e-9)
@@ -199,21 +200,21 @@ def test_the_sequence_takes_the_simulated_number_of_updates_and_no_bound_exceeds
 @given(st.integers(1, 200), st.builds(F, st.integers(1, 400), st.integers(1, 20)), st.integers(1, 99))
 def test_the_simple_form_follows_from_the_sharp_one(d, eta, percent):
     p = {"d": d, "k": 1, "eta": eta, "alpha": F(percent, 100)}
-    simple = theory.lower_bound(**p, form="simple")
+    simple = thm4.lower_bound(**p, form="simple")
     assert float(simple) == pytest.approx(max(d, (d + math.sqrt(d)) / eta))
-    assert simple <= theory.lower_bound(**p, form="sharp") <= theory.sequence_updates(**p)
+    assert simple <= thm4.lower_bound(**p, form="sharp") <= thm4.sequence_updates(**p)
     assert float(simple) >= d / (2 * eta)
     # the width changes nothing
-    assert theory.sequence_updates(**p) == theory.sequence_updates(**p | {"k": 37})
+    assert thm4.sequence_updates(**p) == thm4.sequence_updates(**p | {"k": 37})
 
 
 def test_the_lower_bound_of_a_known_case():
     p = {"d": 100, "k": 3, "eta": F(1, 100), "alpha": F(1, 10)}
-    values = [theory.lower_bound(**p, form=form) for form in ("printed", "corrected", "sharp")]
+    values = [thm4.lower_bound(**p, form=form) for form in ("printed", "corrected", "sharp")]
     assert values == pytest.approx([1000, 19_990, 20_000])
     # 29,900 in float64, where 100 slow steps of the same size stop just short of zero
-    assert theory.sequence_updates(**p) == 29_800
-    assert theory.sequence_updates(**p | {"eta": 10**9}) == 100
+    assert thm4.sequence_updates(**p) == 29_800
+    assert thm4.sequence_updates(**p | {"eta": 10**9}) == 100
     assert theory.corollary3_bound(w_norm=10.0, eta=0.01, alpha=0.1) == pytest.approx(2.2e6, rel=0.02)
 
 
@@ -228,7 +229,7 @@ def test_theorem10_in_the_papers_symbols(p):
         ("sharp", first, max(first / alpha**2 - w**2 * (1 / alpha - 1), 0)),
     ):
         expected = max(min(R * w / (eta * v * alpha) + b1, R * w / (eta * v) + b2), w**2)
-        assert float(theory.lower_bound(**p, form=form)) == pytest.approx(expected)
+        assert float(thm4.lower_bound(**p, form=form)) == pytest.approx(expected)
 
 
 def test_the_maximum_needs_the_square():
@@ -238,27 +239,27 @@ def test_the_maximum_needs_the_square():
     through_u = through_w / 20
     first = F(81) / (2 * 4 * 3 * F(9, 4))
     unsquared = min(through_w + max(first - F(9, 20), 0), through_u + max(first * 400 - 9 * 20, 0))
-    assert theory.sequence_updates(**p) == 81 < unsquared
-    assert theory.lower_bound(**p, form="corrected") <= 81
+    assert thm4.sequence_updates(**p) == 81 < unsquared
+    assert thm4.lower_bound(**p, form="corrected") <= 81
 
 
 def test_theorem4_verdicts():
     p = {"d": 100, "k": 3, "eta": F(1, 100), "alpha": F(1, 10)}
-    by = {g.id: g for g in theory.theorem4(**p, updates=19_995, case="x")}
+    by = {g.id: g for g in thm4.theorem4(**p, updates=19_995, case="x")}
     assert {i: g.verdict for i, g in by.items()} == {
         "separable/thm4[printed,x]": Verdict.HOLDS,
         "separable/thm4[corrected,x]": Verdict.HOLDS,
         "separable/thm4[sharp,x]": Verdict.VIOLATED,
         "separable/thm4[simple,x]": Verdict.HOLDS,
     }
-    stopped = {g.id: g.verdict for g in theory.theorem4(**p, updates=19_995, ended=False)}
+    stopped = {g.id: g.verdict for g in thm4.theorem4(**p, updates=19_995, ended=False)}
     assert stopped["separable/thm4[sharp]"] is Verdict.NOT_MEASURED
     assert stopped["separable/thm4[corrected]"] is Verdict.HOLDS
     for alpha in (0, 1, 1.5):
-        outside = theory.theorem4(**p | {"alpha": alpha}, updates=10**6)
+        outside = thm4.theorem4(**p | {"alpha": alpha}, updates=10**6)
         assert {g.verdict for g in outside} == {Verdict.OUTSIDE}
         assert {g.bound for g in outside} == {None}
-    assert [g.id for g in theory.theorem4(**p, v=1, R=1)] == [f"separable/thm10[{form}]" for form in FORMS[:-1]]
+    assert [g.id for g in thm4.theorem4(**p, v=1, R=1)] == [f"separable/thm10[{form}]" for form in thm4.FORMS[:-1]]
 
 
 # Theorems 5 and 6
@@ -268,34 +269,34 @@ def test_theorem5_is_the_printed_bound():
     n, c, delta, left = 1000, 7, 0.05, 0.1
     log = math.log(n / delta)
     expected = left + math.sqrt(left * 4 * c * log / n) + 8 * c * log / n
-    g = theory.theorem5(n=n, size=c, delta=delta, validation_error=left, error=0.3, known_in_advance=True)
+    g = thm5.theorem5(n=n, size=c, delta=delta, validation_error=left, error=0.3, known_in_advance=True)
     assert g.bound == pytest.approx(expected)
     assert g.verdict is Verdict.HOLDS
     assert "vacuous" not in g.note
-    measured = theory.theorem5(n=n, size=c, delta=delta, error=0.3)
+    measured = thm5.theorem5(n=n, size=c, delta=delta, error=0.3)
     assert measured.bound == pytest.approx(8 * c * math.log(n / (delta / n)) / n)
     assert "delta / n" in measured.note
-    assert theory.theorem5(n=n, size=c, delta=delta, error=1.0, known_in_advance=True).verdict is Verdict.VIOLATED
+    assert thm5.theorem5(n=n, size=c, delta=delta, error=1.0, known_in_advance=True).verdict is Verdict.VIOLATED
 
 
 def test_theorem5_says_when_it_says_nothing():
-    g = theory.theorem5(n=100, size=50, delta=0.1, error=0.2)
+    g = thm5.theorem5(n=100, size=50, delta=0.1, error=0.2)
     assert g.bound > 1
     assert "vacuous" in g.note
     assert g.verdict is Verdict.HOLDS
-    g = theory.theorem5(n=100, size=51, delta=0.1, error=0.2)
+    g = thm5.theorem5(n=100, size=51, delta=0.1, error=0.2)
     assert (g.verdict, failed(g)) == (Verdict.OUTSIDE, {"n >= 2 c"})
 
 
 def test_no_updates_are_no_licence():
     """One network, fixed in advance, still needs its sample: a size of 0 counts as 1."""
-    assert theory.compression_bound(n=100, size=0, delta=0.1) == theory.compression_bound(n=100, size=1, delta=0.1)
-    assert theory.consistent_bound(n=100, size=0, delta=0.1) == pytest.approx(1 - 0.1 ** (1 / 100))
+    assert thm5.compression_bound(n=100, size=0, delta=0.1) == thm5.compression_bound(n=100, size=1, delta=0.1)
+    assert thm5.consistent_bound(n=100, size=0, delta=0.1) == pytest.approx(1 - 0.1 ** (1 / 100))
 
 
 def test_examples_need_an_order_that_does_not_depend_on_them():
     common = {"n": 1000, "size": 3, "delta": 0.1, "error": 0.0, "coded": "examples"}
-    for function in (theory.theorem5, theory.consistent_compression):
+    for function in (thm5.theorem5, thm5.consistent_compression):
         assert function(**common).verdict is Verdict.HOLDS
         assert function(**common, reproduced=True).verdict is Verdict.HOLDS
         assert function(**common, order_independent=False).verdict is Verdict.OUTSIDE
@@ -309,25 +310,24 @@ def test_examples_need_an_order_that_does_not_depend_on_them():
 def test_the_consistent_bound_is_below_theorem5(n, data, delta, advance):
     size = data.draw(st.integers(0, n // 2))
     common = {"n": n, "size": size, "delta": delta, "known_in_advance": advance}
-    updates = theory.consistent_bound(**common)
-    examples = theory.consistent_bound(**common, coded="examples")
+    updates = thm5.consistent_bound(**common)
+    examples = thm5.consistent_bound(**common, coded="examples")
     assert 0 < examples <= updates * (1 + 1e-9)
-    assert updates <= min(1.0, theory.compression_bound(**common))
+    assert updates <= min(1.0, thm5.compression_bound(**common))
 
 
 def test_the_consistent_bound_solves_the_binomial():
     n, c, delta = 30, 4, 0.1
     for coded, codes in (("updates", n**c), ("examples", math.comb(n, c))):
-        eps = theory.consistent_bound(n=n, size=c, delta=delta, coded=coded)
+        eps = thm5.consistent_bound(n=n, size=c, delta=delta, coded=coded)
         assert codes * (1 - eps) ** (n - c) == pytest.approx(delta)
-        eps = theory.consistent_bound(n=n, size=c, delta=delta, coded=coded, known_in_advance=False)
+        eps = thm5.consistent_bound(n=n, size=c, delta=delta, coded=coded, known_in_advance=False)
         assert codes * (1 - eps) ** (n - c) == pytest.approx(delta / n)
-    assert theory.consistent_bound(n=n, size=n, delta=delta) == 1.0
-    g = theory.consistent_compression(n=n, size=n, delta=delta, error=0.0)
+    assert thm5.consistent_bound(n=n, size=n, delta=delta) == 1.0
+    g = thm5.consistent_compression(n=n, size=n, delta=delta, error=0.0)
     assert (g.verdict, failed(g)) == (Verdict.OUTSIDE, {"c < n"})
     assert (
-        theory.consistent_compression(n=n, size=1, delta=delta, error=0.0, consistent=False).verdict
-        is Verdict.OUTSIDE
+        thm5.consistent_compression(n=n, size=1, delta=delta, error=0.0, consistent=False).verdict is Verdict.OUTSIDE
     )
 
 
@@ -360,39 +360,39 @@ def test_theorem6_with_a_limit_beyond_float64():
 
 @given(st.integers(1, 60), st.integers(1, 8))
 def test_failure_probability_is_the_closed_form(d, k):
-    assert theory.failure_probability(d, k) == pytest.approx(float(1 - (1 - F(1, 2**k)) ** d), rel=1e-12)
+    assert thm9.failure_probability(d, k) == pytest.approx(float(1 - (1 - F(1, 2**k)) ** d), rel=1e-12)
 
 
 def test_failure_probability_without_cancellation():
-    assert theory.failure_probability(3, 200) == pytest.approx(3 * 2.0**-200, rel=1e-12, abs=0)
-    assert theory.failure_probability(10**9, 1) == 1.0
-    assert theory.failure_probability(10, 10**400) == 0.0
+    assert thm9.failure_probability(3, 200) == pytest.approx(3 * 2.0**-200, rel=1e-12, abs=0)
+    assert thm9.failure_probability(10**9, 1) == 1.0
+    assert thm9.failure_probability(10, 10**400) == 0.0
 
 
 @given(st.integers(1, 10**6), st.floats(1e-9, 0.999))
 def test_both_sides_of_the_threshold(d, delta):
-    below = math.floor(theory.width_threshold(d, delta, side="failure"))
+    below = math.floor(thm9.width_threshold(d, delta, side="failure"))
     for k in range(max(1, below - 2), below + 1):
-        assert theory.failure_probability(d, k) >= (1 - delta) * (1 - 1e-12)
-    proof = theory.width_threshold(d, delta, side="success, proof")
-    assert theory.width_threshold(d, delta, side="success") == pytest.approx(proof + 1)
-    assert theory.failure_probability(d, max(1, math.ceil(proof))) <= delta * (1 + 1e-9)
+        assert thm9.failure_probability(d, k) >= (1 - delta) * (1 - 1e-12)
+    proof = thm9.width_threshold(d, delta, side="success, proof")
+    assert thm9.width_threshold(d, delta, side="success") == pytest.approx(proof + 1)
+    assert thm9.failure_probability(d, max(1, math.ceil(proof))) <= delta * (1 + 1e-9)
 
 
 def test_thresholds_of_a_known_case():
-    assert theory.width_threshold(64, math.exp(-1), side="failure") == pytest.approx(6)
-    assert theory.width_threshold(64, 0.5, side="success") == pytest.approx(8)
+    assert thm9.width_threshold(64, math.exp(-1), side="failure") == pytest.approx(6)
+    assert thm9.width_threshold(64, 0.5, side="success") == pytest.approx(8)
 
 
 def test_update_limits():
-    assert theory.update_limit(20, C=1, eta=10) == 20
-    assert theory.update_limit(20, C=1, eta=10, form="printed") == 2
-    assert theory.update_limit(20, C=3.0, eta=0.25) == theory.update_limit(20, C=3.0, eta=0.25, form="printed") == 240
-    assert theory.update_limit(7, C=0.5, eta=0.75) == 14
+    assert thm9.update_limit(20, C=1, eta=10) == 20
+    assert thm9.update_limit(20, C=1, eta=10, form="printed") == 2
+    assert thm9.update_limit(20, C=3.0, eta=0.25) == thm9.update_limit(20, C=3.0, eta=0.25, form="printed") == 240
+    assert thm9.update_limit(7, C=0.5, eta=0.75) == 14
 
 
 def theorem9(**changes):
-    found = theory.theorem9(**{"d": 64, "k": 6, "delta": 0.1, "draws": 1000} | changes)
+    found = thm9.theorem9(**{"d": 64, "k": 6, "delta": 0.1, "draws": 1000} | changes)
     return {g.id.partition("[")[0].removeprefix("separable/"): g for g in found}
 
 
@@ -423,7 +423,7 @@ def test_theorem9_frequencies():
 
 
 def test_theorem9_promises_nothing_between_the_thresholds():
-    below, above = (theory.width_threshold(64, 0.1, side=side) for side in ("failure", "success"))
+    below, above = (thm9.width_threshold(64, 0.1, side=side) for side in ("failure", "success"))
     for k in range(1, 14):
         found = theorem9(k=k, failures=500)
         assert (found["thm9-failure"].verdict is Verdict.OUTSIDE) == (k > below)
@@ -432,29 +432,29 @@ def test_theorem9_promises_nothing_between_the_thresholds():
 
 def test_thresholds_share_their_confidence_among_the_sizes():
     ends = [(64, k, failures, 1000) for k, failures in ((3, 925), (2, 1000), (1, 1000), (7, 500), (12, 10))]
-    found = thresholds(ends, 0.1, "x")
+    found = thm9.thresholds(ends, 0.1, "x")
     assert [g.id for g in found] == [f"separable/thm9-{side}[x,delta=0.1]" for side in ("failure", "success")]
-    alone, _ = thresholds([ends[0], ends[-1]], 0.1)
+    alone, _ = thm9.thresholds([ends[0], ends[-1]], 0.1)
     assert alone.verdict is Verdict.HOLDS
-    among, success = thresholds(ends * 10, 0.1)
+    among, success = thm9.thresholds(ends * 10, 0.1)
     assert among.verdict is Verdict.NOT_MEASURED
     assert "30 cells" in among.note
     assert "d=64, k=3" in among.note
     assert success.verdict is Verdict.HOLDS
-    assert thresholds([*ends, (64, 2, 800, 1000)], 0.1)[0].verdict is Verdict.VIOLATED
-    assert thresholds(ends[3:4], 0.1) == []
+    assert thm9.thresholds([*ends, (64, 2, 800, 1000)], 0.1)[0].verdict is Verdict.VIOLATED
+    assert thm9.thresholds(ends[3:4], 0.1) == []
 
 
 def test_a_rare_failure_may_come_up_more_often_than_expected():
-    few = [theory.theorem9(d=8, k=8, failures=failures, draws=200)[0] for failures in (0, 14, 40)]
+    few = [thm9.theorem9(d=8, k=8, failures=failures, draws=200)[0] for failures in (0, 14, 40)]
     assert few[0].bound == pytest.approx(0.0308, rel=0.01)
     assert [g.verdict for g in few] == [Verdict.HOLDS, Verdict.HOLDS, Verdict.VIOLATED]
 
 
 def test_chance_is_one_in_a_million_on_each_side():
     """The room left to a frequency is the binomial's own quantile."""
-    draws, p = 200, theory.failure_probability(64, 6)
-    room = theory.theorem9(d=64, k=6, failures=0, draws=draws)[0].tolerance
+    draws, p = 200, thm9.failure_probability(64, 6)
+    room = thm9.theorem9(d=64, k=6, failures=0, draws=draws)[0].tolerance
     pmf = [math.comb(draws, i) * p**i * (1 - p) ** (draws - i) for i in range(draws + 1)]
     outside = [i for i in range(draws + 1) if abs(i / draws - p) > room]
     assert sum(pmf[i] for i in outside) <= 2e-6
@@ -462,13 +462,13 @@ def test_chance_is_one_in_a_million_on_each_side():
 
 
 def test_theorem9_updates():
-    found = theory.theorem9(d=20, k=9, C=1, eta=10, updates=18)
+    found = thm9.theorem9(d=20, k=9, C=1, eta=10, updates=18)
     corrected, printed = found[1:]
     assert (corrected.bound, corrected.verdict) == (20, Verdict.HOLDS)
     assert (printed.bound, printed.verdict) == (2, Verdict.OUTSIDE)
-    assert theory.theorem9(d=20, k=9, C=1, eta=10, updates=21)[1].verdict is Verdict.VIOLATED
-    assert theory.theorem9(d=20, k=9, C=1, eta=0.25, updates=80)[2].verdict is Verdict.HOLDS
-    assert theory.theorem9(d=20, k=9, C=1, eta=0.25, updates=81)[2].verdict is Verdict.VIOLATED
+    assert thm9.theorem9(d=20, k=9, C=1, eta=10, updates=21)[1].verdict is Verdict.VIOLATED
+    assert thm9.theorem9(d=20, k=9, C=1, eta=0.25, updates=80)[2].verdict is Verdict.HOLDS
+    assert thm9.theorem9(d=20, k=9, C=1, eta=0.25, updates=81)[2].verdict is Verdict.VIOLATED
 
 
 # Arguments
@@ -498,24 +498,24 @@ SEQUENCE = {"d": 4, "k": 1, "eta": 1.0, "alpha": 0.5}
         (lambda: theory.relaxed_bound(**START, c=0.5, C=0.5), "C must be >= 1"),
         (lambda: theory.theorem6(n=10, delta=0.1, w_norm=1.0, eta=1.0, alpha=0.5, k=3), "k, v and R must be given"),
         (lambda: theory.theorem6(n=0, delta=0.1, w_norm=None, eta=1.0, alpha=0.5), "n must be >= 1"),
-        (lambda: theory.theorem5(n=10, size=-1, delta=0.1), "size must be >= 0"),
-        (lambda: theory.theorem5(n=10, size=1, delta=1.0), "delta must be < 1"),
-        (lambda: theory.theorem5(n=10, size=1, delta=0), "delta must be > 0"),
-        (lambda: theory.theorem5(n=10, size=1, delta=0.1, error=1.5), "error must be <= 1"),
-        (lambda: theory.theorem5(n=10, size=1, delta=0.1, validation_error=-0.1), "validation_error must be >= 0"),
-        (lambda: theory.theorem5(n=10, size=1, delta=0.1, coded="bits"), "coded must be one of"),
-        (lambda: theory.lower_bound(**SEQUENCE, form="best"), "form must be one of"),
-        (lambda: theory.lower_bound(**SEQUENCE, v=1.0, R=1.0, form="simple"), "without v and R"),
-        (lambda: theory.lower_bound(**SEQUENCE, v=1.0, form="sharp"), "v and R must be given both or neither"),
-        (lambda: theory.sequence_updates(**SEQUENCE | {"alpha": 0}), "alpha must be > 0"),
-        (lambda: theory.theorem4(**SEQUENCE | {"alpha": -0.5}), "alpha must be >= 0"),
-        (lambda: theory.theorem4(**SEQUENCE | {"alpha": 2, "d": 0}), "d must be >= 1"),
-        (lambda: theory.failure_probability(0, 1), "d must be >= 1"),
-        (lambda: theory.width_threshold(1, 0.5, side="left"), "side must be one of"),
-        (lambda: theory.theorem9(d=1, k=1, failures=2, draws=1), "failures must be <= 1"),
-        (lambda: theory.theorem9(d=1, k=1, failures=2), "draws must be an integer"),
-        (lambda: theory.theorem9(d=1, k=1, C=1.0), "C and eta must be given both or neither"),
-        (lambda: theory.update_limit(1, C=0, eta=1), "C must be > 0"),
+        (lambda: thm5.theorem5(n=10, size=-1, delta=0.1), "size must be >= 0"),
+        (lambda: thm5.theorem5(n=10, size=1, delta=1.0), "delta must be < 1"),
+        (lambda: thm5.theorem5(n=10, size=1, delta=0), "delta must be > 0"),
+        (lambda: thm5.theorem5(n=10, size=1, delta=0.1, error=1.5), "error must be <= 1"),
+        (lambda: thm5.theorem5(n=10, size=1, delta=0.1, validation_error=-0.1), "validation_error must be >= 0"),
+        (lambda: thm5.theorem5(n=10, size=1, delta=0.1, coded="bits"), "coded must be one of"),
+        (lambda: thm4.lower_bound(**SEQUENCE, form="best"), "form must be one of"),
+        (lambda: thm4.lower_bound(**SEQUENCE, v=1.0, R=1.0, form="simple"), "without v and R"),
+        (lambda: thm4.lower_bound(**SEQUENCE, v=1.0, form="sharp"), "v and R must be given both or neither"),
+        (lambda: thm4.sequence_updates(**SEQUENCE | {"alpha": 0}), "alpha must be > 0"),
+        (lambda: thm4.theorem4(**SEQUENCE | {"alpha": -0.5}), "alpha must be >= 0"),
+        (lambda: thm4.theorem4(**SEQUENCE | {"alpha": 2, "d": 0}), "d must be >= 1"),
+        (lambda: thm9.failure_probability(0, 1), "d must be >= 1"),
+        (lambda: thm9.width_threshold(1, 0.5, side="left"), "side must be one of"),
+        (lambda: thm9.theorem9(d=1, k=1, failures=2, draws=1), "failures must be <= 1"),
+        (lambda: thm9.theorem9(d=1, k=1, failures=2), "draws must be an integer"),
+        (lambda: thm9.theorem9(d=1, k=1, C=1.0), "C and eta must be given both or neither"),
+        (lambda: thm9.update_limit(1, C=0, eta=1), "C must be > 0"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

@@ -11,7 +11,9 @@ from typing import Any
 from learnability.certification.findings import Findings, Inputs
 from learnability.certification.options import Options
 from learnability.certification.runs import ALL, SgdRun
-from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems import thm2_thm6 as thm2
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
+from learnability.studies.separable.theorems import thm5_compression as thm5
 from learnability.theory import Guarantee, Hypothesis
 from learnability.theory.guarantee import Verdict
 from learnability.training.record import Outcome
@@ -88,8 +90,8 @@ def _in_file(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Optio
     common = {**_step(inputs, options), "case": "all examples"}
     if found.whole.subset is None:
         note = "w* of all examples serves every part of them; largest count of all runs"
-        return _worst(partial(theory.corollary3, w_norm=found.whole.w_norm, **common), runs, note)
-    return theory.corollary3(w_norm=None, **common, note="no hyperplane separates all examples")
+        return _worst(partial(thm2.corollary3, w_norm=found.whole.w_norm, **common), runs, note)
+    return thm2.corollary3(w_norm=None, **common, note="no hyperplane separates all examples")
 
 
 def _updates(
@@ -101,7 +103,7 @@ def _updates(
         group = [run for run in runs if run.width == width]
         size = 1 / math.sqrt(width)
         state = partial(
-            theory.theorem2,
+            thm2.theorem2,
             w_norm=found.sample.w_norm,
             k=width // 2,
             v=size,
@@ -123,7 +125,7 @@ def _lower(found: Findings, options: Options) -> Iterable[Guarantee]:
         f"the sequence of {d} examples with |w*|^2 = {d}, as here: SGD makes that many updates on it, so no bound "
         "in |w*|, alpha and eta alone is lower"
     )
-    for form in theory.theorem4(**step, updates=theory.sequence_updates(**step), case=f"|w*|^2={d}", note=note):
+    for form in thm4.theorem4(**step, updates=thm4.sequence_updates(**step), case=f"|w*|^2={d}", note=note):
         if "[sharp" in form.id:
             yield form
 
@@ -135,7 +137,7 @@ def _theorem6(
     if not runs:
         return
     worst = max(runs, key=lambda run: run.test_error or 0.0)
-    guarantee = theory.theorem6(
+    guarantee = thm2.theorem6(
         n=len(found.y),
         delta=options.delta / _planned(options, len(options.widths)),
         w_norm=None if part else found.sample.w_norm,
@@ -176,16 +178,14 @@ def _compression(
         own = f"L_V = {run.unused_error:.4g}" if run.unused_error else ""
         measured: dict[str, Any] = {"size": run.examples_used + extra, "error": run.test_error}
         five.append(
-            theory.theorem5(
+            thm5.theorem5(
                 validation_error=run.unused_error,
                 note="; ".join(filter(None, [own, note])),
                 **measured,
                 **common,
             )
         )
-        sharper.append(
-            theory.consistent_compression(consistent=run.unused_error == 0, note=note, **measured, **common)
-        )
+        sharper.append(thm5.consistent_compression(consistent=run.unused_error == 0, note=note, **measured, **common))
     for group in (five, sharper):
         worst = min(group, key=lambda g: (all(h.holds for h in g.hypotheses), _least(g)))
         yield _tested(worst, found, scaled, end)

@@ -16,7 +16,8 @@ from learnability.networks.separable import TwoLayer, forward, initial
 from learnability.problems.separable import random_separable
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
-from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems import thm2_thm6 as thm2
+from learnability.studies.separable.theorems import thm5_compression as thm5
 from learnability.study import Check
 from learnability.theory import Guarantee, Hypothesis, Kind
 from learnability.theory.guarantee import statement_id
@@ -188,7 +189,7 @@ def _draw(s: _Setting, draw: int) -> _Result:
     common: dict[str, Any] = {"n": s.n, "delta": DELTA, "error": error}
     sizes = {"updates": run.updates, "examples": run.examples_used}
     promises = {
-        f"separable/thm5[{coded}]": theory.theorem5(size=size, coded=coded, validation_error=left, **common)
+        f"separable/thm5[{coded}]": thm5.theorem5(size=size, coded=coded, validation_error=left, **common)
         for coded, size in sizes.items()
     }
     if s.epochs == EPOCHS:
@@ -203,13 +204,13 @@ def _at_the_minimum(
     zero = run.outcome is Outcome.CONVERGED and run.final("hinge_loss") == 0
     step: dict[str, Any] = {"eta": s.eta, "alpha": s.alpha, "converged": zero}
     found = {
-        "separable/thm6[w* of the distribution]": theory.theorem6(
+        "separable/thm6[w* of the distribution]": thm2.theorem6(
             w_norm=1 / s.margin, known_in_advance=True, **step, **common
         ),
-        "separable/thm6[w* of the sample]": theory.theorem6(w_norm=1 / margin, **step, **common),
+        "separable/thm6[w* of the sample]": thm2.theorem6(w_norm=1 / margin, **step, **common),
     }
     for coded, size in sizes.items():
-        found[f"separable/compression-consistent[{coded}]"] = theory.consistent_compression(
+        found[f"separable/compression-consistent[{coded}]"] = thm5.consistent_compression(
             size=size, coded=coded, consistent=zero, **common
         )
     return found
@@ -238,7 +239,7 @@ def _stopped(count: int, draw: int) -> _Result:
     sizes = {"updates": count, "examples": len(used)}
     return _Result(
         {
-            f"separable/thm5[{coded}]": theory.theorem5(
+            f"separable/thm5[{coded}]": thm5.theorem5(
                 size=size, coded=coded, validation_error=left[coded], known_in_advance=coded == "updates", **common
             )
             for coded, size in sizes.items()

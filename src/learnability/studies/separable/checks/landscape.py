@@ -19,6 +19,7 @@ from learnability.problems.separable import random_separable
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.theorems import landscape as theory
+from learnability.studies.separable.theorems import prop1_critical_points as prop1
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -78,7 +79,7 @@ def proposition1(scale: str) -> list[Guarantee]:
             rng = generator(0, "prop1", name, i)
             problem = _drawn(rng) if name == "random sets" else digits()
             for case, params, alpha, at_zero in _not_minimal(problem, rng):
-                for g in theory.proposition1(
+                for g in prop1.proposition1(
                     params, problem.X, problem.y, problem.w_star, alpha=alpha, at_zero=at_zero, case=f"{case},{i}"
                 ):
                     if (
@@ -125,12 +126,12 @@ def _critical(scale: str) -> list[Guarantee]:
                 points += 1
             params = run.params
         ends += 1
-        unfinished += theory.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0
+        unfinished += prop1.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0
         bad = bad_local_minimum(*problem[:3], k=k, rng=rng, tries=50)
         relu += _mismatch(bad.params, problem, 0.0)
         relu_points += 1
     return [
-        theory.proposition1_critical(
+        prop1.proposition1_critical(
             alpha=0.1,
             mismatches=mismatches,
             points=points,
@@ -140,7 +141,7 @@ def _critical(scale: str) -> list[Guarantee]:
             "prop1-sgd-ends", "Proposition 1 and Theorem 2", 0, unfinished, "equal",
             f"runs of SGD that did not end with loss 0, of {ends}", Kind.EXACT,
         ),
-        theory.proposition1_critical(
+        prop1.proposition1_critical(
             alpha=0.0,
             mismatches=relu,
             points=relu_points,
@@ -151,8 +152,8 @@ def _critical(scale: str) -> list[Guarantee]:
 
 
 def _mismatch(params: TwoLayer, problem: Problem, alpha: float) -> bool:
-    gradient = theory.hinge_gradient(params, problem.X, problem.y, alpha=alpha)
-    return bool(gradient.any()) != (theory.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0)
+    gradient = prop1.hinge_gradient(params, problem.X, problem.y, alpha=alpha)
+    return bool(gradient.any()) != (prop1.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0)
 
 
 def _midpoint(scale: str) -> list[Guarantee]:
@@ -162,17 +163,17 @@ def _midpoint(scale: str) -> list[Guarantee]:
         d, alpha = int(rng.integers(1, 9)), Fraction(int(rng.integers(0, 20)), 20)
         x = np.array([Fraction(int(a), int(b)) for a, b in zip(rng.integers(1, 99, d), rng.integers(1, 99, d))])
         x *= rng.choice([-1, 1], d)
-        one, two, middle = theory.midpoint_values(x, alpha)
+        one, two, middle = prop1.midpoint_values(x, alpha)
         exact.append(
-            theory.proposition1_midpoint(
+            prop1.proposition1_midpoint(
                 excess=middle - (one + two) / 2, alpha=alpha, square=(x * x).sum(), case=f"{i}"
             )
         )
         problem = _drawn(rng, least=2) if i else digits()
         k, slope = int(rng.choice([1, 4, 30])), float(alpha)
-        first, last, promised = theory.nonconvexity(*problem[:3], k=k, v=1.0, alpha=slope)
+        first, last, promised = prop1.nonconvexity(*problem[:3], k=k, v=1.0, alpha=slope)
         half = TwoLayer((first.W + last.W) / 2, first.v)
-        values = [theory.hinge_loss(p, problem.X, problem.y, alpha=slope) for p in (first, half, last)]
+        values = [prop1.hinge_loss(p, problem.X, problem.y, alpha=slope) for p in (first, half, last)]
         if promised < 1e-9:  # one example of each class on the margin: both sums are equal, and nothing is promised
             continue
         sets.append(
@@ -211,9 +212,9 @@ def theorem8(scale: str) -> list[Guarantee]:
         points = list(_ball(bad, problem.X, problem.y, rng, PERTURBED[scale]))
         for g in theory.theorem8(
             m=len(problem.y),
-            loss=theory.hinge_loss(bad.params, problem.X, problem.y, alpha=0.0),
-            gradient=float(np.abs(theory.hinge_gradient(bad.params, problem.X, problem.y, alpha=0.0)).max()),
-            change=max(abs(theory.hinge_loss(p, problem.X, problem.y, alpha=0.0) - bad.loss) for p in points),
+            loss=prop1.hinge_loss(bad.params, problem.X, problem.y, alpha=0.0),
+            gradient=float(np.abs(prop1.hinge_gradient(bad.params, problem.X, problem.y, alpha=0.0)).max()),
+            change=max(abs(prop1.hinge_loss(p, problem.X, problem.y, alpha=0.0) - bad.loss) for p in points),
             updates=_updates([bad.params, *points[::20]], problem, rng),
             margin=problem.margin,
             case=f"m={len(problem.y)},k={k},{i}",
@@ -273,14 +274,13 @@ def _pair(scale: str) -> list[Guarantee]:
         found.append(theory.theorem8(m=2, loss=bad.loss, case=f"pair {i}")[:2])
         for _ in range(10):
             start = TwoLayer(rng.standard_normal((4, len(x))), bad.params.v)
-            loss = theory.hinge_loss(start, *problem[:2], alpha=0.0)
+            loss = prop1.hinge_loss(start, *problem[:2], alpha=0.0)
             if loss <= 0.5:
                 continue
             above += 1
             steps = (1e-4 * sign * np.outer(np.eye(4)[row], x) for row in range(4) for sign in (1, -1))
             stuck += all(
-                theory.hinge_loss(TwoLayer(start.W + step, start.v), *problem[:2], alpha=0.0) >= loss
-                for step in steps
+                prop1.hinge_loss(TwoLayer(start.W + step, start.v), *problem[:2], alpha=0.0) >= loss for step in steps
             )
     losses, printed = (
         tightest(identity, list(gs))

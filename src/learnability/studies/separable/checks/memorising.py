@@ -19,6 +19,7 @@ from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
 from learnability.studies.separable.checks.landscape import DRAWS, digits
 from learnability.studies.separable.theorems import landscape as theory
+from learnability.studies.separable.theorems import prop1_critical_points as prop1
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -157,9 +158,9 @@ def _overfitting(scale: str) -> list[Guarantee]:
             made = memorise(X, wanted, alpha=alpha, rng=rng, width=k, v=float(start.v[0]), exact_hinge=True).params
             run = train(start, X[:m], y[:m], eta=0.1, alpha=alpha, rng=rng, epochs=20_000, record=[20_000])
             for g in theory.theorem7_overfitting(
-                hinge=theory.hinge_loss(made, X[:m], y[:m], alpha=alpha),
+                hinge=prop1.hinge_loss(made, X[:m], y[:m], alpha=alpha),
                 test_error=float((y[m:] * forward(made, X[m:], alpha=alpha) <= 0).mean()),
-                sgd_hinge=theory.hinge_loss(run.params, X[:m], y[:m], alpha=alpha),
+                sgd_hinge=prop1.hinge_loss(run.params, X[:m], y[:m], alpha=alpha),
                 case=f"k={k},run {i}",
             ):
                 identity = statement_id(g.id.partition("[")[0], name)

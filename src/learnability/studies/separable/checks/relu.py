@@ -14,8 +14,7 @@ from learnability.networks.separable import TwoLayer
 from learnability.problems.separable import orthonormal_set
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
-from learnability.studies.separable.theorems import thm2_thm6 as theory
-from learnability.studies.separable.theorems.thm9 import thresholds
+from learnability.studies.separable.theorems import thm9
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -46,7 +45,7 @@ def probability(scale: str) -> list[Guarantee]:
     promised: dict[str, list[Guarantee]] = {"failure": [], "success": []}
     exceptions = 0
     for d in DIMENSIONS[scale]:
-        first, last = (theory.width_threshold(d, DELTA, side=side) for side in promised)
+        first, last = (thm9.width_threshold(d, DELTA, side=side) for side in promised)
         for k in range(max(1, math.floor(first) - 1), math.ceil(last) + 2):
             failures = 0
             for draw in range(DRAWS):
@@ -56,16 +55,16 @@ def probability(scale: str) -> list[Guarantee]:
                 failures += stuck
                 exceptions += stuck != dead
             counts.append((d, k, failures, DRAWS))
-            chance, *both = theory.theorem9(d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS)
+            chance, *both = thm9.theorem9(d=d, k=k, delta=DELTA, failures=failures, draws=DRAWS)
             exact.append(chance)
-            at = theory.failure_probability(d, k)
+            at = thm9.failure_probability(d, k)
             for side, guarantee, share in zip(promised, both, (at, 1 - at)):
                 if all(h.holds for h in guarantee.hypotheses):
                     promised[side].append(replace(guarantee, measured=share, note="closed form"))
     reach, runs = f"d={DIMENSIONS[scale][0]}..{DIMENSIONS[scale][-1]}", len(counts) * DRAWS
     found = [
         tightest(statement_id("separable/thm9", reach), exact, "frequency of failure, both sides of the threshold"),
-        *thresholds(counts, DELTA, reach),
+        *thm9.thresholds(counts, DELTA, reach),
         *(
             tightest(statement_id(f"separable/thm9-{side}", "closed form", reach, f"delta={DELTA:g}"), cases)
             for side, cases in promised.items()
@@ -94,11 +93,11 @@ def updates(scale: str) -> list[Guarantee]:
         alive = (W[:k] > 0).any(axis=0)
         case = f"d={d},k={k},C={C:g},eta={eta:g}"
         if alive.any():
-            most = theory.update_limit(1, C=C, eta=eta)
+            most = thm9.update_limit(1, C=C, eta=eta)
             made = int(ends.updates[alive].max())
             each.append(Guarantee(f"[{case}]", f"{PAPER}, Section 9.3.2", Kind.UPPER_BOUND, most, made))
         if alive.all():
-            _, total, stated = theory.theorem9(d=d, k=k, C=C, eta=eta, updates=int(ends.updates.sum()))
+            _, total, stated = thm9.theorem9(d=d, k=k, C=C, eta=eta, updates=int(ends.updates.sum()))
             totals.append(total)
             runs += 1
             exceeded += int(ends.updates.sum()) > (stated.bound or 0)

@@ -14,8 +14,8 @@ from learnability.networks.separable import TwoLayer, forward
 from learnability.problems.separable import lower_bound_sequence, lower_bound_weights
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
-from learnability.studies.separable.theorems import thm2_thm6 as theory
-from learnability.studies.separable.theorems.thm4_thm10 import FORMS
+from learnability.studies.separable.theorems import thm2_thm6 as thm2
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -66,22 +66,22 @@ def theorem4(scale: str) -> list[Guarantee]:
     """The exact number of updates against every form of the bound, and against Theorem 2 from above."""
     cases: dict[str, list[Guarantee]] = {}
     above: list[Guarantee] = []
-    below = dict.fromkeys(FORMS, 0)
-    attained = dict.fromkeys(FORMS, 0)
+    below = dict.fromkeys(thm4.FORMS, 0)
+    attained = dict.fromkeys(thm4.FORMS, 0)
     wrong = stepped = total = 0
     for p in _grid(scale):
         total += 1
-        updates = theory.sequence_updates(**p)
+        updates = thm4.sequence_updates(**p)
         case = ",".join(f"{name}={value}" for name, value in p.items() if value is not None)
-        for guarantee in theory.theorem4(**p, updates=updates, case=case):
+        for guarantee in thm4.theorem4(**p, updates=updates, case=case):
             cases.setdefault(guarantee.id.partition(f",{case}")[0], []).append(guarantee)
-        for form in FORMS if p["v"] is None else FORMS[:-1]:
-            bound = theory.lower_bound(**p, form=form)
+        for form in thm4.FORMS if p["v"] is None else thm4.FORMS[:-1]:
+            bound = thm4.lower_bound(**p, form=form)
             below[form] += updates < bound
             attained[form] += updates == bound > p["d"]
         usual = 1 / math.sqrt(2 * p["k"])
         above.append(
-            theory.theorem2(
+            thm2.theorem2(
                 w_norm=math.sqrt(p["d"]),
                 k=p["k"],
                 eta=float(p["eta"]),
@@ -96,7 +96,7 @@ def theorem4(scale: str) -> list[Guarantee]:
             stepped += 1
             wrong += updates != p["d"] * _step_by_step(p)
     found = [tightest(f"{identity}]", of_form, "exact rational arithmetic") for identity, of_form in cases.items()]
-    reached = ", ".join(f"{form} {attained[form]}" for form in FORMS)
+    reached = ", ".join(f"{form} {attained[form]}" for form in thm4.FORMS)
     found.append(
         claim(
             "thm10-exact", "Theorem 10", 0, sum(below.values()), "equal",
@@ -137,11 +137,11 @@ def networks(scale: str) -> list[Guarantee]:
     sizes = {"smoke": ((4, 2),), "laptop": ((4, 2), (9, 8), (1, 2))}[scale]
     steps, slopes = (Fraction(1, 8), Fraction(1), Fraction(5)), (Fraction(1, 4), Fraction(3, 4))
     reference = [
-        _reference(d, k, eta, alpha) != theory.sequence_updates(d=d, k=k, eta=eta, alpha=alpha)
+        _reference(d, k, eta, alpha) != thm4.sequence_updates(d=d, k=k, eta=eta, alpha=alpha)
         for (d, k), eta, alpha in itertools.product(sizes, steps, slopes)
     ]
     engine = [
-        _engine(d, k, eta, alpha, form).updates != theory.sequence_updates(d=d, k=k, eta=eta, alpha=alpha)
+        _engine(d, k, eta, alpha, form).updates != thm4.sequence_updates(d=d, k=k, eta=eta, alpha=alpha)
         for d, k, form in itertools.product((4, 16, 64), (2, 8), ("direct", "blocked"))
         for eta, alpha in itertools.product((0.125, 1.0, 8.0), (0.25, 0.75))
     ]

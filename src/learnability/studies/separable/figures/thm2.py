@@ -24,8 +24,8 @@ from learnability.plotting import COLORS, Curve, Panel, Plot
 from learnability.studies.separable import PAPER, claim, runs
 from learnability.studies.separable import claims as sure
 from learnability.studies.separable.runs import SEQUENCE, setting
-from learnability.studies.separable.theorems import thm2_thm6 as theory
-from learnability.studies.separable.theorems.thm4_thm10 import FORMS
+from learnability.studies.separable.theorems import thm2_thm6 as thm2
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -50,7 +50,7 @@ def run(s: Setting, seed: int) -> list[Row]:
     rows = runs.run(s, seed, only_end=True)
     exact = 0
     if s["data"] == "sequence":
-        exact = theory.sequence_updates(
+        exact = thm4.sequence_updates(
             d=SEQUENCE, k=int(s["width"]) // 2, eta=_decimal(s["eta"]), alpha=_decimal(s["alpha"])
         )
     return [{**row, "exact": exact} for row in rows]
@@ -94,10 +94,10 @@ def _against(rows: pd.DataFrame, x: str, shades: dict[Any, str]) -> list[Curve]:
     else:
         grid = steps = np.geomspace(rows["eta"].min(), rows["eta"].max(), 60)
         groups = [(f"measured, 2k = {k}", shades[k], pick(rows, width=k)) for k in values(rows, "width")]
-    most = [theory.corollary3_bound(w_norm=float(rows["w_norm"].iloc[0]), eta=e, alpha=runs.ALPHA) for e in steps]
+    most = [thm2.corollary3_bound(w_norm=float(rows["w_norm"].iloc[0]), eta=e, alpha=runs.ALPHA) for e in steps]
     found = [Curve(grid, most, color="black", label="Theorem 2 = Corollary 3: at most")]
     if rows["data"].iloc[0] == "sequence":
-        least = [float(theory.lower_bound(d=SEQUENCE, k=1, eta=e, alpha=runs.ALPHA, form="sharp")) for e in steps]
+        least = [float(thm4.lower_bound(d=SEQUENCE, k=1, eta=e, alpha=runs.ALPHA, form="sharp")) for e in steps]
         found.append(Curve(grid, least, color="#555555", linestyle="--", label="Theorem 4, sharp: at least"))
     for index, (label, shade, group) in enumerate(groups):
         count = group.groupby(x)["updates"]
@@ -162,14 +162,14 @@ def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
     below = [
         g
         for _, row in rows.iterrows()
-        for g in theory.theorem4(
+        for g in thm4.theorem4(
             d=SEQUENCE, k=int(row["width"]) // 2, eta=_decimal(row["eta"]), alpha=_decimal(row["alpha"]),
             updates=int(row["updates"]), ended=row["outcome"] == "converged",
             case=f"2k={row['width']},eta={row['eta']:g}",
         )
     ]  # fmt: skip
-    of_form = {form: [g for g in below if f"[{form}," in g.id] for form in FORMS}
-    return counts + [tightest(f"separable/thm4[thm2,{form}]", of_form[form], "all cells") for form in FORMS]
+    of_form = {form: [g for g in below if f"[{form}," in g.id] for form in thm4.FORMS}
+    return counts + [tightest(f"separable/thm4[thm2,{form}]", of_form[form], "all cells") for form in thm4.FORMS]
 
 
 def _tied(row: Any) -> bool:
@@ -181,7 +181,7 @@ def _tied(row: Any) -> bool:
     eta, alpha = _decimal(row["eta"]), _decimal(row["alpha"])
     near = (eta * (1 + Fraction(sign, 10**9)) for sign in (-1, 1))
     k = int(row["width"]) // 2
-    return any(theory.sequence_updates(d=SEQUENCE, k=k, eta=e, alpha=alpha) != row["exact"] for e in near)
+    return any(thm4.sequence_updates(d=SEQUENCE, k=k, eta=e, alpha=alpha) != row["exact"] for e in near)
 
 
 def _cells(

@@ -26,8 +26,8 @@ from learnability.plotting import COLORS, Curve, Line, Panel, Plot
 from learnability.problems.separable import lower_bound_sequence, lower_bound_weights
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
-from learnability.studies.separable.theorems import thm2_thm6 as theory
-from learnability.studies.separable.theorems.thm4_thm10 import FORMS
+from learnability.studies.separable.theorems import thm2_thm6 as thm2
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -63,11 +63,11 @@ def run(s: Setting, seed: int) -> list[Row]:
                 "eta": float(eta),
                 "updates": end.updates,
                 "outcome": str(end.outcome),
-                "exact": theory.sequence_updates(d=d, k=k, eta=eta, alpha=alpha),
+                "exact": thm4.sequence_updates(d=d, k=k, eta=eta, alpha=alpha),
                 **{
-                    form: float(theory.lower_bound(d=d, k=k, eta=eta, alpha=alpha, form=form)) for form in FORMS
+                    form: float(thm4.lower_bound(d=d, k=k, eta=eta, alpha=alpha, form=form)) for form in thm4.FORMS
                 },
-                "upper": theory.corollary3_bound(w_norm=float(np.sqrt(d)), eta=float(eta), alpha=float(alpha)),
+                "upper": thm2.corollary3_bound(w_norm=float(np.sqrt(d)), eta=float(eta), alpha=float(alpha)),
             }
         )  # fmt: skip
     return rows
@@ -123,27 +123,27 @@ def _counts(rows: pd.DataFrame, x: str) -> list[Curve]:
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Every bound from both sides; where the sharp bound is attained; d updates for large steps; exact counts."""
     where = "Theorem 4"
-    below: dict[str, list[Guarantee]] = {form: [] for form in FORMS}
+    below: dict[str, list[Guarantee]] = {form: [] for form in thm4.FORMS}
     above = []
     for _, row in table.iterrows():
         case = f"alpha={row['alpha']:g},d={row['d']},eta={row['eta']:g},k={row['units']}"
         numbers = {"d": int(row["d"]), "k": int(row["units"]), "eta": row["eta"], "alpha": row["alpha"]}
         ended = row["outcome"] == "converged"
         for form, found in zip(
-            FORMS, theory.theorem4(**numbers, updates=int(row["updates"]), ended=ended, case=case), strict=True
+            thm4.FORMS, thm4.theorem4(**numbers, updates=int(row["updates"]), ended=ended, case=case), strict=True
         ):
             below[form].append(found)
         above.append(
-            theory.corollary3(
+            thm2.corollary3(
                 w_norm=float(np.sqrt(row["d"])), eta=row["eta"], alpha=row["alpha"], updates=int(row["updates"]),
                 ended=ended, case=case,
             )
         )  # fmt: skip
-    result = [tightest(f"separable/thm4[figure,{form}]", below[form]) for form in FORMS]
+    result = [tightest(f"separable/thm4[figure,{form}]", below[form]) for form in thm4.FORMS]
     result.append(tightest("separable/cor3[thm4]", above))
     different = int((table["updates"] != table["exact"]).sum())
     large = table[table["eta"] >= 1 / table["alpha"] ** 2]
-    attained = {form: int((table["exact"] == table[form]).sum()) for form in FORMS}
+    attained = {form: int((table["exact"] == table[form]).sum()) for form in thm4.FORMS}
     beyond = int(((table["exact"] == table["sharp"]) & (table["exact"] > table["d"])).sum())
     counted = ", ".join(f"{form} {number}" for form, number in attained.items())
     return [

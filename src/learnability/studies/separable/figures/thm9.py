@@ -21,8 +21,7 @@ from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, HeatMap, Item, Panel, Plot
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
-from learnability.studies.separable.theorems import thm2_thm6 as theory
-from learnability.studies.separable.theorems.thm9 import thresholds
+from learnability.studies.separable.theorems import thm9
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -118,7 +117,7 @@ def _phase(cells: pd.DataFrame) -> Panel:
         items.append(Curve(at, k - 1, color="black", linewidth=1.0, linestyle=line, label=label))
     sides = (("failure", "fails", "below", COLORS[1]), ("success", "succeeds", "above", COLORS[2]))
     for side, word, where, shade in sides:
-        k = x + theory.width_threshold(1, DELTA, side=side)
+        k = x + thm9.width_threshold(1, DELTA, side=side)
         label = f"Theorem 9: {word} with P ≥ 1 − δ {where}"
         items.append(Curve(at, k - 1, color=shade, linestyle="--", label=label))
     return Panel(
@@ -140,18 +139,18 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     for (d, k, failures, draws), most, low, high in zip(
         counts, cells["most_updates"], cells["low"], cells["high"], strict=True
     ):
-        chance, *limits = theory.theorem9(
+        chance, *limits = thm9.theorem9(
             d=d, k=k, failures=failures, draws=draws, C=RANGE, eta=ETA,
             updates=int(most) if failures < draws else None,
         )  # fmt: skip
         exact.append(chance)
-        inside.append(low <= theory.failure_probability(d, k) <= high)
+        inside.append(low <= thm9.failure_probability(d, k) <= high)
         if failures < draws:
             totals.append(limits[0])
     reach = f"figure,d={cells['d'].min()}..{cells['d'].max()}"
     result = [
         tightest(statement_id("separable/thm9", reach), exact, "frequency of failure at every k and d"),
-        *thresholds(counts, DELTA, reach),
+        *thm9.thresholds(counts, DELTA, reach),
     ]
     if totals:
         result.append(tightest(statement_id("separable/thm9-updates", reach), totals, "runs without a dead example"))

@@ -1,6 +1,6 @@
 """The landscape of the hinge loss of Brutzkus et al.: Proposition 1, and Theorems 7 and 8 on good and bad minima.
 
-Proposition 1 stands in :mod:`learnability.studies.separable.theorems.prop1_critical_points` and is offered here too.
+Proposition 1 stands in :mod:`learnability.studies.separable.theorems.prop1_critical_points`.
 Every function takes numbers, and measured values where there are any, and returns guarantees. The weights that
 Theorems 7 and 8 construct stand in :mod:`learnability.networks.memorising` and
 :mod:`learnability.networks.bad_minima`; what SGD does stands in
@@ -12,30 +12,10 @@ from __future__ import annotations
 from learnability import checks
 from learnability.networks.memorising import proof_width, stated_width
 from learnability.studies.separable import PAPER
-from learnability.studies.separable.theorems.prop1_critical_points import (
-    ROUNDING,
-    hinge_gradient,
-    hinge_loss,
-    midpoint_values,
-    nonconvexity,
-    proposition1,
-    proposition1_critical,
-    proposition1_midpoint,
-)
+from learnability.studies.separable.theorems.prop1_critical_points import ROUNDING, joined
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
-__all__ = [
-    "hinge_gradient",
-    "hinge_loss",
-    "midpoint_values",
-    "nonconvexity",
-    "proposition1",
-    "proposition1_critical",
-    "proposition1_midpoint",
-    "theorem7",
-    "theorem7_overfitting",
-    "theorem8",
-]
+__all__ = ["theorem7", "theorem7_overfitting", "theorem8"]
 
 
 def theorem7(
@@ -69,7 +49,7 @@ def theorem7(
     tolerance : float
         Room for rounding in float64; the construction is exact in exact arithmetic.
     case, note : str
-        As in :func:`proposition1`.
+        Put into the id in brackets, and into the note.
     """
     n = checks.integer("n", n, at_least=1)
     d = checks.integer("d", d, at_least=2)
@@ -90,7 +70,7 @@ def theorem7(
         0,
         residual,
         (Hypothesis(text, k >= least, f"{k} against {least} (n = {n}, d = {d})"),),
-        note=_join("max |N(x_i) - y_i|", note),
+        note=joined("max |N(x_i) - y_i|", note),
         tolerance=checks.real("tolerance", tolerance, at_least=0.0),
     )
 
@@ -113,34 +93,18 @@ def theorem7_overfitting(
     sgd_hinge : float, optional
         Measured: hinge loss of SGD's network after training.
     case, note : str
-        As in :func:`proposition1`.
+        As in :func:`theorem7`.
     """
-    source = f"{PAPER}, Theorem 7 (remark after it)"
+
+    def part(name: str, where: str, bound: float, measured: float | None, what: str) -> Guarantee:
+        identity, source = statement_id(f"separable/thm7-{name}", case), f"{PAPER}, {where}"
+        return Guarantee(identity, source, Kind.EXACT, bound, measured, note=joined(what, note))
+
+    remark, flipped = "Theorem 7 (remark after it)", "weights that also memorise flipped test labels"
     return [
-        Guarantee(
-            statement_id("separable/thm7-global-minimum", case),
-            source,
-            Kind.EXACT,
-            0,
-            hinge,
-            note=_join("hinge loss on the training points of weights that also memorise flipped test labels", note),
-        ),
-        Guarantee(
-            statement_id("separable/thm7-test-error", case),
-            source,
-            Kind.EXACT,
-            1,
-            test_error,
-            note=_join("test error of that global minimum", note),
-        ),
-        Guarantee(
-            statement_id("separable/thm7-sgd-minimum", case),
-            f"{PAPER}, Theorem 2",
-            Kind.EXACT,
-            0,
-            sgd_hinge,
-            note=_join("hinge loss on the same training points where SGD ends", note),
-        ),
+        part("global-minimum", remark, 0, hinge, f"hinge loss on the training points of {flipped}"),
+        part("test-error", remark, 1, test_error, "test error of that global minimum"),
+        part("sgd-minimum", "Theorem 2", 0, sgd_hinge, "hinge loss on the same training points where SGD ends"),
     ]
 
 
@@ -176,7 +140,7 @@ def theorem8(
     margin : float
         min y <w*, x> of the w* used, >= 1 by hypothesis.
     case, note : str
-        As in :func:`proposition1`.
+        As in :func:`theorem7`.
 
     Returns
     -------
@@ -185,44 +149,27 @@ def theorem8(
         0; change 0; updates 0.
     """
     m = checks.integer("m", m, at_least=1)
-    source, half = f"{PAPER}, Theorem 8", -(-m // 2)
+    source = f"{PAPER}, Theorem 8"
     separable = Hypothesis("y <w*, x> >= 1", margin >= 1 - ROUNDING, f"least {margin:.12g}")
     uneven = Hypothesis(
         "some direction has more than half of the points on its negative side",
         m % 2 == 1 or (loss is not None and round(loss * m) * 2 > m),
         f"|S| = {m}" + ("" if loss is None else f", {round(loss * m)} on the negative side of the best found"),
     )
+
+    def least(form: str, where: str, points: int, what: str, *hypotheses: Hypothesis) -> Guarantee:
+        identity, said = statement_id("separable/thm8-loss", form, case), joined(what, note)
+        return Guarantee(identity, where, Kind.LOWER_BOUND, points / m, loss, hypotheses, said, tolerance=1e-12)
+
+    def zero(name: str, measured: float | None, what: str) -> Guarantee:
+        identity = statement_id(f"separable/thm8-{name}", case)
+        return Guarantee(identity, source, Kind.EXACT, 0, measured, (separable,), joined(what, note))
+
+    corrected, against = f"{source} (corrected to >= 1/2)", "loss at the local minimum against ceil(m/2) / m"
     return [
-        Guarantee(
-            statement_id("separable/thm8-loss", case),
-            f"{source} (corrected to >= 1/2)",
-            Kind.LOWER_BOUND,
-            half / m,
-            loss,
-            (separable,),
-            note=_join("loss at the local minimum against ceil(m/2) / m", note),
-            tolerance=1e-12,
-        ),
-        Guarantee(
-            statement_id("separable/thm8-loss", "printed", case),
-            source,
-            Kind.LOWER_BOUND,
-            (m // 2 + 1) / m,
-            loss,
-            (separable, uneven),
-            note=_join("more than 1/2", note),
-            tolerance=1e-12,
-        ),
-        *(
-            Guarantee(statement_id(f"separable/thm8-{name}", case), source, Kind.EXACT, 0, value, (separable,), text)
-            for name, value, text in (
-                ("gradient", gradient, _join("largest entry of the gradient at the local minimum", note)),
-                ("flat", change, _join("largest change of the loss in the ball", note)),
-                ("sgd", updates, _join("updates of SGD started at the minimum and in the ball", note)),
-            )
-        ),
+        least("", corrected, -(-m // 2), against, separable),
+        least("printed", source, m // 2 + 1, "more than 1/2", separable, uneven),
+        zero("gradient", gradient, "largest entry of the gradient at the local minimum"),
+        zero("flat", change, "largest change of the loss in the ball"),
+        zero("sgd", updates, "updates of SGD started at the minimum and in the ball"),
     ]
-
-
-def _join(*notes: str) -> str:
-    return "; ".join(filter(None, notes))

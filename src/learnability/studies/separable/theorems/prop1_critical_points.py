@@ -6,7 +6,6 @@ For the leaky ReLU; with the ReLU there are bad ones, see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,11 +61,7 @@ def hinge_gradient(
     ValueError
         For arguments outside these ranges.
     """
-    W, v, X, y, alpha, at_zero = _arguments(params, X, y, alpha, at_zero)
-    gradient = np.zeros_like(W)
-    for x, label, slopes in _violated(W, v, X, y, alpha, at_zero):
-        gradient -= v[:, None] * (slopes.T @ (label[:, None] * x))
-    return gradient / len(X)
+    return _descent(*_arguments(params, X, y, alpha, at_zero))[0]
 
 
 def proposition1(
@@ -107,11 +102,7 @@ def proposition1(
     W, v, X, y, alpha, at_zero = _arguments(params, X, y, alpha, at_zero)
     w_star = checks.vector("w_star", w_star, length=X.shape[1])
     least = float((y * (X @ w_star)).min())
-    gradient, slopes_sum, violated = np.zeros_like(W), np.zeros(len(W)), 0
-    for x, label, slopes in _violated(W, v, X, y, alpha, at_zero):
-        gradient -= v[:, None] * (slopes.T @ (label[:, None] * x)) / len(X)
-        slopes_sum += slopes.sum(axis=0) / len(X)
-        violated += len(x)
+    gradient, slopes, violated = _descent(W, v, X, y, alpha, at_zero)
     products = (gradient @ w_star) * np.sign(v)
     size, share = float(np.abs(v).min()), violated / len(X)
     w_norm = float(np.linalg.norm(w_star))
@@ -123,40 +114,21 @@ def proposition1(
     )
     source = f"{PAPER}, Proposition 1(1), proof"
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = float((-products / (np.abs(v) * slopes_sum)).min()) if violated else None
+        ratio = float((-products / (np.abs(v) * slopes)).min()) if violated else None
     total = -len(W) * alpha * size * share
     norm = float(np.sqrt(len(W))) * alpha * size * share / w_norm if w_norm > 0 else 0.0
+
+    def part(name: str, where: str, kind: Kind, bound: float, measured: float | None, what: str) -> Guarantee:
+        identity, room = statement_id(f"separable/prop1-{name}", case), ROUNDING * abs(bound)
+        return Guarantee(identity, where, kind, bound, measured, hypotheses, joined(what, note), tolerance=room)
+
+    blocks = "least -<dL/dw_i, w*> over (v/m) sum sigma'(<w_i, x>) of the violated points"
+    along, size_of = "<dL/dW, W*> against -2 k alpha v |V| / m", "|dL/dW| against sqrt(2k) alpha v |V| / (m |w*|)"
+    length = float(np.linalg.norm(gradient))
     return [
-        Guarantee(
-            statement_id("separable/prop1-block", case),
-            source,
-            Kind.LOWER_BOUND,
-            1.0,
-            ratio,
-            hypotheses,
-            note=_join("least -<dL/dw_i, w*> over (v/m) sum sigma'(<w_i, x>) of the violated points", note),
-            tolerance=ROUNDING,
-        ),
-        Guarantee(
-            statement_id("separable/prop1-descent", case),
-            source,
-            Kind.UPPER_BOUND,
-            total,
-            float(products.sum()),
-            hypotheses,
-            note=_join("<dL/dW, W*> against -2 k alpha v |V| / m", note),
-            tolerance=ROUNDING * abs(total),
-        ),
-        Guarantee(
-            statement_id("separable/prop1-gradient", case),
-            f"{source} (consequence)",
-            Kind.LOWER_BOUND,
-            norm,
-            float(np.linalg.norm(gradient)),
-            hypotheses,
-            note=_join("|dL/dW| against sqrt(2k) alpha v |V| / (m |w*|)", note),
-            tolerance=ROUNDING * norm,
-        ),
+        part("block", source, Kind.LOWER_BOUND, 1.0, ratio, blocks),
+        part("descent", source, Kind.UPPER_BOUND, total, float(products.sum()), along),
+        part("gradient", f"{source} (consequence)", Kind.LOWER_BOUND, norm, length, size_of),
     ]
 
 
@@ -184,7 +156,7 @@ def proposition1_critical(
         0,
         mismatches,
         (Hypothesis("0 < alpha < 1", alpha > 0, f"alpha = {alpha:g}"),),
-        note=_join(f"{points} points" if points is not None else "", note),
+        note=joined(f"{points} points" if points is not None else "", note),
     )
 
 
@@ -274,18 +246,23 @@ def _arguments(
     return W, v, X, y, alpha, at_zero
 
 
-def _violated(
+def _descent(
     W: FloatArray, v: FloatArray, X: FloatArray, y: FloatArray, alpha: float, at_zero: float
-) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
-    """Blocks of the points with y N(x) < 1: inputs, labels and the slopes (points, 2k)."""
+) -> tuple[FloatArray, FloatArray, int]:
+    """The gradient (2k, d), and of the points with y N(x) < 1 the slopes' sums over m (2k,) and the number."""
+    gradient, sums, violated = np.zeros_like(W), np.zeros(len(W)), 0
     size = max(1, 2**20 // len(W))
     for lo in range(0, len(X), size):
         x, label = X[lo : lo + size], y[lo : lo + size]
         Z = x @ W.T
         slopes = np.where(Z > 0, 1.0, np.where(Z < 0, alpha, at_zero))
         kept = label * ((np.where(Z < 0, alpha, 1.0) * Z) @ v) < 1
-        yield x[kept], label[kept], slopes[kept]
+        gradient -= v[:, None] * (slopes[kept].T @ (label[kept, None] * x[kept])) / len(X)
+        sums += slopes[kept].sum(axis=0) / len(X)
+        violated += int(kept.sum())
+    return gradient, sums, violated
 
 
-def _join(*notes: str) -> str:
+def joined(*notes: str) -> str:
+    """The notes that are not empty, as one."""
     return "; ".join(filter(None, notes))

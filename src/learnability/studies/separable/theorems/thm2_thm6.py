@@ -1,11 +1,7 @@
 """What Brutzkus et al. prove about SGD on linearly separable data: Theorem 2, Corollary 3, Theorem 6.
 
-Their other theorems stand in :mod:`learnability.studies.separable.theorems.thm4_thm10` (4 and 10),
-:mod:`learnability.studies.separable.theorems.thm5_compression` (5) and
-:mod:`learnability.studies.separable.theorems.thm9` (9), and are offered here too. Every function takes numbers, and
-measured values where there are any. ``w_norm`` is |w*| for a w* with y <w*, x> >= 1 on all examples: 1 over the
-margin, at best the hard margin of
-:func:`learnability.theory.margins.hard_margin`.
+Every function takes numbers, and measured values where there are any. ``w_norm`` is |w*| for a w* with y <w*, x> >= 1
+on all examples: 1 over the margin, at best the hard margin of :func:`learnability.theory.margins.hard_margin`.
 """
 
 from __future__ import annotations
@@ -18,39 +14,18 @@ from numpy.typing import ArrayLike
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.studies.separable import PAPER
-from learnability.studies.separable.theorems.thm4_thm10 import lower_bound, sequence_updates, theorem4
-from learnability.studies.separable.theorems.thm5_compression import (
-    at_most_half,
-    compression_bound,
-    consistent_bound,
-    consistent_compression,
-    promise,
-    promised,
-    theorem5,
-)
-from learnability.studies.separable.theorems.thm9 import failure_probability, theorem9, update_limit, width_threshold
+from learnability.studies.separable.theorems import thm5_compression as thm5
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = [
     "alignment_bound",
-    "compression_bound",
-    "consistent_bound",
-    "consistent_compression",
     "corollary3",
     "corollary3_bound",
-    "failure_probability",
-    "lower_bound",
     "norm_bound",
     "relaxed_bound",
-    "sequence_updates",
     "theorem2",
-    "theorem4",
-    "theorem5",
     "theorem6",
-    "theorem9",
     "update_bound",
-    "update_limit",
-    "width_threshold",
 ]
 
 
@@ -192,11 +167,9 @@ def theorem2(
     case, note : str
         Put into the id in brackets, and into the note.
     """
-    hypotheses = _hypotheses(w_norm, alpha, input_norm, R, row_norm)
+    hypotheses, inside = _hypotheses(w_norm, alpha, input_norm, R, row_norm)
     k, eta, v, R = _network(k, eta, v, R)
-    bound = None
-    if _separable(w_norm) and 0 < alpha < 1:
-        bound = update_bound(w_norm=w_norm or 0.0, k=k, eta=eta, v=v, R=R, alpha=alpha)
+    bound = update_bound(w_norm=w_norm or 0.0, k=k, eta=eta, v=v, R=R, alpha=alpha) if inside else None
     return _updates("separable/thm2", f"{PAPER}, Theorem 2", bound, hypotheses, updates, ended, case, note)
 
 
@@ -215,11 +188,9 @@ def corollary3(
 
     Parameters as in :func:`theorem2`; the bound is :func:`corollary3_bound`.
     """
-    hypotheses = _hypotheses(w_norm, alpha, input_norm, 0.0, None)
+    hypotheses, inside = _hypotheses(w_norm, alpha, input_norm, 0.0, None)
     eta = checks.real("eta", eta, above=0.0)
-    bound = None
-    if _separable(w_norm) and 0 < alpha < 1:
-        bound = corollary3_bound(w_norm=w_norm or 0.0, eta=eta, alpha=alpha)
+    bound = corollary3_bound(w_norm=w_norm or 0.0, eta=eta, alpha=alpha) if inside else None
     source = f"{PAPER}, Corollary 3 (closed form ours)"
     return _updates("separable/cor3", source, bound, hypotheses, updates, ended, case, note)
 
@@ -254,13 +225,13 @@ def relaxed_bound(
     c = checks.real("c", c, at_most=1.0)
     C = checks.real("C", C, at_least=1.0)
     moved = Hypothesis("no output weight changes its sign: c > 0", c > 0, f"c = {c:.6g}, C = {C:.6g}")
-    hypotheses = (*_hypotheses(w_norm, alpha, input_norm, R, row_norm), moved)
+    hypotheses, inside = _hypotheses(w_norm, alpha, input_norm, R, row_norm)
     k, eta, v, R = _network(k, eta, v, R)
     bound = None
-    if _separable(w_norm) and 0 < alpha < 1 and c > 0:
+    if inside and c > 0:
         bound = update_bound(w_norm=w_norm or 0.0, k=k, eta=eta, v=v, R=R, alpha=alpha, c=c, C=C)
     source = f"{PAPER}, Section 9.1.2, Equation 13"
-    return _updates("separable/thm2-relaxed", source, bound, hypotheses, updates, ended, case, note)
+    return _updates("separable/thm2-relaxed", source, bound, (*hypotheses, moved), updates, ended, case, note)
 
 
 def theorem6(
@@ -305,27 +276,18 @@ def theorem6(
     """
     if (k is None, v is None, R is None) not in ((True,) * 3, (False,) * 3):
         raise ValueError(f"k, v and R must be given all three or none, got k={k!r}, v={v!r}, R={R!r}")
-    limit = None
     if k is not None and v is not None and R is not None:
         updates = theorem2(w_norm=w_norm, k=k, eta=eta, v=v, R=R, alpha=alpha, input_norm=input_norm)
     else:
         updates = corollary3(w_norm=w_norm, eta=eta, alpha=alpha, input_norm=input_norm)
-    size = None if updates.bound is None else math.floor(updates.bound)
-    if size is not None:
-        limit = compression_bound(n=n, size=size, delta=delta, known_in_advance=known_in_advance)
-        sized = at_most_half(n, size)
-    else:
-        compression_bound(n=n, size=0, delta=delta)  # the arguments are checked in any case
-        sized = Hypothesis("n >= 2 c", False, f"n = {n}, no limit for c")
-    return promise(
-        "separable/thm6",
-        f"{PAPER}, Theorem 6",
-        limit,
-        error,
-        (*updates.hypotheses, sized, Hypothesis("SGD reached a global minimum", converged)),
-        case,
-        (promised(delta, "any number of updates" if size is None else f"{size:.6g} updates", known_in_advance), note),
-    )
+    none = updates.bound is None  # then the arguments are checked all the same
+    size = math.floor(updates.bound or 0.0)
+    limit = thm5.compression_bound(n=n, size=size, delta=delta, known_in_advance=known_in_advance)
+    sized = Hypothesis("n >= 2 c", False, f"n = {n}, no limit for c") if none else thm5.at_most_half(n, size)
+    hypotheses = (*updates.hypotheses, sized, Hypothesis("SGD reached a global minimum", converged))
+    chance = thm5.promised(delta, "any number of updates" if none else f"{size:.6g} updates", known_in_advance)
+    source, bound = f"{PAPER}, Theorem 6", None if none else limit
+    return thm5.promise("separable/thm6", source, bound, error, hypotheses, case, (chance, note))
 
 
 def _updates(
@@ -344,27 +306,16 @@ def _updates(
         if not ended and (bound is None or updates <= bound):
             note = "; ".join(filter(None, [f"{updates} updates so far, and not at an end", note]))
             updates = None
-    return Guarantee(
-        statement_id(statement, case),
-        source,
-        Kind.UPPER_BOUND,
-        bound,
-        updates,
-        hypotheses,
-        note=note,
-        tolerance=ROUNDING * bound if bound is not None and math.isfinite(bound) else 0.0,
-    )
-
-
-def _separable(w_norm: float | None) -> bool:
-    return w_norm is not None and w_norm != math.inf
+    room = ROUNDING * bound if bound is not None and math.isfinite(bound) else 0.0
+    identity = statement_id(statement, case)
+    return Guarantee(identity, source, Kind.UPPER_BOUND, bound, updates, hypotheses, note, tolerance=room)
 
 
 def _hypotheses(
     w_norm: float | None, alpha: float, input_norm: float, R: float, row_norm: float | None
-) -> tuple[Hypothesis, ...]:
-    """What Theorem 2 asks of the data, the slope and the start, with the values."""
-    separable = _separable(w_norm)
+) -> tuple[tuple[Hypothesis, ...], bool]:
+    """What Theorem 2 asks of the data, the slope and the start, with the values; and whether it has a bound here."""
+    separable = w_norm is not None and w_norm != math.inf
     if separable:
         checks.real("w_norm", w_norm, above=0.0)
     alpha = checks.real("alpha", alpha, at_least=0.0)
@@ -376,10 +327,9 @@ def _hypotheses(
     ]
     if row_norm is not None:
         row_norm, R = checks.real("row_norm", row_norm, at_least=0.0), checks.real("R", R, at_least=0.0)
-        found.append(
-            Hypothesis("rows of W_0 <= R", row_norm <= R * (1 + ROUNDING), f"{row_norm:.9g} against R = {R:.9g}")
-        )
-    return tuple(found)
+        detail = f"{row_norm:.9g} against R = {R:.9g}"
+        found.append(Hypothesis("rows of W_0 <= R", row_norm <= R * (1 + ROUNDING), detail))
+    return tuple(found), separable and 0 < alpha < 1
 
 
 def _network(k: int, eta: float, v: float, R: float) -> tuple[int, float, float, float]:
@@ -389,7 +339,4 @@ def _network(k: int, eta: float, v: float, R: float) -> tuple[int, float, float,
 
 
 def _slope(alpha: float) -> float:
-    alpha = checks.real("alpha", alpha, above=0.0)
-    if alpha >= 1:
-        raise ValueError(f"alpha must be < 1, got {alpha!r}")
-    return alpha
+    return checks.real("alpha", alpha, above=0.0, below=1)

@@ -164,23 +164,19 @@ def theorem4(
     exact = checks.rational("alpha", alpha, at_least=0)
     inside = 0 < exact < 1
     _sequence(d, k, eta, v, R, exact if inside else Fraction(1, 2))  # the arguments are checked in any case
+    slope = Hypothesis("0 < alpha < 1", inside, f"alpha = {float(exact):.6g}")
     theorem = "4" if v is None else "10"
     found = []
     for form in FORMS if v is None else FORMS[:-1]:
         bound = lower_bound(d=d, k=k, eta=eta, alpha=alpha, v=v, R=R, form=form) if inside else None
         unfinished = updates is not None and not ended and (bound is None or updates < bound)
-        found.append(
-            Guarantee(
-                statement_id(f"separable/thm{theorem}", form, case),
-                f"{PAPER}, Theorem {theorem}" + ("" if form == "printed" else f" ({form})"),
-                Kind.LOWER_BOUND,
-                _float(bound),
-                None if unfinished else updates,
-                (Hypothesis("0 < alpha < 1", inside, f"alpha = {float(exact):.6g}"),),
-                note="; ".join(filter(None, ["not at an end" if unfinished else "", note])),
-                tolerance=_rounding(bound),
-            )
-        )
+        number, made = _float(bound), None if unfinished else updates
+        identity = statement_id(f"separable/thm{theorem}", form, case)
+        source = f"{PAPER}, Theorem {theorem}" + ("" if form == "printed" else f" ({form})")
+        said = "; ".join(filter(None, ["not at an end" if unfinished else "", note]))
+        # how far the bound's conversion and the count's own may be off
+        room = 4 * math.ulp(number) if number is not None and math.isfinite(number) else 0.0
+        found.append(Guarantee(identity, source, Kind.LOWER_BOUND, number, made, (slope,), said, tolerance=room))
     return found
 
 
@@ -190,12 +186,6 @@ def _float(bound: Fraction | None) -> float | None:
         return None if bound is None else float(bound)
     except OverflowError:
         return math.inf
-
-
-def _rounding(bound: Fraction | None) -> float:
-    """How far :func:`_float` and a count's own conversion may be off."""
-    number = _float(bound)
-    return 4 * math.ulp(number) if number is not None and math.isfinite(number) else 0.0
 
 
 def _sequence(d: int, k: int, eta: Number, v: Number | None, R: Number | None, alpha: Number) -> _Sequence:

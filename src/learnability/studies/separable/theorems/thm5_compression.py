@@ -128,17 +128,12 @@ def theorem5(
     case, note : str
         Put into the id in brackets, and into the note.
     """
-    return promise(
-        "separable/thm5",
-        f"{PAPER}, Theorem 5",
-        compression_bound(
-            n=n, size=size, delta=delta, validation_error=validation_error, known_in_advance=known_in_advance
-        ),
-        error,
-        (at_most_half(n, size), *_scheme(coded, order_independent, reproduced)),
-        case,
-        (promised(delta, f"{size} {coded}", known_in_advance), note),
+    bound = compression_bound(
+        n=n, size=size, delta=delta, validation_error=validation_error, known_in_advance=known_in_advance
     )
+    hypotheses = (at_most_half(n, size), *_scheme(coded, order_independent, reproduced))
+    notes = (promised(delta, f"{size} {coded}", known_in_advance), note)
+    return promise("separable/thm5", f"{PAPER}, Theorem 5", bound, error, hypotheses, case, notes)
 
 
 def consistent_compression(
@@ -165,19 +160,15 @@ def consistent_compression(
     consistent : bool
         Whether all examples outside of the compression are classified correctly.
     """
-    return promise(
-        "separable/compression-consistent",
-        "Floyd & Warmuth (1995), for the scheme of Brutzkus et al.",
-        consistent_bound(n=n, size=size, delta=delta, coded=coded, known_in_advance=known_in_advance),
-        error,
-        (
-            Hypothesis("c < n", size < n, f"c = {size}, n = {n}"),
-            Hypothesis("no mistake on the unused examples", consistent),
-            *_scheme(coded, order_independent, reproduced),
-        ),
-        case,
-        (promised(delta, f"{size} {coded}", known_in_advance), note),
+    bound = consistent_bound(n=n, size=size, delta=delta, coded=coded, known_in_advance=known_in_advance)
+    hypotheses = (
+        Hypothesis("c < n", size < n, f"c = {size}, n = {n}"),
+        Hypothesis("no mistake on the unused examples", consistent),
+        *_scheme(coded, order_independent, reproduced),
     )
+    source = "Floyd & Warmuth (1995), for the scheme of Brutzkus et al."
+    notes = (promised(delta, f"{size} {coded}", known_in_advance), note)
+    return promise("separable/compression-consistent", source, bound, error, hypotheses, case, notes)
 
 
 def at_most_half(n: int, size: int) -> Hypothesis:
@@ -198,15 +189,8 @@ def promise(
     if error is not None:
         error = checks.real("error", error, at_least=0.0, at_most=1.0)
     empty = "vacuous: an error is never above 1" if bound is not None and bound >= 1 else ""
-    return Guarantee(
-        statement_id(statement, case),
-        source,
-        Kind.UPPER_BOUND,
-        bound,
-        error,
-        hypotheses,
-        note="; ".join(filter(None, [empty, *notes])),
-    )
+    said = "; ".join(filter(None, [empty, *notes]))
+    return Guarantee(statement_id(statement, case), source, Kind.UPPER_BOUND, bound, error, hypotheses, said)
 
 
 def promised(delta: float, size: str, known_in_advance: bool) -> str:
@@ -228,7 +212,5 @@ def _sample(n: int, size: int, delta: float, known_in_advance: bool) -> tuple[in
     """Sample size, length of the compression, and log(1 / delta) or log(n / delta)."""
     n = checks.integer("n", n, at_least=1)
     size = checks.integer("size", size, at_least=0)
-    delta = checks.real("delta", delta, above=0.0)
-    if delta >= 1:
-        raise ValueError(f"delta must be < 1, got {delta!r}")
+    delta = checks.real("delta", delta, above=0.0, below=1)
     return n, size, -math.log(delta) + (0.0 if known_in_advance else math.log(n))

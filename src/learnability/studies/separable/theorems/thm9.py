@@ -131,17 +131,9 @@ def theorem9(
         frequency = failures / draws
         seen = "; ".join(filter(None, [f"{failures} of {draws} runs failed", note]))
         room = max(chance - _least_share(draws, chance), 1 - _least_share(draws, 1 - chance) - chance)
-    found = [
-        Guarantee(
-            statement_id("separable/thm9", *name, case),
-            f"{source} (closed form ours)",
-            Kind.EXACT,
-            chance,
-            frequency,
-            note="; ".join(filter(None, ["1 - (1 - 2^-k)^d", seen])),
-            tolerance=room,
-        )
-    ]
+    identity, form = statement_id("separable/thm9", *name, case), f"{source} (closed form ours)"
+    said = "; ".join(filter(None, ["1 - (1 - 2^-k)^d", seen]))
+    found = [Guarantee(identity, form, Kind.EXACT, chance, frequency, note=said, tolerance=room)]
     if delta is not None:
         for side in ("failure", "success"):
             at = width_threshold(d, delta, side=side)
@@ -206,24 +198,11 @@ def _limits(
         updates = checks.integer("updates", updates, at_least=0)
     each = _updates_each(C, eta)
     whole = Hypothesis("max(C, 1) / eta is an integer", each.denominator == 1, f"{float(each):.17g}")
+    most, printed = (update_limit(d, C=C, eta=eta, form=form) for form in ("corrected", "printed"))
+    one, other = (statement_id("separable/thm9-updates", form, *name) for form in ("", "printed"))
     return [
-        Guarantee(
-            statement_id("separable/thm9-updates", *name),
-            f"{source} (corrected)",
-            Kind.UPPER_BOUND,
-            update_limit(d, C=C, eta=eta),
-            updates,
-            note=note,
-        ),
-        Guarantee(
-            statement_id("separable/thm9-updates", "printed", *name),
-            source,
-            Kind.UPPER_BOUND,
-            update_limit(d, C=C, eta=eta, form="printed"),
-            updates,
-            (whole,),
-            note=note,
-        ),
+        Guarantee(one, f"{source} (corrected)", Kind.UPPER_BOUND, most, updates, note=note),
+        Guarantee(other, source, Kind.UPPER_BOUND, printed, updates, (whole,), note),
     ]
 
 
@@ -247,7 +226,4 @@ def _sizes(d: int, k: int) -> tuple[int, int]:
 
 
 def _confidence(delta: float) -> float:
-    delta = checks.real("delta", delta, above=0.0)
-    if delta >= 1:
-        raise ValueError(f"delta must be < 1, got {delta!r}")
-    return delta
+    return checks.real("delta", delta, above=0.0, below=1)
