@@ -154,7 +154,7 @@ def test_statements_verified_by_older_versions_are_still_read(everything):
 def test_what_results_look_like_in_python_fits_a_screen(everything):
     result = learnability.run("toy/walk", scale="smoke", out=everything)
     assert repr(result) == (
-        f"Result('toy/walk', 'smoke', 2 seeds: 2 hold; no record; table of 16 rows; {everything / 'toy/walk/smoke'})"
+        f"Result('toy/walk', 'smoke', seeds=2: 2 hold; no record; table of 16 rows; {everything / 'toy/walk/smoke'})"
     )
     shown = [repr(guarantee) for guarantee in GUARANTEES]
     assert shown[0] == f"Guarantee({LONG!r}: holds, measured 0.1, bound <= 0.1235; over 1000 | cases)"

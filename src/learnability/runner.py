@@ -103,7 +103,7 @@ class Result:
         failed = f"; {len(self.failures)} failed" if self.failures else ""
         kept = f"; {self.files[0].parent}" if self.files else ""
         return (
-            f"Result({self.id!r}, {self.scale!r}, {self.seeds} seeds: {verdicts}; {self.recorded}{failed}; "
+            f"Result({self.id!r}, {self.scale!r}, seeds={self.seeds}: {verdicts}; {self.recorded}{failed}; "
             f"table of {len(self.table)} rows{kept})"
         )
 

@@ -91,6 +91,7 @@ def main() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second one would interrupt what ends the workers
     raise Terminated
 
 
