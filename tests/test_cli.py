@@ -556,6 +556,16 @@ def test_narrow_terminals_show_everything(call, monkeypatch, width):
     assert one_line(err) == "unknown experiment 'toy/wolk'; did you mean 'toy/walk'?"
 
 
+@pytest.mark.parametrize("columns", ["0", "", "wide", "3"])
+def test_whatever_columns_says_the_answer_is_printed(call, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    code, out, err = call("run", "toy/false", "--scale", "smoke", "--seeds", "1")
+    assert (code, err) == (0, "")
+    assert "toy/false[all]" in out
+    assert "1 violated; no record" in " ".join(out.split())
+    assert "toy/walk" in call("list")[1]
+
+
 def test_help_says_what_the_exit_statuses_mean(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
     said = " ".join(call("--help")[1].split())

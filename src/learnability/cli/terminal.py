@@ -71,7 +71,11 @@ def stdout() -> Console:
     """A console as wide as the terminal; in a pipe wide enough for every id and verdict."""
     from rich.console import Console
 
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit():
+        wide = max(int(columns), 20) if int(columns) else 80  # at width 0 Rich prints nothing
+    else:
+        wide = None if sys.stdout.isatty() else 160
     return Console(width=wide, highlight=False, markup=False)
 
 
