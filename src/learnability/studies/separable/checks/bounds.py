@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,8 +63,9 @@ class _Sample(NamedTuple):
     """The shortest w* of the sample."""
 
     @property
-    def w_norm(self) -> float:
-        return float(np.linalg.norm(self.w))
+    def norms(self) -> dict[str, Any]:
+        """What the bounds ask of it."""
+        return {"w_norm": float(np.linalg.norm(self.w)), "input_norm": float(np.linalg.norm(self.X, axis=1).max())}
 
 
 @lru_cache(maxsize=16)
@@ -110,12 +111,7 @@ def theorem2(scale: str) -> list[Guarantee]:
                 sample = _sample(margin, seed)
                 run = _run(sample, seed, width, eta, alpha, order)
                 case = f"margin={margin},2k={width},eta={eta:g},alpha={alpha},{order}"
-                usual.append(
-                    theory.corollary3(
-                        w_norm=sample.w_norm, eta=eta, alpha=alpha, input_norm=_largest(sample), updates=run.updates,
-                        case=case,
-                    )
-                )  # fmt: skip
+                usual.append(theory.corollary3(**sample.norms, eta=eta, alpha=alpha, updates=run.updates, case=case))
                 counts.setdefault(width, []).append(run.updates)
                 unfinished += not _solved(run)
         grown = [max(g, exponent(list(counts), made).estimate) for g, *made in zip(grown, *counts.values())]
@@ -149,23 +145,11 @@ def _general(scale: str, name: str) -> tuple[list[Guarantee], int]:
         R, v = STARTS[name](k)
         run = _run(sample, 0, width, eta, alpha, "shuffle", R=R, v=v)
         unsolved += not _solved(run)
-        guarantee = theory.theorem2(
-            w_norm=sample.w_norm,
-            k=k,
-            eta=eta,
-            v=v,
-            R=R,
-            alpha=alpha,
-            input_norm=_largest(sample),
-            updates=run.updates,
-            case=f"margin={margin},2k={width},eta={eta:g},alpha={alpha}",
+        case = f"margin={margin},2k={width},eta={eta:g},alpha={alpha}"
+        cases.append(
+            theory.theorem2(**sample.norms, k=k, eta=eta, v=v, R=R, alpha=alpha, updates=run.updates, case=case)
         )
-        cases.append(guarantee)
     return cases, unsolved
-
-
-def _largest(sample: _Sample) -> float:
-    return float(np.linalg.norm(sample.X, axis=1).max())
 
 
 def _solved(run: Run) -> bool:
@@ -181,24 +165,16 @@ def mechanics(scale: str) -> list[Guarantee]:
     steps = {"smoke": (0.1, 1.0), "laptop": (0.03, 0.3, 3.0)}[scale]
     found = []
     for layers in ("first", "both"):
-        norms: list[Guarantee] = []
-        alignments: list[Guarantee] = []
-        flipped = 0
-        for margin in MARGINS[scale][:2]:
-            for width in sizes:
-                for eta in steps if layers == "first" else (0.01, 0.1):
-                    for alpha in SLOPES:
-                        case = f"margin={margin},2k={width},eta={eta:g},alpha={alpha}"
-                        pair = _monitored(_sample(margin, 0), width, eta, alpha, layers, case)
-                        flipped += pair is None
-                        if pair is not None:
-                            norms.append(pair[0])
-                            alignments.append(pair[1])
-        note = (
-            f"after every update; {flipped} runs left out for a change of sign" if flipped else "after every update"
-        )
-        found.append(tightest(statement_id("separable/thm2-norm", f"{layers} layers"), norms, note))
-        found.append(tightest(statement_id("separable/thm2-alignment", f"{layers} layers"), alignments, note))
+        pairs = []
+        etas = steps if layers == "first" else (0.01, 0.1)
+        for margin, width, eta, alpha in itertools.product(MARGINS[scale][:2], sizes, etas, SLOPES):
+            case = f"margin={margin},2k={width},eta={eta:g},alpha={alpha}"
+            pairs.append(_monitored(_sample(margin, 0), width, eta, alpha, layers, case))
+        kept = [pair for pair in pairs if pair is not None]
+        flipped = len(pairs) - len(kept)
+        note = "after every update" + (f"; {flipped} runs left out for a change of sign" if flipped else "")
+        for name, cases in zip(("norm", "alignment"), zip(*kept), strict=True):
+            found.append(tightest(statement_id(f"separable/thm2-{name}", f"{layers} layers"), cases, note))
     return found
 
 
@@ -231,26 +207,14 @@ def _monitored(
     least = theory.alignment_bound(t, start=aligned[0], k=k, eta=eta, v=v, alpha=alpha, c=low) - aligned[0]
     gained = np.array(aligned[1:]) - aligned[0]
     worst, nearest = int(np.argmax(np.array(squares[1:]) / most)), int(np.argmin(gained / least))
-    source = f"{PAPER}, Section 9.1.2"
+
+    def at(i: int, equation: int, kind: Kind, bound: float, measured: float, what: str) -> Guarantee:
+        source, note = f"{PAPER}, Section 9.1.2, Equation {equation}", f"{what} at t = {t[i]} of {len(t)}"
+        return Guarantee(f"[{case}]", source, kind, bound, measured, note=note, tolerance=1e-9 * bound)
+
     return (
-        Guarantee(
-            f"[{case}]",
-            f"{source}, Equation 11",
-            Kind.UPPER_BOUND,
-            float(most[worst]),
-            squares[1 + worst],
-            note=f"|W_t|^2 at t = {t[worst]} of {len(t)}",
-            tolerance=1e-9 * float(most[worst]),
-        ),
-        Guarantee(
-            f"[{case}]",
-            f"{source}, Equation 12",
-            Kind.LOWER_BOUND,
-            float(least[nearest]),
-            float(gained[nearest]),
-            note=f"<W_t - W_0, W*> at t = {t[nearest]} of {len(t)}",
-            tolerance=1e-9 * float(least[nearest]),
-        ),
+        at(worst, 11, Kind.UPPER_BOUND, float(most[worst]), squares[1 + worst], "|W_t|^2"),
+        at(nearest, 12, Kind.LOWER_BOUND, float(least[nearest]), float(gained[nearest]), "<W_t - W_0, W*>"),
     )
 
 
@@ -270,23 +234,17 @@ def both_layers(scale: str) -> list[Guarantee]:
     kept: list[Guarantee] = []
     flipped: list[Guarantee] = []
     ratios: list[float] = []
-    for case, sample, seed, width, eta, alpha in _cases(scale):
+    for margin, width, eta, alpha, seed in itertools.product(
+        MARGINS[scale][:2], WIDTHS[scale][:4], (0.01, 0.1, 1.0), SLOPES, range(2)
+    ):
+        sample, usual = _sample(margin, seed), 1 / math.sqrt(width)
         run = _run(sample, seed, width, eta, alpha, "shuffle", layers="both")
         c, C = run.ratios
-        usual = 1 / math.sqrt(width)
+        step: dict[str, Any] = {"k": width // 2, "eta": eta, "v": usual, "R": usual, "alpha": alpha}
+        ended = run.outcome is Outcome.CONVERGED
+        case = f"margin={margin},2k={width},eta={eta:g},alpha={alpha},seed={seed}"
         guarantee = theory.relaxed_bound(
-            w_norm=sample.w_norm,
-            k=width // 2,
-            eta=eta,
-            v=usual,
-            R=usual,
-            alpha=alpha,
-            c=c,
-            C=C,
-            input_norm=_largest(sample),
-            updates=run.updates,
-            ended=run.outcome is Outcome.CONVERGED,
-            case=case,
+            **sample.norms, **step, c=c, C=C, updates=run.updates, ended=ended, case=case
         )
         if c > 0:
             kept.append(guarantee)
@@ -299,16 +257,6 @@ def both_layers(scale: str) -> list[Guarantee]:
         note = "shown, not confirmed: an output weight changed its sign"
         found.append(tightest(statement_id("separable/thm2-relaxed", "both layers", "sign changed"), flipped, note))
     return found
-
-
-def _cases(scale: str) -> Iterator[tuple[str, _Sample, int, int, float, float]]:
-    for margin in MARGINS[scale][:2]:
-        for width in WIDTHS[scale][:4]:
-            for eta in (0.01, 0.1, 1.0):
-                for alpha in SLOPES:
-                    for seed in range(2):
-                        case = f"margin={margin},2k={width},eta={eta:g},alpha={alpha},seed={seed}"
-                        yield case, _sample(margin, seed), seed, width, eta, alpha
 
 
 CHECKS = (

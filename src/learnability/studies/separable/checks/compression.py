@@ -46,20 +46,10 @@ def scheme(scale: str) -> list[Guarantee]:
         planted = random_separable(generator(seed, "thm5", "direction"), 10, margin)
         X, y = planted.sample(generator(seed, "thm5", "sample", margin), 150)
         start = initial(generator(seed, "thm5", "start", width), 10, width // 2)
-        run = train(
-            start,
-            X,
-            y,
-            eta=eta,
-            alpha=alpha,
-            rng=generator(seed, "thm5", "order"),
-            epochs=EPOCHS,
-            layers=layers,
-            order=order,
-            record=[0],
-        )
-        seen = visits(generator(seed, "thm5", "order"), len(y), run.epochs, order).ravel()
         step: dict[str, Any] = {"eta": eta, "alpha": alpha, "layers": layers}
+        rng = generator(seed, "thm5", "order")
+        run = train(start, X, y, rng=rng, epochs=EPOCHS, order=order, record=[0], **step)
+        seen = visits(generator(seed, "thm5", "order"), len(y), run.epochs, order).ravel()
         whole, updated = two_layer_epoch(start, X, y, seen, **step)
         used = np.flatnonzero(run.used)
         again = two_layer_epoch(start, X, y, kept(seen, used), **step).params

@@ -79,12 +79,9 @@ def proposition1(scale: str) -> list[Guarantee]:
             rng = generator(0, "prop1", name, i)
             problem = _drawn(rng) if name == "random sets" else digits()
             for case, params, alpha, at_zero in _not_minimal(problem, rng):
-                for g in prop1.proposition1(
-                    params, problem.X, problem.y, problem.w_star, alpha=alpha, at_zero=at_zero, case=f"{case},{i}"
-                ):
-                    if (
-                        g.measured is not None and g.hypotheses[-1].holds
-                    ):  # a minimum that was met by chance says nothing
+                for g in prop1.proposition1(params, *problem[:3], alpha=alpha, at_zero=at_zero, case=f"{case},{i}"):
+                    # a minimum that was met by chance says nothing
+                    if g.measured is not None and g.hypotheses[-1].holds:
                         cases.setdefault(g.id.partition("[")[0], []).append(g)
         found += [tightest(statement_id(identity, name), gs) for identity, gs in cases.items()]
     return found + _critical(scale) + _midpoint(scale)
@@ -111,9 +108,9 @@ def _not_minimal(problem: Problem, rng: np.random.Generator) -> Iterator[tuple[s
 
 def _critical(scale: str) -> list[Guarantee]:
     """Gradient zero against loss zero: at random points, along runs and where they end; and the ReLU beside it."""
-    mismatches, points, ends, unfinished = 0, 0, 0, 0
-    relu, relu_points = 0, 0
-    for i in range(DRAWS[scale] // 4):
+    mismatches = points = unfinished = relu = 0
+    sets = DRAWS[scale] // 4
+    for i in range(sets):
         rng = generator(0, "critical", i)
         problem = _drawn(rng)
         alpha = float(rng.choice([0.1, 0.5]))
@@ -125,35 +122,28 @@ def _critical(scale: str) -> list[Guarantee]:
                 mismatches += _mismatch(point, problem, alpha)
                 points += 1
             params = run.params
-        ends += 1
-        unfinished += prop1.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0
+        unfinished += _loss(params, problem, alpha) > 0
         bad = bad_local_minimum(*problem[:3], k=k, rng=rng, tries=50)
         relu += _mismatch(bad.params, problem, 0.0)
-        relu_points += 1
+    along = "alpha in {.1, .5}, along SGD and at its end; counted: gradient 0 and loss not, or the reverse"
+    needed = "Theorem 8's weights: alpha > 0 is needed"
     return [
-        prop1.proposition1_critical(
-            alpha=0.1,
-            mismatches=mismatches,
-            points=points,
-            note="alpha in {.1, .5}, along SGD and at its end; counted: gradient 0 and loss not, or the reverse",
-        ),
+        prop1.proposition1_critical(alpha=0.1, mismatches=mismatches, points=points, note=along),
         claim(
             "prop1-sgd-ends", "Proposition 1 and Theorem 2", 0, unfinished, "equal",
-            f"runs of SGD that did not end with loss 0, of {ends}", Kind.EXACT,
+            f"runs of SGD that did not end with loss 0, of {sets}", Kind.EXACT,
         ),
-        prop1.proposition1_critical(
-            alpha=0.0,
-            mismatches=relu,
-            points=relu_points,
-            case="ReLU",
-            note="Theorem 8's weights: alpha > 0 is needed",
-        ),
+        prop1.proposition1_critical(alpha=0.0, mismatches=relu, points=sets, case="ReLU", note=needed),
     ]  # fmt: skip
+
+
+def _loss(params: TwoLayer, problem: Problem, alpha: float = 0.0) -> float:
+    return prop1.hinge_loss(params, problem.X, problem.y, alpha=alpha)
 
 
 def _mismatch(params: TwoLayer, problem: Problem, alpha: float) -> bool:
     gradient = prop1.hinge_gradient(params, problem.X, problem.y, alpha=alpha)
-    return bool(gradient.any()) != (prop1.hinge_loss(params, problem.X, problem.y, alpha=alpha) > 0)
+    return bool(gradient.any()) != (_loss(params, problem, alpha) > 0)
 
 
 def _midpoint(scale: str) -> list[Guarantee]:
@@ -164,35 +154,22 @@ def _midpoint(scale: str) -> list[Guarantee]:
         x = np.array([Fraction(int(a), int(b)) for a, b in zip(rng.integers(1, 99, d), rng.integers(1, 99, d))])
         x *= rng.choice([-1, 1], d)
         one, two, middle = prop1.midpoint_values(x, alpha)
-        exact.append(
-            prop1.proposition1_midpoint(
-                excess=middle - (one + two) / 2, alpha=alpha, square=(x * x).sum(), case=f"{i}"
-            )
-        )
+        excess, square = middle - (one + two) / 2, (x * x).sum()
+        exact.append(prop1.proposition1_midpoint(excess=excess, alpha=alpha, square=square, case=f"{i}"))
         problem = _drawn(rng, least=2) if i else digits()
         k, slope = int(rng.choice([1, 4, 30])), float(alpha)
         first, last, promised = prop1.nonconvexity(*problem[:3], k=k, v=1.0, alpha=slope)
         half = TwoLayer((first.W + last.W) / 2, first.v)
-        values = [prop1.hinge_loss(p, problem.X, problem.y, alpha=slope) for p in (first, half, last)]
+        values = [_loss(params, problem, slope) for params in (first, half, last)]
         if promised < 1e-9:  # one example of each class on the margin: both sums are equal, and nothing is promised
             continue
-        sets.append(
-            Guarantee(
-                statement_id("separable/prop1-nonconvex", "digits" if i == 0 else f"set {i}"),
-                f"this project, on {PAPER}, Proposition 1(2)",
-                Kind.EXACT,
-                promised,
-                values[1] - (values[0] + values[2]) / 2,
-                tolerance=1e-9 * max(values),
-            )
-        )
+        identity = statement_id("separable/prop1-nonconvex", f"set {i}" if i else "digits")
+        source, excess = f"this project, on {PAPER}, Proposition 1(2)", values[1] - (values[0] + values[2]) / 2
+        sets.append(Guarantee(identity, source, Kind.EXACT, promised, excess, tolerance=1e-9 * max(values)))
+    chord = "L_S itself above its chord by k v (1 - alpha) |b_+ - b_-| / (2m), where b_+ and b_- differ"
     return [
-        tightest(statement_id("separable/prop1-nonconvex", "midpoint"), exact, "in rational numbers"),
-        tightest(
-            statement_id("separable/prop1-nonconvex", "whole sets"),
-            sets,
-            "L_S itself above its chord by k v (1 - alpha) |b_+ - b_-| / (2m), where b_+ and b_- differ",
-        ),
+        tightest("separable/prop1-nonconvex[midpoint]", exact, "in rational numbers"),
+        tightest("separable/prop1-nonconvex[whole sets]", sets, chord),
     ]
 
 
@@ -212,24 +189,19 @@ def theorem8(scale: str) -> list[Guarantee]:
         points = list(_ball(bad, problem.X, problem.y, rng, PERTURBED[scale]))
         for g in theory.theorem8(
             m=len(problem.y),
-            loss=prop1.hinge_loss(bad.params, problem.X, problem.y, alpha=0.0),
+            loss=_loss(bad.params, problem),
             gradient=float(np.abs(prop1.hinge_gradient(bad.params, problem.X, problem.y, alpha=0.0)).max()),
-            change=max(abs(prop1.hinge_loss(p, problem.X, problem.y, alpha=0.0) - bad.loss) for p in points),
+            change=max(abs(_loss(point, problem) - bad.loss) for point in points),
             updates=_updates([bad.params, *points[::20]], problem, rng),
             margin=problem.margin,
             case=f"m={len(problem.y)},k={k},{i}",
         ):
-            if "printed" in g.id and name == "random sets":
-                name_of = "odd |S|" if len(problem.y) % 2 else "even |S|"
-            else:
-                name_of = name
-            printed = "printed" if "printed" in g.id else ""
-            found.setdefault(statement_id(g.id.partition("[")[0], printed, name_of), []).append(g)
-    notes = {"flat": f"{PERTURBED[scale]} points of each ball, two thirds aimed at one row or one output"}
-    merged = [
-        tightest(identity, gs, next((text for name, text in notes.items() if name in identity), ""))
-        for identity, gs in found.items()
-    ]
+            printed, of = "printed" if "printed" in g.id else "", name
+            if printed and name == "random sets":
+                of = "odd |S|" if len(problem.y) % 2 else "even |S|"
+            found.setdefault(statement_id(g.id.partition("[")[0], printed, of), []).append(g)
+    balls = f"{PERTURBED[scale]} points of each ball, two thirds aimed at one row or one output"
+    merged = [tightest(identity, gs, balls if "flat" in identity else "") for identity, gs in found.items()]
     return merged + _pair(scale)
 
 
@@ -274,35 +246,19 @@ def _pair(scale: str) -> list[Guarantee]:
         found.append(theory.theorem8(m=2, loss=bad.loss, case=f"pair {i}")[:2])
         for _ in range(10):
             start = TwoLayer(rng.standard_normal((4, len(x))), bad.params.v)
-            loss = prop1.hinge_loss(start, *problem[:2], alpha=0.0)
+            loss = _loss(start, problem)
             if loss <= 0.5:
                 continue
             above += 1
             steps = (1e-4 * sign * np.outer(np.eye(4)[row], x) for row in range(4) for sign in (1, -1))
-            stuck += all(
-                prop1.hinge_loss(TwoLayer(start.W + step, start.v), *problem[:2], alpha=0.0) >= loss for step in steps
-            )
-    losses, printed = (
-        tightest(identity, list(gs))
-        for identity, gs in zip(
-            (
-                statement_id("separable/thm8-loss", "x and -x"),
-                statement_id("separable/thm8-loss", "printed", "x and -x"),
-            ),
-            zip(*found),
-        )
-    )
+            stuck += all(_loss(TwoLayer(start.W + step, start.v), problem) >= loss for step in steps)
+    identity, source = "separable/thm8-no-worse-minimum[x and -x]", f"this project, on {PAPER}, Theorem 8"
+    note = f"random points with loss above 1/2, of {above}, that no step of one row along x improves"
+    losses, printed = zip(*found)
     return [
-        losses,
-        printed,
-        Guarantee(
-            statement_id("separable/thm8-no-worse-minimum", "x and -x"),
-            f"this project, on {PAPER}, Theorem 8",
-            Kind.EXACT,
-            0,
-            stuck,
-            note=f"random points with loss above 1/2, of {above}, that no step of one row along x improves",
-        ),
+        tightest("separable/thm8-loss[x and -x]", losses),
+        tightest("separable/thm8-loss[printed,x and -x]", printed),
+        Guarantee(identity, source, Kind.EXACT, 0, stuck, note=note),
     ]
 
 

@@ -6,6 +6,8 @@ and 5; and in exact arithmetic modulo a prime, for the width that this project p
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,17 +54,10 @@ def theorem7(scale: str) -> list[Guarantee]:
             residual, k, note = made.residual, made.k, made.construction
         except ValueError as error:  # counts against the statement
             residual, k, note = 1.0, widths[statement], str(error)
+        sizes: dict[str, Any] = {"n": len(X), "d": d, "k": k, "statement": statement, "positive": positive}
+        case, note = f"n={len(X)},d={d},alpha={alpha:g},{i}", note if residual > 1e-6 else ""
         cases.setdefault(f"{statement},{name}", []).append(
-            theory.theorem7(
-                n=len(X),
-                d=d,
-                k=k,
-                statement=statement,
-                positive=positive,
-                residual=residual,
-                case=f"n={len(X)},d={d},alpha={alpha:g},{i}",
-                note=note if residual > 1e-6 else "",
-            )
+            theory.theorem7(**sizes, residual=residual, case=case, note=note)
         )
 
     for i in range(DRAWS[scale]):
@@ -107,15 +102,12 @@ def _exact(scale: str) -> Guarantee:
         M = np.concatenate([sides[:, :, None] * points[:, None, :], points[:, None, :]], axis=1).reshape(n, -1)
         deficient += rank_modulo(M) < n
         largest = max(largest, n)
-    return Guarantee(
-        statement_id("separable/thm7-rank", "least"),
-        f"this project, on {PAPER}, Theorem 7",
-        Kind.EXACT,
-        0,
-        deficient,
-        note=f"sets of integer points, of {DRAWS[scale]} with n <= {largest}, whose gradients at k = ceil(n / d) "
-        f"have not rank n modulo {PRIME} (rank n there proves rank n)",
+    note = (
+        f"sets of integer points, of {DRAWS[scale]} with n <= {largest}, whose gradients at k = ceil(n / d) "
+        f"have not rank n modulo {PRIME} (rank n there proves rank n)"
     )
+    source = f"this project, on {PAPER}, Theorem 7"
+    return Guarantee("separable/thm7-rank[least]", source, Kind.EXACT, 0, deficient, note=note)
 
 
 def rank_modulo(M: NDArray[np.int64], prime: int = PRIME) -> int:
@@ -163,8 +155,7 @@ def _overfitting(scale: str) -> list[Guarantee]:
                 sgd_hinge=prop1.hinge_loss(run.params, X[:m], y[:m], alpha=alpha),
                 case=f"k={k},run {i}",
             ):
-                identity = statement_id(g.id.partition("[")[0], name)
-                found.setdefault(identity, []).append(g)
+                found.setdefault(statement_id(g.id.partition("[")[0], name), []).append(g)
             errors.append(float((y[m:] * forward(run.params, X[m:], alpha=alpha) <= 0).mean()))
         note = f"test error where SGD ends, on the same data; largest {max(errors):.3g}"
         identity, where = f"thm7-sgd-test-error[{name}]", "Section 6.1 (observation)"

@@ -62,21 +62,18 @@ def probability(scale: str) -> list[Guarantee]:
                 if all(h.holds for h in guarantee.hypotheses):
                     promised[side].append(replace(guarantee, measured=share, note="closed form"))
     reach, runs = f"d={DIMENSIONS[scale][0]}..{DIMENSIONS[scale][-1]}", len(counts) * DRAWS
-    found = [
+    return [
         tightest(statement_id("separable/thm9", reach), exact, "frequency of failure, both sides of the threshold"),
         *thm9.thresholds(counts, DELTA, reach),
         *(
             tightest(statement_id(f"separable/thm9-{side}", "closed form", reach, f"delta={DELTA:g}"), cases)
             for side, cases in promised.items()
         ),
-    ]
-    found.append(
         claim(
             f"thm9-dead[{reach}]", "Section 7.2", 0, exceptions, "equal",
             f"runs of {runs} that end with a loss without a dead example, or without one with it", Kind.EXACT,
-        )
-    )  # fmt: skip
-    return found
+        ),
+    ]  # fmt: skip
 
 
 def updates(scale: str) -> list[Guarantee]:

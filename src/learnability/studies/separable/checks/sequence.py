@@ -58,10 +58,6 @@ def _grid(scale: str) -> Iterator[Parameters]:
         yield {"d": d, "k": k, "alpha": alpha, "eta": eta, "v": v, "R": R}
 
 
-def _float(number: Fraction | None) -> float | None:
-    return None if number is None else float(number)
-
-
 def theorem4(scale: str) -> list[Guarantee]:
     """The exact number of updates against every form of the bound, and against Theorem 2 from above."""
     cases: dict[str, list[Guarantee]] = {}
@@ -80,38 +76,28 @@ def theorem4(scale: str) -> list[Guarantee]:
             below[form] += updates < bound
             attained[form] += updates == bound > p["d"]
         usual = 1 / math.sqrt(2 * p["k"])
-        above.append(
-            thm2.theorem2(
-                w_norm=math.sqrt(p["d"]),
-                k=p["k"],
-                eta=float(p["eta"]),
-                v=_float(p["v"]) or usual,
-                R=usual if p["R"] is None else float(p["R"]),
-                alpha=float(p["alpha"]),
-                updates=updates,
-                case=case,
-            )
-        )
+        floats: Parameters = {
+            name: usual if p[name] is None else float(p[name]) for name in ("eta", "alpha", "v", "R")
+        }
+        above.append(thm2.theorem2(w_norm=math.sqrt(p["d"]), k=p["k"], updates=updates, case=case, **floats))
         if updates // p["d"] <= STEPPED[scale] // 10:
             stepped += 1
             wrong += updates != p["d"] * _step_by_step(p)
     found = [tightest(f"{identity}]", of_form, "exact rational arithmetic") for identity, of_form in cases.items()]
     reached = ", ".join(f"{form} {attained[form]}" for form in thm4.FORMS)
-    found.append(
+    return [
+        *found,
         claim(
             "thm10-exact", "Theorem 10", 0, sum(below.values()), "equal",
             f"bounds not reached over {total} runs, compared as fractions; attained beyond d by {reached}",
             Kind.EXACT,
-        )
-    )  # fmt: skip
-    found.append(tightest("separable/thm2[sequence of Theorem 10]", above, "from above on the same sequences"))
-    found.append(
+        ),
+        tightest("separable/thm2[sequence of Theorem 10]", above, "from above on the same sequences"),
         Guarantee(
             "separable/thm10-count", PROJECT, Kind.EXACT, 0, wrong,
             note=f"exact counts of {stepped} that differ from the run made step by step",
-        )
-    )  # fmt: skip
-    return found
+        ),
+    ]  # fmt: skip
 
 
 def _step_by_step(p: Parameters) -> int:
