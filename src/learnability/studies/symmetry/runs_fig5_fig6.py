@@ -144,7 +144,8 @@ def _random(inside: pd.DataFrame, id: str, at: str) -> Guarantee:
     """That a random initialisation does not learn: the mean error over the best constants', paired by seed."""
     random, larger = ends(inside, curve=RANDOM), ends(inside, curve=RANDOM_NEIGHBOUR)
     error, constant = random["true_error"], random["constant_error"]
-    above = mean(error - NOT_LEARNT * constant).mapped(lambda d: NOT_LEARNT + d / constant.mean(), "ratio of means")
+    best = float(constant.mean()) or np.nan  # 0 if every target is constant: no ratio then
+    above = mean(error - NOT_LEARNT * constant).mapped(lambda d: NOT_LEARNT + d / best, "ratio of means")
     beside = f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""
     return claim(
         id, at, NOT_LEARNT, above, "at_least",

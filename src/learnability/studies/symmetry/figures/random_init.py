@@ -123,7 +123,7 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, section 5.3, mapped",
     revision=1,
     scales={
-        "smoke": Scale(_cells(8, {1: 200, 2: 100, 3: 50}, ("normal", "he"), (1, 2), _BETAS, 1), seeds=1, seconds=2),
+        "smoke": Scale(_cells(8, {1: 200, 2: 100, 3: 50}, ("normal", "he"), (1, 2), _BETAS, 1), seeds=3, seconds=3),
         "laptop": Scale(_NARROW + _WIDE, seeds=10, seconds=1000),
         "paper": Scale(
             tuple(cell for width in (1, 4) for cell in _cells(20, _EPOCHS, RANDOM_KINDS, _POWERS, _BETAS, width)),
