@@ -106,12 +106,10 @@ def prepare(data: DataSet, options: Options) -> Inputs:
     Raises
     ------
     ValueError
-        If the inputs cannot be scaled, have norms above 1 where they are not to be scaled, or are too few to split.
+        If the inputs cannot be scaled, or have norms above 1 where they are not to be scaled.
     """
     X = checks.matrix("X", data.X)
     checks.labels("y", data.y, length=len(X))
-    if not 1 <= len(X) - _tests(len(X), options) < len(X) + 1:
-        raise ValueError(f"test must leave an example to train on, got {options.test} of {len(X)}")
     constants: dict[str, Any] | None = None
     if options.scale == "none":
         V, how = X, "inputs taken as they are"

@@ -65,22 +65,22 @@ class Options:
     budget: float = 300.0
 
     def __post_init__(self) -> None:
-        def store(name: str, value: object) -> None:
-            object.__setattr__(self, name, value)
-
-        store("widths", tuple(sorted({_width(w) for w in self.widths})))
+        checks.store(
+            self,
+            widths=tuple(sorted({_width(w) for w in self.widths})),
+            slope=checks.real("slope", self.slope, at_least=0.0, below=1),
+            step=checks.real("step", self.step, above=0.0, at_most=1e6),
+            delta=checks.real("delta", self.delta, above=0.0, below=1),
+            scale=checks.choice("scale", self.scale, SCALES),
+            test=checks.real("test", self.test, at_least=0.0, below=1),
+            repeats=checks.integer("repeats", self.repeats, at_least=1),
+            seed=checks.integer("seed", self.seed, at_least=0),
+            budget=checks.real("budget", self.budget, above=0.0),
+        )
         if not self.widths:
             raise ValueError("width must name at least one width, got none")
-        store("slope", _below_one("slope", checks.real("slope", self.slope, at_least=0.0)))
-        store("step", checks.real("step", self.step, above=0.0, at_most=1e6))
-        store("delta", _below_one("delta", checks.real("delta", self.delta, above=0.0)))
-        store("scale", checks.choice("scale", self.scale, SCALES))
         if not isinstance(self.bias, bool):
             raise ValueError(f"bias must be True or False, got {self.bias!r}")
-        store("test", _below_one("test", checks.real("test", self.test, at_least=0.0)))
-        store("repeats", checks.integer("repeats", self.repeats, at_least=1))
-        store("seed", checks.integer("seed", self.seed, at_least=0))
-        store("budget", checks.real("budget", self.budget, above=0.0))
 
 
 def chosen_widths(width: object) -> tuple[int, ...]:
@@ -101,9 +101,3 @@ def _width(value: object) -> int:
     if width % 2:
         raise ValueError(f"width must be even (k hidden units of each sign), got {width}")
     return width
-
-
-def _below_one(name: str, value: float) -> float:
-    if value >= 1.0:
-        raise ValueError(f"{name} must be < 1, got {value!r}")
-    return value

@@ -95,9 +95,8 @@ def sgd_runs(
         spent = first = 0.0
         for repeat in range(options.repeats):
             if repeat and (2 * first > share - spent or runs[-1].outcome != Outcome.CONVERGED):
-                notes.append(
-                    f"2k = {width}: {repeat} of {options.repeats} runs, as far as its share of the budget goes"
-                )
+                done = f"{repeat} of {options.repeats} runs"
+                notes.append(f"2k = {width}: {done}, as far as its share of the budget goes")
                 break
             seed = options.seed + repeat
             advance(f"2k = {width}, seed {seed}")
@@ -120,16 +119,9 @@ def _run(found: Findings, options: Options, width: int, seed: int, data: str, bu
     whole = data == ALL
     ends = found.kept.all() or not whole
     seen = np.ones(len(found.y), dtype=bool) if whole else found.kept
+    rng, most = generator(seed, "certify", "order"), None if ends else BRIEF
     with _left_out(found.X, ~seen):
-        done = _descend(
-            start,
-            found.X,
-            found.y,
-            options,
-            generator(seed, "certify", "order"),
-            budget,
-            None if ends else BRIEF,
-        )
+        done = _descend(start, found.X, found.y, options, rng, budget, most)
     outputs = forward(done.params, found.X, alpha=options.slope)
     wrong, unused = ~(found.y * outputs > 0), done.used == 0
     converged = done.outcome is Outcome.CONVERGED

@@ -168,24 +168,15 @@ def _compression(
     }
     note = _shared(options, runs, 1)
     five, sharper = [], []
-    ended = all(run.complete for run in runs)
-    end = Hypothesis(
-        "the run's end does not depend on examples that were not used",
-        ended,
-        "" if ended else f"the budget stopped {sum(not run.complete for run in runs)} of {_count(len(runs), 'run')}",
-    )
+    stopped = sum(not run.complete for run in runs)
+    detail = f"the budget stopped {stopped} of {_count(len(runs), 'run')}" if stopped else ""
+    end = Hypothesis("the run's end does not depend on examples that were not used", not stopped, detail)
     for run in runs:
         own = f"L_V = {run.unused_error:.4g}" if run.unused_error else ""
-        measured: dict[str, Any] = {"size": run.examples_used + extra, "error": run.test_error}
-        five.append(
-            thm5.theorem5(
-                validation_error=run.unused_error,
-                note="; ".join(filter(None, [own, note])),
-                **measured,
-                **common,
-            )
-        )
-        sharper.append(thm5.consistent_compression(consistent=run.unused_error == 0, note=note, **measured, **common))
+        said = "; ".join(filter(None, [own, note]))
+        measured = {**common, "size": run.examples_used + extra, "error": run.test_error}
+        five.append(thm5.theorem5(validation_error=run.unused_error, note=said, **measured))
+        sharper.append(thm5.consistent_compression(consistent=run.unused_error == 0, note=note, **measured))
     for group in (five, sharper):
         worst = min(group, key=lambda g: (all(h.holds for h in g.hypotheses), _least(g)))
         yield _tested(worst, found, scaled, end)
@@ -200,8 +191,7 @@ def _least(guarantee: Guarantee) -> float:
 
 def _tested(guarantee: Guarantee, found: Findings, *hypotheses: Hypothesis) -> Guarantee:
     """With further hypotheses, the assumptions, and room for what a test sample of this size leaves open."""
-    tests = len(found.y_test)
-    error = guarantee.measured
+    tests, error = len(found.y_test), guarantee.measured
     note, room = guarantee.note, 0.0
     if error is not None:
         room = error - _lowest_error(round(error * tests), tests)
@@ -209,12 +199,8 @@ def _tested(guarantee: Guarantee, found: Findings, *hypotheses: Hypothesis) -> G
     guessing = min(float((found.y > 0).mean()), float((found.y < 0).mean()))
     if guarantee.bound is not None and guessing <= guarantee.bound < 1:
         note += f"; no better than the larger class, which errs on {guessing:.3g} of S"
-    return dataclasses.replace(
-        guarantee,
-        hypotheses=(*guarantee.hypotheses, *hypotheses, *assumptions()),
-        tolerance=room,
-        note=note,
-    )
+    every = (*guarantee.hypotheses, *hypotheses, *assumptions())
+    return dataclasses.replace(guarantee, hypotheses=every, tolerance=room, note=note)
 
 
 def _lowest_error(mistakes: int, tests: int) -> float:

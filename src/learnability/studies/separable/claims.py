@@ -126,15 +126,13 @@ def update_bounds(case: str, ends: pd.DataFrame) -> list[Guarantee]:
     found = []
     for layers, width in sorted({(str(a), int(b)) for a, b in zip(ends["layers"], ends["width"], strict=True)}):
         runs = pick(ends, layers=layers, width=width)
+        statement, note = "thm2", "all runs"
         if layers == "both":
             kept = runs[runs["ratio_min"] > 0]
-            note = f"{len(kept)} of {len(runs)} runs keep all signs"
-            inside = kept if len(kept) else runs  # nothing is promised of the others
-            cases = [_bound(row, both=True) for _, row in inside.iterrows()]
-            found.append(tightest(f"separable/thm2-relaxed[{case},2k={width}]", cases, note))
-        else:
-            cases = [_bound(row, both=False) for _, row in runs.iterrows()]
-            found.append(tightest(f"separable/thm2[{case},2k={width}]", cases, "all runs"))
+            statement, note = "thm2-relaxed", f"{len(kept)} of {len(runs)} runs keep all signs"
+            runs = kept if len(kept) else runs  # nothing is promised of the others
+        cases = [_bound(row, both=layers == "both") for _, row in runs.iterrows()]
+        found.append(tightest(f"separable/{statement}[{case},2k={width}]", cases, note))
     return found
 
 

@@ -25,7 +25,7 @@ from learnability.evidence.tables import last, pick, values
 from learnability.plotting import Curve, Panel, Plot
 from learnability.studies.separable import PAPER, runs
 from learnability.studies.separable import claims as sure
-from learnability.study import Experiment, Scale
+from learnability.study import Experiment, Scale, Setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +71,8 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     ]
 
 
-def _cells(data: str, widths: tuple[int, ...]) -> tuple[dict[str, bool | int | float | str], ...]:
-    return tuple({**runs.setting(data=data, width=width)} for width in widths)
+def _cells(data: str, widths: tuple[int, ...]) -> tuple[Setting, ...]:
+    return tuple(runs.setting(data=data, width=width) for width in widths)
 
 
 EXPERIMENT = Experiment(

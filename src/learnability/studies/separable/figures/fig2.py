@@ -15,7 +15,7 @@ from learnability.evidence.tables import last, pick
 from learnability.plotting import Line, Panel, Plot
 from learnability.studies.separable import PAPER, runs
 from learnability.studies.separable import claims as sure
-from learnability.study import Experiment, Scale
+from learnability.study import Experiment, Scale, Setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +51,9 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     ]  # fmt: skip
 
 
-def _cells(data: str, widths: tuple[int, ...]) -> tuple[dict[str, bool | int | float | str], ...]:
+def _cells(data: str, widths: tuple[int, ...]) -> tuple[Setting, ...]:
     return tuple(
-        {**runs.setting(data=data, width=width, layers=layers)} for layers in ("both", "first") for width in widths
+        runs.setting(data=data, width=width, layers=layers) for layers in ("both", "first") for width in widths
     )
 
 

@@ -21,7 +21,7 @@ from learnability.evidence.tables import by, last, pick, values
 from learnability.plotting import Line, Panel, Plot
 from learnability.studies.separable import PAPER, claim, runs
 from learnability.studies.separable import claims as sure
-from learnability.study import Experiment, Scale
+from learnability.study import Experiment, Scale, Setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,21 +70,13 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         kept = extreme(low, 0.0, "at_least")
         found.append(claim(f"fig3/signs-kept[2k={width}]", f"{where} (c)", 0.0, kept, "at_least", note))
     for name, column in (("c", "ratio_min"), ("C", "ratio_max")):
-        groups = by(chosen, column, "width")
-        found.append(
-            sure.same_mean(
-                f"fig3/similar[{name}]",
-                f"{where} (c)",
-                groups,
-                sure.SIMILAR,
-                f"{name} by width (ratios are of geometric means)",
-                ratio=True,
-            )
-        )
+        groups, what = by(chosen, column, "width"), f"{name} by width (ratios are of geometric means)"
+        id = f"fig3/similar[{name}]"
+        found.append(sure.same_mean(id, f"{where} (c)", groups, sure.SIMILAR, what, ratio=True))
     return found + sure.update_bounds("fig3", chosen)
 
 
-def _cells(data: str, widths: tuple[int, ...]) -> tuple[dict[str, bool | int | float | str], ...]:
+def _cells(data: str, widths: tuple[int, ...]) -> tuple[Setting, ...]:
     return tuple(
         {**runs.setting(data=data, width=width, layers="both", eta=eta), "rule": rule}
         for rule, etas in (("per width", map(step, widths)), ("one for all", [runs.ETA] * len(widths)))

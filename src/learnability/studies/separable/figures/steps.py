@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from learnability.theory import Guarantee
 
+_STEPS = (0.1, 0.3, 1.0, 3.0), (0.03, 0.1, 0.3, 1.0)
+"""With the first layer trained, and with both."""
 _LAYERS = {"first": ("-", "o", "first layer trained"), "both": ("--", "s", "both layers trained")}
 
 
@@ -96,14 +98,8 @@ EXPERIMENT = Experiment(
     revision=1,
     scales={
         "smoke": Scale(_cells("digits", (4, 16), (0.3, 1.0, 3.0), (0.1, 0.3, 1.0)), seeds=2, seconds=3),
-        "laptop": Scale(
-            _cells(runs.images(), (10, 100), (0.1, 0.3, 1.0, 3.0), (0.03, 0.1, 0.3, 1.0)), seeds=5, seconds=205
-        ),
-        "paper": Scale(
-            _cells(runs.images(), (10, 100, 1000), (0.1, 0.3, 1.0, 3.0), (0.03, 0.1, 0.3, 1.0)),
-            seeds=20,
-            seconds=3000,
-        ),
+        "laptop": Scale(_cells(runs.images(), (10, 100), *_STEPS), seeds=5, seconds=205),
+        "paper": Scale(_cells(runs.images(), (10, 100, 1000), *_STEPS), seeds=20, seconds=3000),
     },
     run=run,
     figure=figure,

@@ -15,6 +15,8 @@ The upper row varies the width at one step, the lower row the step at two widths
 
 from __future__ import annotations
 
+import itertools
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,8 +60,6 @@ def run(s: Setting, seed: int) -> list[Row]:
 
 def _decimal(number: Any) -> Any:
     """The decimal number that is meant, as a fraction."""
-    from fractions import Fraction
-
     return Fraction(str(number))
 
 
@@ -70,10 +70,8 @@ def figure(table: pd.DataFrame) -> Plot:
     below: list[Panel] = []
     for data in (data for data in _NAMES if (table["data"] == data).any()):
         rows = pick(table, data=data)
-        wide, steps = (
-            _against(pick(rows, axis="width"), "width", {}),
-            _against(pick(rows, axis="step"), "eta", shades),
-        )
+        wide = _against(pick(rows, axis="width"), "width", {})
+        steps = _against(pick(rows, axis="step"), "eta", shades)
         shown = np.concatenate([rows["updates"], *(np.ravel(curve.y) for curve in wide + steps)])
         axes: dict[str, Any] = {
             "ylabel": "" if above else "non-zero updates", "xscale": "log", "yscale": "log",
@@ -176,8 +174,6 @@ def _tied(row: Any) -> bool:
     """Whether rounding may decide the count: a step that differs by 1e-9 of itself, far more than float64's rounding
     adds up to over these runs, has another exact count.
     """
-    from fractions import Fraction
-
     eta, alpha = _decimal(row["eta"]), _decimal(row["alpha"])
     near = (eta * (1 + Fraction(sign, 10**9)) for sign in (-1, 1))
     k = int(row["width"]) // 2
@@ -187,15 +183,14 @@ def _tied(row: Any) -> bool:
 def _cells(
     data: str, widths: tuple[int, ...], steps: tuple[float, ...], pair: tuple[int, int]
 ) -> tuple[Setting, ...]:
+    cells = [("width", width, _USUAL[data]) for width in widths]
+    cells += [("step", width, eta) for width in pair for eta in steps]
     return tuple(
-        {**setting(data=data, width=width, eta=_USUAL[data], epochs=100_000), "axis": "width"} for width in widths
-    ) + tuple(
-        {**setting(data=data, width=width, eta=eta, epochs=100_000), "axis": "step"}
-        for width in pair
-        for eta in steps
+        {**setting(data=data, width=width, eta=eta, epochs=100_000), "axis": axis} for axis, width, eta in cells
     )
 
 
+_SMOKE = [_cells(data, (2, 20, 200), (0.1, 1.0, 10.0), (2, 20)) for data in ("sequence", "ball", "digits")]
 _ARTIFICIAL = _cells("sequence", _WIDTHS, _STEPS, (10, 1000)) + _cells("ball", _WIDTHS, _STEPS, (10, 1000))
 _DIGITS = _cells("digits", _WIDTHS, _STEPS, (10, 1000))
 _MNIST = _cells("mnist", _WIDTHS, (0.3, 1.0, 3.0, 10.0), (10, 1000))
@@ -207,13 +202,7 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, Theorem 2, Corollary 3 and Theorem 4",
     revision=1,
     scales={
-        "smoke": Scale(
-            _cells("sequence", (2, 20, 200), (0.1, 1.0, 10.0), (2, 20))
-            + _cells("ball", (2, 20, 200), (0.1, 1.0, 10.0), (2, 20))
-            + _cells("digits", (2, 20, 200), (0.1, 1.0, 10.0), (2, 20)),
-            seeds=2,
-            seconds=5,
-        ),
+        "smoke": Scale(tuple(itertools.chain(*_SMOKE)), seeds=2, seconds=5),
         "laptop": Scale(_ARTIFICIAL + _DIGITS + (_SMALL_MNIST if _HERE else ()), seeds=3, seconds=175),
         "paper": Scale(_ARTIFICIAL + _DIGITS + (_MNIST if _HERE else ()), seeds=10, seconds=3600),
     },

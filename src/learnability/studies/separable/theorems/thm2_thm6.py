@@ -262,7 +262,7 @@ def theorem6(
         Examples in the sample; the condition is n >= 2 c.
     delta : float
         In (0, 1).
-    w_norm, eta, alpha, k, v, R, input_norm
+    w_norm, eta, alpha, k, v, R, input_norm, case, note
         As in :func:`theorem2`.
     converged : bool
         Whether SGD ended at a global minimum of the loss on the sample.
@@ -271,8 +271,6 @@ def theorem6(
     known_in_advance : bool
         Whether ``w_norm`` is known of the distribution, as the theorem has it. If it was computed from the sample,
         delta / n takes the place of delta.
-    case, note : str
-        Put into the id in brackets, and into the note.
     """
     if (k is None, v is None, R is None) not in ((True,) * 3, (False,) * 3):
         raise ValueError(f"k, v and R must be given all three or none, got k={k!r}, v={v!r}, R={R!r}")
