@@ -98,7 +98,7 @@ def arc_cosine1(rho: ArrayLike) -> FloatArray:
 
 
 def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0, bias: float = 0.0) -> FloatArray:
-    r"""The conjugate kernel :math:`C^L`: inner products of the last hidden layer, divided by its width.
+    r"""The conjugate kernel :math:`C^L`: inner products of the last hidden layer, divided by its width; array (m, r).
 
     It is the kernel of the network of which the output layer alone is trained, and of ReLU random features.
 
@@ -112,10 +112,6 @@ def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0
         w, > 0. At 2 the kernel of x with itself is |x|^2 for every depth, if there are no biases.
     bias : float
         b, variance of the biases at initialisation, >= 0.
-
-    Returns
-    -------
-    array (m, r)
     """
     X, Z = pair(X, Z, 5)
     return within(_recursion(X, Z, *_options(depth, weight, bias), None), "X", "Z", "weight", "bias")
@@ -130,7 +126,7 @@ def tangent(
     bias: float = 0.0,
     trained_bias: float | None = None,
 ) -> FloatArray:
-    r"""The neural tangent kernel :math:`\Theta^{L+1}`: inner products of the gradient with respect to all parameters.
+    r"""The neural tangent kernel :math:`\Theta^{L+1}`: inner products of gradients in all parameters; array (m, r).
 
     Parameters
     ----------
@@ -140,10 +136,6 @@ def tangent(
         t >= 0: squared size of the gradient with respect to a bias, over that with respect to its pre-activation; 0
         where biases are not trained. ``bias`` by default, as in the parametrisation sqrt(bias) * (standard
         Gaussian); give 1 for biases that start at 0 and are trained.
-
-    Returns
-    -------
-    array (m, r)
     """
     X, Z = pair(X, Z, 6)
     depth, weight, bias = _options(depth, weight, bias)

@@ -66,11 +66,6 @@ def bad_local_minimum(
         points that are not dead are then y N >= 2 as in the paper's case.
     tries : int
         Random directions, >= 1.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges, or w* that does not separate the points.
     """
     X = checks.matrix("X", X)
     y = checks.labels("y", y, length=len(X))

@@ -93,16 +93,16 @@ Network = ResNet3 | Layer3 | Layer2
 _KINDS: dict[str, type[Any]] = {"3resnet": ResNet3, "3layer": Layer3, "2layer": Layer2}
 
 
-def _shapes(network: str, d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
-    inner = {"3resnet": {"V": (m, k + 1)}, "3layer": {"U": (m, m + 1)}, "2layer": {}}[network]
-    return {"W": (m, d + 1), **inner, "A": (k, m)}
+def _shapes(kind: type[Any], d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
+    shapes = {"W": (m, d + 1), "V": (m, k + 1), "U": (m, m + 1), "A": (k, m)}
+    return {name: shapes[name] for name in kind._fields}
 
 
 def size(network: str, d: int, k: int, m: int) -> int:
     """Number of parameters, for d inputs, k outputs and width m, all >= 1. A ``3layer`` has about m^2."""
     network = checks.choice("network", network, NETWORKS)
     d, k, m = (checks.integer(name, n, at_least=1) for name, n in (("d", d), ("k", k), ("m", m)))
-    return sum(rows * columns for rows, columns in _shapes(network, d, k, m).values())
+    return sum(rows * columns for rows, columns in _shapes(_KINDS[network], d, k, m).values())
 
 
 def initial(
@@ -151,8 +151,8 @@ def initial(
     first = usual if sigma_w is None else checks.real("sigma_w", sigma_w, at_least=0.0)
     second = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
     scales = {"W": first, "V": second, "U": second, "A": usual}
-    shapes = _shapes(network, d, k, m)
-    drawn: Network = _KINDS[network](**{name: scales[name] * rng.standard_normal(shapes[name]) for name in shapes})
+    shapes = _shapes(_KINDS[network], d, k, m)
+    drawn: Network = _KINDS[network](*(scales[name] * rng.standard_normal(shape) for name, shape in shapes.items()))
     return drawn
 
 
@@ -351,8 +351,7 @@ def checked(params: Any, X: ArrayLike) -> tuple[Any, FloatArray]:
     kind = type(params)
     arrays = kind(*(checks.matrix(f"params.{name}", part) for name, part in params._asdict().items()))
     k, m = arrays.A.shape
-    name = next(name for name, other in _KINDS.items() if other is kind)
-    for field, shape in _shapes(name, arrays.W.shape[1] - 1, k, m).items():
+    for field, shape in _shapes(kind, arrays.W.shape[1] - 1, k, m).items():
         found = getattr(arrays, field).shape
         if found != shape:
             raise ValueError(f"params.{field} must have shape {shape} beside A of shape {(k, m)}, got {found}")

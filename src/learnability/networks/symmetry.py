@@ -150,11 +150,6 @@ def embedding(params: OneHidden, weights: ArrayLike | None = None, activation: s
     -------
     array (m, L)
         Row i is the hidden vector of every input of weight ``weights[i]``.
-
-    Raises
-    ------
-    ValueError
-        If a row of ``W`` is not constant or shapes disagree.
     """
     W = checks.matrix("W", params.W)
     B = checks.vector("B", params.B, length=len(W))

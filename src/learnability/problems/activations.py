@@ -146,15 +146,13 @@ class Taylor:
         eps = checks.real("eps", eps, above=0.0, at_most=1.0)
         constant = checks.real("constant", constant, above=0.0)
         spread = math.sqrt(-math.log(eps))
-        terms = [2 * abs(self.coefficients[0])]
-        try:
-            for i, c in enumerate(self.coefficients[1:], 1):
-                terms.append((constant**i + (spread / math.sqrt(i) * constant) ** i) * abs(c))
-        except OverflowError:
-            terms.append(math.inf)
+        terms = (
+            (constant**i + (spread / math.sqrt(i) * constant) ** i if i else 2) * abs(c)
+            for i, c in enumerate(self.coefficients)
+        )
         return self._within("C_eps", constant, terms)
 
-    def _within(self, name: str, constant: float, terms: list[float]) -> float:
+    def _within(self, name: str, constant: float, terms: Iterable[float]) -> float:
         """The sum, if float64 holds it."""
         try:
             total = math.fsum(terms)
