@@ -404,7 +404,7 @@ def test_a_minimum_with_too_small_a_loss_is_caught(monkeypatch):
 
 def test_a_gradient_that_is_wrong_is_caught(monkeypatch):
     real = prop1.hinge_gradient
-    monkeypatch.setattr(theory, "hinge_gradient", lambda *a, **named: 0 * real(*a, **named))
+    monkeypatch.setattr(prop1, "hinge_gradient", lambda *a, **named: 0 * real(*a, **named))
     assert violated(CHECKS["prop1"].run("smoke")) == {"separable/prop1-critical"}
 
 

@@ -105,8 +105,8 @@ def updates(scale: str) -> list[Guarantee]:
         tightest("separable/thm9-updates[printed,max(C,1)/eta an integer]", inside),
         Guarantee(
             "separable/thm9-updates[printed,exceeded]", PROJECT, Kind.THRESHOLD, 1, exceeded, direction="at_least",
-            note=f"runs of {len(printed)} with more updates than the printed ceil(max(d C / eta, d / eta)): the correction "
-            "is needed where steps are large",
+            note=f"runs of {len(printed)} with more updates than the printed ceil(max(d C / eta, d / eta)): the "
+            "correction is needed where steps are large",
         ),
     ]  # fmt: skip
 
