@@ -72,10 +72,9 @@ def stdout() -> Console:
     from rich.console import Console
 
     columns = os.environ.get("COLUMNS", "")
+    wide = None if sys.stdout.isatty() else 160
     if columns.isdigit():
         wide = max(int(columns), 20) if int(columns) else 80  # at width 0 Rich prints nothing
-    else:
-        wide = None if sys.stdout.isatty() else 160
     return Console(width=wide, highlight=False, markup=False)
 
 
