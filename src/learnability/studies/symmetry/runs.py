@@ -16,31 +16,49 @@ The figures of Nachum & Yehudayoff differ in their settings only; this module ho
 
 Target, sample, test sample, initialisation and order of examples have generators of their own, so that all curves
 of a panel see the same data.
+
+What the figure and the checks of Theorem 1 share stands here too: distributions, and the step within Lemma 4's limit.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from learnability.checks import FloatArray
 from learnability.networks.one_hidden import OneHidden, random_init
-from learnability.networks.symmetry import SYMMETRY_KINDS, symmetry_init
+from learnability.networks.symmetry import SYMMETRY_KINDS, embedding, symmetry_init
 from learnability.problems.symmetry import (
+    Distribution,
     SymmetricFunction,
     UniformCube,
+    concentrated_weights,
     flip_labels,
     parity,
     random_symmetric,
     shift_inputs,
+    skewed_weights,
+    uniform_weights,
 )
 from learnability.seeding import generator
+from learnability.studies.symmetry.theorems.thm2_lemma4 import lemma4_step_limit
 from learnability.study import Row, Setting
-from learnability.training.online.trajectory import COLUMNS
+from learnability.theory.margins import hard_margin, lift
+from learnability.training.online.trajectory import COLUMNS, Trajectory
 from learnability.training.record import log_spaced
 
 TEST_SIZE = 10_000
+
+DISTRIBUTIONS: Mapping[str, Callable[[int], Distribution]] = {
+    "uniform": UniformCube,
+    "uniform weights": uniform_weights,
+    "skewed weights": skewed_weights,
+    "few weights": concentrated_weights,
+}
 
 _DEFAULTS: Setting = {
     "panel": "a",
@@ -122,3 +140,26 @@ def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
 def _recorded(epochs: int) -> Any:
     """Recorded epochs: evenly spaced for the figures' linear axes, and in the logarithm for the early part."""
     return np.union1d(log_spaced(epochs, 40), np.linspace(0, epochs, 49).round().astype(int))
+
+
+def geometry(start: OneHidden, f: SymmetricFunction) -> tuple[float, Fraction]:
+    """Margin of f on the lifted initial embedding, at most 1 as Lemma 4 wants it, and R^2 exactly."""
+    V = lift(embedding(start))  # multiples of 1/4
+    return min(hard_margin(V, f.labels).margin, 1.0), squared_radius(V)
+
+
+def squared_radius(V: FloatArray) -> Fraction:
+    """R^2, the largest squared length of a point: exact where these are multiples of 1/4."""
+    return Fraction(float((V * V).sum(axis=1).max()))
+
+
+def lemma4_step(margin: float, squared: Fraction, n: int) -> Fraction:
+    """1 over an integer, just within Lemma 4's limit, with R_X = sqrt(n)."""
+    limit = lemma4_step_limit(margin=margin, radius=math.sqrt(squared), input_radius=math.sqrt(n))
+    return Fraction(1, math.ceil(1 / limit))
+
+
+def true_error(run: Trajectory, f: SymmetricFunction, distribution: Distribution) -> float:
+    """The exact error of a trained network."""
+    assert run.deviation is not None
+    return run.deviation.cube_error(np.asarray(f.labels, dtype=np.float64), distribution.weight_probabilities)

@@ -14,9 +14,11 @@ from functools import lru_cache
 import numpy as np
 
 from learnability.checks import FloatArray
+from learnability.evidence.claims import Claims
 from learnability.networks.symmetry import dead_neurons, embedding, symmetry_init
 from learnability.problems.symmetry import UniformCube, all_symmetric, parity, random_symmetric
 from learnability.seeding import generator
+from learnability.studies.symmetry import PAPER, STUDY
 from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
 from learnability.studies.symmetry.theorems.worst_labels import certify_worst_labels
 from learnability.study import Check
@@ -28,7 +30,8 @@ from learnability.training.online import train
 
 __all__ = ["CHECKS"]
 
-PROJECT = "this project, on Nachum & Yehudayoff, Lemma 3"
+project = Claims(STUDY.name, f"this project, on {PAPER}")
+"""A claim of ours on this paper."""
 KINDS = ("integer", "half_integer", "quarter", "sigmoid")
 EXHAUSTIVE = {"smoke": 6, "laptop": 12}
 BEYOND = {"smoke": (20, 60), "laptop": (20, 30, 60, 100, 200)}
@@ -59,18 +62,12 @@ def lemma3(scale: str) -> list[Guarantee]:
             worst = min(hard_margin(_points(n, kind), f.labels).margin for f in halved)
             cases.append(theory.lemma3(n, kind, margin=worst))
             ratios.append(worst / _parity_margin(n, kind))
+        at = (kind, "all functions", f"n<={small}")
+        found.append(tightest(statement_id("symmetry/lemma3", *at), cases, "exact margins"))
+        identity, what = statement_id("lemma3-worst-function", *at), "least margin of any function over parity's"
         found.append(
-            tightest(statement_id("symmetry/lemma3", kind, "all functions", f"n<={small}"), cases, "exact margins")
-        )
-        found.append(
-            Guarantee(
-                statement_id("symmetry/lemma3-worst-function", kind, "all functions", f"n<={small}"),
-                PROJECT,
-                Kind.EXACT,
-                1.0,
-                min(ratios),
-                tolerance=1e-9,
-                note="least margin of any function over parity's, least over n",
+            project(
+                identity, "Lemma 3", 1.0, min(ratios), "equal", f"{what}, least over n", Kind.EXACT, tolerance=1e-9
             )
         )
         cases = []
@@ -92,18 +89,9 @@ def scaling(_scale: str) -> list[Guarantee]:
         margins = [_parity_margin(n, kind) for n in ns]
         found.append(theory.lemma3_scaling(kind, ns, margins))
         limit, reached = theory.LEMMA3_LIMITS[kind], margins[-1] * ns[-1] ** 0.5
-        found.append(
-            Guarantee(
-                statement_id("symmetry/lemma3-limit", kind, f"n={ns[-1]}"),
-                PROJECT,
-                Kind.TREND,
-                limit,
-                reached,
-                note="parity's margin * sqrt(n) against its limit; room 1.2 limit / n",
-                direction="equal",
-                tolerance=1.2 * limit / ns[-1],
-            )
-        )
+        identity, room = statement_id("lemma3-limit", kind, f"n={ns[-1]}"), 1.2 * limit / ns[-1]
+        what = "parity's margin * sqrt(n) against its limit; room 1.2 limit / n"
+        found.append(project(identity, "Lemma 3", limit, reached, "equal", what, Kind.TREND, tolerance=room))
     return found
 
 
@@ -114,32 +102,17 @@ def worst_function(scale: str) -> list[Guarantee]:
     for kind in KINDS:
         results = [certify_worst_labels(_points(n, kind), parity(n).labels) for n in range(1, top + 1)]
         least = min(range(top), key=lambda i: results[i].gap)
-        found.append(
-            Guarantee(
-                statement_id("symmetry/lemma3-worst-function", kind, "certificate", f"n<={top}"),
-                PROJECT,
-                Kind.THRESHOLD,
-                1e-9,
-                results[least].gap,
-                direction="at_least",
-                note=f"positive proves that parity and its complement alone have the least margin of all 2^(n+1) "
-                f"functions; every n from 1 to {top}, least at n={least + 1}",
-            )
+        identity = statement_id("lemma3-worst-function", kind, "certificate", f"n<={top}")
+        what = (
+            "positive proves that parity and its complement alone have the least margin of all 2^(n+1) functions; "
+            f"every n from 1 to {top}, least at n={least + 1}"
         )
+        found.append(project(identity, "Lemma 3", 1e-9, results[least].gap, "at_least", what))
         for n, restarts in SEARCHED[scale]:
             ratio = _search(n, kind, restarts) / _parity_margin(n, kind)
-            found.append(
-                Guarantee(
-                    statement_id("symmetry/lemma3-worst-function", kind, "local search", f"n={n}"),
-                    PROJECT,
-                    Kind.THRESHOLD,
-                    1.0,
-                    ratio,
-                    direction="at_least",
-                    tolerance=1e-7,
-                    note=f"least margin over parity's from {restarts} random starts, best flip until none helps",
-                )
-            )
+            identity = statement_id("lemma3-worst-function", kind, "local search", f"n={n}")
+            what = f"least margin over parity's from {restarts} random starts, best flip until none helps"
+            found.append(project(identity, "Lemma 3", 1.0, ratio, "at_least", what, tolerance=1e-7))
     return found
 
 
@@ -174,38 +147,23 @@ def dead(scale: str) -> list[Guarantee]:
             len(indices(n) ^ set(np.flatnonzero(dead_neurons(symmetry_init(n, kind))).tolist()))
             for n in range(1, top + 1)
         )
-        found.append(
-            Guarantee(
-                statement_id("symmetry/dead-neurons", kind, f"n<={top}"),
-                f"{PROJECT} (dead neurons)",
-                Kind.EXACT,
-                0,
-                different,
-                note=f"dead are exactly {which}; counted: neurons that differ from that",
-            )
-        )
         n, rng = 8, generator(0, "dead", kind)
         start = symmetry_init(n, kind)
         X = UniformCube(n).sample(rng, 4 * n)
         run = train(start, X, parity(n)(X), h=Fraction(1, n**3), beta=1, rng=rng, epochs=200, form="direct")
         mask, after = dead_neurons(start), run.params
         moved = max(float(np.abs(now - then)[mask].max()) for now, then in zip(after[:3], start[:3]))
-        found.append(
-            Guarantee(
-                statement_id("symmetry/dead-neurons", kind, "trained", f"n={n}"),
-                f"{PROJECT} (dead neurons)",
-                Kind.EXACT,
-                0,
-                moved,
-                note=f"largest movement of the dead neurons' weights over {run.updates} updates of both layers",
-            )
-        )
+        known = f"dead are exactly {which}; counted: neurons that differ from that"
+        still = f"largest movement of the dead neurons' weights over {run.updates} updates of both layers"
+        for case, number, what in (((f"n<={top}",), different, known), (("trained", f"n={n}"), moved, still)):
+            identity = statement_id("dead-neurons", kind, *case)
+            found.append(project(identity, "Lemma 3 (dead neurons)", 0, number, "equal", what, Kind.EXACT))
     return found
 
 
 CHECKS = (
-    Check("lemma3", "Nachum & Yehudayoff, Lemma 3", lemma3),
-    Check("lemma3-scaling", "Nachum & Yehudayoff, Lemma 3", scaling),
-    Check("lemma3-worst-function", PROJECT, worst_function),
-    Check("dead-neurons", "Nachum & Yehudayoff, Section 3", dead),
+    Check("lemma3", f"{PAPER}, Lemma 3", lemma3),
+    Check("lemma3-scaling", f"{PAPER}, Lemma 3", scaling),
+    Check("lemma3-worst-function", f"{project.paper}, Lemma 3", worst_function),
+    Check("dead-neurons", f"{PAPER}, Section 3", dead),
 )

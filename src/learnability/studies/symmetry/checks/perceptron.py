@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from learnability.checks import FloatArray
 from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.problems.symmetry import UniformCube, parity, random_symmetric
 from learnability.seeding import generator
+from learnability.studies.symmetry import PAPER, claim
+from learnability.studies.symmetry.runs import squared_radius, true_error
 from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
 from learnability.studies.symmetry.theorems import thm2_lemma4 as perceptron
 from learnability.study import Check
@@ -63,6 +66,11 @@ def _embeddings(scale: str) -> Iterator[Case]:
                 yield f"{kind},n={n},{name}", V, np.asarray(f.labels, dtype=np.float64)
 
 
+def _numbers(h: Fraction, beta: Fraction, margin: float, squared: Fraction) -> dict[str, Any]:
+    """What Theorem 2 is about, as floats."""
+    return {"h": float(h), "beta": float(beta), "margin": margin, "radius": math.sqrt(squared)}
+
+
 def theorem2(scale: str) -> list[Guarantee]:
     """Updates and final margin against both bounds; a run that exceeds the bound is stopped just above it."""
     found = []
@@ -72,31 +80,21 @@ def theorem2(scale: str) -> list[Guarantee]:
         shares: dict[str, list[float]] = {name: [] for name in FACTORS}
         for name, V, y in sets:
             margin = hard_margin(V, y).margin
-            squared = Fraction(float((V * V).sum(axis=1).max()))  # exact on embeddings: multiples of 1/4
+            squared = squared_radius(V)
             for regime, factor in FACTORS.items():
-                if factor > 1 and len(V) > 21 and kind == "embeddings":
-                    most = perceptron.update_bound(
-                        h=1, beta=float(factor * squared), margin=margin, radius=math.sqrt(squared)
-                    )
-                    size = f"n={len(V) - 1}"
-                    left_out[size] = max(most, left_out.get(size, 0.0))
-                    continue
                 rng = generator(0, "theorem2", kind, name, regime)
                 h = Fraction(1, int(rng.integers(1, 10**6)))
                 beta = factor * squared * h
-                radius = math.sqrt(squared)
-                bound = perceptron.update_bound(h=float(h), beta=float(beta), margin=margin, radius=radius)
+                numbers = _numbers(h, beta, margin, squared)
+                bound = perceptron.update_bound(**numbers)
+                if factor > 1 and len(V) > 21 and kind == "embeddings":
+                    size = f"n={len(V) - 1}"
+                    left_out[size] = max(bound, left_out.get(size, 0.0))
+                    continue
                 result = modified_perceptron(V, y, h=h, beta=beta, rng=rng, max_updates=math.ceil(bound) + 1)
+                reached = result.margin if result.converged else -1.0
                 cases[regime].append(
-                    perceptron.theorem2(
-                        h=float(h),
-                        beta=float(beta),
-                        margin=margin,
-                        radius=radius,
-                        updates=result.updates,
-                        final_margin=result.margin if result.converged else -1.0,
-                        case=name,
-                    )
+                    perceptron.theorem2(**numbers, updates=result.updates, final_margin=reached, case=name)
                 )
                 shares[regime].append(result.updates / bound)
         for regime, pairs in cases.items():
@@ -122,7 +120,7 @@ def frozen_layer(_scale: str) -> list[Guarantee]:
     m = theory.theorem1_sample_size(n, epsilon, delta)
     cube, start = UniformCube(n), symmetry_init(n, "half_integer")
     V = lift(embedding(start))
-    squared = Fraction(float((V * V).sum(axis=1).max()))
+    squared = squared_radius(V)
     cases: list[Guarantee] = []
     different, failures = 0, []
     for draw in range(draws):
@@ -132,57 +130,29 @@ def frozen_layer(_scale: str) -> list[Guarantee]:
         margin = hard_margin(V[seen], np.asarray(f.labels)[seen]).margin
         counts, failed = [], False
         for h in steps:
-            run = train(
-                start,
-                X,
-                f(X),
-                h=h,
-                beta=squared * h,
-                rng=generator(draw, "frozen", "order"),
-                epochs=10**6,
-                layers="output",
-                record=[0],
-            )
-            assert run.deviation is not None
-            error = run.deviation.cube_error(np.asarray(f.labels, dtype=np.float64), cube.weight_probabilities)
-            failed |= error > epsilon or run.outcome is not Outcome.CONVERGED
+            rng = generator(draw, "frozen", "order")
+            run = train(start, X, f(X), h=h, beta=squared * h, rng=rng, epochs=10**6, layers="output", record=[0])
+            failed |= true_error(run, f, cube) > epsilon or run.outcome is not Outcome.CONVERGED
             counts.append(run.updates)
-            updates, _ = perceptron.theorem2(
-                h=float(h),
-                beta=float(squared * h),
-                margin=margin,
-                radius=math.sqrt(squared),
-                updates=run.updates,
-                case=f"draw={draw},h={float(h):.3g}",
-            )
-            cases.append(updates)
+            numbers = _numbers(h, squared * h, margin, squared)
+            case = f"draw={draw},h={float(h):.3g}"
+            cases.append(perceptron.theorem2(**numbers, updates=run.updates, case=case)[0])
         different += len(set(counts)) - 1
         failures.append(failed)
-    source = "Nachum & Yehudayoff, Section 3.3 (remark)"
     name = ("h=1e-9..1e3", f"n={n}")
+    what = f"runs whose number of updates depends on h, over {draws} samples and {len(steps)} step sizes"
+    steady = statement_id("frozen-layer-steps", *name)
+    note = "a sample fails if any step size does"
     return [
         tightest(statement_id("symmetry/frozen-layer-updates", *name), cases, "bound of Theorem 2, beta = R^2 h"),
-        Guarantee(
-            statement_id("symmetry/frozen-layer-steps", *name),
-            source,
-            Kind.EXACT,
-            0,
-            different,
-            note=f"runs whose number of updates depends on h, over {draws} samples and {len(steps)} step sizes",
-        ),
+        claim(steady, "Section 3.3 (remark)", 0, different, "equal", what, Kind.EXACT),
         theory.theorem1(
-            n,
-            epsilon=epsilon,
-            delta=delta,
-            m=m,
-            failed=failures,
-            case="frozen layer,h=1e-9..1e3",
-            note="a sample fails if any step size does",
+            n, epsilon=epsilon, delta=delta, m=m, failed=failures, case="frozen layer,h=1e-9..1e3", note=note
         ),
     ]
 
 
 CHECKS = (
-    Check("theorem2", "Nachum & Yehudayoff, Theorem 2", theorem2),
-    Check("frozen-layer", "Nachum & Yehudayoff, Section 3.3 (remark)", frozen_layer),
+    Check("theorem2", f"{PAPER}, Theorem 2", theorem2),
+    Check("frozen-layer", f"{PAPER}, Section 3.3 (remark)", frozen_layer),
 )

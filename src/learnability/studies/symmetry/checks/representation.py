@@ -6,7 +6,8 @@ hidden rows are constant, so the outputs at the n + 1 Hamming weights are the ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from learnability.networks.one_hidden import OneHidden
 from learnability.networks.symmetry import embedding, represent_relu, represent_sigmoid, represent_zigzag
 from learnability.problems.symmetry import all_symmetric, majority, parity
 from learnability.seeding import generator
+from learnability.studies.symmetry import PAPER
 from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
 from learnability.study import Check
 from learnability.theory import Guarantee
@@ -50,15 +52,16 @@ def _indicators(n: int, draws: int) -> FloatArray:
     return np.vstack([drawn, named]).astype(np.float64)
 
 
-def _cases(represent: Represent, activation: str, scale: str) -> list[tuple[str, Outputs, int]]:
+def _cases(represent: Represent, activation: str, scale: str) -> Iterator[tuple[Outputs, dict[str, Any]]]:
+    """Outputs, and what every statement says of them."""
     small, large, draws = EXHAUSTIVE[scale], LARGE[scale], DRAWS[scale]
     every = [np.array([f.labels for f in all_symmetric(n)]) / 2 + 0.5 for n in range(1, small + 1)]
     drawn = [_indicators(n, draws) for n in large]
     names = (f"all functions,n<={small}", f"random,n={'|'.join(map(str, large))}")
-    return [
-        (name, [(_outputs(represent, activation, a), a) for a in sets], sum(map(len, sets)))
-        for name, sets in zip(names, (every, drawn), strict=True)
-    ]
+    for case, sets in zip(names, (every, drawn), strict=True):
+        outputs = [(_outputs(represent, activation, a), a) for a in sets]
+        note = f"{sum(map(len, sets))} functions at every weight"
+        yield outputs, {"mistakes": _mistakes(outputs), "case": case, "note": note}
 
 
 def _mistakes(outputs: Outputs) -> int:
@@ -68,34 +71,34 @@ def _mistakes(outputs: Outputs) -> int:
 def lemma1(scale: str) -> list[Guarantee]:
     """The sigmoid construction, with the smallest sum on A and the largest off A."""
     found = []
-    for case, outputs, count in _cases(represent_sigmoid, "sigmoid", scale):
+    for outputs, common in _cases(represent_sigmoid, "sigmoid", scale):
         on = min(float(out[a == 1].min()) for out, a in outputs) + 0.5
         off = max(float(out[a == 0].max()) for out, a in outputs) + 0.5
-        found += theory.lemma1(
-            mistakes=_mistakes(outputs), on=on, off=off, case=case, note=f"{count} functions at every weight"
-        )
+        found += theory.lemma1(on=on, off=off, **common)
     return found
 
 
 def lemma2(scale: str) -> list[Guarantee]:
     """The hats: outputs are +-1/2 exactly."""
-    found = []
-    for case, outputs, count in _cases(represent_relu, "relu", scale):
-        deviation = max(float(np.abs(out - (a - 0.5)).max()) for out, a in outputs)
-        found += theory.lemma2(
-            mistakes=_mistakes(outputs), deviation=deviation, case=case, note=f"{count} functions at every weight"
-        )
-    return found
+    return _exactly(theory.lemma2, represent_relu, lambda a: a - 0.5, scale)
 
 
 def zigzag(scale: str) -> list[Guarantee]:
     """The zig-zag: outputs are 1/2 - dist(k, A) exactly."""
+    return _exactly(theory.zigzag, represent_zigzag, lambda a: 0.5 - _distances(a), scale)
+
+
+def _exactly(
+    statement: Callable[..., list[Guarantee]],
+    represent: Represent,
+    promised: Callable[[FloatArray], FloatArray],
+    scale: str,
+) -> list[Guarantee]:
+    """A statement that promises the outputs themselves."""
     found = []
-    for case, outputs, count in _cases(represent_zigzag, "relu", scale):
-        deviation = max(float(np.abs(out - (0.5 - _distances(a))).max()) for out, a in outputs)
-        found += theory.zigzag(
-            mistakes=_mistakes(outputs), deviation=deviation, case=case, note=f"{count} functions at every weight"
-        )
+    for outputs, common in _cases(represent, "relu", scale):
+        deviation = max(float(np.abs(out - promised(a)).max()) for out, a in outputs)
+        found += statement(deviation=deviation, **common)
     return found
 
 
@@ -109,7 +112,7 @@ def _distances(a: FloatArray) -> FloatArray:
 
 
 CHECKS = (
-    Check("lemma1", "Nachum & Yehudayoff, Lemma 1", lemma1),
-    Check("lemma2", "Nachum & Yehudayoff, Lemma 2", lemma2),
-    Check("zigzag", "Nachum & Yehudayoff, Lemma 2 (arXiv version, reconstructed)", zigzag),
+    Check("lemma1", f"{PAPER}, Lemma 1", lemma1),
+    Check("lemma2", f"{PAPER}, Lemma 2", lemma2),
+    Check("zigzag", f"{PAPER}, Lemma 2 (arXiv version, reconstructed)", zigzag),
 )

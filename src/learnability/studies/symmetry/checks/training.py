@@ -11,27 +11,24 @@ import numpy as np
 
 from learnability.checks import FloatArray
 from learnability.networks.one_hidden import OneHidden
-from learnability.networks.symmetry import embedding, symmetry_init
+from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import (
     Distribution,
     SymmetricFunction,
     UniformCube,
-    concentrated_weights,
     enumerate_cube,
     parity,
     random_symmetric,
-    skewed_weights,
-    uniform_weights,
 )
 from learnability.seeding import generator
-from learnability.studies.symmetry import PAPER
+from learnability.studies.symmetry import PAPER, claim
+from learnability.studies.symmetry.runs import DISTRIBUTIONS, geometry, lemma4_step, true_error
 from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
 from learnability.studies.symmetry.theorems import thm2_lemma4 as perceptron
 from learnability.study import Check
 from learnability.theory import Guarantee, Hypothesis, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
-from learnability.theory.margins import hard_margin, lift
 from learnability.training.online import train
 from learnability.training.online.trajectory import Trajectory
 from learnability.training.record import Outcome
@@ -40,18 +37,6 @@ __all__ = ["CHECKS"]
 
 EPOCHS = 10**6
 """A budget that no run here comes near: Lemma 4 promises an end, so a run that meets it counts as a failure."""
-
-
-def _geometry(start: OneHidden, f: SymmetricFunction) -> tuple[float, Fraction]:
-    """Margin of f on the lifted initial embedding, at most 1 as Lemma 4 wants it, and R^2 exactly."""
-    V = lift(embedding(start))  # multiples of 1/4
-    return min(hard_margin(V, f.labels).margin, 1.0), Fraction(float((V * V).sum(axis=1).max()))
-
-
-def _step(margin: float, squared: Fraction, n: int) -> Fraction:
-    """1 over an integer, just within Lemma 4's limit, with R_X = sqrt(n)."""
-    limit = perceptron.lemma4_step_limit(margin=margin, radius=math.sqrt(squared), input_radius=math.sqrt(n))
-    return Fraction(1, math.ceil(1 / limit))
 
 
 def _wrong_on_cube(run: Trajectory, f: SymmetricFunction, X: FloatArray) -> int:
@@ -73,15 +58,12 @@ def lemma4(scale: str) -> list[Guarantee]:
         cube = enumerate_cube(n)
         for kind in ("integer", "half_integer"):
             start = symmetry_init(n, kind)
-            functions = [("parity", parity(n))]
-            functions += [
-                (f"random {i}", random_symmetric(n, generator(i, "lemma4", "target", n))) for i in range(draws)
-            ]
-            for name, f in functions:
-                margin, squared = _geometry(start, f)
+            drawn = {f"random {i}": random_symmetric(n, generator(i, "lemma4", "target", n)) for i in range(draws)}
+            for name, f in {"parity": parity(n), **drawn}.items():
+                margin, squared = geometry(start, f)
                 rng = generator(0, "lemma4", n, kind, name)
                 X = np.array([rng.permutation(np.arange(n) < k) for k in range(n + 1)], dtype=np.float64)
-                h = _step(margin, squared, n)
+                h = lemma4_step(margin, squared, n)
                 run = train(start, X, f(X), h=h, beta=squared * h, rng=rng, epochs=EPOCHS)
                 assert run.deviation is not None
                 # the last record again, with the movement of every point of the cube instead of the sample's
@@ -101,16 +83,11 @@ def lemma4(scale: str) -> list[Guarantee]:
                         case=case,
                     )
                 )
-                margins.append(
-                    Guarantee(
-                        statement_id("symmetry/lemma4-margin", case),
-                        f"{PAPER}, proof of Theorem 1",
-                        Kind.LOWER_BOUND,
-                        0.9 * margin / 3,
-                        run.final("margin"),
-                        cases[-1][0].hypotheses,
-                    )
+                identity, least = statement_id("lemma4-margin", case), 0.9 * margin / 3
+                at_end = claim(
+                    identity, "proof of Theorem 1", least, run.final("margin"), "at_least", "", Kind.LOWER_BOUND
                 )
+                margins.append(replace(at_end, hypotheses=cases[-1][0].hypotheses))
                 wrong += _wrong_on_cube(run, f, cube)
                 inputs += len(cube)
                 ties += run.ties
@@ -121,30 +98,16 @@ def lemma4(scale: str) -> list[Guarantee]:
         tightest(statement_id(statement, name), [case[i] for case in cases], "h at the limit")
         for i, statement in enumerate(statements)
     ]
-    found.append(
-        tightest(statement_id("symmetry/lemma4-margin", name), margins, "margin of the output on the sample")
+    what = (
+        f"wrong among all {inputs} inputs of {len(cases)} cubes, trained on one input of each weight "
+        f"({ties} decisions tied exactly, {unresolved} unresolved)"
     )
-    found.append(
-        Guarantee(
-            statement_id("symmetry/lemma4-error", name),
-            f"{PAPER}, Lemma 4 and Section 4",
-            Kind.EXACT,
-            0,
-            wrong,
-            note=f"wrong among all {inputs} inputs of {len(cases)} cubes, trained on one input of each weight "
-            f"({ties} decisions tied exactly, {unresolved} unresolved)",
-        )
-    )
-    return found
-
-
-def _distributions(n: int) -> dict[str, Distribution]:
-    return {
-        "uniform": UniformCube(n),
-        "uniform weights": uniform_weights(n),
-        "skewed weights": skewed_weights(n),
-        "few weights": concentrated_weights(n),
-    }
+    identity = statement_id("lemma4-error", name)
+    return [
+        *found,
+        tightest(statement_id("symmetry/lemma4-margin", name), margins, "margin of the output on the sample"),
+        claim(identity, "Lemma 4 and Section 4", 0, wrong, "equal", what, Kind.EXACT),
+    ]
 
 
 def theorem1(scale: str) -> list[Guarantee]:
@@ -158,16 +121,17 @@ def theorem1(scale: str) -> list[Guarantee]:
     updates: list[Guarantee] = []
     for n, kind, trained, draws in plans[scale]:
         start = symmetry_init(n, kind)
-        margin, squared = _geometry(start, parity(n))  # parity has the least margin: this h suits every function
-        h = _step(margin, squared, n)
+        margin, squared = geometry(start, parity(n))  # parity has the least margin: this h suits every function
+        h = lemma4_step(margin, squared, n)
         m = theory.theorem1_sample_size(n, epsilon, delta)
-        for (name, distribution), layers in itertools.product(_distributions(n).items(), trained):
+        for (name, made), layers in itertools.product(DISTRIBUTIONS.items(), trained):
+            distribution = made(n)
             failed, errors = [], []
             for draw in range(draws):
                 f = random_symmetric(n, generator(draw, "theorem1", "target")) if draw else parity(n)
                 X = distribution.sample(generator(draw, "theorem1", "sample", name), m)
                 run = _run(start, X, f, h, squared, draw, layers)
-                errors.append(_true_error(run, f, distribution))
+                errors.append(true_error(run, f, distribution))
                 failed.append(errors[-1] > epsilon or run.outcome is not Outcome.CONVERGED)
                 case = f"{kind},n={n},{name},{layers},draw={draw}"
                 most = 20 * float(squared) / margin**2
@@ -186,11 +150,6 @@ def _run(
     return train(start, X, f(X), h=h, beta=squared * h, rng=rng, epochs=EPOCHS, layers=layers, record=[0])
 
 
-def _true_error(run: Trajectory, f: SymmetricFunction, distribution: Distribution) -> float:
-    assert run.deviation is not None
-    return run.deviation.cube_error(np.asarray(f.labels, dtype=np.float64), distribution.weight_probabilities)
-
-
 def sample_compression(scale: str) -> list[Guarantee]:
     """All inputs of a seen weight share its label; so the error is at most the mass of the unseen weights.
 
@@ -201,8 +160,8 @@ def sample_compression(scale: str) -> list[Guarantee]:
     sizes = {"smoke": (5, 20), "laptop": (5, 10, 20, 40, 80, 160)}[scale]
     start, cube = symmetry_init(n, "half_integer"), enumerate_cube(n)
     weights = cube.sum(axis=1).astype(np.intp)
-    margin, squared = _geometry(start, parity(n))
-    limit = _step(margin, squared, n)
+    margin, squared = geometry(start, parity(n))
+    limit = lemma4_step(margin, squared, n)
 
     def one(h: Fraction, name: str, distribution: Distribution, m: int, draw: int) -> tuple[int, int, float, float]:
         """Disagreements, inputs of seen weights, true error and mass of the unseen weights."""
@@ -212,11 +171,12 @@ def sample_compression(scale: str) -> list[Guarantee]:
         seen = np.isin(np.arange(n + 1), X.sum(axis=1))
         inputs = cube[seen[weights]]
         unseen = float(distribution.weight_probabilities[~seen].sum())
-        return _wrong_on_cube(run, f, inputs), len(inputs), _true_error(run, f, distribution), unseen
+        return _wrong_on_cube(run, f, inputs), len(inputs), true_error(run, f, distribution), unseen
 
     found = []
     small = []
-    for name, distribution in _distributions(n).items():
+    for name, made in DISTRIBUTIONS.items():
+        distribution = made(n)
         excess: list[float] = []
         for m in sizes:
             results = [one(limit, name, distribution, m, draw) for draw in range(draws)]
@@ -228,17 +188,9 @@ def sample_compression(scale: str) -> list[Guarantee]:
             )
             if curve.bound is not None and curve.bound > 1e-3:  # below that these few samples say nothing
                 found.append(curve)
-        found.append(
-            Guarantee(
-                statement_id("symmetry/unseen-mass", name, f"n={n}"),
-                f"{PAPER}, Section 4 (consequence of the first remark)",
-                Kind.UPPER_BOUND,
-                0,
-                max(excess),
-                tolerance=1e-12,
-                note=f"true error minus mass of the unseen weights, largest of {len(excess)} samples",
-            )
-        )
+        identity, where = statement_id("unseen-mass", name, f"n={n}"), "Section 4 (consequence of the first remark)"
+        what = f"true error minus mass of the unseen weights, largest of {len(excess)} samples"
+        found.append(claim(identity, where, 0, max(excess), "at_most", what, Kind.UPPER_BOUND, tolerance=1e-12))
     large = [one(Fraction(1, n**2), "uniform", UniformCube(n), 2 * n, draw) for draw in range(draws)]
     for h, results in ((limit, small), (Fraction(1, n**2), large)):
         hypothesis = Hypothesis(

@@ -19,31 +19,21 @@ wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from learnability.evidence.intervals import at_all, every, mean, share
-from learnability.networks.symmetry import embedding, symmetry_init
+from learnability.networks.symmetry import symmetry_init
 from learnability.plotting import COLORS, Curve, Panel, Plot, over_seeds
-from learnability.problems.symmetry import (
-    Distribution,
-    UniformCube,
-    concentrated_weights,
-    parity,
-    random_symmetric,
-    skewed_weights,
-    uniform_weights,
-)
+from learnability.problems.symmetry import parity, random_symmetric
 from learnability.seeding import generator
 from learnability.studies.symmetry import PAPER, claim
+from learnability.studies.symmetry.runs import DISTRIBUTIONS, geometry, lemma4_step
 from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
-from learnability.studies.symmetry.theorems.thm2_lemma4 import lemma4_step_limit
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
-from learnability.theory.margins import hard_margin, lift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,16 +49,6 @@ _DISTRIBUTIONS = {
 _PARAMETERS = {"lemma 4": "Lemma 4's h and β = R²h", "section 5": "section 5's h = n⁻⁶ and β = n³h"}
 
 
-def _distribution(name: str, n: int) -> Distribution:
-    makers: dict[str, Callable[[int], Distribution]] = {
-        "uniform": UniformCube,
-        "uniform weights": uniform_weights,
-        "skewed weights": skewed_weights,
-        "few weights": concentrated_weights,
-    }
-    return makers[name](n)
-
-
 def _settings(*cells: tuple[int, str]) -> tuple[Setting, ...]:
     return tuple({"n": n, "parameters": p, "distribution": name} for n, p in cells for name in _DISTRIBUTIONS)
 
@@ -81,11 +61,8 @@ def _step(n: int, parameters: str) -> tuple[Fraction, Fraction]:
     """Step and confidence, exactly."""
     if parameters == "section 5":
         return Fraction(1, n**6), n**3 * Fraction(1, n**6)
-    points = lift(embedding(symmetry_init(n)))  # multiples of 1/2
-    squared = Fraction(float((points * points).sum(axis=1).max()))
-    margin = min(hard_margin(points, parity(n).labels).margin, 1.0)
-    limit = lemma4_step_limit(margin=margin, radius=math.sqrt(squared), input_radius=math.sqrt(n))
-    h = Fraction(1, math.ceil(1 / limit))
+    margin, squared = geometry(symmetry_init(n), parity(n))
+    h = lemma4_step(margin, squared, n)
     return h, squared * h
 
 
@@ -94,7 +71,7 @@ def run(s: Setting, seed: int) -> list[Row]:
     from learnability.training.online import train
 
     n, name = int(s["n"]), str(s["distribution"])
-    f, distribution = random_symmetric(n, generator(seed, "target", n)), _distribution(name, n)
+    f, distribution = random_symmetric(n, generator(seed, "target", n)), DISTRIBUTIONS[name](n)
     labels, probabilities = np.asarray(f.labels, dtype=float), distribution.weight_probabilities
     everything = distribution.sample(generator(seed, "sample", n, name), max(_sizes(n)))
     h, beta = _step(n, str(s["parameters"]))
@@ -158,7 +135,7 @@ def _curves(cell: pd.DataFrame, n: int, name: str) -> list[Curve]:
     """What is promised, the unseen mass, and the true errors with each choice of parameters."""
     cell = cell.assign(ratio=cell["m"] / (n + 1))
     grid = np.geomspace(cell["ratio"].min(), cell["ratio"].max(), 100)
-    p = _distribution(name, n).weight_probabilities
+    p = DISTRIBUTIONS[name](n).weight_probabilities
     look: dict[str, Any] = {"limits": (0, 1), "marker": "o", "markersize": 3}
     return [
         Curve(

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.evidence.intervals import mean, share
-from learnability.studies.symmetry import PAPER, claim
+from learnability.studies.symmetry import claim
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = [
@@ -84,42 +84,20 @@ def lemma1(
     list of Guarantee
         Mistakes (exactly 0); the sum on A and off A, each against the paper's constant and the proof's.
     """
-    source = f"{PAPER}, Lemma 1"
+
+    def part(
+        name: str, form: str, kind: Kind, bound: float, measured: float | None, what: str = "", room: float = 0.0
+    ) -> Guarantee:
+        identity = statement_id(name, case, form)
+        return claim(identity, "Lemma 1", bound, measured, "", joined(what, note), kind, tolerance=room)
+
+    lower, upper = Kind.LOWER_BOUND, Kind.UPPER_BOUND
     return [
-        Guarantee(statement_id("symmetry/lemma1", case), source, Kind.EXACT, 0, mistakes, note=note),
-        Guarantee(
-            statement_id("symmetry/lemma1-on", case, "paper's 0.84"),
-            source,
-            Kind.LOWER_BOUND,
-            0.84,
-            on,
-            note=note,
-        ),
-        Guarantee(
-            statement_id("symmetry/lemma1-on", case, "proof"),
-            source,
-            Kind.LOWER_BOUND,
-            ON_A,
-            on,
-            note=_join("sigma(2.5) - sigma(-2.5), attained by A = {i}", note),
-            tolerance=1e-12,
-        ),
-        Guarantee(
-            statement_id("symmetry/lemma1-off", case, "paper's 0.17"),
-            source,
-            Kind.UPPER_BOUND,
-            0.17,
-            off,
-            note=note,
-        ),
-        Guarantee(
-            statement_id("symmetry/lemma1-off", case, "proof"),
-            source,
-            Kind.UPPER_BOUND,
-            OFF_A,
-            off,
-            note=_join("2 exp(-2.5) / (1 - exp(-5))", note),
-        ),
+        part("lemma1", "", Kind.EXACT, 0, mistakes),
+        part("lemma1-on", "paper's 0.84", lower, 0.84, on),
+        part("lemma1-on", "proof", lower, ON_A, on, "sigma(2.5) - sigma(-2.5), attained by A = {i}", room=1e-12),
+        part("lemma1-off", "paper's 0.17", upper, 0.17, off),
+        part("lemma1-off", "proof", upper, OFF_A, off, "2 exp(-2.5) / (1 - exp(-5))"),
     ]
 
 
@@ -137,17 +115,10 @@ def lemma2(
     case, note : str
         As in :func:`lemma1`.
     """
-    source = f"{PAPER}, Lemma 2"
+    what = joined("largest | |output| - 1/2 |", note)
     return [
-        Guarantee(statement_id("symmetry/lemma2", case), source, Kind.EXACT, 0, mistakes, note=note),
-        Guarantee(
-            statement_id("symmetry/lemma2-output", case),
-            source,
-            Kind.EXACT,
-            0,
-            deviation,
-            note=_join("largest | |output| - 1/2 |", note),
-        ),
+        claim(statement_id("lemma2", case), "Lemma 2", 0, mistakes, "equal", note, Kind.EXACT),
+        claim(statement_id("lemma2-output", case), "Lemma 2", 0, deviation, "equal", what, Kind.EXACT),
     ]
 
 
@@ -160,17 +131,11 @@ def zigzag(
     :func:`lemma2`, ``deviation`` being the largest distance of an output from 1/2 - dist(|x|, A) (from -1/2
     if A is empty).
     """
-    source = f"{PAPER}, Lemma 2 (arXiv version, reconstructed)"
+    where = "Lemma 2 (arXiv version, reconstructed)"
+    what = joined("largest |output - (1/2 - dist(|x|, A))|", note)
     return [
-        Guarantee(statement_id("symmetry/zigzag", case), source, Kind.EXACT, 0, mistakes, note=note),
-        Guarantee(
-            statement_id("symmetry/zigzag-output", case),
-            source,
-            Kind.EXACT,
-            0,
-            deviation,
-            note=_join("largest |output - (1/2 - dist(|x|, A))|", note),
-        ),
+        claim(statement_id("zigzag", case), where, 0, mistakes, "equal", note, Kind.EXACT),
+        claim(statement_id("zigzag-output", case), where, 0, deviation, "equal", what, Kind.EXACT),
     ]
 
 
@@ -213,14 +178,8 @@ def lemma3(n: int, kind: str, *, margin: float | None = None, case: str = "", no
     case, note : str
         As in :func:`lemma1`.
     """
-    return Guarantee(
-        statement_id("symmetry/lemma3", kind, f"n={n}", case),
-        f"{PAPER}, Lemma 3 (explicit constant ours)",
-        Kind.LOWER_BOUND,
-        lemma3_bound(n, kind),
-        margin,
-        note=note,
-    )
+    identity, where = statement_id("lemma3", kind, f"n={n}", case), "Lemma 3 (explicit constant ours)"
+    return claim(identity, where, lemma3_bound(n, kind), margin, "at_least", note, Kind.LOWER_BOUND)
 
 
 def lemma3_scaling(kind: str, n: ArrayLike, margins: ArrayLike, *, tolerance: float = 0.03) -> Guarantee:
@@ -240,16 +199,10 @@ def lemma3_scaling(kind: str, n: ArrayLike, margins: ArrayLike, *, tolerance: fl
     if len(n) < 2 or (n <= 0).any() or (margins <= 0).any():
         raise ValueError("n and margins must hold at least two positive values")
     slope = float(np.polyfit(np.log(n), np.log(margins), 1)[0])
-    return Guarantee(
-        statement_id("symmetry/lemma3-scaling", kind),
-        f"{PAPER}, Lemma 3",
-        Kind.TREND,
-        -0.5,
-        slope,
-        note=f"slope over n = {n[0]:g}..{n[-1]:g}; margin sqrt(n) ends at {margins[-1] * n[-1] ** 0.5:.4f}",
-        direction="equal",
-        tolerance=checks.real("tolerance", tolerance, at_least=0.0),
-    )
+    note = f"slope over n = {n[0]:g}..{n[-1]:g}; margin sqrt(n) ends at {margins[-1] * n[-1] ** 0.5:.4f}"
+    room = checks.real("tolerance", tolerance, at_least=0.0)
+    identity = statement_id("lemma3-scaling", kind)
+    return claim(identity, "Lemma 3", -0.5, slope, "equal", note, Kind.TREND, tolerance=room)
 
 
 def theorem1_sample_size(n: int, epsilon: float, delta: float) -> int:
@@ -260,8 +213,8 @@ def theorem1_sample_size(n: int, epsilon: float, delta: float) -> int:
     <= delta.
     """
     n = checks.integer("n", n, at_least=1)
-    epsilon = _probability("epsilon", epsilon)
-    delta = _probability("delta", delta)
+    epsilon = checks.real("epsilon", epsilon, above=0.0, below=1)
+    delta = checks.real("delta", delta, above=0.0, below=1)
     return math.ceil(((n + 1) * math.log(2) - math.log(delta)) / epsilon)
 
 
@@ -319,15 +272,9 @@ def sample_compression(
     case, note : str
         As in :func:`lemma1`.
     """
-    looked = f"{seen} inputs of seen weights" if seen is not None else ""
-    return Guarantee(
-        statement_id("symmetry/sample-compression", case),
-        f"{PAPER}, Section 4 (first remark)",
-        Kind.EXACT,
-        0,
-        disagreements,
-        note=_join(looked, note),
-    )
+    said = joined(f"{seen} inputs of seen weights" if seen is not None else "", note)
+    identity, where = statement_id("sample-compression", case), "Section 4 (first remark)"
+    return claim(identity, where, 0, disagreements, "equal", said, Kind.EXACT)
 
 
 def missing_mass(
@@ -367,12 +314,6 @@ def missing_mass(
     )
 
 
-def _probability(name: str, value: float) -> float:
-    value = checks.real(name, value, above=0.0)
-    if value >= 1:
-        raise ValueError(f"{name} must be < 1, got {value!r}")
-    return value
-
-
-def _join(*notes: str) -> str:
+def joined(*notes: str) -> str:
+    """The notes that are not empty, as one."""
     return "; ".join(filter(None, notes))

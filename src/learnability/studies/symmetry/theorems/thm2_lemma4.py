@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.studies.symmetry import PAPER
+from learnability.studies.symmetry import claim
+from learnability.studies.symmetry.theorems.lemmas_thm1 import joined
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = [
@@ -97,30 +98,15 @@ def theorem2(
     if margin > 0:
         bound = update_bound(h=h, beta=beta, margin=margin, radius=radius)
         least = final_margin_bound(h=h, beta=beta, margin=margin, radius=radius)
-    hypotheses = (_separable(margin),)
     vacuous = "vacuous: beta = 0 promises no margin" if beta == 0 else ""
-    source = f"{PAPER}, Theorem 2"
+
+    def part(name: str, kind: Kind, bound: float | None, measured: float | None, room: float, said: str) -> Guarantee:
+        more = {"hypotheses": (_separable(margin),), "tolerance": ROUNDING * room}
+        return claim(statement_id(f"theorem2-{name}", case), "Theorem 2", bound, measured, "", said, kind, **more)
+
     return [
-        Guarantee(
-            statement_id("symmetry/theorem2-updates", case),
-            source,
-            Kind.UPPER_BOUND,
-            bound,
-            updates,
-            hypotheses,
-            note=note,
-            tolerance=ROUNDING * (bound or 0.0),
-        ),
-        Guarantee(
-            statement_id("symmetry/theorem2-margin", case),
-            source,
-            Kind.LOWER_BOUND,
-            least,
-            final_margin,
-            hypotheses,
-            note="; ".join(filter(None, [vacuous, note])),
-            tolerance=ROUNDING * abs(margin),
-        ),
+        part("updates", Kind.UPPER_BOUND, bound, updates, bound or 0.0, note),
+        part("margin", Kind.LOWER_BOUND, least, final_margin, abs(margin), joined(vacuous, note)),
     ]
 
 
@@ -228,43 +214,28 @@ def lemma4(
     t = checks.vector("updates", np.empty(0) if updates is None else updates)
     h = float(h)
 
-    def along(name: str, statement: str, bounds: FloatArray, values: ArrayLike | None) -> Guarantee:
-        bound, measured, where = None, None, ""
-        if values is not None and (t > 0).any():
-            ratios = checks.vector(statement, values, length=len(t))[t > 0] / bounds[t > 0]
-            worst = int(np.argmax(ratios))
-            bound = float(bounds[t > 0][worst])
-            measured = float(ratios[worst]) * bound
-            where = f"record with the least relative slack, after {t[t > 0][worst]:.0f} updates"
-        return Guarantee(
-            statement_id(f"symmetry/{name}", case),
-            f"{PAPER}, Lemma 4",
-            Kind.UPPER_BOUND,
-            bound,
-            measured,
-            hypotheses,
-            note="; ".join(filter(None, [where, note])),
-            tolerance=ROUNDING * (bound or 0.0),
-        )
+    def part(
+        name: str, bound: float | None, measured: float | None, where: str = "", rounding: float = ROUNDING
+    ) -> Guarantee:
+        identity, said, room = statement_id(f"lemma4-{name}", case), joined(where, note), rounding * (bound or 0.0)
+        more = {"hypotheses": hypotheses, "tolerance": room}
+        return claim(identity, "Lemma 4", bound, measured, "at_most", said, Kind.UPPER_BOUND, **more)
+
+    def along(name: str, bounds: FloatArray, values: ArrayLike | None) -> Guarantee:
+        if values is None or not (t > 0).any():
+            return part(name, None, None)
+        ratios = checks.vector(name, values, length=len(t))[t > 0] / bounds[t > 0]
+        worst = int(np.argmax(ratios))
+        bound = float(bounds[t > 0][worst])
+        where = f"record with the least relative slack, after {t[t > 0][worst]:.0f} updates"
+        return part(name, bound, float(ratios[worst]) * bound, where)
 
     last = float(t.max()) if len(t) else None
+    known = last if last is not None and (ended or most is None or last > most) else None
     return [
-        along(
-            "lemma4-movement",
-            "movement",
-            movement_bound(t, h=h, radius=radius, input_radius=input_radius),
-            movement,
-        ),
-        along("lemma4-norm", "norm", norm_bound(t, h=h, radius=radius), norm),
-        Guarantee(
-            statement_id("symmetry/lemma4-updates", case),
-            f"{PAPER}, Lemma 4",
-            Kind.UPPER_BOUND,
-            most,
-            last if last is not None and (ended or most is None or last > most) else None,
-            hypotheses,
-            note=note,
-        ),
+        along("movement", movement_bound(t, h=h, radius=radius, input_radius=input_radius), movement),
+        along("norm", norm_bound(t, h=h, radius=radius), norm),
+        part("updates", most, known, rounding=0.0),
     ]
 
 
