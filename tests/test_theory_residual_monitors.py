@@ -209,7 +209,7 @@ def test_the_order_of_lemma_c1_f():
         (lambda s, n, X: Run(s, n._replace(A=n.A + 1), X), "now.A must be start.A"),
         (lambda s, n, X: Run(s, n._replace(V=n.V[:, 1:]), X), r"now\.V must have shape \(12, 3\), got \(12, 2\)"),
         (lambda s, n, X: Run(s, n, X[:, 1:]), r"start\.W must have shape \(12, 3\), got \(12, 4\)"),
-        (lambda s, n, X: gradients(Run(s, n, X), np.ones((4, 2))), "Y must have 5 rows, those of X, got 4"),
+        (lambda s, n, X: gradients(Run(s, n, X), np.ones((4, 2))), r"Y must have 5 rows, got shape \(4, 2\)"),
         (lambda s, n, X: least_norm(Run(s, n, X), np.ones((4, 2))), "targets must have 5 rows"),
         (lambda s, n, X: across_order(tau_v=0.0, sigma_v=1.0), "tau_v must be > 0"),
         (

@@ -3,7 +3,7 @@
 from learnability.evidence.claims import Claims
 from learnability.study import Study
 
-__all__ = ["PAPER", "STUDY", "claim"]
+__all__ = ["PAPER", "PROJECT", "STUDY", "claim", "project"]
 
 STUDY = Study(
     name="residual",
@@ -12,5 +12,8 @@ STUDY = Study(
     "arXiv 1905.10337.",
 )
 PAPER = STUDY.paper
+PROJECT = f"this project, on {PAPER}"
 claim = Claims(STUDY.name, PAPER)
 """An empirical claim of this paper."""
+project = Claims(STUDY.name, PROJECT)
+"""A claim of ours on this paper."""

@@ -12,7 +12,7 @@ from learnability.checks import FloatArray
 from learnability.evidence.intervals import exponents
 from learnability.networks.residual import ResNet3
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER, claim
+from learnability.studies.residual import PAPER, PROJECT, claim
 from learnability.studies.residual.checks.training import Case, D, K, cube
 from learnability.studies.residual.theorems.competitor import Competitor, competitor, least_norm
 from learnability.studies.residual.theorems.coupling import existence_orders
@@ -25,8 +25,6 @@ from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS"]
-
-PROJECT = f"this project, on {PAPER}"
 
 ALPHA = 0.05
 WIDTHS = {"smoke": (300, 4800), "laptop": (500, 2000, 8000, 32_000)}
@@ -93,17 +91,16 @@ def existence(scale: str) -> list[Guarantee]:
         tightest(f"residual/lemma-c2[|{name}*|]", cases, f"{formulas[name]} with C* = 2, no logarithms")
         for name, cases in norms.items()
     ]
-    last = float(np.exp(np.log(errors[0, -1]).mean()))
+    last, aim, m = float(np.exp(np.log(errors[0, -1]).mean())), plain.first_error, widths[-1]
+    wide = Hypothesis("m >= poly(C(F), 1 / alpha_tilde)", False, f"m = {m}")
+    note = "E|A D W* x~ - F|^2 against alpha_tilde^4, by Lemma E.1's formula; at this rate it would take m = "
     found.append(
-        Guarantee(
-            f"residual/lemma-c2[a,m={widths[-1]}]", f"{PAPER}, Lemma C.2 (a)", Kind.UPPER_BOUND,
-            plain.first_error, last,
-            (Hypothesis("m >= poly(C(F), 1 / alpha_tilde)", False, f"m = {widths[-1]}"),),
-            note=f"E|A D W* x~ - F|^2 against alpha_tilde^4, by Lemma E.1's formula; at this rate it would take m = "
-            f"{widths[-1] * last / plain.first_error:.2g}",
+        claim(
+            f"lemma-c2[a,m={m}]", "Lemma C.2 (a)", aim, last, "at_most", f"{note}{m * last / aim:.2g}",
+            Kind.UPPER_BOUND, hypotheses=(wide,),
         )
     )  # fmt: skip
-    return [*found, *_best(scale, plain.first_norm, plain.first_error)]
+    return [*found, *_best(scale, plain.first_norm, aim)]
 
 
 def _best(scale: str, norm: float, error: float) -> list[Guarantee]:
@@ -117,18 +114,16 @@ def _best(scale: str, norm: float, error: float) -> list[Guarantee]:
         sizes[m] = float(np.linalg.norm(W))
         worst = max(worst, float(((fitted(start.W, start.A, W, X) - F(X)) ** 2).sum() / len(X)))
     shown = ", ".join(f"{size:.3g} at {m}" for m, size in sizes.items())
+    source, kind, most = f"{PROJECT}, Lemma C.2 (a)", Kind.UPPER_BOUND, max(sizes.values())
+    off = f"E|A D W* x~ - F|^2 of the least W* against alpha_tilde^4; m = {', '.join(map(str, sizes))}"
+    exists = (
+        f"its |W*|_F against k p_F C_s(F), C* = 1: {shown}; so what (a) claims to exist does, at widths "
+        "where Lemma E.1's formula is far from it"
+    )
     return [
-        Guarantee(
-            "residual/lemma-c2[a,least norm,error]", f"{PROJECT}, Lemma C.2 (a)", Kind.UPPER_BOUND, error, worst,
-            note=f"E|A D W* x~ - F|^2 of the least W* against alpha_tilde^4; m = {', '.join(map(str, sizes))}",
-        ),
-        Guarantee(
-            "residual/lemma-c2[a,least norm,norm]", f"{PROJECT}, Lemma C.2 (a)", Kind.UPPER_BOUND, norm,
-            max(sizes.values()),
-            note=f"its |W*|_F against k p_F C_s(F), C* = 1: {shown}; so what (a) claims to exist does, at widths "
-            "where Lemma E.1's formula is far from it",
-        ),
-    ]  # fmt: skip
+        Guarantee("residual/lemma-c2[a,least norm,error]", source, kind, error, worst, note=off),
+        Guarantee("residual/lemma-c2[a,least norm,norm]", source, kind, norm, most, note=exists),
+    ]
 
 
 CHECKS = (Check("lemma-c2", f"{PAPER}, Lemma C.2", existence),)

@@ -21,15 +21,13 @@ from learnability.problems.boolean import signs
 from learnability.problems.concepts import General, general_form, hard_concept, polarisation, random_two_layer
 from learnability.problems.residual import random_hard_instance
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER
+from learnability.studies.residual import PAPER, PROJECT, claim
 from learnability.study import Check
 from learnability.theory import Guarantee, Hypothesis, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS"]
-
-PROJECT = f"this project, on {PAPER}"
 
 DRAWS = {"smoke": 4, "laptop": 60}
 WIDTHS = {"smoke": (64, 202), "laptop": (64, 66, 128, 200, 202, 318, 640, 1000, 5000)}
@@ -38,8 +36,9 @@ DECAYS = {"smoke": (5e-5,), "laptop": (4e-4, 1.5e-4, 1e-4, 5e-5)}
 """Weights of the norm in the recipe's objective."""
 
 
-def _exact(identity: str, source: str, measured: float, tolerance: float, note: str, bound: float = 0.0) -> Guarantee:
-    return Guarantee(identity, source, Kind.EXACT, bound, measured, note=note, tolerance=tolerance)
+def _exact(identity: str, source: str, measured: float, tolerance: float, note: str) -> Guarantee:
+    """Something that is 0 to within the tolerance."""
+    return Guarantee(identity, source, Kind.EXACT, 0.0, measured, note=note, tolerance=tolerance)
 
 
 # Fact C.4
@@ -54,7 +53,7 @@ def gradients(scale: str) -> list[Guarantee]:
     def automatic(params: networks.ResNet3, X: FloatArray, Y: FloatArray) -> object:
         return ((networks.apply(params, X) - Y) ** 2).sum() / (2 * len(X))
 
-    worst = {"automatic differentiation": 0.0, "central differences": 0.0, "increments": 0.0}
+    gaps: dict[str, list[float]] = {"automatic differentiation": [], "central differences": [], "increments": []}
     shapes = ((4, 3, 6), (30, 15, 50), (10, 1, 200))  # few: each is compiled
     for i in range(DRAWS[scale]):
         rng = generator(0, "fact C.4", i)
@@ -66,25 +65,25 @@ def gradients(scale: str) -> list[Guarantee]:
         _, found = networks.gradient(params, X, Y)
         with jax.enable_x64(True):
             theirs = [np.asarray(part) for part in automatic(params, X, Y)]
-        gap = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(found, theirs, strict=True))
-        worst["automatic differentiation"] = max(worst["automatic differentiation"], gap)
+        gaps["automatic differentiation"] += [
+            float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(found, theirs, strict=True)
+        ]
         W, V = (rng.standard_normal(part.shape) for part in (params.W, params.V))
         slope = float((found.W * W).sum() + (found.V * V).sum())
         along = sum(networks.increment(params, X, W, V))
         claimed = float(((Y - networks.forward(params, X)) * along).sum()) / len(X)
         size = float(np.abs(found.W * W).sum() + np.abs(found.V * V).sum())
-        worst["increments"] = max(worst["increments"], abs(-slope - claimed) / size)
+        gaps["increments"].append(abs(-slope - claimed) / size)
         step = 1e-7  # few gates turn on the way, and where one does the loss is still continuous
         ahead, behind = (
             networks.gradient(params._replace(W=params.W + s * W, V=params.V + s * V), X, Y)[0] for s in (step, -step)
         )
-        gap = abs((ahead - behind) / (2 * step) - slope) / size
-        worst["central differences"] = max(worst["central differences"], gap)
+        gaps["central differences"].append(abs((ahead - behind) / (2 * step) - slope) / size)
     rooms = {"automatic differentiation": 1e-9, "central differences": 1e-5, "increments": 1e-9}
     note = f"largest relative difference, {DRAWS[scale]} networks, (d, k, m) in {shapes}"
     return [
-        _exact(statement_id("residual/fact-c4", name), f"{PAPER}, Fact C.4", gap, rooms[name], note)
-        for name, gap in worst.items()
+        _exact(statement_id("residual/fact-c4", name), f"{PAPER}, Fact C.4", max(drawn), rooms[name], note)
+        for name, drawn in gaps.items()
     ]
 
 
@@ -99,9 +98,13 @@ def _activations() -> dict[str, Taylor]:
 
 def classes(scale: str) -> list[Guarantee]:
     """Lemma A.2 on unit inputs, and Fact A.3 on any, for random functions of all activations."""
-    different, grown = 0.0, 0.0
+    different, grown, fact, corrected = 0.0, 0.0, f"{PAPER}, Fact A.3", f"{PAPER}, Fact A.3 (corrected)"
     norms: list[Guarantee] = []
     slopes: list[Guarantee] = []
+
+    def ratio(case: str, source: str, ratios: FloatArray) -> Guarantee:
+        return Guarantee(case, source, Kind.UPPER_BOUND, 1.0, float(ratios.max()))
+
     for name, phi in _activations().items():
         for i in range(max(1, DRAWS[scale] // 10)):
             rng = generator(0, "concepts", name, i)
@@ -116,52 +119,37 @@ def classes(scale: str) -> list[Guarantee]:
                 grown = max(grown, general.complexity(eps, 2.0) / F.complexity(eps, 2.0))
             X *= 10.0 ** rng.uniform(-2, 1, (200, 1))
             case = f"[{name},d={d},k={k},p={p}]"
-            ratio = float((np.linalg.norm(general(X), axis=1) / general.value_bound(X)).max())
-            norms.append(Guarantee(case, f"{PAPER}, Fact A.3 (corrected)", Kind.UPPER_BOUND, 1.0, ratio))
+            sizes = np.linalg.norm(general(X), axis=1)
+            norms.append(ratio(case, corrected, sizes / general.value_bound(X)))
             Z = X + rng.standard_normal(X.shape) * 10.0 ** rng.uniform(-3, 1, (200, 1))
             moved = np.linalg.norm(general(X) - general(Z), axis=1) / np.linalg.norm(X - Z, axis=1)
-            slopes.append(
-                Guarantee(
-                    case, f"{PAPER}, Fact A.3", Kind.UPPER_BOUND, 1.0, float(moved.max()) / general.lipschitz_bound()
-                )
-            )
+            slopes.append(ratio(case, fact, moved / general.lipschitz_bound()))
     constant = General(np.array([[[1.0, 0.0]]]), np.array([[[0.0, 1.0]]]), Taylor((1.0,)))
-    near, origin, square = np.array([[0.01]]), np.zeros((1, 1)), monomial(2)
-    ratio = float(np.linalg.norm(constant(origin)) / constant.value_bound(origin)[0])
-    norms.append(Guarantee("[F = 1,x=0]", f"{PAPER}, Fact A.3 (corrected)", Kind.UPPER_BOUND, 1.0, ratio))
+    near, origin = np.array([[0.01]]), np.zeros((1, 1))
+    at_origin = np.linalg.norm(constant(origin)) / constant.value_bound(origin)
+    norms.append(ratio("[F = 1,x=0]", corrected, at_origin))
+    printed, found = float(constant.value_bound(near, form="printed")[0]), float(np.linalg.norm(constant(near)))
+    through = Hypothesis("F(0) = 0", False, "F(0) = 1")
+    fails = "F = 1 at |x| = .01, C* = 1: the bound has |x| for |(x, 1)|; with F(0) = 0 Lipschitz implies it"
     return [
-        _exact(
-            "residual/lemma-a2[values]", f"{PAPER}, Lemma A.2", different, 1e-10, "largest |F'(x) - F(x)|, |x| = 1"
-        ),
-        Guarantee(
-            "residual/lemma-a2[complexities]",
-            f"{PAPER}, Lemma A.2",
-            Kind.UPPER_BOUND,
-            1.0,
-            grown,
-            note="largest ratio of C_s or C_eps of F' to that of F, eps from .9 to 1e-9, C* = 2",
-            tolerance=1e-12,
-        ),
-        Guarantee(
-            "residual/lemma-a2[complexities,C* = 1]",
-            f"{PAPER}, Lemma A.2",
-            Kind.UPPER_BOUND,
-            square.complexity(0.1),
-            square.even_part().complexity(0.1),
-            (Hypothesis('C* >= 2 ("a sufficiently large constant")', False, "C* = 1"),),
-            note="C_eps of z^2 and of its part z, eps = .1: for a small C* the lemma's F' is more complex than F",
-        ),
+        *_reduced(different, grown),
         tightest("residual/fact-a3[corrected]", norms, "largest |F(x)| over sqrt(k) p C_s |(x, 1)|, C* = 1"),
         tightest("residual/fact-a3[Lipschitz]", slopes, "largest slope over sqrt(k) p C_s, C* = 1"),
-        Guarantee(
-            "residual/fact-a3[printed]",
-            f"{PAPER}, Fact A.3",
-            Kind.UPPER_BOUND,
-            float(constant.value_bound(near, form="printed")[0]),
-            float(np.linalg.norm(constant(near))),
-            (Hypothesis("F(0) = 0", False, "F(0) = 1"),),
-            note="F = 1 at |x| = .01, C* = 1: the bound has |x| for |(x, 1)|; with F(0) = 0 Lipschitz implies it",
-        ),
+        Guarantee("residual/fact-a3[printed]", fact, Kind.UPPER_BOUND, printed, found, (through,), fails),
+    ]
+
+
+def _reduced(different: float, grown: float) -> list[Guarantee]:
+    """Lemma A.2: its F' has F's values and is no more complex, if C* is large."""
+    source, square, kind = f"{PAPER}, Lemma A.2", monomial(2), Kind.UPPER_BOUND
+    whole, even = square.complexity(0.1), square.even_part().complexity(0.1)
+    large = Hypothesis('C* >= 2 ("a sufficiently large constant")', False, "C* = 1")
+    note = "largest ratio of C_s or C_eps of F' to that of F, eps from .9 to 1e-9, C* = 2"
+    small = "C_eps of z^2 and of its part z, eps = .1: for a small C* the lemma's F' is more complex than F"
+    return [
+        _exact("residual/lemma-a2[values]", source, different, 1e-10, "largest |F'(x) - F(x)|, |x| = 1"),
+        Guarantee("residual/lemma-a2[complexities]", source, kind, 1.0, grown, note=note, tolerance=1e-12),
+        Guarantee("residual/lemma-a2[complexities,C* = 1]", source, kind, whole, even, (large,), small),
     ]
 
 
@@ -197,6 +185,7 @@ def hard(scale: str) -> list[Guarantee]:
 def turned(scale: str) -> list[Guarantee]:
     """The part D' g that turned gates leave behind, for random movements and for those that leave the most."""
     cases: dict[str, list[Guarantee]] = {"random": [], "worst": []}
+    source = f"{PAPER}, Proposition B.4"
     for i in range(DRAWS[scale]):
         rng = generator(0, "prop B.4", i)
         m = int(rng.integers(2, 2000))
@@ -206,10 +195,8 @@ def turned(scale: str) -> list[Guarantee]:
         for name, move in (("random", random), ("worst", worst)):
             left = np.linalg.norm(((g + move >= 0).astype(float) - (g >= 0)) * g)
             length = float(np.linalg.norm(move))
-            ratio = left / length if length else 0.0
-            cases[name].append(
-                Guarantee(f"[m={m},{i}]", f"{PAPER}, Proposition B.4", Kind.UPPER_BOUND, 1.0, float(ratio))
-            )
+            ratio = float(left / length) if length else 0.0
+            cases[name].append(Guarantee(f"[m={m},{i}]", source, Kind.UPPER_BOUND, 1.0, ratio))
     note = "largest |D' g| / |g'|: true of every g and g', not only with high probability"
     return [tightest(statement_id("residual/prop-b4", "left behind", name), gs, note) for name, gs in cases.items()]
 
@@ -249,14 +236,9 @@ def _limits(nets: Iterator[tuple[str, VertexNet]]) -> Iterator[Guarantee]:
         d = net.W.shape[1]
         for part in (0.3, 0.7, 0.99):
             other = vertices.scaled(net, part * vertices.LEAST_NORM * math.sqrt(d) / vertices.norm(net))
-            yield Guarantee(
-                f"[{name},s={part:g}]",
-                f"{PROJECT}, Section 8.2",
-                Kind.LOWER_BOUND,
-                float(vertices.least_error(vertices.norm(other), d)),
-                vertices.exact_error(other),
-                tolerance=1e-12,
-            )
+            case, source = f"[{name},s={part:g}]", f"{PROJECT}, Section 8.2"
+            least, error = float(vertices.least_error(vertices.norm(other), d)), vertices.exact_error(other)
+            yield Guarantee(case, source, Kind.LOWER_BOUND, least, error, tolerance=1e-12)
 
 
 def _random(scale: str) -> Iterator[tuple[str, VertexNet]]:
@@ -290,21 +272,13 @@ def padding(scale: str) -> list[Guarantee]:
         changed = max(changed, abs(vertices.exact_error(wide, support=support) - before) / before)
         grown = max(grown, abs(vertices.norm(wide) / vertices.norm(net) / math.sqrt(d / 6) - 1))
     printed = vertices.exact_error(vertices.padded(vertices.vertex_network(200), 40, rescaled=False))
-    source = f"{PAPER}, footnote 16"
+    source, six = f"{PAPER}, footnote 16", Hypothesis("d = 6", False, "d = 40")
+    corrected = f"{source} (corrected)"
+    note = "error of the exact network padded without the factor sqrt(d/6): (1 - sqrt(6/40))^2"
     return [
-        _exact(
-            "residual/padding[error]", f"{source} (corrected)", changed, 1e-10, "largest relative change of error"
-        ),
-        _exact("residual/padding[norm]", f"{source} (corrected)", grown, 1e-10, "largest change of |W| / sqrt(d)"),
-        Guarantee(
-            "residual/padding[printed]",
-            source,
-            Kind.EXACT,
-            0.0,
-            printed,
-            (Hypothesis("d = 6", False, "d = 40"),),
-            note="error of the exact network padded without the factor sqrt(d/6): (1 - sqrt(6/40))^2",
-        ),
+        _exact("residual/padding[error]", corrected, changed, 1e-10, "largest relative change of error"),
+        _exact("residual/padding[norm]", corrected, grown, 1e-10, "largest change of |W| / sqrt(d)"),
+        Guarantee("residual/padding[printed]", source, Kind.EXACT, 0.0, printed, (six,), note),
     ]
 
 
@@ -312,37 +286,18 @@ def published(scale: str) -> list[Guarantee]:
     """Section 8.2's three networks: by the explicit construction, and by the paper's recipe with L-BFGS at d = 6."""
     found = [vertices.search(generator(0, "search", x), x, starts=2 * len(DECAYS[scale])) for x in DECAYS[scale]]
     raw = ", ".join(f"{f.norm / math.sqrt(6):.2f} ({f.error:.4f})" for f in found)
+    note = f"least |W| / sqrt(d) at that error of what L-BFGS found (m = 200), scaled; unscaled, and its error: {raw}"
     results = []
     for most, error in vertices.PUBLISHED:
-        norms = []
+        norms, exact = [], f"largest |W| / sqrt(d) with E |F - y|^2 = {error:g}"
         for m, d in itertools.product(WIDTHS[scale], DIMENSIONS[scale]):
             if m >= 200:
                 made = vertices.vertex_network(m, d)
-                norms.append(
-                    Guarantee(
-                        f"[m={m},d={d}]",
-                        f"{PAPER}, Section 8.2",
-                        Kind.THRESHOLD,
-                        most,
-                        vertices.least_scale(made, error) * vertices.norm(made) / math.sqrt(d),
-                        direction="at_most",
-                    )
-                )
-        note = f"largest |W| / sqrt(d) with E |F - y|^2 = {error:g}"
-        results.append(tightest(statement_id("residual/published", f"error {error:g}", "explicit"), norms, note))
+                size = vertices.least_scale(made, error) * vertices.norm(made) / math.sqrt(d)
+                norms.append(claim(f"published[m={m},d={d}]", "Section 8.2", most, size, "at_most"))
+        results.append(tightest(statement_id("residual/published", f"error {error:g}", "explicit"), norms, exact))
         least = min(_reached(f, error) for f in found)
-        results.append(
-            Guarantee(
-                statement_id("residual/published", f"error {error:g}", "recipe"),
-                f"{PAPER}, Section 8.2",
-                Kind.THRESHOLD,
-                most,
-                least,
-                direction="at_most",
-                note="least |W| / sqrt(d) at that error of what L-BFGS found (m = 200), scaled; unscaled, and its "
-                f"error: {raw}",
-            )
-        )
+        results.append(claim(f"published[error {error:g},recipe]", "Section 8.2", most, least, "at_most", note))
     lowest = list(_limits((f"decay={x:g}", f.params) for x, f in zip(DECAYS[scale], found, strict=True)))
     return [*results, tightest("residual/least-norm[L-BFGS]", lowest, "error against the limit (1 - s)^2")]
 

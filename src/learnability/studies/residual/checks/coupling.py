@@ -10,11 +10,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
 from learnability.evidence.intervals import exponent, exponents
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER, claim
+from learnability.studies.residual import PAPER, PROJECT, claim, project
 from learnability.studies.residual.theorems.coupling import (
     ACROSS,
     Coupling,
@@ -31,8 +32,6 @@ from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS", "MOVEMENTS", "couple", "turn_across"]
-
-PROJECT = f"this project, on {PAPER}"
 
 D, K = 10, 4
 WIDTHS = {"smoke": (250, 1000), "laptop": (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000)}
@@ -54,7 +53,7 @@ def _sizes(m: int) -> Sizes:
     return Sizes(m, m**-0.126, 1.0, m**0.2, m**-0.08)
 
 
-def couple(rng: np.random.Generator, sizes: Sizes, movement: str) -> tuple[Coupling, float]:
+def couple(rng: np.random.Generator, sizes: Sizes, movement: str) -> tuple[Coupling[float], float]:
     """The seven quantities at one initialisation, input and movement of W and V, and |out_1|.
 
     The movements have spectral norm tau: a Gaussian matrix, or a rank-one one that acts on this input alone and
@@ -74,16 +73,16 @@ def couple(rng: np.random.Generator, sizes: Sizes, movement: str) -> tuple[Coupl
     z = V @ o
     step = _move(rng, A, z, o, sizes.tau_v, movement)
     open_ = z + step >= 0
-    left = A * open_
+    left, size = A * open_, float(np.linalg.norm(first))
     return Coupling(
         int((on != (h >= 0)).sum()),
         float(np.linalg.norm(A @ (on * h))),
-        float(np.linalg.norm(first)),
+        size,
         int((open_ != (z >= 0)).sum()),
         float(np.linalg.norm(left @ z)),
         float(np.linalg.norm(left @ V, 2)),
         float(np.linalg.norm(left @ (z + step))),
-    ), float(np.linalg.norm(first))
+    ), size
 
 
 def _move(
@@ -101,15 +100,23 @@ def _move(
         push = on * towards
         return np.asarray(reach / np.linalg.norm(push) * push)
     if movement == "most gates":
-        order = np.argsort(np.abs(g))
+        turned = _affordable(np.argsort(np.abs(g)), g, reach)
     else:  # turning j changes A D g along its direction by towards_j |g_j|, at the price g_j^2
-        gain = np.where(on, -towards, towards) * np.sign(g)
-        order = np.argsort(-gain / np.maximum(np.abs(g), 1e-300))
-        order = order[gain[order] > 0]
-    turned = order[: np.searchsorted(np.cumsum(g[order] ** 2), (reach * (1 - 1e-6)) ** 2)]
+        turned = _best_turned(np.where(on, -towards, towards) * np.sign(g), np.abs(g), g, reach)
     step = np.zeros_like(g)
     step[turned] = -g[turned] * (1 + 1e-7)
     return step
+
+
+def _best_turned(gain: FloatArray, price: FloatArray, g: FloatArray, reach: float) -> NDArray[np.intp]:
+    """The gates to turn, in the order of gain over price."""
+    order = np.argsort(-gain / np.maximum(price, 1e-300))
+    return _affordable(order[gain[order] > 0], g, reach)
+
+
+def _affordable(order: NDArray[np.intp], g: FloatArray, reach: float) -> NDArray[np.intp]:
+    """As many of the first as a step of that length turns."""
+    return order[: np.searchsorted(np.cumsum(g[order] ** 2), (reach * (1 - 1e-6)) ** 2)]
 
 
 def coupling(scale: str) -> list[Guarantee]:
@@ -138,17 +145,11 @@ def coupling(scale: str) -> list[Guarantee]:
                 Kind.TREND, hypotheses=inside,
             )
         )  # fmt: skip
+    note = f"gates that a rank-one movement turns over (6/pi)^(1/3) (tau_w/sigma_w)^(2/3) m^(2/3), m = {widths[-1]}"
+    turned = float(ratios[:, -1, MOVEMENTS.index("most gates"), 0].mean())
+    source, room = f"{PROJECT}, Lemma C.1 (a)", {"smoke": 0.15, "laptop": 0.03}[scale]
     found.append(
-        Guarantee(
-            "residual/lemma-c1[a,constant]",
-            f"{PROJECT}, Lemma C.1 (a)",
-            Kind.EXACT,
-            1.0,
-            float(ratios[:, -1, MOVEMENTS.index("most gates"), 0].mean()),
-            note=f"gates that a rank-one movement turns over (6/pi)^(1/3) (tau_w/sigma_w)^(2/3) m^(2/3), "
-            f"m = {widths[-1]}",
-            tolerance={"smoke": 0.15, "laptop": 0.03}[scale],
-        )
+        Guarantee("residual/lemma-c1[a,constant]", source, Kind.EXACT, 1.0, turned, note=note, tolerance=room)
     )
     return [*found, *_across(scale), *_exponents(scale)]
 
@@ -176,9 +177,7 @@ def turn_across(rng: np.random.Generator, sizes: Sizes) -> tuple[float, float, f
     g, reach = V @ z, sizes.tau_v * float(np.linalg.norm(z))
     gates = g >= 0
     gain = A[0] * (V @ u) * np.where(gates, -1.0, 1.0)
-    order = np.argsort(-gain / np.maximum(g**2, 1e-300))
-    order = order[gain[order] > 0]
-    turned = order[: np.searchsorted(np.cumsum(g[order] ** 2), (reach * (1 - 1e-6)) ** 2)]
+    turned = _best_turned(gain, g**2, g, reach)
     gates[turned] = ~gates[turned]  # by the step -g_j (1 + 1e-7) along z
     image = (A * gates) @ V
     across, along = np.linalg.norm(image, 2), np.linalg.norm(image @ z) / np.linalg.norm(z)
@@ -207,14 +206,10 @@ def _across(scale: str) -> list[Guarantee]:
             Kind.TREND, hypotheses=(inside, image),
         ),
         Guarantee(
-            "residual/lemma-c1[f,corrected,attained]",
-            f"{PROJECT}, Lemma C.1 (f)",
-            Kind.EXACT,
-            ACROSS,
-            float(drawn[:, -1, 0].mean() / true),
-            (inside,),
+            "residual/lemma-c1[f,corrected,attained]", f"{PROJECT}, Lemma C.1 (f)", Kind.EXACT, ACROSS,
+            float(drawn[:, -1, 0].mean() / true), (inside,),
+            f"what that V adds over sigma_v (tau_v/sigma_v)^(2/3), m = {widths[-1]}, against its limit",
             tolerance={"smoke": 0.12, "laptop": 0.03}[scale],
-            note=f"what that V adds over sigma_v (tau_v/sigma_v)^(2/3), m = {widths[-1]}, against its limit",
         ),
     ]  # fmt: skip
 
@@ -265,35 +260,15 @@ def ranges(scale: str) -> list[Guarantee]:
     )
     d = np.array([1e3, 1e5, 1e7])
     promises = [corollary71(int(n), 4, n**-0.1, delta=n**-0.4) for n in d]
+    rate, needs = exponent(d, [promise.samples for promise in promises]).estimate, promises[-1].promise.hypotheses
+    consistent = f"least m with every constant 1, tau_w = 1, polylog = 1: the ranges can be met; others: {shown}"
+    runnable = "least m with polylog(m) = log m: no experiment is inside Table 1"
+    arithmetic = "samples T at delta = alpha^4, constants 1: arithmetic of the formula, outside its range of alpha"
+    identity, source = "residual/cor71[exponent of d,alpha=d^-0.1]", f"{PAPER}, after Theorem 2"
     return [
-        Guarantee(
-            "residual/table1[consistent,k=15]",
-            f"{PROJECT}, Table 1",
-            Kind.THRESHOLD,
-            1e3,
-            least[0, True],
-            direction="at_most",
-            note=f"least m with every constant 1, tau_w = 1, polylog = 1: the ranges can be met; others: {shown}",
-        ),
-        Guarantee(
-            "residual/table1[widths that can be run,k=15]",
-            f"{PROJECT}, Table 1",
-            Kind.THRESHOLD,
-            1e6,
-            least[1, True],
-            direction="at_least",
-            note="least m with polylog(m) = log m: no experiment is inside Table 1",
-        ),
-        Guarantee(
-            "residual/cor71[exponent of d,alpha=d^-0.1]",
-            f"{PAPER}, after Theorem 2",
-            Kind.EXACT,
-            1.8,
-            exponent(d, [promise.samples for promise in promises]).estimate,
-            promises[-1].promise.hypotheses,
-            note="samples T at delta = alpha^4, constants 1: arithmetic of the formula, outside its range of alpha",
-            tolerance=1e-6,
-        ),
+        project("table1[consistent,k=15]", "Table 1", 1e3, least[0, True], "at_most", consistent),
+        project("table1[widths that can be run,k=15]", "Table 1", 1e6, least[1, True], "at_least", runnable),
+        Guarantee(identity, source, Kind.EXACT, 1.8, rate, needs, arithmetic, tolerance=1e-6),
     ]
 
 

@@ -11,7 +11,7 @@ from learnability.evidence.intervals import exponents
 from learnability.problems.activations import Taylor, series
 from learnability.problems.concepts import General
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER, claim
+from learnability.studies.residual import PAPER, PROJECT, claim, project
 from learnability.studies.residual.theorems.existence import (
     claim_e3,
     fitted,
@@ -28,8 +28,6 @@ from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS"]
-
-PROJECT = f"this project, on {PAPER}"
 
 ACTIVATIONS = {
     "1": Taylor((1.0,)),
@@ -50,26 +48,16 @@ def constants(scale: str) -> list[Guarantee]:
     each = [claim_e3(i) for i in orders]
     false = sum(abs(hermite_constant(i)) < printed_constant(i) for i in orders)
     ratios = [math.exp(math.lgamma(i + 1)) / (hermite_constant(i) * (i + 1)) ** 2 for i in range(1, 100, 2)]
-    last = orders[-1]
+    last, all_false = orders[-1], "odd i with |p'_i| < (i - 1)!! / 4: all from 3 on"
+    identity = f"residual/claim-e3[printed,false,i=1..{last}]"
+    why = "largest i! / (p'_i (i + 1))^2, at i = 3: what makes E h^2 <= C_s^2 true with C* = 2"
     return [
         tightest(f"residual/claim-e3[constant,i=1..{last}]", [constant for constant, _ in each]),
         each[0][1],
         tightest(f"residual/claim-e3[printed,i=3..{last}]", [printed for _, printed in each[1:]]),
+        Guarantee(identity, f"{PROJECT}, Claim E.3", Kind.EXACT, len(orders) - 1, false, note=all_false),
         Guarantee(
-            f"residual/claim-e3[printed,false,i=1..{last}]",
-            f"{PROJECT}, Claim E.3",
-            Kind.EXACT,
-            len(orders) - 1,
-            false,
-            note="odd i with |p'_i| < (i - 1)!! / 4: all from 3 on",
-        ),
-        Guarantee(
-            "residual/claim-e3[second moments,i=1..99]",
-            PROJECT,
-            Kind.UPPER_BOUND,
-            2.36,
-            max(ratios),
-            note="largest i! / (p'_i (i + 1))^2, at i = 3: what makes E h^2 <= C_s^2 true with C* = 2",
+            "residual/claim-e3[second moments,i=1..99]", PROJECT, Kind.UPPER_BOUND, 2.36, max(ratios), note=why
         ),
     ]
 
@@ -78,16 +66,13 @@ def indicator(scale: str) -> list[Guarantee]:
     """Lemma E.2: the function h of each activation; its second moment, range and slope against the complexities."""
     chosen = dict(list(ACTIVATIONS.items())[:: 3 if scale == "smoke" else 1])
     found: dict[str, list[Guarantee]] = {"error": [], "second moment": [], "range": [], "slope": []}
+    source, kind = f"{PAPER}, Lemma E.2", Kind.UPPER_BOUND
     for name, phi in chosen.items():
-        moment, source = second_moment(phi), f"{PAPER}, Lemma E.2"
-        found["second moment"].append(
-            Guarantee(f"[{name}]", source, Kind.UPPER_BOUND, phi.smoothness(2.0) ** 2, moment, tolerance=1e-9)
-        )
+        bound, moment = phi.smoothness(2.0) ** 2, second_moment(phi)
+        found["second moment"].append(Guarantee(f"[{name}]", source, kind, bound, moment, tolerance=1e-9))
         for eps in (1e-2, 1e-6):
-            case = f"[{name},eps={eps:g}]"
-            found["error"].append(
-                Guarantee(case, source, Kind.UPPER_BOUND, eps, indicator_error(phi, eps=eps), note="by quadrature")
-            )
+            case, error = f"[{name},eps={eps:g}]", indicator_error(phi, eps=eps)
+            found["error"].append(Guarantee(case, source, kind, eps, error, note="by quadrature"))
             h = indicator_function(phi, eps=eps)
             reach = 100 * math.sqrt(phi.degree) + 10 * math.sqrt(math.log(1 / eps)) + 1
             z = np.linspace(-reach, reach, 4001)
@@ -96,7 +81,7 @@ def indicator(scale: str) -> list[Guarantee]:
             # Differences over a step of the grid cannot exceed the largest slope.
             slope = float(np.abs(np.diff(values)).max() / (z[1] - z[0]))
             for part, measured in (("range", float(np.abs(values).max())), ("slope", slope)):
-                found[part].append(Guarantee(case, source, Kind.UPPER_BOUND, bound, measured))
+                found[part].append(Guarantee(case, source, kind, bound, measured))
     notes = {
         "error": "E[h 1] against phi on a grid of [-1, 1]; h clipped as in the paper",
         "second moment": "E h^2 against C_s^2 with C* = 2",
@@ -104,17 +89,10 @@ def indicator(scale: str) -> list[Guarantee]:
         "slope": "largest slope of h against C_eps with C* = 10^4",
     }
     violated = [name for name, phi in ACTIVATIONS.items() if second_moment(phi) > phi.smoothness(1.0) ** 2]
+    shown = f"activations with E h^2 > C_s^2 at C* = 1, of {len(ACTIVATIONS)}: {'; '.join(violated)}"
     return [
         *(tightest(f"residual/lemma-e2[{part}]", cases, notes[part]) for part, cases in found.items()),
-        Guarantee(
-            "residual/lemma-e2[second moment,C*=1,false]",
-            f"{PROJECT}, Lemma E.2",
-            Kind.THRESHOLD,
-            2,
-            len(violated),
-            direction="at_least",
-            note=f"activations with E h^2 > C_s^2 at C* = 1, of {len(ACTIVATIONS)}: {'; '.join(violated)}",
-        ),
+        project("lemma-e2[second moment,C*=1,false]", "Lemma E.2", 2, len(violated), "at_least", shown),
     ]
 
 
@@ -147,26 +125,10 @@ def weights(scale: str) -> list[Guarantee]:
             W = fitting_weights(W0, a, target)
             error = np.abs(fitted(W0, a, W, X) - wanted).sum(axis=1) / length
             errors[draw, index] = math.sqrt(float(np.mean(error**2)))
-            norms = np.linalg.norm(W, axis=1)
-            case = f"[m={m},{draw}]"
-            frobenius.append(
-                Guarantee(
-                    case,
-                    f"{PAPER}, Lemma E.1",
-                    Kind.UPPER_BOUND,
-                    k * p * target.smoothness(2.0) / math.sqrt(m),
-                    float(np.linalg.norm(norms)),
-                )
-            )
-            rows.append(
-                Guarantee(
-                    case,
-                    f"{PAPER}, Lemma E.1",
-                    Kind.UPPER_BOUND,
-                    k * p * target.complexity(eps, 1e4) / m,
-                    float(norms.max()),
-                )
-            )
+            norms, case = np.linalg.norm(W, axis=1), f"[m={m},{draw}]"
+            whole, each = k * p * target.smoothness(2.0) / math.sqrt(m), k * p * target.complexity(eps, 1e4) / m
+            for bounded, bound, size in ((frobenius, whole, np.linalg.norm(norms)), (rows, each, norms.max())):
+                bounded.append(Guarantee(case, f"{PAPER}, Lemma E.1", Kind.UPPER_BOUND, bound, float(size)))
     shown = ", ".join(f"{error:.3g} at {m}" for m, error in zip(sizes, np.exp(np.log(errors).mean(axis=0))))
     return [
         claim(

@@ -14,7 +14,7 @@ from learnability.checks import FloatArray
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import exponent, exponents
 from learnability.kernels import closed_form, inner_product, residual, residual_empirical
-from learnability.networks.residual import ResNet3, initial
+from learnability.networks.residual import ResNet3, initial, lifted
 from learnability.seeding import generator
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
@@ -28,6 +28,10 @@ D, K = 30, 15
 PARTS = ("last", "A", "V", "W")
 BLOCKS = 10
 """Draws are put into so many, to see how far a spread over draws is known."""
+
+
+def _exact(identity: str, bound: float, measured: float, tolerance: float, note: str = "") -> Guarantee:
+    return Guarantee(identity, PROJECT, Kind.EXACT, bound, measured, note=note, tolerance=tolerance)
 
 
 def _inputs() -> tuple[FloatArray, FloatArray]:
@@ -69,19 +73,10 @@ def average(scale: str) -> list[Guarantee]:
         mean, room = got.mean(axis=0), got.std(axis=0) / math.sqrt(draws)
         forms = residual.average(X, Z, m=m, k=K)
         for row, name in enumerate(PARTS):
-            for column, value in enumerate(getattr(forms, name).ravel()):
-                found.setdefault(name, []).append(
-                    Guarantee(
-                        f"[m={m},pair {column}]",
-                        PROJECT,
-                        Kind.EXACT,
-                        value,
-                        mean[row, column],
-                        # Terms of relative order 1 / m are in the formulas; what is left is of the next order.
-                        tolerance=4 * float(room[row, column]) + 5 * abs(value) / m,
-                        note=f"{draws} draws, standard error {room[row, column]:.3g}",
-                    )
-                )
+            for pair, (value, at, error) in enumerate(zip(getattr(forms, name).ravel(), mean[row], room[row])):
+                # Terms of relative order 1 / m are in the formulas; what is left is of the next order.
+                near, shown = 4 * float(error) + 5 * abs(value) / m, f"{draws} draws, standard error {error:.3g}"
+                found.setdefault(name, []).append(_exact(f"[m={m},pair {pair}]", value, at, near, shown))
     widths = ", ".join(str(m) for m, _ in plan)
     merged = [tightest(f"residual/kernels[{name},average]", gs, f"widths {widths}") for name, gs in found.items()]
     return [*merged, *_limit(X, Z)]
@@ -89,45 +84,35 @@ def average(scale: str) -> list[Guarantee]:
 
 def _limit(X: FloatArray, Z: FloatArray) -> list[Guarantee]:
     """The limit is that of the two-layer network plus constants; it is reached like 1 / m, in V like 1 / sqrt(m)."""
-    limit = residual.limit(X, Z)
-    lifted = [np.hstack([inputs, np.ones((len(inputs), 1))]) for inputs in (X, Z)]
-    two = closed_form.conjugate(*lifted, weight=1.0)
-    tangent = closed_form.tangent(*lifted, weight=1.0)
+    limit, inputs = residual.limit(X, Z), (lifted(X), lifted(Z))
     constant = 0.5 + math.sqrt(D + 1) / math.pi
+    last = limit.last - closed_form.conjugate(*inputs, weight=1.0) - constant
+    ntk = limit.ntk - closed_form.tangent(*inputs, weight=1.0) - constant - 0.5
     sizes = (10**4, 10**6, 10**8)
     forms = [residual.average(X, Z, m=m, k=K) for m in sizes]
     rates = {
         name: exponent(sizes, [np.abs(getattr(f, name) - getattr(limit, name)).max() for f in forms]).estimate
         for name in PARTS
     }
-    return [
-        Guarantee(
-            "residual/kernels[limit,two layers and a constant]",
-            PROJECT,
-            Kind.EXACT,
-            0,
-            max(
-                float(np.abs(limit.last - two - constant).max()),
-                float(np.abs(limit.ntk - tangent - constant - 0.5).max()),
-            ),
-            note="on signs: largest difference from the kernels of the two-layer network plus a constant",
-            tolerance=1e-12,
-        ),
-        *(
+    two = "on signs: largest difference from the kernels of the two-layer network plus a constant"
+    off = float(np.abs([last, ntk]).max())
+    found = [_exact("residual/kernels[limit,two layers and a constant]", 0, off, 1e-12, two)]
+    note = "exponent in m of the distance between the averages and the limit"
+    for name, rate in rates.items():
+        rooted = name == "V"
+        found.append(
             Guarantee(
                 f"residual/kernels[limit,rate,{name}]",
                 PROJECT,
                 Kind.TREND,
-                -0.5 if name == "V" else -1,
+                -0.5 if rooted else -1,
                 rate,
                 direction="equal",
                 tolerance=0.05,
-                note="exponent in m of the distance between the averages and the limit"
-                + (": kappa_0 has a root at 1, where the bottleneck's cosine goes" if name == "V" else ""),
+                note=note + (": kappa_0 has a root at 1, where the bottleneck's cosine goes" if rooted else ""),
             )
-            for name, rate in rates.items()
-        ),
-    ]
+        )
+    return found
 
 
 def random_limit(scale: str) -> list[Guarantee]:
@@ -148,11 +133,7 @@ def random_limit(scale: str) -> list[Guarantee]:
         for row, name in enumerate(PARTS):
             for pair, of_pair in enumerate(ratio[:, row].T):
                 room = 4 * float(of_pair.std()) / math.sqrt(draws) + 5 / m  # the formula's own error is random
-                general.append(
-                    Guarantee(
-                        f"[{name},m={m},pair {pair}]", PROJECT, Kind.EXACT, 1.0, float(of_pair.mean()), tolerance=room
-                    )
-                )
+                general.append(_exact(f"[{name},m={m},pair {pair}]", 1.0, float(of_pair.mean()), room))
     span = f"m={widths[0]}..{widths[-1]}"
     shown, (from_error, *_, to_error) = (np.sqrt((part**2).mean(axis=0)) for part in (spread, error))
     sizes = ", ".join(f"{value:.3g}" for value in shown)
@@ -200,18 +181,9 @@ def others(scale: str) -> list[Guarantee]:
     for name, (features, kernel) in cases.items():
         products = features[:, None] * features[None]
         gap, room = np.abs(products.mean(axis=2) - kernel()), products.std(axis=2) / math.sqrt(m)
-        found.append(
-            Guarantee(
-                statement_id("residual/kernels", name, "random features"),
-                PROJECT,
-                Kind.EXACT,
-                0,
-                float((gap / room).max()),
-                tolerance=5,
-                note=f"largest difference over 16 pairs in standard errors of the pair, {m} features; at most "
-                f"{gap.max():.2g}",
-            )
-        )
+        note = f"largest difference over 16 pairs in standard errors of the pair, {m} features; at most "
+        identity = statement_id("residual/kernels", name, "random features")
+        found.append(_exact(identity, 0, float((gap / room).max()), 5, f"{note}{gap.max():.2g}"))
     return [*found, _three_layers(scale)]
 
 
@@ -233,17 +205,13 @@ def _three_layers(scale: str) -> Guarantee:
     wanted = last + 0.5 * gate_2 * between + 0.25 * inner * gate * gate_2  # A, U, W
     mean, room = got.mean(axis=0), got.std(axis=0) / math.sqrt(draws)
     gap = np.abs(mean - wanted)
-    return Guarantee(
-        statement_id("residual/kernels", "3layer", "NTK", f"m={m}"),
-        PROJECT,
-        Kind.EXACT,
-        0,
-        float((np.maximum(gap - 10 / m * wanted, 0) / room).max()),
-        tolerance=5,
-        note=f"largest difference over 9 pairs of the mean over {draws} networks from the limit, beyond the order "
+    note = (
+        f"largest difference over 9 pairs of the mean over {draws} networks from the limit, beyond the order "
         f"10/m, in standard errors of the pair; relative at most {(gap / wanted).max():.2g}, standard errors to "
-        f"{(room / wanted).max():.2g}",
+        f"{(room / wanted).max():.2g}"
     )
+    beyond = float((np.maximum(gap - 10 / m * wanted, 0) / room).max())
+    return _exact(statement_id("residual/kernels", "3layer", "NTK", f"m={m}"), 0, beyond, 5, note)
 
 
 def _scale(M: FloatArray) -> FloatArray:

@@ -21,7 +21,7 @@ from learnability.networks.residual import NETWORKS, Network, initial
 from learnability.networks.residual import features as network_features
 from learnability.problems import boolean
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER
+from learnability.studies.residual import PAPER, PROJECT, project
 from learnability.studies.residual.theorems.lemmas import lemma_d1, lemma_d2
 from learnability.studies.residual.theorems.lower import (
     ROUNDING,
@@ -38,7 +38,6 @@ from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS", "KERNELS"]
 
-PROJECT = f"this project, on {PAPER}"
 ALPHAS = (0.05, 0.3, 0.9)
 
 Kernel = Callable[[FloatArray, FloatArray], FloatArray]
@@ -56,17 +55,17 @@ KERNELS: dict[str, Kernel] = {
     "NTK, 3 layers, biases": lambda X, Z: closed_form.tangent(X, Z, depth=2, bias=1.0),
     "random features, 500": lambda X, Z: _features(X.shape[1])(X, Z),
     "3layer of width 64, last": lambda X, Z: residual_empirical.conjugate(_network(X.shape[1], "3layer"), X, Z),
-    "3layer of width 64, NTK": lambda X, Z: _sum(residual_empirical.tangent(_network(X.shape[1], "3layer"), X, Z)),
+    "3layer of width 64, NTK": lambda X, Z: _tangent(_network(X.shape[1], "3layer"), X, Z),
     "ResNet, last": lambda X, Z: residual.limit(X, Z).last,
     "ResNet, NTK": lambda X, Z: residual.limit(X, Z).ntk,
     "ResNet of width 64, last": lambda X, Z: residual_empirical.conjugate(_network(X.shape[1]), X, Z),
-    "ResNet of width 64, NTK": lambda X, Z: _sum(residual_empirical.tangent(_network(X.shape[1]), X, Z)),
+    "ResNet of width 64, NTK": lambda X, Z: _tangent(_network(X.shape[1]), X, Z),
 }
 """Of inputs of norm 1."""
 
 
-def _sum(parts: dict[str, FloatArray]) -> FloatArray:
-    return np.asarray(np.sum(list(parts.values()), axis=0))
+def _tangent(params: Network, X: FloatArray, Z: FloatArray) -> FloatArray:
+    return np.asarray(sum(residual_empirical.tangent(params, X, Z).values()))
 
 
 def _network(d: int, network: str = "3resnet") -> Network:
@@ -99,6 +98,11 @@ def _fits(kernel: Kernel, d: int, k: int, N: int, *, repeated: bool = False, rou
     return best_fits(values_on_cube(lambda points: kernel(points, X), d), k, rounding=rounding)
 
 
+def _statement(g: Guarantee) -> str:
+    """Its id without the case."""
+    return g.id.partition("[")[0]
+
+
 Cases = dict[str, list[tuple[str, Guarantee]]]
 """By id: the size of each case, and what was found."""
 
@@ -125,7 +129,7 @@ def kernels(scale: str) -> list[Guarantee]:
                 size = f"({d}, {k}, {N})"
                 shares.setdefault(statement_id("residual/thm2", name), []).append((size, first))
                 for g in rest:
-                    others.setdefault(statement_id(g.id.partition("[")[0], "every kernel"), []).append((size, g))
+                    others.setdefault(f"{_statement(g)}[every kernel]", []).append((size, g))
     for name, kernel in list(KERNELS.items())[:: 4 if scale == "smoke" else 1]:
         for d, k in BEYOND[scale]:
             C = math.comb(d, k)
@@ -134,7 +138,7 @@ def kernels(scale: str) -> list[Guarantee]:
                 for alpha in ALPHAS:
                     _, *rest = theorem2(fits, alpha, case=f"{name},d={d},k={k},N={N},alpha={alpha:g}")
                     for g in rest[:3]:
-                        others[statement_id(g.id.partition("[")[0], "every kernel")].append((f"({d}, {k}, {N})", g))
+                        others[f"{_statement(g)}[every kernel]"].append((f"({d}, {k}, {N})", g))
     return [*_merge(shares, "(d, k, N) ="), *_merge(others, "(d, k, N) ="), _repeated(scale)]
 
 
@@ -156,19 +160,11 @@ def outputs(scale: str) -> list[Guarantee]:
         for g in theorem2(spans, 0.3, case=f"a kernel for each output,d={d},k={k},N={N}")
         if "outputs" in g.id and g.verdict is not Verdict.OUTSIDE
     ]
+    note = "no part of odd degree >= 3: least error over S, i and N = 20, 112 against alpha^2"
     for k in (3, 5):
         least = min(float(_fits(KERNELS["NTK, 2 layers"], 8, k, N).errors(0.3).min()) for N in (20, 112))
-        found.append(
-            Guarantee(
-                statement_id("residual/thm2-odd", "NTK, 2 layers, no bias", f"d=8,k={k}"),
-                PROJECT,
-                Kind.LOWER_BOUND,
-                0.3**2,
-                least,
-                note="no part of odd degree >= 3: least error over S, i and N = 20, 112 against alpha^2",
-                tolerance=1e-9,
-            )
-        )
+        identity = statement_id("residual/thm2-odd", "NTK, 2 layers, no bias", f"d=8,k={k}")
+        found.append(Guarantee(identity, PROJECT, Kind.LOWER_BOUND, 0.3**2, least, note=note, tolerance=1e-9))
     return [*found, *_beyond(scale), *_bits_for_nothing(scale), _background(scale)]
 
 
@@ -186,19 +182,13 @@ def _beyond(scale: str) -> list[Guarantee]:
         # The cut leaves out directions that might fit: so once more with all, those of rounding among them.
         cuts = [share(name, 3 * C // 2, rounding) for rounding in (ROUNDING, 0.0)]
         shown = " and ".join(f"{part:.3g} in dimension {dimension}" for part, dimension in cuts)
-        found.append(
-            Guarantee(
-                statement_id("residual/thm2-beyond", name, f"d={d},k={k},N={3 * C // 2}"),
-                f"{PROJECT}, Theorem 2",
-                Kind.THRESHOLD,
-                0.99,
-                min(part for part, _ in cuts),
-                direction="at_least",
-                note="share of S that fail with half as many points again as there are targets (no proof covers it): "
-                f"{shown}, without and with the directions that are rounding; at N = {2 * C}, twice as many, it is "
-                f"{share(name, 2 * C)[0]:.3g}",
-            )
+        note = (
+            "share of S that fail with half as many points again as there are targets (no proof covers it): "
+            f"{shown}, without and with the directions that are rounding; at N = {2 * C}, twice as many, it is "
+            f"{share(name, 2 * C)[0]:.3g}"
         )
+        identity, least = statement_id("thm2-beyond", name, f"d={d},k={k},N={3 * C // 2}"), min(cuts)[0]
+        found.append(project(identity, "Theorem 2", 0.99, least, "at_least", note))
     return found
 
 
@@ -206,6 +196,10 @@ def _bits_for_nothing(scale: str) -> list[Guarantee]:
     """All d bits added to the span, so that only alpha chi_S is left to be learnt."""
     d, k, alpha = (8, 4, 0.3) if scale == "smoke" else (12, 4, 0.3)
     C, found = math.comb(d, k), []
+    note = (
+        "from few points the kernels miss x_i too, which hides how sharp the bound of the rest is; "
+        "here the d bits are in the span"
+    )
     for name in ("Gaussian", "NTK, 2 layers, biases", "ResNet, NTK"):
         cases = []
         for N in (1, C // 10, C // 2):
@@ -214,14 +208,8 @@ def _bits_for_nothing(scale: str) -> list[Guarantee]:
             mean = float(best_fits(values, k).errors(alpha).mean())
             bound = alpha**2 * (1 - N / C)
             cases.append(Guarantee(f"[N={N}]", PROJECT, Kind.LOWER_BOUND, bound, mean, note=f"alpha = {alpha:g}"))
-        found.append(
-            tightest(
-                statement_id("residual/thm2-average", "x_i for nothing", name, f"d={d},k={k}"),
-                cases,
-                "from few points the kernels miss x_i too, which hides how sharp the bound of the rest is; "
-                "here the d bits are in the span",
-            )
-        )
+        identity = statement_id("residual/thm2-average", "x_i for nothing", name, f"d={d},k={k}")
+        found.append(tightest(identity, cases, note))
     return found
 
 
@@ -246,16 +234,12 @@ def _background(scale: str) -> Guarantee:
             y = np.tile(signs[:, i] + alpha * signs[:, S].prod(axis=1), len(others))
             error = float((y @ y - ((basis.T @ y) ** 2).sum()) / len(y))
             least = min(least, error - float(fits.errors(alpha)[row, column]))
-    return Guarantee(
-        statement_id("residual/thm2-background", f"d_1={d_1},d={d_1 + e},k={k},N={N}"),
-        f"{PAPER}, Remark D.3",
-        Kind.LOWER_BOUND,
-        0,
-        least,
-        note="least difference over S and i of the best error on the whole distribution (a D_2 of 4 points) and on "
-        "its average over D_2",
-        tolerance=1e-9,
+    identity, source = f"residual/thm2-background[d_1={d_1},d={d_1 + e},k={k},N={N}]", f"{PAPER}, Remark D.3"
+    note = (
+        "least difference over S and i of the best error on the whole distribution (a D_2 of 4 points) and on "
+        "its average over D_2"
     )
+    return Guarantee(identity, source, Kind.LOWER_BOUND, 0, least, note=note, tolerance=1e-9)
 
 
 def features(scale: str) -> list[Guarantee]:
@@ -273,9 +257,8 @@ def features(scale: str) -> list[Guarantee]:
         for name, function in maps.items():
             fits = best_fits(values_on_cube(function, d), k)
             for g in theorem3(fits, 0.3, case=f"{name},D={D}"):
-                found.setdefault(
-                    statement_id(g.id.partition("[")[0], f"random layers and last layers of networks,d={d},k={k}"), []
-                ).append((str(D), g))
+                identity = f"{_statement(g)}[random layers and last layers of networks,d={d},k={k}]"
+                found.setdefault(identity, []).append((str(D), g))
     return [*_merge(found, "D ="), *_made_to_succeed()]
 
 
@@ -294,17 +277,9 @@ def _made_to_succeed() -> list[Guarantee]:
     fits = best_fits(values, k)
     case = f"made to succeed,d={d},k={k},D={fits.functions}"
     count = next(g for g in theorem3(fits, alpha, case=case) if g.id.startswith("residual/thm3-count"))
-    return [
-        count,
-        Guarantee(
-            statement_id("residual/thm3-count", "attained", case),
-            f"{PROJECT}, Theorem 3",
-            Kind.EXACT,
-            16 * groups,
-            count.measured,
-            note=f"sets that succeed: 16 (D - d) / 15 with {d} of the features spent on the single bits",
-        ),
-    ]
+    identity, source = statement_id("residual/thm3-count", "attained", case), f"{PROJECT}, Theorem 3"
+    note = f"sets that succeed: 16 (D - d) / 15 with {d} of the features spent on the single bits"
+    return [count, Guarantee(identity, source, Kind.EXACT, 16 * groups, count.measured, note=note)]
 
 
 def lemmas(scale: str) -> list[Guarantee]:
@@ -342,11 +317,10 @@ def lemmas(scale: str) -> list[Guarantee]:
             M[:, N:] = 0.2 * rng.random() * rng.standard_normal((N, R - N))
         for g in lemma_d2(M, case=f"N={N},R={R},{draw}"):
             if g.verdict is not Verdict.OUTSIDE:
-                columns[g.id.partition("[")[0]].append(g)
+                columns[_statement(g)].append(g)
     M = np.hstack([np.linalg.svd(np.ones((1, 10)))[2][1:], np.zeros((9, 10))])
-    attained = {g.id.partition("[")[0]: g for g in lemma_d2(M, case="N=9,R=20,orthogonal to ones")}
-    for identity, cases in columns.items():
-        found.append(tightest(identity, [*cases, attained[identity]]))
+    for g in lemma_d2(M, case="N=9,R=20,orthogonal to ones"):
+        found.append(tightest(_statement(g), [*columns[_statement(g)], g]))
     return found
 
 

@@ -37,8 +37,6 @@ from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS"]
 
-PROJECT = f"this project, on {PAPER}"
-
 WIDTH = {"smoke": 300, "laptop": 2000}
 RUNS = ((0.05, 0.1, 12_800), (0.5, 0.5**4, 8192))
 """Alpha, delta and steps."""
@@ -52,7 +50,6 @@ class Moment(NamedTuple):
 
     name: str
     case: Case
-    start: ResNet3
     now: ResNet3
     run: Run
     other: Competitor
@@ -74,7 +71,7 @@ def _moments(scale: str) -> list[Moment]:
         for t, now in trained.stops:
             run = Run(trained.start, now, X)
             seen = (measured(run), limits(run), gradients(run, case.labels(X)), fit(run, other))
-            moments.append(Moment(f"alpha={alpha:g},t={t}", case, trained.start, now, run, other, *seen))
+            moments.append(Moment(f"alpha={alpha:g},t={t}", case, now, run, other, *seen))
     return moments
 
 
@@ -93,10 +90,8 @@ def _steps_of_the_proofs(moments: list[Moment]) -> list[Guarantee]:
             if not finite.any():
                 continue
             x = int(np.argmax(np.where(finite, values / np.where(bounds > 0, bounds, 1e-300), -1.0)))
-            statement, _, part = name.partition(" ")
-            identity = statement_id(f"residual/{statement}", part, "training")
-            source = f"{PAPER}, {_PLACES[statement]}, steps of the proof"
-            room = 1e-9 * max(1.0, float(bounds[x]))
+            identity, source = _named(name, "training")
+            room, source = 1e-9 * max(1.0, float(bounds[x])), f"{source}, steps of the proof"
             found.setdefault(identity, []).append(
                 Guarantee(f"[{moment.name}]", source, Kind.UPPER_BOUND, bounds[x], values[x], tolerance=room)
             )
@@ -137,15 +132,16 @@ def _slopes(moments: list[Moment]) -> list[Guarantee]:
         room = 0.5 * at.risk**2 - 0.5 * at.error**2
         least = min(least, float((at.descent - room).min()))
     names = "; ".join(moment.name for moment in moments)
+    note = f"largest relative difference from <H - out, f(W* - W) + g(V* - V)>; {names}"
+    descent = f"least <H - out, H - out + Err> - (|H - out|^2 - |Err|^2) / 2 over all inputs; {names}"
     return [
         Guarantee(
             "residual/fact-c4[towards W* and V*,training]", f"{PAPER}, Fact C.4", Kind.EXACT, 0.0, off,
-            note=f"largest relative difference from <H - out, f(W* - W) + g(V* - V)>; {names}", tolerance=1e-10,
+            note=note, tolerance=1e-10,
         ),
         Guarantee(
             "residual/claim-c6[descent,training]", f"{PAPER}, Section C.4", Kind.LOWER_BOUND, 0.0, least,
-            note="least <H - out, H - out + Err> - (|H - out|^2 - |Err|^2) / 2 over all inputs; " + names,
-            tolerance=1e-12,
+            note=descent, tolerance=1e-12,
         ),
     ]  # fmt: skip
 
@@ -165,20 +161,17 @@ def _orders(moments: list[Moment]) -> list[Guarantee]:
     found = []
     for name, rows in cases.items():
         ratio, where = max(rows)
-        statement, _, part = name.partition(" ")
+        note = f"measured over the printed order with constant 1 and no logarithms, largest of {len(rows)} moments: "
         found.append(
-            Guarantee(
-                statement_id(f"residual/{statement}", part, "order", "training"),
-                f"{PAPER}, {_PLACES[statement]}",
-                Kind.UPPER_BOUND,
-                1.0,
-                ratio,
-                (width,),
-                note=f"measured over the printed order with constant 1 and no logarithms, largest of {len(rows)} "
-                f"moments: {where}",
-            )
+            Guarantee(*_named(name, "order", "training"), Kind.UPPER_BOUND, 1.0, ratio, (width,), f"{note}{where}")
         )
     return found
+
+
+def _named(name: str, *case: str) -> tuple[str, str]:
+    """Id and source of a statement and its part."""
+    statement, _, part = name.partition(" ")
+    return statement_id(f"residual/{statement}", part, *case), f"{PAPER}, {_PLACES[statement]}"
 
 
 _PLACES = {
@@ -201,6 +194,10 @@ def _of_moment(moment: Moment) -> dict[str, tuple[float, float]]:
     sizes = {"tau_w": tau_w, "tau_v": tau_v, "sigma_w": case.sigma_w, "sigma_v": case.sigma_v}
     risk, error = float((at.risk**2).mean()), float((at.error**2).mean())
     x = int(np.argmax(at.distance))
+    shared = {"alpha": case.alpha, "tau_v": tau_v, "B_F": 1.0}
+    perturbed = perturbation_bound(risk=risk, alpha_tilde=exists.alpha_tilde, L_G=slope, **shared)
+    moved = exists.second_error + tau_v * (tau_v / case.sigma_v) ** (1 / 3)
+    far = distance_bound(error=float(at.risk[x]), B_FG=1.0, **shared)
     rows = {
         "table1 |W|": (float(np.linalg.norm(run.W)), tau_w),
         "table1 |V|": (float(np.linalg.norm(run.V)), tau_v),
@@ -209,29 +206,18 @@ def _of_moment(moment: Moment) -> dict[str, tuple[float, float]]:
         "lemma-c2 |W*|": (float(np.linalg.norm(moment.other.W)), exists.first_norm),
         "lemma-c2 |V*|": (float(np.linalg.norm(moment.other.V)), exists.second_norm),
         "lemma-c3 a": (float((at.first**2).mean()), exists.first_error),
-        "lemma-c3 b": (
-            float((at.second / at.z).max()), exists.second_error + tau_v * (tau_v / case.sigma_v) ** (1 / 3),
-        ),
+        "lemma-c3 b": (float((at.second / at.z).max()), moved),
         "lemma-c3 c": (float((at.left**2).mean()), exists.first_error),
-        "claim-c6 E|Err|^2": (
-            error,
-            perturbation_bound(
-                risk=risk, alpha=case.alpha, alpha_tilde=exists.alpha_tilde, tau_v=tau_v, L_G=slope, B_F=1.0
-            ),
-        ),
+        "claim-c6 E|Err|^2": (error, perturbed),
         "claim-c6 |Err|": (float(at.error.max()), tau_w),
-        "claim-c7": (
-            float(at.distance[x]),
-            distance_bound(error=float(at.risk[x]), alpha=case.alpha, tau_v=tau_v, B_F=1.0, B_FG=1.0),
-        ),
+        "claim-c7": (float(at.distance[x]), far),
         "lemma-c1 f corrected": (float(found.f.max()), across_order(tau_v=tau_v, sigma_v=case.sigma_v)),
-    }  # fmt: skip
+    }
     first = coupling_orders(m=case.m, k=K, first=float(found.c.max()), **sizes)
     for letter, values, order in zip(Monitors._fields, found, first, strict=True):
         rows[f"lemma-c1 {letter}"] = (float(values.max()), order)
-    for name, values, order in zip(
-        "WV", moment.slopes[1:3], gradient_orders(residual=1.0, sigma_v=case.sigma_v, tau_w=tau_w), strict=True
-    ):
+    slopes = gradient_orders(residual=1.0, sigma_v=case.sigma_v, tau_w=tau_w)
+    for name, values, order in zip("WV", moment.slopes[1:3], slopes, strict=True):
         rows[f"claim-c5 {name}"] = (float((values / moment.slopes.residual).max()), order)
     rows["claim-c5 W,used in the end"] = (rows["claim-c5 W"][0], 1.0)  # O(1) |y - out|, without sigma_v
     return rows

@@ -25,8 +25,6 @@ from learnability.theory.aggregate import tightest
 
 __all__ = ["CHECKS"]
 
-PROJECT = f"this project, on {PAPER}"
-
 UNITS = {"smoke": (1, 10, 1000), "laptop": (1, 2, 3, 10, 100, 1000, 10_000)}
 SUMS = {"smoke": (1, 30), "laptop": (1, 3, 30, 300)}
 SHAPES = {"smoke": ((1, 50, 5), (10, 10, 2)), "laptop": ((1, 50, 5), (10, 10, 2), (15, 200, 20))}
@@ -36,14 +34,9 @@ DRAWS = {"smoke": 50, "laptop": 300}
 
 def chi_square(scale: str) -> list[Guarantee]:
     """Proposition B.1 at all t where float64 can compare, m from 1."""
+    source = f"{PAPER}, Proposition B.1"
     cases = [
-        Guarantee(
-            f"[m={m},t={t:g}]",
-            f"{PAPER}, Proposition B.1",
-            Kind.UPPER_BOUND,
-            1.0,
-            chi_square_tail(m, t) / math.exp(-t),
-        )
+        Guarantee(f"[m={m},t={t:g}]", source, Kind.UPPER_BOUND, 1.0, chi_square_tail(m, t) / math.exp(-t))
         for m in UNITS[scale]
         for t in (1.0, 2.0, 5.0, 20.0, 100.0, 500.0)
     ]
@@ -53,18 +46,16 @@ def chi_square(scale: str) -> list[Guarantee]:
 def norms(scale: str) -> list[Guarantee]:
     """Proposition B.2 in the mean; the sparse norm by a search from below."""
     found: dict[str, list[Guarantee]] = {"norm": [], "sparse": []}
+    source = f"{PAPER}, Proposition B.2 (constants: Davidson & Szarek)"
     for n, m, s in SHAPES[scale]:
         rng = generator(0, "prop B.2", n, m)
         drawn = [rng.standard_normal((n, m)) for _ in range(DRAWS[scale])]
         whole = [math.sqrt(np.linalg.eigvalsh(M @ M.T)[-1]) for M in drawn]
         sparse = [_sparse_norm(M, s) for M in drawn]
-        for name, bound, sizes in (
-            ("norm", matrix_norm_bound(n, m), whole),
-            ("sparse", sparse_norm_bound(n, m, s), sparse),
-        ):
-            source = f"{PAPER}, Proposition B.2 (constants: Davidson & Szarek)"
+        bounds = (matrix_norm_bound(n, m), sparse_norm_bound(n, m, s))
+        for cases, bound, sizes in zip(found.values(), bounds, (whole, sparse), strict=True):
             case = Guarantee(f"[n={n},m={m},s={s}]", source, Kind.UPPER_BOUND, bound)
-            found[name].append(judged(case, mean(sizes, comparisons=len(SHAPES[scale]), unit="matrices")))
+            cases.append(judged(case, mean(sizes, comparisons=len(SHAPES[scale]), unit="matrices")))
     notes = {
         "norm": "mean norm against sqrt(n) + sqrt(m)",
         "sparse": "mean of the largest s-sparse norm found against sqrt(n) + sqrt(s) + sqrt(2 log C(m, s))",

@@ -12,7 +12,7 @@ from learnability.networks import vertices
 from learnability.networks.vertices import VertexNet
 from learnability.problems.residual import UniformSigns
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER
+from learnability.studies.residual import PAPER, PROJECT
 from learnability.studies.residual.theorems.rademacher import best_units, rademacher_bound, sample_size, supremum
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
@@ -20,8 +20,6 @@ from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 
 __all__ = ["CHECKS"]
-
-PROJECT = f"this project, on {PAPER}"
 
 SIZES = {"smoke": ((6, 50), (40, 200)), "laptop": ((6, 64), (6, 1000), (40, 1000), (40, 5000))}
 """(d, N)."""

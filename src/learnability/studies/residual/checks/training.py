@@ -24,7 +24,7 @@ from learnability.problems import boolean
 from learnability.problems.concepts import General, general_form, hard_concept
 from learnability.problems.residual import HardInstance, UniformSigns
 from learnability.seeding import generator
-from learnability.studies.residual import PAPER
+from learnability.studies.residual import PAPER, claim
 from learnability.studies.residual.theorems.competitor import competitor, fit, least_norm
 from learnability.studies.residual.theorems.monitors import Run
 from learnability.studies.residual.theorems.table import Table1, movements, table1
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     import optax
 
 __all__ = ["CHECKS", "Case", "Trained", "algorithm1"]
-
-PROJECT = f"this project, on {PAPER}"
 
 D, SUPPORT = 8, (1, 4)
 K = len(SUPPORT)
@@ -193,31 +191,28 @@ def theorem(scale: str) -> list[Guarantee]:
         case = Case(m, ALPHA, promise, round(promise.samples), noise)
         run = algorithm1(case)
         name = f"alpha={ALPHA:g},delta={delta:g},m={m}" + (f",noise={noise:g}" if noise else "")
-        g = promise.guarantee(run.average, table=case.table(), case=name)
+        table = case.table()
+        g = promise.guarantee(run.average, table=table, case=name)
         shown = f"risk at the end {run.final:.3g} (that of F is {ALPHA**2:.2g}, so G is not seen; of the output 0, 1)"
-        failing = "; ".join(h.name for h in case.table().hypotheses if not h.holds)
+        failing = "; ".join(h.name for h in table.hypotheses if not h.holds)
         found.append(replace(g, note=f"{g.note}; {shown}; Table 1 fails in: {failing}"))
         if not noise:
             averages.setdefault(m, []).append((promise.samples, run.average))
     slopes = {m: exponent(*zip(*rows, strict=True)).estimate for m, rows in averages.items()}
+    note = "largest exponent of the average risk in T, where delta is of order T^(-1/2); by width: "
+    note += ", ".join(f"{slope:.2f} at {m}" for m, slope in slopes.items())
     found.append(
-        Guarantee(
-            "residual/thm1[exponent of T]",
-            f"{PAPER}, Theorem 1",
-            Kind.TREND,
-            -0.5,
-            max(slopes.values()),
-            (_width(WIDTHS[scale]),),
-            direction="at_most",
-            note="largest exponent of the average risk in T, where delta is of order T^(-1/2); by width: "
-            + ", ".join(f"{slope:.2f} at {m}" for m, slope in slopes.items()),
-        )
+        _trend("thm1[exponent of T]", "Theorem 1", -0.5, max(slopes.values()), "at_most", note, WIDTHS[scale])
     )
     return [*found, *corollary(scale), *_descent(scale)]
 
 
-def _width(widths: Sequence[int]) -> Hypothesis:
-    return Hypothesis("Table 1 with log m for its logarithms", False, f"m = {', '.join(map(str, widths))}")
+def _trend(
+    id: str, where: str, bound: float, measured: float, direction: str, note: str, widths: Sequence[int]
+) -> Guarantee:
+    """A trend over runs at widths at which Table 1 does not hold."""
+    outside = Hypothesis("Table 1 with log m for its logarithms", False, f"m = {', '.join(map(str, widths))}")
+    return claim(id, where, bound, measured, direction, note, Kind.TREND, hypotheses=(outside,))
 
 
 # Corollary 7.1 ------------------------------------------------------------------------------------------------
@@ -225,8 +220,7 @@ def _width(widths: Sequence[int]) -> Hypothesis:
 
 def corollary(scale: str) -> list[Guarantee]:
     """Average risk after k^2 d / alpha^8 samples against k alpha^4, in units of the instance's own labels."""
-    m, found = WIDTHS[scale][0], []
-    averages = []
+    m, found, averages = WIDTHS[scale][0], [], []
     for alpha in SHARES[scale]:
         promised = corollary71(D, K, alpha, delta=alpha**4)
         case = Case(m, alpha, promised.promise, math.ceil(promised.printed_samples))
@@ -247,19 +241,12 @@ def corollary(scale: str) -> list[Guarantee]:
             )
         )
     if len(SHARES[scale]) > 1:
-        found.append(
-            Guarantee(
-                statement_id("residual/cor71", f"exponent of alpha,d={D},k={K},m={m}"),
-                f"{PAPER}, Corollary 7.1",
-                Kind.TREND,
-                4.0,
-                exponent(SHARES[scale], averages).estimate,
-                (_width([m]),),
-                direction="at_least",
-                note="of the average risk after k^2 d / alpha^8 samples, at a rate of order alpha^4: their product "
-                "alone makes an average fall like alpha^4",
-            )
+        note = (
+            "of the average risk after k^2 d / alpha^8 samples, at a rate of order alpha^4: their product "
+            "alone makes an average fall like alpha^4"
         )
+        identity, rate = f"cor71[exponent of alpha,d={D},k={K},m={m}]", exponent(SHARES[scale], averages).estimate
+        found.append(_trend(identity, "Corollary 7.1", 4.0, rate, "at_least", note, [m]))
     return found
 
 
@@ -303,29 +290,18 @@ def _descent(scale: str) -> list[Guarantee]:
         now = now._replace(W=now.W - rates[0] * gradient.W, V=now.V - rates[1] * gradient.V)
     telescoped = float(((first - far(now)) / (2 * rates)).sum())
     bound = 2 * (telescoped + sums["gradients"] + 2 * sums["error"] + 2 * sums["noise"]) / steps
+    off = sums["slope"] / (telescoped + sums["gradients"]) - 1
+    lost = f"<y - out, f(W* - W_t) + g(V* - V_t)> over {steps} steps against what the distances to W*, V* lose"
     parts = (
+        f"average |H - out|^2 over {steps} steps, m = {m}; "
         f"share of |Err|^2 {4 * sums['error'] / steps:.3g}, of the noise {4 * sums['noise'] / steps:.3g}, of the "
-        f"gradients {2 * sums['gradients'] / steps:.3g}, telescoped {2 * telescoped / steps:.3g}"
+        f"gradients {2 * sums['gradients'] / steps:.3g}, telescoped {2 * telescoped / steps:.3g}; "
+        + ("vacuous: the output 0 has about 1" if bound > 1 else "not vacuous")
     )
+    proof, printed = f"{PAPER}, proof of Theorem 1", f"{PAPER}, (C.4) without an O"
     return [
-        Guarantee(
-            "residual/thm1[telescoping]",
-            f"{PAPER}, proof of Theorem 1",
-            Kind.EXACT,
-            0.0,
-            sums["slope"] / (telescoped + sums["gradients"]) - 1,
-            note=f"<y - out, f(W* - W_t) + g(V* - V_t)> over {steps} steps against what the distances to W*, V* lose",
-            tolerance=1e-8,
-        ),
-        Guarantee(
-            "residual/thm1[descent]",
-            f"{PAPER}, (C.4) without an O",
-            Kind.UPPER_BOUND,
-            bound,
-            sums["risk"] / steps,
-            note=f"average |H - out|^2 over {steps} steps, m = {m}; {parts}; "
-            + ("vacuous: the output 0 has about 1" if bound > 1 else "not vacuous"),
-        ),
+        Guarantee("residual/thm1[telescoping]", proof, Kind.EXACT, 0.0, off, note=lost, tolerance=1e-8),
+        Guarantee("residual/thm1[descent]", printed, Kind.UPPER_BOUND, bound, sums["risk"] / steps, note=parts),
     ]
 
 

@@ -31,7 +31,7 @@ from learnability.checks import FloatArray
 from learnability.networks.residual import ResNet3
 from learnability.problems.concepts import General
 from learnability.studies.residual.theorems.existence import fitting_weights
-from learnability.studies.residual.theorems.monitors import Run
+from learnability.studies.residual.theorems.monitors import Run, norms
 from learnability.studies.residual.theorems.numbers import share
 
 __all__ = ["Competitor", "Fit", "competitor", "fit", "least_norm"]
@@ -66,11 +66,6 @@ def competitor(
         F of R^d and G of R^k, see :func:`learnability.problems.concepts.general_form`.
     alpha : float
         In (0, 1).
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges, or shapes that disagree.
     """
     alpha = share(alpha)
     sigma_w, sigma_v = checks.real("sigma_w", sigma_w, above=0.0), checks.real("sigma_v", sigma_v, above=0.0)
@@ -95,11 +90,9 @@ def least_norm(run: Run, targets: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        If the shape is wrong or no W* fits to within 1e-6.
+        If no W* fits to within 1e-6.
     """
-    targets = checks.matrix("targets", targets, columns=len(run.A))
-    if len(targets) != len(run.lifted):
-        raise ValueError(f"targets must have {len(run.lifted)} rows, those of the inputs, got {len(targets)}")
+    targets = checks.matrix("targets", targets, rows=len(run.lifted), columns=len(run.A))
     n, k = targets.shape
     both = (run.on0.astype(np.float64)[:, None, :] * run.A).reshape(n * k, -1)  # rows A_r D at x
     gram = (both @ both.T) * np.repeat(np.repeat(run.lifted @ run.lifted.T, k, axis=0), k, axis=1)
@@ -156,33 +149,29 @@ def fit(run: Run, other: Competitor) -> Fit:
     through = (run.open * (along @ run.total_V[:, :-1].T)) @ run.A.T
     change = through + along + (run.open * (to_V - run.moved_V)) @ run.A.T  # f + g
     residual = F + target - run.outputs
-    left = _norms((run.on * run.before) @ run.A.T)
-    left_V = _norms((run.open * run.before_V) @ run.A.T)
-    limit_first = _norms(first_start) + run.columns(run.turned) * _norms(to_W)
-    limit_second = _norms(second_start) + run.columns(run.turned_V) * _norms(to_V)
-    distance, size = _norms(run.first - F), _norms(run.first)
-    t = _norms(run.second) / (size + 1)
+    left = norms((run.on * run.before) @ run.A.T)
+    left_V = norms((run.open * run.before_V) @ run.A.T)
+    limit_first = norms(first_start) + run.columns(run.turned) * norms(to_W)
+    limit_second = norms(second_start) + run.columns(run.turned_V) * norms(to_V)
+    distance, risk = norms(run.first - F), norms(residual)
+    t = norms(run.second) / (norms(run.first) + 1)
     slope = other.alpha * other.composite.lipschitz_bound()
-    inner = run.through(run.open, run.total_V[:, :-1]) * _norms(along)
+    inner = run.through(run.open, run.total_V[:, :-1]) * norms(along)
     return Fit(
-        _norms(first_start),
-        _norms(first),
+        norms(first_start),
+        norms(first),
         limit_first,
-        _norms(along - (F - run.first)),
+        norms(along - (F - run.first)),
         limit_first + left,
-        _norms(second_start),
-        _norms(second),
+        norms(second_start),
+        norms(second),
         limit_second,
-        _norms(run.z),
-        _norms(change - residual),
+        norms(run.z),
+        norms(change - residual),
         inner + limit_first + limit_second + slope * distance + left + left_V,
-        _norms(residual),
+        risk,
         distance,
         t,
-        np.where(t <= 0.5, 2 * _norms(residual) + 2 * t * (_norms(F) + 1) + 2 * _norms(target), np.inf),
+        np.where(t <= 0.5, 2 * risk + 2 * t * (norms(F) + 1) + 2 * norms(target), np.inf),
         (residual * change).sum(axis=1),
     )
-
-
-def _norms(vectors: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.norm(vectors, axis=1))

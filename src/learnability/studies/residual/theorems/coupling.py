@@ -14,7 +14,7 @@ where the bound is sharp as delta -> 0 (this project: the density is largest at 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,28 +42,31 @@ ACROSS = 2 * 1.5 ** (1 / 3) * (_MOMENT**2 / (2 * math.sqrt(2 * math.pi))) ** (2 
 """Constant of :func:`across_order`, .639: what one movement attains, and so a lower bound on the largest."""
 
 
-class Coupling(NamedTuple):
-    """The seven quantities of Lemma C.1, measured or as orders."""
+Quantity = TypeVar("Quantity")
 
-    a: float
+
+class Coupling(NamedTuple, Generic[Quantity]):
+    """The seven quantities of Lemma C.1, measured or as orders: numbers, or arrays with one for each input."""
+
+    a: Quantity
     """Gates of the first layer that W turns."""
-    b: float
+    b: Quantity
     """|A D_W W^(0) (x, 1)|: what is left of the initialisation in out_1."""
-    c: float
+    c: Quantity
     """|out_1|."""
-    d: float
+    d: Quantity
     """Gates of the second layer that V turns."""
-    e: float
+    e: Quantity
     """|A D_{V,W} V^(0) (out_1, 1)|."""
-    f: float
+    f: Quantity
     """|A D_{V,W} V^(0)|_2."""
-    g: float
+    g: Quantity
     """|A D_{V,W} (V^(0) + V) (out_1, 1)|."""
 
 
 def coupling_orders(
     *, m: int, k: int, tau_w: float, tau_v: float, sigma_w: float, sigma_v: float, first: float
-) -> Coupling:
+) -> Coupling[float]:
     r"""The orders of Lemma C.1 (a) to (g), with constant 1 for every O and no logarithms, but for (a) and (d).
 
     .. math::

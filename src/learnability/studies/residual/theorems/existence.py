@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.networks.residual import lifted
 from learnability.problems.activations import Taylor
 from learnability.problems.concepts import General
 from learnability.studies.residual import PAPER
@@ -52,8 +53,7 @@ __all__ = [
 def hermite_constant(i: int) -> float:
     """p'_i of an odd i >= 1, exactly: (-1)^((i-1)/2) (i-2)!! / sqrt(2 pi), with (-1)!! = 1."""
     i = _odd(i)
-    sign = -1.0 if (i - 1) // 2 % 2 else 1.0
-    return sign * math.exp(_log_double_factorial(i - 2)) / math.sqrt(2 * math.pi)
+    return (-1.0) ** (i // 2) * math.exp(_log_double_factorial(i - 2)) / math.sqrt(2 * math.pi)
 
 
 def printed_constant(i: int) -> float:
@@ -93,27 +93,15 @@ def claim_e3(i: int, *, case: str = "") -> list[Guarantee]:
     i = _odd(i)
     constant, name = hermite_constant(i), f"i={i}"
     points = (-1.0, -0.7, -0.1, 0.0, 0.3, 0.9, 1.0)
-    hermite = _hermite(i)
+    hermite, source = _hermite(i), f"{PAPER}, Claim E.3"
     error = max(abs(expectation(hermite, x) / constant - x**i) for x in points)
+    shown = f"largest |E[h_i 1] / p'_i - x^i| over {len(points)} x, by quadrature; p'_i = {constant:.6g}"
+    first = Hypothesis("i = 1: the printed bound is false for every odd i >= 3", i == 1, name)
+    exact, printed = (statement_id("residual/claim-e3", part, name, case) for part in ("constant", "printed"))
+    least, least_note = printed_constant(i), "|p'_i| against (i - 1)!! / 4"
     return [
-        Guarantee(
-            statement_id("residual/claim-e3", "constant", name, case),
-            f"{PAPER}, Claim E.3 (constant: this project)",
-            Kind.EXACT,
-            0,
-            error,
-            note=f"largest |E[h_i 1] / p'_i - x^i| over {len(points)} x, by quadrature; p'_i = {constant:.6g}",
-            tolerance=1e-9,
-        ),
-        Guarantee(
-            statement_id("residual/claim-e3", "printed", name, case),
-            f"{PAPER}, Claim E.3",
-            Kind.LOWER_BOUND,
-            printed_constant(i),
-            abs(constant),
-            (Hypothesis("i = 1: the printed bound is false for every odd i >= 3", i == 1, name),),
-            note="|p'_i| against (i - 1)!! / 4",
-        ),
+        Guarantee(exact, f"{source} (constant: this project)", Kind.EXACT, 0, error, note=shown, tolerance=1e-9),
+        Guarantee(printed, source, Kind.LOWER_BOUND, least, abs(constant), (first,), least_note),
     ]
 
 
@@ -132,7 +120,7 @@ def indicator_function(phi: Taylor, *, eps: float | None = None) -> Callable[[Fl
         sqrt(log(1/eps)), as in the paper, which makes h bounded and Lipschitz. Not clipped by default.
     """
     coefficients = _hermite_series(phi)
-    limits = None if eps is None else 10 * math.sqrt(math.log(1 / _accuracy(eps)))
+    limits = None if eps is None else 10 * math.sqrt(math.log(1 / checks.real("eps", eps, above=0.0, below=1)))
 
     def h(z: FloatArray) -> FloatArray:
         if limits is None:
@@ -186,9 +174,7 @@ def fitting_weights(W0: ArrayLike, a: ArrayLike, target: General) -> FloatArray:
     array (m, d + 1)
     """
     W0 = checks.matrix("W0", W0, columns=target.d + 1)
-    a = checks.matrix("a", a, columns=len(W0))
-    if len(a) != target.k:
-        raise ValueError(f"a must have {target.k} rows, one for each output, got {len(a)}")
+    a = checks.matrix("a", a, rows=target.k, columns=len(W0))
     W = np.zeros_like(W0)
     for r, i in np.ndindex(target.k, target.p):
         h = indicator_function(target.activations[r][i])(math.sqrt(len(W0)) * (W0 @ target.directions[r, i]))
@@ -199,8 +185,8 @@ def fitting_weights(W0: ArrayLike, a: ArrayLike, target: General) -> FloatArray:
 def fitted(W0: ArrayLike, a: ArrayLike, W: ArrayLike, X: ArrayLike) -> FloatArray:
     """Outputs sum_j a_{r,j} <w_j, (x, 1)> 1[<w0_j, (x, 1)> >= 0] at ``X`` (n, d): (n, k)."""
     W0 = checks.matrix("W0", W0)
-    lifted = np.hstack([checks.matrix("X", X, columns=W0.shape[1] - 1), np.ones((len(np.asarray(X)), 1))])
-    active = (lifted @ W0.T >= 0) * (lifted @ checks.matrix("W", W, columns=W0.shape[1]).T)
+    inputs = lifted(checks.matrix("X", X, columns=W0.shape[1] - 1))
+    active = (inputs @ W0.T >= 0) * (inputs @ checks.matrix("W", W, columns=W0.shape[1]).T)
     return np.asarray(active @ checks.matrix("a", a, columns=len(W0)).T)
 
 
@@ -230,13 +216,6 @@ def _odd(i: int) -> int:
     if i % 2 == 0:
         raise ValueError(f"i must be odd, got {i}")
     return i
-
-
-def _accuracy(eps: float) -> float:
-    eps = checks.real("eps", eps, above=0.0)
-    if not eps < 1:
-        raise ValueError(f"eps must be < 1, got {eps!r}")
-    return eps
 
 
 def _log_double_factorial(n: int) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.problems import boolean
-from learnability.studies.residual import PAPER
+from learnability.studies.residual import PAPER, PROJECT
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = ["column_costs", "lemma_d1", "lemma_d2", "parseval_error"]
@@ -60,25 +60,11 @@ def lemma_d1(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float, *, cas
     limit = alpha**2 / 16
     near = Hypothesis("E|f - x_i - alpha chi_S|^2 <= alpha^2 / 16", error <= limit * (1 + 1e-12), f"{error:.6g}")
     source, room = f"{PAPER}, Lemma D.1", 1e-12 * alpha
+    at_S, rest = (statement_id("residual/lemma-d1", part, case) for part in ("lambda_S", "rest of level k"))
+    value, weight = float(coefficients[mask]), float(others @ others)
     return [
-        Guarantee(
-            statement_id("residual/lemma-d1", "lambda_S", case),
-            source,
-            Kind.LOWER_BOUND,
-            0.75 * alpha,
-            float(coefficients[mask]),
-            (near,),
-            tolerance=room,
-        ),
-        Guarantee(
-            statement_id("residual/lemma-d1", "rest of level k", case),
-            source,
-            Kind.UPPER_BOUND,
-            limit,
-            float(others @ others),
-            (near,),
-            tolerance=room * alpha,
-        ),
+        Guarantee(at_S, source, Kind.LOWER_BOUND, 0.75 * alpha, value, (near,), tolerance=room),
+        Guarantee(rest, source, Kind.UPPER_BOUND, limit, weight, (near,), tolerance=room * alpha),
     ]
 
 
@@ -115,25 +101,17 @@ def lemma_d2(M: ArrayLike, *, case: str = "") -> list[Guarantee]:
     N, R = M.shape
     served = int((column_costs(M) <= 1 / 9 + 1e-9).sum())
     shape = f"N = {N}, R = {R}"
+    many = Hypothesis("R >= 2 N", R >= 2 * N, shape)
+    room = Hypothesis("not vacuous: 10 N / 9 < R", 10 * N < 9 * R, shape)
+    sharper = f"columns served against 10 N / 9 (the paper's argument: {math.floor(9 * N / 8)})"
+
+    def bound(part: str, source: str, most: int, needs: Hypothesis, note: str) -> Guarantee:
+        identity = statement_id(f"residual/lemma-d2{part}", case)
+        return Guarantee(identity, f"{source}, Lemma D.2", Kind.UPPER_BOUND, most, served, (needs,), note)
+
     return [
-        Guarantee(
-            statement_id("residual/lemma-d2", case),
-            f"{PAPER}, Lemma D.2",
-            Kind.UPPER_BOUND,
-            R - 1,
-            served,
-            (Hypothesis("R >= 2 N", R >= 2 * N, shape),),
-            note=f"columns served, of R = {R}",
-        ),
-        Guarantee(
-            statement_id("residual/lemma-d2-count", case),
-            f"this project, on {PAPER}, Lemma D.2",
-            Kind.UPPER_BOUND,
-            math.floor(10 * N / 9),
-            served,
-            (Hypothesis("not vacuous: 10 N / 9 < R", 10 * N < 9 * R, shape),),
-            note=f"columns served against 10 N / 9 (the paper's argument: {math.floor(9 * N / 8)})",
-        ),
+        bound("", PAPER, R - 1, many, f"columns served, of R = {R}"),
+        bound("-count", PROJECT, math.floor(10 * N / 9), room, sharper),
     ]
 
 

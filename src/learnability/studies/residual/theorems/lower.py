@@ -33,12 +33,10 @@ from numpy.typing import ArrayLike, NDArray
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.problems import boolean
-from learnability.studies.residual import PAPER
+from learnability.studies.residual import PAPER, PROJECT
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = ["BestFits", "best_fits", "target_errors", "theorem2", "theorem3", "values_on_cube"]
-
-PROJECT = f"this project, on {PAPER}"
 
 MEMORY = 2 * 2**30
 """Bytes that the arrays of one call may take together."""
@@ -124,10 +122,9 @@ def values_on_cube(
     d = checks.integer("d", d, at_least=1, at_most=20)
     others = np.zeros((1, 0)) if background is None else checks.matrix("background", background)
     scale = 1 / math.sqrt(d + others.shape[1])
-    found: FloatArray | None = None
+    blocks: list[FloatArray] = []
     for start in range(0, 2**d, BLOCK):
-        stop = min(start + BLOCK, 2**d)
-        points = scale * boolean.signs(d, start, stop)
+        points = scale * boolean.signs(d, start, min(start + BLOCK, 2**d))
         total: FloatArray | float = 0.0
         for row in others:
             X = np.hstack([points, np.broadcast_to(row, (len(points), len(row)))])
@@ -135,13 +132,9 @@ def values_on_cube(
             if len(values) != len(X):
                 raise ValueError(f"function must give {len(X)} rows for {len(X)} points, got {len(values)}")
             total = total + values
-        mean = np.asarray(total) / len(others)
-        if found is None:
-            _fits(d, mean.shape[1])
-            found = np.empty((2**d, mean.shape[1]))
-        found[start:stop] = mean
-    assert found is not None
-    return found
+        blocks.append(np.asarray(total) / len(others))
+        _fits(d, blocks[0].shape[1])
+    return np.concatenate(blocks)
 
 
 def best_fits(values: ArrayLike, k: int, *, rounding: float = ROUNDING) -> BestFits:
@@ -170,9 +163,7 @@ def best_fits(values: ArrayLike, k: int, *, rounding: float = ROUNDING) -> BestF
     if len(columns) != 2**d:
         raise ValueError(f"values must have 2^d rows, got {len(columns)}")
     k = checks.integer("k", k, at_least=2, at_most=d)
-    rounding = checks.real("rounding", rounding, at_least=0.0)
-    if not rounding < 1:
-        raise ValueError(f"rounding must be < 1, got {rounding!r}")
+    rounding = checks.real("rounding", rounding, at_least=0.0, below=1)
     _fits(d, columns.shape[1])
     masks = boolean.subset_masks(d, k)
     members = np.nonzero(masks[:, None] >> np.arange(d) & 1)[1].reshape(-1, k)
@@ -232,11 +223,6 @@ def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "
         Share of sets S with error above alpha^2 / 16 for every i in S (at least 0.99); their number at or below it
         (at most 16 N / 15); average error of one output, and of all k; share of sets with error >= 0.9 k alpha^2.
         The first and last need N <= C(d, k) / 1000; the others only that they are not vacuous.
-
-    Raises
-    ------
-    ValueError
-        If there is no fit, their number or sizes disagree, or alpha is out of range.
     """
     return _guarantees("thm2", "Theorem 2", "N", fits, alpha, case)
 
@@ -256,69 +242,40 @@ def _guarantees(
     best = one.errors(alpha).min(axis=1)
     room = 1e-12  # rounding of an error; the least alpha^2 / 16 allowed is 6e-10
     success = int((best <= alpha**2 / 16 + room).sum())
-    few = Hypothesis(f"{symbol} <= C(d, k) / 1000", 1000 * N <= C, f"{symbol} = {N}, C({one.d}, {k}) = {C}")
-    room_left = Hypothesis(f"not vacuous: {symbol} < C(d, k)", N < C, f"{symbol} = {N}, C({one.d}, {k}) = {C}")
-    counts = Hypothesis(f"not vacuous: 16 {symbol} / 15 < C(d, k)", 16 * one.functions < 15 * C, few.detail)
+    shape = f"{symbol} = {N}, C({one.d}, {k}) = {C}"
+    few = Hypothesis(f"{symbol} <= C(d, k) / 1000", 1000 * N <= C, shape)
+    room_left = Hypothesis(f"not vacuous: {symbol} < C(d, k)", N < C, shape)
+    counts = Hypothesis(f"not vacuous: 16 {symbol} / 15 < C(d, k)", 16 * one.functions < 15 * C, shape)
     dimension = f"dimension {one.dimension}, at level k {one.level_dimension}"
-    printed, sharper = f"{PAPER}, {place}", f"{PROJECT}, {place}"
-    worst = f"least error / alpha^2 = {best.min() / alpha**2:.6g}, {dimension}"
+    most, average = math.floor(16 * one.functions / 15), alpha**2 * (1 - one.functions / C)
+    large = float((total >= 0.9 * k * alpha**2 - k * room).mean())
+    notes = {
+        "": f"share of S that fail; least error / alpha^2 = {best.min() / alpha**2:.6g}, {dimension}",
+        "-count": f"sets with error <= alpha^2 / 16 against 16 {symbol} / 15 "
+        f"(the paper's argument: {math.floor(9 * one.functions / 8)}); {dimension}",
+        "-average": f"mean over S of the least error of one output, alpha = {alpha:g}; {dimension}",
+        "-outputs": f"mean over S of E||H - K||^2, {len(several)} span(s) for {k} outputs",
+        "-outputs-share": f"share of S with E||H - K||^2 >= 0.9 k alpha^2; least "
+        f"{total.min() / (k * alpha**2):.6g} k alpha^2",
+    }
 
     def bound(
-        part: str, source: str, kind: Kind, value: float, measured: float, needs: Hypothesis, **more: Any
+        part: str, kind: Kind, value: float, measured: float, needs: Hypothesis, room: float = 0.0
     ) -> Guarantee:
-        return Guarantee(
-            statement_id(f"residual/{name}{part}", case), source, kind, value, measured, (needs,), **more
-        )
+        identity, source = statement_id(f"residual/{name}{part}", case), f"{PROJECT if part else PAPER}, {place}"
+        return Guarantee(identity, source, kind, value, measured, (needs,), notes[part], tolerance=room)
 
     return [
-        bound("", printed, Kind.LOWER_BOUND, 0.99, 1 - success / C, few, note=f"share of S that fail; {worst}"),
-        bound(
-            "-count",
-            sharper,
-            Kind.UPPER_BOUND,
-            math.floor(16 * one.functions / 15),
-            success,
-            counts,
-            note=f"sets with error <= alpha^2 / 16 against 16 {symbol} / 15 "
-            f"(the paper's argument: {math.floor(9 * one.functions / 8)}); {dimension}",
-        ),
-        bound(
-            "-average",
-            sharper,
-            Kind.LOWER_BOUND,
-            alpha**2 * (1 - one.functions / C),
-            float(best.mean()),
-            room_left,
-            note=f"mean over S of the least error of one output, alpha = {alpha:g}; {dimension}",
-            tolerance=room,
-        ),
-        bound(
-            "-outputs",
-            sharper,
-            Kind.LOWER_BOUND,
-            k * alpha**2 * (1 - N / C),
-            float(total.mean()),
-            room_left,
-            note=f"mean over S of E||H - K||^2, {len(several)} span(s) for {k} outputs",
-            tolerance=k * room,
-        ),
-        bound(
-            "-outputs-share",
-            sharper,
-            Kind.LOWER_BOUND,
-            0.99,
-            float((total >= 0.9 * k * alpha**2 - k * room).mean()),
-            few,
-            note=f"share of S with E||H - K||^2 >= 0.9 k alpha^2; least {total.min() / (k * alpha**2):.6g} k alpha^2",
-        ),
+        bound("", Kind.LOWER_BOUND, 0.99, 1 - success / C, few),
+        bound("-count", Kind.UPPER_BOUND, most, success, counts),
+        bound("-average", Kind.LOWER_BOUND, average, float(best.mean()), room_left, room),
+        bound("-outputs", Kind.LOWER_BOUND, k * alpha**2 * (1 - N / C), float(total.mean()), room_left, k * room),
+        bound("-outputs-share", Kind.LOWER_BOUND, 0.99, large, few),
     ]
 
 
 def _alpha(alpha: float) -> float:
-    alpha = checks.real("alpha", alpha, at_least=1e-4)
-    if not alpha < 1:
-        raise ValueError(f"alpha must be < 1, got {alpha!r}")
-    return alpha
+    return checks.real("alpha", alpha, at_least=1e-4, below=1)
 
 
 def _fits(d: int, N: int) -> None:

@@ -29,28 +29,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.networks.residual import ResNet3
+from learnability.networks.residual import ResNet3, lifted
+from learnability.studies.residual.theorems.coupling import Coupling
 
-__all__ = ["Gradients", "Monitors", "Run", "gradients", "limits", "measured"]
+__all__ = ["Gradients", "Monitors", "Run", "gradients", "limits", "measured", "norms"]
 
 
-class Monitors(NamedTuple):
-    """The quantities of Lemma C.1 at each input, arrays (n,)."""
-
-    a: FloatArray
-    """Gates of the first layer that W turned."""
-    b: FloatArray
-    """|A D_W W^(0) x~|: what is left of the initialisation in out_1."""
-    c: FloatArray
-    """|out_1|."""
-    d: FloatArray
-    """Gates of the second layer that V turned."""
-    e: FloatArray
-    """|A D_{V,W} V^(0) z|."""
-    f: FloatArray
-    """|A D_{V,W} V^(0)|_2."""
-    g: FloatArray
-    """|A D_{V,W} (V^(0) + V) z|."""
+Monitors = Coupling[FloatArray]
+"""The quantities of Lemma C.1 at each input, arrays (n,)."""
 
 
 class Run:
@@ -71,9 +57,8 @@ class Run:
     def __init__(self, start: ResNet3, now: ResNet3, X: ArrayLike) -> None:
         self.A = checks.matrix("start.A", start.A)
         k, m = self.A.shape
-        X = checks.matrix("X", X)
-        self.lifted = np.hstack([X, np.ones((len(X), 1))])  # (n, d + 1)
-        shapes = {"W": (m, X.shape[1] + 1), "V": (m, k + 1)}
+        self.lifted = lifted(checks.matrix("X", X))  # (n, d + 1)
+        shapes = {"W": (m, self.lifted.shape[1]), "V": (m, k + 1)}
         found: dict[str, FloatArray] = {}
         for of, params in (("start", start), ("now", now)):
             for name, shape in shapes.items():
@@ -90,7 +75,7 @@ class Run:
         after = self.lifted @ found["now.W"].T
         self.on0, self.on = self.before >= 0, after >= 0
         self.first = (self.on * after) @ self.A.T  # out_1, (n, k)
-        self.z = np.hstack([self.first, np.ones((len(X), 1))])  # (n, k + 1)
+        self.z = lifted(self.first)  # (n, k + 1)
         self.before_V, self.moved_V = self.z @ self.V0.T, self.z @ self.V.T  # (n, m)
         after_V = self.z @ self.total_V.T
         self.open0, self.open = self.before_V >= 0, after_V >= 0
@@ -125,7 +110,8 @@ def _largest(grams: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(np.linalg.eigvalsh(grams)[:, -1], 0.0))
 
 
-def _norms(vectors: FloatArray) -> FloatArray:
+def norms(vectors: FloatArray) -> FloatArray:
+    """Of the rows."""
     return np.asarray(np.linalg.norm(vectors, axis=1))
 
 
@@ -133,22 +119,22 @@ def measured(run: Run) -> Monitors:
     """The seven quantities."""
     return Monitors(
         run.turned.sum(axis=1).astype(np.float64),
-        _norms((run.on * run.before) @ run.A.T),
-        _norms(run.first),
+        norms((run.on * run.before) @ run.A.T),
+        norms(run.first),
         run.turned_V.sum(axis=1).astype(np.float64),
-        _norms((run.open * run.before_V) @ run.A.T),
+        norms((run.open * run.before_V) @ run.A.T),
         run.through(run.open, run.V0),
-        _norms(run.second),
+        norms(run.second),
     )
 
 
 def limits(run: Run) -> Monitors:
     """What the steps of the proofs bound them by, see the module: true of all matrices, without an O."""
     size = float(np.linalg.norm(run.A, 2))
-    reach, reach_V = _norms(run.moved), _norms(run.moved_V)
-    left = _norms((run.on0 * run.before) @ run.A.T) + run.columns(run.turned) * reach
+    reach, reach_V = norms(run.moved), norms(run.moved_V)
+    left = norms((run.on0 * run.before) @ run.A.T) + run.columns(run.turned) * reach
     columns = run.columns(run.turned_V)
-    left_V = _norms((run.open0 * run.before_V) @ run.A.T) + columns * reach_V
+    left_V = norms((run.open0 * run.before_V) @ run.A.T) + columns * reach_V
     return Monitors(
         _most_turned(run.before, reach),
         left,
@@ -178,26 +164,18 @@ class Gradients(NamedTuple):
 
 
 def gradients(run: Run, Y: ArrayLike) -> Gradients:
-    """Claim C.5 for the targets ``Y`` (n, k), example by example.
-
-    Raises
-    ------
-    ValueError
-        If Y does not have the outputs' shape or is not finite.
-    """
-    Y = checks.matrix("Y", Y, columns=len(run.A))
-    if len(Y) != len(run.lifted):
-        raise ValueError(f"Y must have {len(run.lifted)} rows, those of X, got {len(Y)}")
+    """Claim C.5 for the targets ``Y`` (n, k), example by example."""
+    Y = checks.matrix("Y", Y, rows=len(run.lifted), columns=len(run.A))
     residual = Y - run.outputs
     back_V = (residual @ run.A) * run.open
     back_W = ((residual + back_V @ run.total_V[:, :-1]) @ run.A) * run.on
-    size, length = float(np.linalg.norm(run.A, 2)), _norms(residual)
+    size, length = float(np.linalg.norm(run.A, 2)), norms(residual)
     # A gradient in W is the product of back_W and x~, one in V of back_V and z.
-    inputs, z = _norms(run.lifted), _norms(run.z)
+    inputs, z = norms(run.lifted), norms(run.z)
     return Gradients(
         length,
-        _norms(back_W) * inputs,
-        _norms(back_V) * z,
+        norms(back_W) * inputs,
+        norms(back_V) * z,
         inputs * length * size * (size * float(np.linalg.norm(run.total_V, 2)) + 1),
         z * length * size,
     )

@@ -37,13 +37,7 @@ class ConceptNumbers(NamedTuple):
 
 
 def concept_numbers(*, alpha: float, k: int, p_F: int, C_F: float, p_G: int, C_G: float) -> ConceptNumbers:
-    """Alpha in (0, 1), integers k, p_F, p_G >= 1 of any size, C_F, C_G > 0; as exact fractions.
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
-    """
+    """Alpha in (0, 1), integers k, p_F, p_G >= 1 of any size, C_F, C_G > 0; as exact fractions."""
     k, p_F, p_G = (checks.integer(n, v, at_least=1) for n, v in (("k", k), ("p_F", p_F), ("p_G", p_G)))
     base, composite = (checks.rational(name, value, above=0.0) for name, value in (("C_F", C_F), ("C_G", C_G)))
     return ConceptNumbers(Fraction(share(alpha)), k, p_F, base, p_G, composite)
@@ -51,10 +45,7 @@ def concept_numbers(*, alpha: float, k: int, p_F: int, C_F: float, p_G: int, C_G
 
 def share(alpha: float) -> float:
     """The share alpha of the composite signal as a float, checked: 0 < alpha < 1."""
-    alpha = checks.real("alpha", alpha, above=0.0)
-    if not alpha < 1:
-        raise ValueError(f"alpha must be < 1, got {alpha!r}")
-    return alpha
+    return checks.real("alpha", alpha, above=0.0, below=1)
 
 
 def rounded(value: Fraction) -> float:

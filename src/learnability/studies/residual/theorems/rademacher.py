@@ -48,11 +48,6 @@ def rademacher_bound(norm: float, N: int, *, form: str = "printed") -> float:
     N : int
         Inputs, of norm at most 1; >= 1.
     form : {"printed", "sharper"}
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     norm, N = checks.real("norm", norm, at_least=0.0), checks.integer("N", N, at_least=1)
     return _FACTOR[checks.choice("form", form, FORMS)] * norm / math.sqrt(N)

@@ -39,16 +39,8 @@ def movements(
 ) -> tuple[float, float]:
     """tau_w = c k p_F C_s(F) and tau_v = c alpha k p_G C_s(G): how far W and V may move, in spectral norm.
 
-    Parameters
-    ----------
-    alpha : float
-        In (0, 1).
-    k, p_F, p_G : int
-        Outputs, and terms of an output of F and of G, >= 1.
-    C_F, C_G : float
-        C_s of F and G, > 0.
-    constant : float
-        c, for what the paper hides, > 0.
+    Parameters as in :func:`learnability.studies.residual.theorems.thm1.theorem1`, and ``constant``: the c > 0 for
+    what the paper hides.
     """
     numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
     c = checks.rational("constant", constant, above=0.0)
@@ -110,43 +102,25 @@ def table1(
         sigma_v = max(polylog, min(tau_v * polylog, most), silent if silent <= most else 0.0)
     sigma_w, sigma_v = checks.real("sigma_w", sigma_w, above=0.0), checks.real("sigma_v", sigma_v, above=0.0)
 
-    def between(name: str, low: float, value: float, high: float) -> Hypothesis:
-        room = 1 + 1e-12
-        return Hypothesis(
-            name, low <= value * room and value <= high * room, f"{low:.4g} <= {value:.4g} <= {high:.4g}"
-        )
+    room, square = 1 + 1e-12, tau_v * tau_v
 
-    return Table1(
-        m,
-        k,
-        tau_w,
-        tau_v,
-        sigma_w,
-        sigma_v,
-        (
-            between("sigma_w in [m^(-1/2+.01), m^(-.01)]", m**-0.49, sigma_w, m**-0.01),
-            Hypothesis("tau_w >= 1", tau_w >= 1, f"{tau_w:.4g}"),
-            between(
-                "tau_w in [m^(1/8+.001) sigma_w, m^(1/8-.001) sigma_w^(1/4)]",
-                m**0.126 * sigma_w,
-                tau_w,
-                m**0.124 * sigma_w**0.25,
-            ),
-            between("sigma_v in [polylog(m), m^(3/8-.01)]", polylog, sigma_v, m**0.365),
-            Hypothesis("tau_v <= 1 / polylog(m)", tau_v * polylog <= 1 + 1e-12, f"{tau_v:.4g} <= {1 / polylog:.4g}"),
-            between(
-                "tau_v in [sigma_v (k/m)^(3/8), sigma_v / polylog(m)]",
-                sigma_v * (k / m) ** 0.375,
-                tau_v,
-                sigma_v / polylog,
-            ),
-            Hypothesis(
-                "1 / sigma_v <= tau_v^2 (silent, Claim C.6)",
-                tau_v * tau_v * sigma_v * (1 + 1e-12) >= 1,
-                f"{1 / sigma_v:.4g} <= {tau_v * tau_v:.4g}",
-            ),
-        ),
+    def between(name: str, low: float, value: float, high: float) -> Hypothesis:
+        met = low <= value * room and value <= high * room
+        return Hypothesis(name, met, f"{low:.4g} <= {value:.4g} <= {high:.4g}")
+
+    w_low, w_high = m**0.126 * sigma_w, m**0.124 * sigma_w**0.25
+    v_low, v_high = sigma_v * (k / m) ** 0.375, sigma_v / polylog
+    silently, shown = "1 / sigma_v <= tau_v^2 (silent, Claim C.6)", f"{1 / sigma_v:.4g} <= {square:.4g}"
+    ranges = (
+        between("sigma_w in [m^(-1/2+.01), m^(-.01)]", m**-0.49, sigma_w, m**-0.01),
+        Hypothesis("tau_w >= 1", tau_w >= 1, f"{tau_w:.4g}"),
+        between("tau_w in [m^(1/8+.001) sigma_w, m^(1/8-.001) sigma_w^(1/4)]", w_low, tau_w, w_high),
+        between("sigma_v in [polylog(m), m^(3/8-.01)]", polylog, sigma_v, m**0.365),
+        Hypothesis("tau_v <= 1 / polylog(m)", tau_v * polylog <= room, f"{tau_v:.4g} <= {1 / polylog:.4g}"),
+        between("tau_v in [sigma_v (k/m)^(3/8), sigma_v / polylog(m)]", v_low, tau_v, v_high),
+        Hypothesis(silently, square * sigma_v * room >= 1, shown),
     )
+    return Table1(m, k, tau_w, tau_v, sigma_w, sigma_v, ranges)
 
 
 def widths(

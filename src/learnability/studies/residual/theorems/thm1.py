@@ -71,20 +71,11 @@ class Promise(NamedTuple):
 
     def guarantee(self, measured: float | None = None, *, table: Table1 | None = None, case: str = "") -> Guarantee:
         """The promised risk beside a measured one; outside its hypotheses unless ``table`` holds."""
-        width = Hypothesis(
-            "Table 1 holds at the width, constants 1",
-            table is not None and table.holds,
-            "no width given" if table is None else f"m = {table.m:.4g}",
-        )
-        return Guarantee(
-            statement_id("residual/thm1", case),
-            f"{PAPER}, Theorem 1",
-            Kind.UPPER_BOUND,
-            self.risk,
-            measured,
-            (*self.hypotheses, width),
-            note=f"constants as given (the paper has none); T = {self.samples:.4g}",
-        )
+        given = "no width given" if table is None else f"m = {table.m:.4g}"
+        width = Hypothesis("Table 1 holds at the width, constants 1", table is not None and table.holds, given)
+        identity, needs = statement_id("residual/thm1", case), (*self.hypotheses, width)
+        note = f"constants as given (the paper has none); T = {self.samples:.4g}"
+        return Guarantee(identity, f"{PAPER}, Theorem 1", Kind.UPPER_BOUND, self.risk, measured, needs, note)
 
 
 def theorem1(
@@ -117,11 +108,6 @@ def theorem1(
     opt : float
         Half the squared error of the best function of the class, >= 0.
     constants : Constants, optional
-
-    Raises
-    ------
-    ValueError
-        For arguments outside these ranges.
     """
     numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
     bound, least = checks.rational("B_F", B_F, above=0.0), checks.rational("opt", opt, at_least=0.0)
@@ -130,7 +116,10 @@ def theorem1(
     aim = floor if delta is None else checks.rational("delta", delta, above=0.0)
     eta_w = c["rate"] * min(Fraction(1), aim)
     ratio = numbers.alpha * numbers.p_G * numbers.C_G / (numbers.p_F * numbers.C_F)
-    most = c["alpha"] / numbers.composite
+    most, room = c["alpha"] / numbers.composite, 1 + Fraction(1, 10**12)
+    shown = f"{float(numbers.alpha):.4g} <= {rounded(most):.4g}"
+    small = Hypothesis("alpha <= c / (k p_G C_s(G))", numbers.alpha <= most, shown)
+    reached = Hypothesis("delta >= the floor", aim * room >= floor, f"{rounded(aim):.4g} >= {rounded(floor):.4g}")
     return Promise(
         rounded(floor),
         rounded(aim),
@@ -138,18 +127,7 @@ def theorem1(
         rounded(c["time"] * (numbers.base / min(Fraction(1), aim)) ** 2),
         rounded(eta_w),
         rounded(eta_w * c["ratio"] * ratio**2),
-        (
-            Hypothesis(
-                "alpha <= c / (k p_G C_s(G))",
-                numbers.alpha <= most,
-                f"{float(numbers.alpha):.4g} <= {rounded(most):.4g}",
-            ),
-            Hypothesis(
-                "delta >= the floor",
-                aim * (1 + Fraction(1, 10**12)) >= floor,
-                f"{rounded(aim):.4g} >= {rounded(floor):.4g}",
-            ),
-        ),
+        (small, reached),
     )
 
 
