@@ -46,7 +46,7 @@ from learnability.problems.symmetry import (
 )
 from learnability.seeding import generator
 from learnability.studies.symmetry.theorems.thm2_lemma4 import lemma4_step_limit
-from learnability.study import Row, Setting
+from learnability.study import Row, Scale, Setting
 from learnability.theory.margins import hard_margin, lift
 from learnability.training.online.trajectory import COLUMNS, Trajectory
 from learnability.training.record import log_spaced
@@ -75,6 +75,14 @@ _DEFAULTS: Setting = {
 def setting(**values: bool | int | float | str) -> Setting:
     """A setting with the defaults of section 5 for whatever is not named."""
     return {**_DEFAULTS, **values}
+
+
+def scales(
+    smoke: tuple[Setting, ...], full: tuple[Setting, ...], seconds: tuple[float, float, float]
+) -> dict[str, Scale]:
+    """Two seeds of something small, and the paper's settings with ten seeds and with thirty."""
+    sizes = {"smoke": (smoke, 2), "laptop": (full, 10), "paper": (full, 30)}
+    return {name: Scale(*size, taken) for (name, size), taken in zip(sizes.items(), seconds, strict=True)}
 
 
 def target(s: Setting, seed: int) -> SymmetricFunction:

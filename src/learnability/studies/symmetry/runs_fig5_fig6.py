@@ -19,8 +19,8 @@ from learnability.evidence.tables import last, pick
 from learnability.problems.symmetry import UniformCube
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import TOLERANCE, compression, ends, learning_curves
-from learnability.studies.symmetry.runs import run, setting
-from learnability.study import Experiment, Scale, Setting
+from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
@@ -39,18 +39,12 @@ def experiment(
     number: int, title: str, target: str, epochs: dict[str, int], seconds: tuple[float, float, float]
 ) -> Experiment:
     """The experiment of one of the two figures, from its target and the ends of its panels' axes."""
-    full = settings(20, target, epochs)
+    smoke = settings(8, target, {"a": 1_000, "b": 200, "c": 50, "d": 10})
     return Experiment(
         title=title,
         source=f"{PAPER}, Figure {number}",
         revision=1,
-        scales={
-            "smoke": Scale(
-                settings(8, target, {"a": 1_000, "b": 200, "c": 50, "d": 10}), seeds=2, seconds=seconds[0]
-            ),
-            "laptop": Scale(full, seeds=10, seconds=seconds[1]),
-            "paper": Scale(full, seeds=30, seconds=seconds[2]),
-        },
+        scales=scales(smoke, settings(20, target, epochs), seconds),
         run=run,
         figure=figure,
         claims=partial(claims, name=f"fig{number}", where=f"Figure {number}"),

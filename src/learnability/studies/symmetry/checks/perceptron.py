@@ -99,15 +99,14 @@ def theorem2(scale: str) -> list[Guarantee]:
                 shares[regime].append(result.updates / bound)
         for regime, pairs in cases.items():
             spread = f"updates / bound from {min(shares[regime]):.3g} to {max(shares[regime]):.3g}"
-            missing = ""
-            if FACTORS[regime] > 1:
-                missing = "; ".join(
-                    f"{size} is left out: a run may take {most:.2g} updates" for size, most in left_out.items()
-                )
-            notes = "; ".join(filter(None, [spread, missing])), missing
+            large = left_out.items() if FACTORS[regime] > 1 else ()
+            missing = "; ".join(f"{size} is left out: a run may take {most:.2g} updates" for size, most in large)
+            updates, margins = zip(*pairs)
             found += [
-                tightest(statement_id(statement, kind, regime), [pair[i] for pair in pairs], notes[i])
-                for i, statement in enumerate(("symmetry/theorem2-updates", "symmetry/theorem2-margin"))
+                tightest(
+                    statement_id("symmetry/theorem2-updates", kind, regime), updates, theory.joined(spread, missing)
+                ),
+                tightest(statement_id("symmetry/theorem2-margin", kind, regime), margins, missing),
             ]
     return found
 

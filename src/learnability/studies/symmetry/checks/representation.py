@@ -35,11 +35,9 @@ DRAWS = {"smoke": 50, "laptop": 2000}
 def _outputs(represent: Represent, activation: str, indicators: FloatArray) -> FloatArray:
     n = indicators.shape[1] - 1
     outputs = np.empty_like(indicators, dtype=np.float64)
-    V: FloatArray | None = None
+    V = embedding(represent(n, ()), activation=activation)  # the hidden layer is the same for all
     for row, a in zip(outputs, indicators, strict=True):  # one network at a time: thousands would fill the memory
         network = represent(n, np.flatnonzero(a))
-        if V is None:
-            V = embedding(network, activation=activation)  # the hidden layer is the same for all
         row[:] = V @ network.M + network.b
     return outputs
 

@@ -93,10 +93,9 @@ def lemma4(scale: str) -> list[Guarantee]:
                 ties += run.ties
                 unresolved += run.unresolved
     name = f"n={'|'.join(map(str, sizes))}"
-    statements = ("symmetry/lemma4-movement", "symmetry/lemma4-norm", "symmetry/lemma4-updates")
     found = [
-        tightest(statement_id(statement, name), [case[i] for case in cases], "h at the limit")
-        for i, statement in enumerate(statements)
+        tightest(statement_id(f"symmetry/lemma4-{part}", name), several, "h at the limit")
+        for part, several in zip(("movement", "norm", "updates"), zip(*cases), strict=True)
     ]
     what = (
         f"wrong among all {inputs} inputs of {len(cases)} cubes, trained on one input of each weight "

@@ -23,8 +23,8 @@ from learnability.studies.symmetry.claims_curves import (
     fitted,
     learning_curves,
 )
-from learnability.studies.symmetry.runs import run, setting
-from learnability.study import Experiment, Scale
+from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.study import Experiment
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
@@ -89,11 +89,7 @@ EXPERIMENT = Experiment(
     title="Both layers with a small step against the last layer only",
     source=f"{PAPER}, Figure 2",
     revision=1,
-    scales={
-        "smoke": Scale(_SMOKE, seeds=2, seconds=2),
-        "laptop": Scale((*_FULL, _LONG), seeds=10, seconds=52),
-        "paper": Scale((*_FULL, _LONG), seeds=30, seconds=156),
-    },
+    scales=scales(_SMOKE, (*_FULL, _LONG), seconds=(2, 52, 156)),
     run=run,
     figure=figure,
     claims=claims,

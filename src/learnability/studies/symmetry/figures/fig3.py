@@ -19,8 +19,8 @@ from learnability.studies.symmetry.claims_curves import (
     learning_curves,
     sooner,
 )
-from learnability.studies.symmetry.runs import run, setting
-from learnability.study import Experiment, Scale
+from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ _POWERS = {"a": 2, "b": 3, "c": 4}
 _EPOCHS = {"a": 16_000, "b": 80_000, "c": 90_000}
 
 
-def _settings(n: int, epochs: dict[str, int]) -> tuple[dict[str, bool | int | float | str], ...]:
+def _settings(n: int, epochs: dict[str, int]) -> tuple[Setting, ...]:
     return tuple(
-        dict(setting(panel=panel, curve=layers, n=n, m=n, layers=layers, h_power=power, epochs=epochs[panel]))
+        setting(panel=panel, curve=layers, n=n, m=n, layers=layers, h_power=power, epochs=epochs[panel])
         for panel, power in _POWERS.items()
         for layers in ("both", "output")
     )
@@ -89,11 +89,7 @@ EXPERIMENT = Experiment(
     title="Overstepping the theory: large steps",
     source=f"{PAPER}, Figure 3",
     revision=1,
-    scales={
-        "smoke": Scale(_settings(10, {"a": 1_000, "b": 3_000, "c": 3_000}), seeds=2, seconds=2),
-        "laptop": Scale(_settings(30, _EPOCHS), seeds=10, seconds=14),
-        "paper": Scale(_settings(30, _EPOCHS), seeds=30, seconds=42),
-    },
+    scales=scales(_settings(10, {"a": 1_000, "b": 3_000, "c": 3_000}), _settings(30, _EPOCHS), seconds=(2, 14, 42)),
     run=run,
     figure=figure,
     claims=claims,

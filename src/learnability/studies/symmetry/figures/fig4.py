@@ -21,8 +21,8 @@ from learnability.studies.symmetry.claims_curves import (
     learning_curves,
     sooner,
 )
-from learnability.studies.symmetry.runs import run, setting
-from learnability.study import Experiment, Scale, Setting
+from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def _settings(n: int, epochs: int, long: int) -> tuple[Setting, ...]:
     )
     positive = tuple(
         setting(panel=panel, curve="both, beta n^3 h", n=n, m=n, h_power=power, epochs=length)
-        for panel, power in (("a", 6), ("b", 4), ("long", 6))
-        for length in ((epochs,) if panel != "long" else (long,))
+        for panel, power, length in (("a", 6, epochs), ("b", 4, epochs), ("long", 6, long))
     )
     return zero + positive
 
@@ -91,11 +90,7 @@ EXPERIMENT = Experiment(
     title="Confidence beta = 0: the perceptron rule",
     source=f"{PAPER}, Figure 4",
     revision=1,
-    scales={
-        "smoke": Scale(_settings(10, 300, 3_000), seeds=2, seconds=2),
-        "laptop": Scale(_settings(30, 2_500, 60_000), seeds=10, seconds=10),
-        "paper": Scale(_settings(30, 2_500, 60_000), seeds=30, seconds=31),
-    },
+    scales=scales(_settings(10, 300, 3_000), _settings(30, 2_500, 60_000), seconds=(2, 10, 31)),
     run=run,
     figure=figure,
     claims=claims,

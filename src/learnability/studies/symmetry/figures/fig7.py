@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from learnability.evidence.intervals import mean
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import SAME, TOLERANCE, late, learning_curves
-from learnability.studies.symmetry.runs import run, setting
-from learnability.study import Experiment, Scale, Setting
+from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ EXPERIMENT = Experiment(
     title="Resistance to label errors",
     source=f"{PAPER}, Figure 7",
     revision=1,
-    scales={
-        "smoke": Scale(_settings(10, 300), seeds=2, seconds=2),
-        "laptop": Scale(_settings(30, 7_000), seeds=10, seconds=45),
-        "paper": Scale(_settings(30, 7_000), seeds=30, seconds=135),
-    },
+    scales=scales(_settings(10, 300), _settings(30, 7_000), seconds=(2, 45, 135)),
     run=run,
     figure=figure,
     claims=claims,

@@ -17,8 +17,8 @@ from learnability.problems.symmetry import UniformCube, sum_error_floor
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry import runs as shared
 from learnability.studies.symmetry.claims_curves import late, learning_curves
-from learnability.studies.symmetry.runs import setting
-from learnability.study import Experiment, Row, Scale, Setting
+from learnability.studies.symmetry.runs import scales, setting
+from learnability.study import Experiment, Row, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ EXPERIMENT = Experiment(
     title="Resistance to input errors",
     source=f"{PAPER}, Figure 8",
     revision=1,
-    scales={
-        "smoke": Scale(_settings(10, 300), seeds=2, seconds=2),
-        "laptop": Scale(_settings(30, 12_000), seeds=10, seconds=75),
-        "paper": Scale(_settings(30, 12_000), seeds=30, seconds=225),
-    },
+    scales=scales(_settings(10, 300), _settings(30, 12_000), seconds=(2, 75, 225)),
     run=run,
     figure=figure,
     claims=claims,

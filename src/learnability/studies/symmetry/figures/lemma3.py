@@ -44,18 +44,11 @@ def run(s: Setting, seed: int) -> list[Row]:
     points = lift(embedding(symmetry_init(n, kind), activation="sigmoid" if kind == "sigmoid" else "relu"))
     rng = generator(seed, "functions", n)
     functions = [parity(n)] + [random_symmetric(n, rng) for _ in range(int(s["draws"]))]
-    rows = []
-    for draw, f in enumerate(functions):
-        found = hard_margin(points, f.labels)
-        rows.append(
-            {
-                "function": "random" if draw else "parity",
-                "draw": draw,
-                "margin": found.margin,
-                "gap": found.gap / found.upper,
-            }
-        )
-    return rows
+    found = [hard_margin(points, f.labels) for f in functions]
+    return [
+        {"function": "random" if draw else "parity", "draw": draw, "margin": one.margin, "gap": one.gap / one.upper}
+        for draw, one in enumerate(found)
+    ]
 
 
 def _parity(table: pd.DataFrame, kind: str) -> pd.Series:

@@ -144,11 +144,9 @@ def lemma3_bound(n: int, kind: str) -> float:
 
     The paper gives the order only. Explicit weights give
 
-    * ``integer``: Lemma 2's weights are at most 2 in absolute value on n + 3 neurons, with b = -1/2 and
-    outputs
+    * ``integer``: Lemma 2's weights are at most 2 in absolute value on n + 3 neurons, with b = -1/2 and outputs
       +-1/2, so gamma >= (1/2) / sqrt(1/4 + 4(n+3));
-    * ``half_integer``, ``quarter``: on weights k = 0..n Lemma 2's function needs ReLU(k - c) for c = 0..n-1
-    only,
+    * ``half_integer``, ``quarter``: on weights k = 0..n Lemma 2's function needs ReLU(k - c) for c = 0..n-1 only,
       with ReLU(k + 1) = ReLU(k) + 1: the weight at c = 0 and the bias are then a_1 - a_0 and a_0 - 1/2 with
       a_k = 1[k in A], so |w|^2 <= 1 + 4(n-1) + 1/4 and gamma >= (1/2) / sqrt(4n - 11/4). (The zig-zag's own
       weights have a bias up to (n+1)/2 and give 1/n only.)

@@ -59,10 +59,9 @@ def update_bound(*, h: float, beta: float, margin: float, radius: float) -> floa
 
 
 def final_margin_bound(*, h: float, beta: float, margin: float, radius: float) -> float:
-    """Theorem 2: the output separates with margin at least gamma beta h / (2 beta h + (R h)^2); parameters as
-    above.
+    """Theorem 2: the output separates with margin at least gamma beta h / (2 beta h + (R h)^2).
 
-    With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, that is, nothing.
+    Parameters as above. With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, that is, nothing.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius)
     return margin * beta / (2 * beta + radius**2 * h)

@@ -37,9 +37,7 @@ class WorstLabels:
     margin: float
     """1 / sqrt(p' K^-1 p): the margin of p if it is the worst, and in any case no more than that margin."""
     gap: float
-    """Second smallest eigenvalue of the Laplacian over the largest: if > 0, p and -p alone have the least
-    margin.
-    """
+    """Second smallest eigenvalue of the Laplacian over the largest: if > 0, p and -p alone have the least margin."""
     least_entry: float
     """Smallest off-diagonal entry of Q over the largest entry: if >= 0, the simple criterion applies too."""
 
