@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +21,9 @@ from learnability import checks
 from learnability.checks import FloatArray
 from learnability.problems.boolean import fourier_spectrum, signs, subset_masks, subset_of
 from learnability.problems.parity import ParityMixture
-from learnability.studies.parity import PAPER
-from learnability.studies.parity.theorems.linear import FORMS, theorem2, theorem2_average
-from learnability.theory.guarantee import Guarantee, Kind, statement_id
+from learnability.studies.parity.theorems.linear import FORMS, OURS, theorem2, theorem2_average
+from learnability.studies.parity.theorems.statement import odd_parity, stated
+from learnability.theory.guarantee import Guarantee, Kind
 from learnability.theory.linear_class import best_hinge
 
 __all__ = ["MAX_N", "Measured", "correlation_norms", "feature_values", "guarantees", "measure"]
@@ -166,19 +167,12 @@ def measure(
     tolerance : float
         Gap of each best loss, > 0.
 
-    Returns
-    -------
-    Measured
-
     Raises
     ------
     ValueError
         If an argument is out of range, k is even, the features are not in [-1, 1], or a generator is missing.
     """
-    n = checks.integer("n", n, at_least=1, at_most=MAX_N)
-    k = checks.integer("k", k, at_least=1, at_most=n)
-    if k % 2 == 0:
-        raise ValueError(f"k must be odd, got {k}: with an even k the labels of D_A^(2) are all +1")
+    n, k = odd_parity(checks.integer("n", n, at_most=MAX_N), k, least=1)
     if not callable(psi):
         raise ValueError(f"psi must be a function from inputs (m, n) to features (m, N), got {psi!r}")
     B, most = checks.real("B", B, at_least=0.0), checks.integer("most", most, at_least=1)
@@ -215,31 +209,19 @@ def guarantees(measured: Measured, *, forms: tuple[str, ...] = FORMS, case: str 
     gap = float(
         np.maximum(measured.uniform - measured.uniform_lower, measured.mixture - measured.mixture_lower).max()
     )
-    sizes: dict[str, int] = {"N": measured.N, "n": measured.n, "k": measured.k}
     solved, rest = gap <= WIDEST, "" if measured.every else ", the others by their closed form"
-    found = theorem2(
-        **sizes, B=measured.B, measured=float(measured.mixture_lower.max()) if solved else None,
-        tolerance=ROUNDING + min(gap, WIDEST), forms=forms, case=case,
-        note=f"largest best loss {over}, each to {gap:.1g}",
-    )  # fmt: skip
-    found += theorem2_average(
-        **sizes, B=measured.B, measured=measured.average_lower if solved else None,
-        tolerance=ROUNDING + min(gap, WIDEST), forms=forms, case=case,
-        note=f"average best loss {over}, each to {gap:.1g}{rest}",
-    )  # fmt: skip
-    every = np.isin(subset_masks(measured.n, measured.k), measured.supports)
-    room = measured.uniform - measured.closed_form[every]
-    worst = int(room.argmin())
+    shared: dict[str, Any] = {
+        "N": measured.N, "n": measured.n, "k": measured.k, "B": measured.B,
+        "tolerance": ROUNDING + min(gap, WIDEST), "forms": forms, "case": case,
+    }  # fmt: skip
+    largest = float(measured.mixture_lower.max()) if solved else None
+    average = measured.average_lower if solved else None
+    found = theorem2(**shared, measured=largest, note=f"largest best loss {over}, each to {gap:.1g}")
+    found += theorem2_average(**shared, measured=average, note=f"average best loss {over}, each to {gap:.1g}{rest}")
+    closed = measured.closed_form[np.isin(subset_masks(measured.n, measured.k), measured.supports)]
+    worst = int((measured.uniform - closed).argmin())
     cell = (f"n={measured.n}", f"k={measured.k}", f"N={measured.N}", f"B={measured.B:g}", case)
-    found.append(
-        Guarantee(
-            statement_id("parity/theorem2-each", *cell),
-            f"this project, on {PAPER}, Theorem 2",
-            Kind.LOWER_BOUND,
-            float(measured.closed_form[every][worst]),
-            float(measured.uniform[worst]),
-            note=f"1 - B |E f_A Psi| for one A, least room {over}",
-            tolerance=ROUNDING,
-        )
-    )  # fmt: skip
+    bound, loss = float(closed[worst]), float(measured.uniform[worst])
+    text = f"1 - B |E f_A Psi| for one A, least room {over}"
+    found.append(stated("theorem2-each", cell, OURS, Kind.LOWER_BOUND, bound, loss, text, tolerance=ROUNDING))
     return found

@@ -2,8 +2,9 @@
 
 The features are phi_r(z) = ReLU(-sign(r) z + |r|) for r = -k, -k+2, ..., k, of the sum z of the k signs in A. Two
 printed forms are not true and are offered beside what is: the range of u in Lemma 10, and ReLU6 in phi_r. Where a
-lemma leaves a universal constant open, its hypothesis is evaluated with the constant 1 and says so. Lemma 12 stands
-in :mod:`learnability.studies.parity.theorems.separator`.
+lemma leaves a universal constant open, its hypothesis is evaluated with the constant 1 and says so. ``case`` is put
+into a guarantee's id in brackets, ``note`` into its note. Lemma 12 stands in
+:mod:`learnability.studies.parity.theorems.separator`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import math
 
 from learnability import checks
 from learnability.studies.parity import PAPER
-from learnability.studies.parity.theorems.first_step import good_share, odd_parity
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.first_step import good_share, theorem_sizes
+from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
     "best_output_weight",
@@ -22,7 +24,6 @@ __all__ = [
     "lemma10_printed",
     "lemma11",
     "representation",
-    "theorem_sizes",
 ]
 
 ROUNDING = 1e-9
@@ -88,8 +89,6 @@ def lemma10(
         Measured: the supremum over |z| <= k at u*, :func:`best_output_weight`.
     room : float
         Of the measured probability, >= 0.
-    case, note : str
-        Put into the id in brackets, and into the note.
 
     Returns
     -------
@@ -99,41 +98,15 @@ def lemma10(
     k, size, alpha = _feature(k, r, alpha)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
     room = checks.real("room", room, at_least=0.0)
-    name = (f"k={k}", f"r={r}", f"alpha={alpha:g}")
-    at = (*name, f"epsilon={epsilon:g}", case)
-    source = f"{PAPER}, Lemma 10 (corrected)"
-    found = [
-        Guarantee(
-            statement_id("parity/lemma10", *at),
-            source,
-            Kind.LOWER_BOUND,
-            epsilon / (8 * k**2),
-            probability,
-            note=note,
-            tolerance=room,
-        )
-    ]
+    name, source = (f"k={k}", f"r={r}", f"alpha={alpha:g}"), "Lemma 10 (corrected)"
+    at, bound = (*name, f"epsilon={epsilon:g}", case), epsilon / (8 * k**2)
+    found = [stated("lemma10", at, source, Kind.LOWER_BOUND, bound, probability, note, tolerance=room)]
     if epsilon < k + size:
-        exact = feature_probability(k=k, r=r, alpha=alpha, epsilon=epsilon)
-        text = _join("epsilon / (8 k alpha |r|)", note)
-        ours = f"{PAPER}, Lemma 10 (exact probability: this project)"
-        found.append(
-            Guarantee(
-                statement_id("parity/lemma10-exact", *at), ours, Kind.EXACT, exact, probability, (), text,
-                tolerance=room,
-            )
-        )  # fmt: skip
-    found.append(
-        Guarantee(
-            statement_id("parity/lemma10-identity", *name, case),
-            source,
-            Kind.EXACT,
-            0,
-            at_best,
-            note=_join("largest error over |z| <= k at u*", note),
-            tolerance=ROUNDING,
-        )
-    )
+        bound = feature_probability(k=k, r=r, alpha=alpha, epsilon=epsilon)
+        ours, text = "Lemma 10 (exact probability: this project)", "epsilon / (8 k alpha |r|)"
+        found.append(stated("lemma10-exact", at, ours, Kind.EXACT, bound, probability, text, note, tolerance=room))
+    once, text = (*name, case), "largest error over |z| <= k at u*"
+    found.append(stated("lemma10-identity", once, source, Kind.EXACT, 0, at_best, text, note, tolerance=ROUNDING))
     return found
 
 
@@ -159,34 +132,25 @@ def lemma10_printed(
         Measured: the probability of an error <= epsilon for u ~ U[-r/k, r/k] and phi_r with the ReLU.
     cap_error : float, optional
         Measured: the error at u* of phi_r with ReLU6, which is 0 only if k + |r| <= 6, so for k = 3.
-    case, note : str
-        As in :func:`lemma10`.
     """
     k, size, alpha = _feature(k, r, alpha)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
     best = abs(best_output_weight(n=n, k=k, r=r, alpha=alpha))
-    name = (f"n={n}", f"k={k}", f"r={r}", f"alpha={alpha:g}")
+    name, where = (f"n={n}", f"k={k}", f"r={r}", f"alpha={alpha:g}"), "Lemma 10 (as printed)"
+    within = Hypothesis("|u*| <= |r|/k (ours)", best <= size / k, f"{best:.4g} against {size / k:.4g}")
+    uncapped = Hypothesis("k + |r| <= 6 (ours)", k + size <= 6, f"{k + size}")
     return [
-        Guarantee(
-            statement_id("parity/lemma10", "printed range", *name, f"epsilon={epsilon:g}", case),
-            f"{PAPER}, Lemma 10 (as printed)",
-            Kind.LOWER_BOUND,
-            epsilon / (8 * k**2),
-            range_probability,
-            (Hypothesis("|u*| <= |r|/k (ours)", best <= size / k, f"{best:.4g} against {size / k:.4g}"),),
-            _join("u ~ U[-r/k, r/k] as printed: it does not hold u*, and does not grow with n", note),
+        stated(
+            "lemma10", ("printed range", *name, f"epsilon={epsilon:g}", case), where, Kind.LOWER_BOUND,
+            epsilon / (8 * k**2), range_probability,
+            "u ~ U[-r/k, r/k] as printed: it does not hold u*, and does not grow with n", note, hypotheses=[within],
         ),
-        Guarantee(
-            statement_id("parity/lemma10", "printed ReLU6", *name, case),
-            f"{PAPER}, Lemma 10 (as printed)",
-            Kind.EXACT,
-            0,
-            cap_error,
-            (Hypothesis("k + |r| <= 6 (ours)", k + size <= 6, f"{k + size}"),),
-            _join("error at u* of phi_r with ReLU6 as printed: its argument reaches k + |r|", note),
-            tolerance=ROUNDING,
+        stated(
+            "lemma10", ("printed ReLU6", *name, case), where, Kind.EXACT, 0, cap_error,
+            "error at u* of phi_r with ReLU6 as printed: its argument reaches k + |r|", note,
+            hypotheses=[uncapped], tolerance=ROUNDING,
         ),
-    ]
+    ]  # fmt: skip
 
 
 def lemma11(
@@ -222,40 +186,24 @@ def lemma11(
         (:func:`learnability.studies.parity.theorems.first_step.zero_coordinate_bound`), which is <= epsilon with
         probability 1/2 or more; and as alpha <= 1/2 Lemma 10's probability is twice the epsilon / (8 k^2) that is
         needed.
-    case, note : str
-        As in :func:`lemma10`.
     """
     n, k = odd_parity(n, k)
     k, size, _ = _feature(k, r, 1.0)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
-    hypotheses: tuple[Hypothesis, ...]
     if checks.choice("form", form, ("printed", "any n")) == "printed":
-        bound, source = epsilon / (112 * k**2.5), f"{PAPER}, Lemma 11"
-        most = epsilon**0.25 * n**0.125
-        hypotheses = (
-            *theorem_sizes(n, k),
-            Hypothesis("k <= c epsilon^(1/4) n^(1/8), c = 1 here", k <= most, f"{k} against {most:.4g}"),
-        )
+        bound, where, most = epsilon / (112 * k**2.5), "Lemma 11", epsilon**0.25 * n**0.125
+        large = Hypothesis("k <= c epsilon^(1/4) n^(1/8), c = 1 here", k <= most, f"{k} against {most:.4g}")
+        needed = (*theorem_sizes(n, k), large)
     else:
-        bound, source = float(good_share(k)) * epsilon / (8 * k**2), f"this project, on {PAPER}, Lemma 11"
-        root = epsilon * math.sqrt(math.comb(-(-n // 2), k - 1))
-        hypotheses = (
-            Hypothesis(
-                "4 |r| <= epsilon sqrt(C(ceil(n/2), k-1))", 4 * size <= root, f"{4 * size} against {root:.4g}"
-            ),
-        )
+        bound, where = float(good_share(k)) * epsilon / (8 * k**2), f"this project, on {PAPER}, Lemma 11"
+        root, name = epsilon * math.sqrt(math.comb(-(-n // 2), k - 1)), "4 |r| <= epsilon sqrt(C(ceil(n/2), k-1))"
+        needed = (Hypothesis(name, 4 * size <= root, f"{4 * size} against {root:.4g}"),)
     top = k + size
     empty = "" if 2 * epsilon < top else f"vacuous: 2 epsilon = {2 * epsilon:g}, and psi_r lies in [0, {top}]"
-    return Guarantee(
-        statement_id("parity/lemma11", form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case),
-        source,
-        Kind.LOWER_BOUND,
-        bound,
-        probability,
-        hypotheses,
-        _join(empty, note),
-        tolerance=1e-12 * bound,
-    )
+    return stated(
+        "lemma11", (form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case), where, Kind.LOWER_BOUND,
+        bound, probability, empty, note, hypotheses=needed, tolerance=1e-12 * bound,
+    )  # fmt: skip
 
 
 def representation(
@@ -281,45 +229,30 @@ def representation(
     capped_error : float, optional
         Measured: the least largest error of a combination of the features with ReLU6.
     """
-    _, k = odd_parity(max(3, checks.integer("k", k)), k)
-    name, source = f"k={k}", f"{PAPER}, Lemma 12 (representation: this project)"
+    k = odd(k)
+    name, source = f"k={k}", "Lemma 12 (representation: this project)"
     fits = Hypothesis("2k <= 6 (ours)", k <= 3, f"2k = {2 * k}")
     sign = "" if capped_error is None or capped_error >= 1 else "below 1, so that the sign is right"
+    text, least = "largest error over the sums of k signs", "least largest error of a combination with ReLU6"
     return [
-        Guarantee(
-            statement_id("parity/representation", name), source, Kind.EXACT, 0, error, (),
-            "largest error over the sums of k signs", tolerance=ROUNDING,
+        stated("representation", [name], source, Kind.EXACT, 0, error, text, tolerance=ROUNDING),
+        stated("representation-rank", [name], source, Kind.EXACT, k + 1, rank),
+        stated(
+            "representation-rank", ["ReLU6", name], source, Kind.EXACT, k - 1 if k >= 5 else k + 1, capped_rank,
+            "rank with ReLU6 in phi_r",
         ),
-        Guarantee(statement_id("parity/representation-rank", name), source, Kind.EXACT, k + 1, rank),
-        Guarantee(
-            statement_id("parity/representation-rank", "ReLU6", name), source, Kind.EXACT, k - 1 if k >= 5 else k + 1,
-            capped_rank, note="rank with ReLU6 in phi_r",
-        ),
-        Guarantee(
-            statement_id("parity/representation", "ReLU6 as printed", name), f"{PAPER}, Lemmas 10 to 12 (as printed)",
-            Kind.EXACT, 0, capped_error, (fits,), _join("least largest error of a combination with ReLU6", sign),
-            tolerance=ROUNDING,
+        stated(
+            "representation", ["ReLU6 as printed", name], "Lemmas 10 to 12 (as printed)", Kind.EXACT, 0, capped_error,
+            least, sign, hypotheses=[fits], tolerance=ROUNDING,
         ),
     ]  # fmt: skip
 
 
-def theorem_sizes(n: int, k: int) -> tuple[Hypothesis, ...]:
-    """The hypotheses on n and k alone that Lemmas 11 and 12 share."""
-    return (
-        Hypothesis("n >= 9 ln 7", n >= 9 * math.log(7), f"n = {n}"),
-        Hypothesis("k >= 7", k >= 7, f"k = {k}"),
-    )
-
-
 def _feature(k: int, r: int, alpha: float) -> tuple[int, int, float]:
     """k, |r| and alpha, checked."""
-    _, k = odd_parity(max(3, checks.integer("k", k)), k)
+    k = odd(k)
     r = checks.integer("r", r, at_least=-k, at_most=k)
     if r % 2 == 0:
         raise ValueError(f"r must be odd, got {r}")
     alpha = checks.real("alpha", alpha, at_least=0.25, at_most=1.0)
     return k, abs(r), alpha
-
-
-def _join(*notes: str) -> str:
-    return "; ".join(filter(None, notes))

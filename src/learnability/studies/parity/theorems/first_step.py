@@ -4,7 +4,7 @@ Every function takes numbers, and measured values where there are any, and retur
 the neurons, Lemmas 10 to 12, stands in :mod:`learnability.studies.parity.theorems.features`. Throughout, w is a
 neuron's start, uniform in {-1, 0, 1}^n; A the k coordinates of the parity f, k odd; s_j = sqrt(n) x_j the sign of
 coordinate j; sigma' = 1[0 < <w, x> + b < 6]; D1 the uniform distribution, D2 the one with equal bits in A. A neuron
-is *good* if the sum of w over A is 0.
+is *good* if the sum of w over A is 0. ``case`` is put into a guarantee's id in brackets, ``note`` into its note.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import math
 from fractions import Fraction
 
 from learnability import checks
-from learnability.studies.parity import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
     "ALPHA_ROOM",
@@ -27,7 +27,7 @@ __all__ = [
     "lemma8_constant",
     "lemma9",
     "lemma9_share",
-    "odd_parity",
+    "theorem_sizes",
     "zero_coordinate_bound",
 ]
 
@@ -37,15 +37,6 @@ ALPHA_ROOM = 1e-8
 
 LEMMA_FORMS = ("printed", "any n")
 """Lemmas 6 and 7 with n odd as printed, and without."""
-
-
-def odd_parity(n: int, k: int) -> tuple[int, int]:
-    """Dimension and size of A, checked: k odd, 3 <= k <= n."""
-    n = checks.integer("n", n, at_least=3)
-    k = checks.integer("k", k, at_least=3, at_most=n)
-    if k % 2 == 0:
-        raise ValueError(f"k must be odd, got {k}")
-    return n, k
 
 
 def lemma5(
@@ -75,21 +66,12 @@ def lemma5(
         Measured: that probability; without ``c``, the supremum.
     part : {"coordinate", "bias"}
         E s_j f sigma' or E f sigma'.
-    case, note : str
-        Put into the id in brackets, and into the note.
     """
     n, k = _with_outside(n, k)
     part = checks.choice("part", part, ("coordinate", "bias"))
-    if c is None:
-        which, bound, text = "every c", 1.0, "sup over c of c P[...]"
-    else:
-        c = checks.real("c", c, above=0.0)
-        which, bound = f"c={c:g}", 1 / c
-        text = "vacuous: a probability is never above 1" if c <= 1 else ""
-    return Guarantee(
-        statement_id("parity/lemma5", part, which, f"n={n}", f"k={k}", case), f"{PAPER}, Lemma 5",
-        Kind.UPPER_BOUND, bound, probability, note=_join(text, note),
-    )  # fmt: skip
+    which, bound, text = _markov("c", c)
+    at = (part, which, f"n={n}", f"k={k}", case)
+    return stated("lemma5", at, "Lemma 5", Kind.UPPER_BOUND, bound, probability, text, note)
 
 
 def lemma5_moment(
@@ -102,20 +84,18 @@ def lemma5_moment(
 
     Parameters
     ----------
-    n, k, part, case, note
+    n, k, part
         As in :func:`lemma5`.
     moment : float, optional
         Measured: the second moment.
     """
     n, k = _with_outside(n, k)
     part = checks.choice("part", part, ("coordinate", "bias"))
-    others = "n-1" if part == "coordinate" else "n"
-    sets = math.comb(n - 1 if part == "coordinate" else n, k)
-    return Guarantee(
-        statement_id("parity/lemma5-moment", part, f"n={n}", f"k={k}", case),
-        f"{PAPER}, Lemma 5 (proof: this project)", Kind.UPPER_BOUND, 1 / sets, moment,
-        note=_join(f"E_w of the squared correlation, against 1 / C({others}, k)", note),
-        tolerance=1e-12 / sets,
+    others, sets = ("n-1", math.comb(n - 1, k)) if part == "coordinate" else ("n", math.comb(n, k))
+    text = f"E_w of the squared correlation, against 1 / C({others}, k)"
+    return stated(
+        "lemma5-moment", (part, f"n={n}", f"k={k}", case), "Lemma 5 (proof: this project)", Kind.UPPER_BOUND,
+        1 / sets, moment, text, note, tolerance=1e-12 / sets,
     )  # fmt: skip
 
 
@@ -135,8 +115,8 @@ def lemma6(
 
     Parameters
     ----------
-    n, k : int
-        k odd, 3 <= k < n.
+    n, k
+        As in :func:`lemma5`.
     C : float, optional
         Above 0; the bound is vacuous for C <= 1, and where C (n-1) / sqrt(C(n-1, k)) >= 1, as no correlation exceeds
         1. Without it the statement is made for all C at once: sup_C C P[...] <= 1.
@@ -144,23 +124,16 @@ def lemma6(
         Measured: that probability; without ``C``, the supremum.
     form : {"printed", "any n"}
         With the printed hypothesis that n is odd, or without: the proof does not use it.
-    case, note : str
-        As in :func:`lemma5`.
     """
     n, k = _with_outside(n, k)
     form = checks.choice("form", form, LEMMA_FORMS)
-    threshold = (n - 1) / math.sqrt(math.comb(n - 1, k))
-    if C is None:
-        which, bound, text = "every C", 1.0, "sup over C of C P[...]"
-    else:
-        C = checks.real("C", C, above=0.0)
-        which, bound, threshold = f"C={C:g}", 1 / C, C * threshold
-        text = "vacuous: a probability is never above 1" if C <= 1 else ""
+    which, bound, text = _markov("C", C)
+    threshold = (1.0 if C is None else C) * ((n - 1) / math.sqrt(math.comb(n - 1, k)))
     empty = f"vacuous: the correlations are bounded by {threshold:.3g}" if threshold >= 1 else ""
-    return Guarantee(
-        statement_id("parity/lemma6", form, which, f"n={n}", f"k={k}", case),
-        f"{PAPER}, Lemma 6" if form == "printed" else f"{PAPER}, Lemma 6 (for n of either parity: this project)",
-        Kind.UPPER_BOUND, bound, probability, _odd_n(n, form), _join(text, empty, note),
+    where, odd_n = _odd_n("Lemma 6", n, form)
+    return stated(
+        "lemma6", (form, which, f"n={n}", f"k={k}", case), where, Kind.UPPER_BOUND, bound, probability,
+        text, empty, note, hypotheses=odd_n,
     )  # fmt: skip
 
 
@@ -197,37 +170,28 @@ def lemma7(
         and has no hypothesis in either form.
     tolerance : float
         Room for rounding, >= 0: none for the closed form of the first two. P(active) always has 1e-13.
-    case, note : str
-        As in :func:`lemma5`.
     """
     n, k = odd_parity(n, k)
     room = checks.real("tolerance", tolerance, at_least=0.0)
-    needed = (Hypothesis("sum of w over A = 0", balanced), *_odd_n(n, checks.choice("form", form, LEMMA_FORMS)))
-    source = f"{PAPER}, Lemma 7" if form == "printed" else f"{PAPER}, Lemma 7 (for n of either parity: this project)"
-    values = (
-        ("coordinate", outside, needed, "largest |E s_j f sigma'|, j outside A"),
-        ("bias", bias, needed, "largest |E f sigma'|"),
-        ("inside", inside, (), "largest |E s_j f sigma' - P(active)|, j in A, any w"),
+    where, odd_n = _odd_n("Lemma 7", n, checks.choice("form", form, LEMMA_FORMS))
+    good = (Hypothesis("sum of w over A = 0", balanced), *odd_n)
+    ours, at = "Lemma 7 (for j in A: this project)", (f"n={n}", f"k={k}", case)
+    outer = (
+        ("coordinate", outside, "largest |E s_j f sigma'|, j outside A"),
+        ("bias", bias, "largest |E f sigma'|"),
     )
-    return [
-        Guarantee(
-            statement_id("parity/lemma7", part, form if part != "inside" else "", f"n={n}", f"k={k}", case),
-            source if part != "inside" else f"{PAPER}, Lemma 7 (for j in A: this project)",
-            Kind.EXACT,
-            0,
-            value,
-            hypotheses,
-            _join(text, note),
-            tolerance=room if part != "inside" else max(room, 1e-13),
-        )
-        for part, value, hypotheses, text in values
+    found = [
+        stated("lemma7", (part, form, *at), where, Kind.EXACT, 0, value, text, note, hypotheses=good, tolerance=room)
+        for part, value, text in outer
     ]
+    text = "largest |E s_j f sigma' - P(active)|, j in A, any w"
+    room = max(room, 1e-13)
+    return [*found, stated("lemma7", ("inside", *at), ours, Kind.EXACT, 0, inside, text, note, tolerance=room)]
 
 
 def lemma8_constant(k: int) -> float:
     """A constant C for Lemma 8: (1 + 1/k) sqrt(2/pi), at most 1.064 for k >= 3. See :func:`lemma8`."""
-    _, k = odd_parity(max(3, checks.integer("k", k)), k)
-    return (1 + 1 / k) * math.sqrt(2 / math.pi)
+    return (1 + 1 / odd(k)) * math.sqrt(2 / math.pi)
 
 
 def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str = "", note: str = "") -> Guarantee:
@@ -242,25 +206,20 @@ def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str 
 
     Parameters
     ----------
-    n, k : int
-        k odd, 3 <= k < n.
+    n, k
+        As in :func:`lemma5`.
     J : int
         |J|, 1..n-k.
     deviation : float, optional
         Measured: the left side, for the worst h (which is constant, by the proof).
-    case, note : str
-        As in :func:`lemma5`.
     """
     n, k = _with_outside(n, k)
     J = checks.integer("J", J, at_least=1, at_most=n - k)
     bound = lemma8_constant(k) * k / math.sqrt(J)
     seen = "" if deviation is None else f"holds with C = {deviation * math.sqrt(J) / k:.4g}"
     empty = "vacuous: the difference is never above 1" if bound >= 1 else ""
-    return Guarantee(
-        statement_id("parity/lemma8", f"n={n}", f"k={k}", f"J={J}", case),
-        f"{PAPER}, Lemma 8 (constant: this project)", Kind.UPPER_BOUND, bound, deviation,
-        note=_join(seen, empty, note),
-    )  # fmt: skip
+    at, where = (f"n={n}", f"k={k}", f"J={J}", case), "Lemma 8 (constant: this project)"
+    return stated("lemma8", at, where, Kind.UPPER_BOUND, bound, deviation, seen, empty, note)
 
 
 def good_share(k: int) -> Fraction:
@@ -281,14 +240,9 @@ def lemma9_share(*, k: int, share: float | None = None, case: str = "", note: st
         Odd, >= 3 (the paper: >= 7).
     share : float, optional
         Measured: the share, :func:`good_share` or a frequency.
-    case, note : str
-        As in :func:`lemma5`.
     """
-    _, k = odd_parity(max(3, checks.integer("k", k)), k)
-    return Guarantee(
-        statement_id("parity/lemma9-share", f"k={k}", case), f"{PAPER}, Lemma 9 (probability)",
-        Kind.LOWER_BOUND, 1 / (14 * math.sqrt(k)), share, note=note,
-    )  # fmt: skip
+    bound = 1 / (14 * math.sqrt(odd(k)))
+    return stated("lemma9-share", (f"k={k}", case), "Lemma 9 (probability)", Kind.LOWER_BOUND, bound, share, note)
 
 
 def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
@@ -342,8 +296,6 @@ def lemma9(
         Measured: C_2 and C_3, largest |w_j| (n-1) over j outside A and largest |b - b0| sqrt(n).
     tolerance : float
         Room of these two for rounding, >= 0: none for the closed form.
-    case, note : str
-        As in :func:`lemma5`.
 
     Returns
     -------
@@ -352,37 +304,45 @@ def lemma9(
     """
     n, k = _with_outside(n, k)
     form = checks.choice("form", form, ("printed", "good neurons"))
-    source = f"{PAPER}, Lemma 9 (constants: this project)"
     rounding = checks.real("tolerance", tolerance, at_least=0.0)
-    hypotheses = _lemma9_hypotheses(n, k) if form == "printed" else ()
-
-    def one(part: str, kind: Kind, bound: float, measured: float | None, text: str, room: float = 0.0) -> Guarantee:
-        name = statement_id(f"parity/lemma9-{part}", form, f"n={n}", f"k={k}", case)
-        return Guarantee(name, source, kind, bound, measured, hypotheses, _join(text, note), tolerance=room)
-
+    wide = Hypothesis("k <= n^(1/4) / (2 sqrt 2)", 64 * k**4 <= n, f"n = {n} against 64 k^4 = {64 * k**4}")
+    needed = (*theorem_sizes(n, k), wide) if form == "printed" else ()
+    at, where = (form, f"n={n}", f"k={k}", case), "Lemma 9 (constants: this project)"
+    single = "largest deviation of the zero coordinate over its bound |u| / (2 sqrt(n C(J+k-1, k-1)))"
+    parts = (
+        ("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
+        ("alpha-high", Kind.UPPER_BOUND, 1.0, alpha_high, "largest alpha of a good neuron", 0.0),
+        ("inside", Kind.UPPER_BOUND, 1.0, inside, single, 1e-9),
+        ("outside", Kind.EXACT, 0.0, outside, "C_2: largest |w_j| (n - 1) outside A", rounding),
+        ("bias", Kind.EXACT, 0.0, bias, "C_3: largest movement of the bias times sqrt(n)", rounding),
+    )
     return [
-        one("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
-        one("alpha-high", Kind.UPPER_BOUND, 1.0, alpha_high, "largest alpha of a good neuron"),
-        one(
-            "inside", Kind.UPPER_BOUND, 1.0, inside,
-            "largest deviation of the zero coordinate over its bound |u| / (2 sqrt(n C(J+k-1, k-1)))", 1e-9,
-        ),
-        one("outside", Kind.EXACT, 0.0, outside, "C_2: largest |w_j| (n - 1) outside A", rounding),
-        one("bias", Kind.EXACT, 0.0, bias, "C_3: largest movement of the bias times sqrt(n)", rounding),
-    ]  # fmt: skip
+        stated(f"lemma9-{part}", at, where, kind, bound, value, text, note, hypotheses=needed, tolerance=room)
+        for part, kind, bound, value, text, room in parts
+    ]
 
 
-def _lemma9_hypotheses(n: int, k: int) -> tuple[Hypothesis, ...]:
+def theorem_sizes(n: int, k: int) -> tuple[Hypothesis, ...]:
+    """The hypotheses on n and k alone that Lemmas 9, 11 and 12 share."""
     return (
         Hypothesis("n >= 9 ln 7", n >= 9 * math.log(7), f"n = {n}"),
         Hypothesis("k >= 7", k >= 7, f"k = {k}"),
-        Hypothesis("k <= n^(1/4) / (2 sqrt 2)", 64 * k**4 <= n, f"n = {n} against 64 k^4 = {64 * k**4}"),
     )
 
 
-def _odd_n(n: int, form: str) -> tuple[Hypothesis, ...]:
-    """The printed hypothesis of Lemmas 6 and 7."""
-    return (Hypothesis("n odd", n % 2 == 1, f"n = {n} (the proof does not use it)"),) if form == "printed" else ()
+def _markov(name: str, c: float | None) -> tuple[str, float, str]:
+    """Part of the id, bound and note of P[... > c ...] <= 1/c; without c for all of them at once."""
+    if c is None:
+        return f"every {name}", 1.0, f"sup over {name} of {name} P[...]"
+    c = checks.real(name, c, above=0.0)
+    return f"{name}={c:g}", 1 / c, "vacuous: a probability is never above 1" if c <= 1 else ""
+
+
+def _odd_n(lemma: str, n: int, form: str) -> tuple[str, tuple[Hypothesis, ...]]:
+    """Source and hypothesis of Lemmas 6 and 7, which are printed for odd n."""
+    if form != "printed":
+        return f"{lemma} (for n of either parity: this project)", ()
+    return lemma, (Hypothesis("n odd", n % 2 == 1, f"n = {n} (the proof does not use it)"),)
 
 
 def _with_outside(n: int, k: int) -> tuple[int, int]:
@@ -391,7 +351,3 @@ def _with_outside(n: int, k: int) -> tuple[int, int]:
     if k == n:
         raise ValueError(f"k must be < n, so that a coordinate lies outside A, got k = n = {n}")
     return n, k
-
-
-def _join(*notes: str) -> str:
-    return "; ".join(filter(None, notes))

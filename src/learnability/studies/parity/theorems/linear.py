@@ -27,14 +27,16 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from learnability import checks
 from learnability.studies.parity import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.statement import odd_parity, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
     "FORMS",
+    "OURS",
     "PAPER",
     "PARTS",
     "features_needed",
@@ -48,11 +50,13 @@ FORMS = ("corrected", "printed", "sharper", "direct")
 PARTS = ("mixture", "uniform")
 """The even mixture D_A, and D_A^(1) alone."""
 
-_NAMES = {
-    "corrected": f"{PAPER}, Theorem 2 (corrected: B outside the root)",
-    "printed": f"{PAPER}, Theorem 2 (as printed)",
-    "sharper": f"{PAPER}, proof of Theorem 2 (with C(n, k) for 16^k)",
-    "direct": f"this project, on {PAPER}, Theorem 2",
+OURS = f"this project, on {PAPER}, Theorem 2"
+"""Source of what the paper does not say."""
+_SOURCES = {
+    "corrected": "Theorem 2 (corrected: B outside the root)",
+    "printed": "Theorem 2 (as printed)",
+    "sharper": "proof of Theorem 2 (with C(n, k) for 16^k)",
+    "direct": OURS,
 }
 
 
@@ -82,7 +86,7 @@ def linear_bound(*, N: int, B: float, n: int, k: int, form: str = "direct", part
     ValueError
         If an argument is out of range, or k is even.
     """
-    n, k = _sizes(n, k)
+    n, k = odd_parity(n, k, least=1)
     N, B = checks.integer("N", N, at_least=1), checks.real("B", B, at_least=0.0)
     checks.choice("form", form, FORMS)
     whole = 0.5 if checks.choice("part", part, PARTS) == "mixture" else 1.0
@@ -105,7 +109,7 @@ def features_needed(*, loss: float, B: float, n: int, k: int, form: str = "direc
     n, k, form, part
         As in :func:`linear_bound`.
     """
-    n, k = _sizes(n, k)
+    n, k = odd_parity(n, k, least=1)
     distance = _distance(loss, part)
     checks.choice("form", form, FORMS)
     norm = checks.rational("B", B, above=0)
@@ -131,7 +135,7 @@ def norm_needed(*, loss: float, N: int, n: int, k: int, form: str = "direct", pa
     N, n, k, form, part
         As in :func:`linear_bound`.
     """
-    n, k = _sizes(n, k)
+    n, k = odd_parity(n, k, least=1)
     distance = float(_distance(loss, part))
     N = checks.integer("N", N, at_least=1)
     checks.choice("form", form, FORMS)
@@ -152,6 +156,7 @@ def theorem2(
     measured: float | None = None,
     tolerance: float = 0.0,
     forms: tuple[str, ...] = FORMS,
+    part: str = "mixture",
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
@@ -163,11 +168,13 @@ def theorem2(
         As in :func:`linear_bound`. The features must have values in [-1, 1].
     measured : float, optional
         The largest, over A, of the best hinge loss on D_A. Over some of the A only it may be below the bound without
-        contradiction.
+        contradiction. For D_A^(1): the average over all A, or a proved lower bound of it.
     tolerance : float
         Room for rounding, >= 0.
     forms : tuple
         Of :data:`FORMS`.
+    part : {"mixture", "uniform"}
+        D_A, or D_A^(1): :func:`theorem2_average`.
     case, note : str
         Put into the id in brackets, and into the note.
 
@@ -176,74 +183,27 @@ def theorem2(
     list of Guarantee
         One for each form.
     """
-    return _guarantees("theorem2", "mixture", N, B, n, k, measured, tolerance, forms, case, note)
-
-
-def theorem2_average(
-    *,
-    N: int,
-    B: float,
-    n: int,
-    k: int,
-    measured: float | None = None,
-    tolerance: float = 0.0,
-    forms: tuple[str, ...] = FORMS,
-    case: str = "",
-    note: str = "",
-) -> list[Guarantee]:
-    """What the proof of Theorem 2 shows: the average over A of the best hinge loss on D_A^(1) is at least 1 - c.
-
-    Parameters
-    ----------
-    N, B, n, k, forms, case, note
-        As in :func:`theorem2`.
-    measured : float, optional
-        The average over all A, or a proved lower bound of it.
-    tolerance : float
-        Room for rounding, >= 0.
-    """
-    return _guarantees("theorem2-average", "uniform", N, B, n, k, measured, tolerance, forms, case, note)
-
-
-def _guarantees(
-    statement: str,
-    part: str,
-    N: int,
-    B: float,
-    n: int,
-    k: int,
-    measured: float | None,
-    tolerance: float,
-    forms: tuple[str, ...],
-    case: str,
-    note: str,
-) -> list[Guarantee]:
+    statement = "theorem2" if checks.choice("part", part, PARTS) == "mixture" else "theorem2-average"
     found = []
     for form in forms:
         bound = linear_bound(N=N, B=B, n=n, k=k, form=form, part=part)
-        conditions = (Hypothesis("k <= n/16", 16 * k <= n, f"k = {k}, n = {n}"),)
+        small = Hypothesis("k <= n/16", 16 * k <= n, f"k = {k}, n = {n}")
         empty = "vacuous: no loss is negative" if bound <= 0 else ""
         found.append(
-            Guarantee(
-                statement_id(f"parity/{statement}", form, f"n={n}", f"k={k}", f"N={N}", f"B={B:g}", case),
-                _NAMES[form],
-                Kind.LOWER_BOUND,
-                bound,
-                measured,
-                conditions if form in ("corrected", "printed") else (),
-                note="; ".join(filter(None, [empty, note])),
+            stated(
+                statement, (form, f"n={n}", f"k={k}", f"N={N}", f"B={B:g}", case), _SOURCES[form], Kind.LOWER_BOUND,
+                bound, measured, empty, note, hypotheses=[small] if form in ("corrected", "printed") else (),
                 tolerance=tolerance,
             )
-        )
+        )  # fmt: skip
     return found
 
 
-def _sizes(n: int, k: int) -> tuple[int, int]:
-    n = checks.integer("n", n, at_least=1)
-    k = checks.integer("k", k, at_least=1, at_most=n)
-    if k % 2 == 0:
-        raise ValueError(f"k must be odd, got {k}: with an even k the labels of D_A^(2) are all +1")
-    return n, k
+theorem2_average = partial(theorem2, part="uniform")
+"""What the proof of Theorem 2 shows: the average over A of the best hinge loss on D_A^(1) is at least 1 - c.
+
+A function with the parameters of :func:`theorem2`.
+"""
 
 
 def _distance(loss: float, part: str) -> Fraction:

@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.studies.parity import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.statement import in_form, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
-__all__ = ["FORMS", "PAPER", "ROUNDING", "nonnegative", "regret_bound", "theorem13"]
+__all__ = ["FORMS", "ROUNDING", "nonnegative", "regret_bound", "theorem13"]
 
 
 ROUNDING = 1e-9
@@ -103,17 +103,11 @@ def theorem13(
             form=form,
         )
         found.append(
-            Guarantee(
-                statement_id("parity/theorem13", form, case),
-                f"{PAPER}, Theorem 13" + ("" if form == "printed" else " (sharp form: this project)"),
-                Kind.UPPER_BOUND,
-                bound,
-                float(losses.mean()),
-                (Hypothesis("every f_t is convex", convex),),
-                note=note,
-                tolerance=room + ROUNDING * abs(bound),
+            stated(
+                "theorem13", (form, case), in_form("Theorem 13", form), Kind.UPPER_BOUND, bound, float(losses.mean()),
+                note, hypotheses=[Hypothesis("every f_t is convex", convex)], tolerance=room + ROUNDING * abs(bound),
             )
-        )
+        )  # fmt: skip
     return found
 
 

@@ -1,7 +1,8 @@
 """The separator of Daniely & Malach's Lemma 12: output weights that compute the parity after the first step.
 
 The paper's universal constants are open; hypotheses are evaluated with the constant 1 and say so, and how the norm of
-a separator goes with q and k is stated as an exponent.
+a separator goes with q and k is stated as an exponent. ``case`` is put into a guarantee's id in brackets, ``note``
+into its note.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from learnability import checks
 from learnability.checks import FloatArray
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import Interval, share
-from learnability.studies.parity import PAPER, claim
-from learnability.studies.parity.theorems.features import theorem_sizes
-from learnability.studies.parity.theorems.first_step import odd_parity
+from learnability.studies.parity import claim
+from learnability.studies.parity.theorems.first_step import theorem_sizes
+from learnability.studies.parity.theorems.statement import joined, odd, odd_parity, stated
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = ["lemma12", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "lemma12_width", "sparse_separator"]
@@ -76,26 +77,18 @@ def lemma12(
     failures, draws : int, optional
         Measured: how many of ``draws`` starts have no such u* among their good neurons. Their share is judged by its
         confidence interval.
-    case, note : str
-        Put into the id in brackets, and into the note.
     """
     n, k = odd_parity(n, k)
     q = checks.integer("q", q, at_least=1)
     delta = checks.real("delta", delta, above=0.0, at_most=1.0)
     width = _width(k, delta)
-    promised = Guarantee(
-        statement_id("parity/lemma12", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case),
-        f"{PAPER}, Lemma 12",
-        Kind.UPPER_BOUND,
-        delta,
-        None,
-        (
-            *theorem_sizes(n, k),
-            Hypothesis("k <= c n^(1/10), c = 1 here", k**10 <= n, f"{k} against {n**0.1:.3g}"),
-            Hypothesis("q >= C k^7 ln((k+1)/delta), C = 1 here", q >= width, f"{q} against {width:.3g}"),
-        ),
-        note,
+    needed = (
+        *theorem_sizes(n, k),
+        Hypothesis("k <= c n^(1/10), c = 1 here", k**10 <= n, f"{k} against {n**0.1:.3g}"),
+        Hypothesis("q >= C k^7 ln((k+1)/delta), C = 1 here", q >= width, f"{q} against {width:.3g}"),
     )
+    at = (f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
+    promised = stated("lemma12", at, "Lemma 12", Kind.UPPER_BOUND, delta, None, note, hypotheses=needed)
     if failures is None:
         return promised
     draws = checks.integer("draws", draws, at_least=1)
@@ -121,21 +114,13 @@ def lemma12_separator(
         Measured: least g*(x) f(x).
     largest : float, optional
         Measured: largest feature of a neuron with u* != 0.
-    case, note : str
-        As in :func:`lemma12`.
     """
-    _, k = odd_parity(max(3, checks.integer("k", k)), k)
-    source, name = f"{PAPER}, Lemma 12", (f"k={k}", case)
+    at, text = (f"k={odd(k)}", case), "least g*(x) f(x) over all x"
+    used = "largest feature of a neuron with u* != 0, over all x"
     return [
-        Guarantee(
-            statement_id("parity/lemma12-margin", *name), source, Kind.LOWER_BOUND, 1, margin, (),
-            _join("least g*(x) f(x) over all x", note), tolerance=ROUNDING,
-        ),
-        Guarantee(
-            statement_id("parity/lemma12-feature", *name), source, Kind.UPPER_BOUND, 1, largest, (),
-            _join("largest feature of a neuron with u* != 0, over all x", note),
-        ),
-    ]  # fmt: skip
+        stated("lemma12-margin", at, "Lemma 12", Kind.LOWER_BOUND, 1, margin, text, note, tolerance=ROUNDING),
+        stated("lemma12-feature", at, "Lemma 12", Kind.UPPER_BOUND, 1, largest, used, note),
+    ]
 
 
 def lemma12_growth(
@@ -151,20 +136,13 @@ def lemma12_growth(
         Measured: the power of it that |u*|_2 grows like, over ``"k"`` that |u*|_2 sqrt(q) does.
     tolerance : float
         Room of the exponent in q, >= 0: with few neurons the best of them are not yet near Lemma 10's u*.
-    case, note : str
-        As in :func:`lemma12`.
     """
     over_q = checks.choice("what", what, ("q", "k")) == "q"
     tolerance = checks.real("tolerance", tolerance, at_least=0.0)
-    return claim(
-        statement_id(f"lemma12-norm-{what}", case),
-        "Lemma 12 (|u*| <= B k^5 / sqrt(q))",
-        tolerance if over_q else 5.0,
-        exponent.distance(-0.5) if over_q and exponent is not None else exponent,
-        "at_most",
-        _join(f"exponent over {what}", note),
-        Kind.TREND,
-    )
+    id, where = statement_id(f"lemma12-norm-{what}", case), "Lemma 12 (|u*| <= B k^5 / sqrt(q))"
+    bound, text = tolerance if over_q else 5.0, joined(f"exponent over {what}", note)
+    measured = exponent.distance(-0.5) if over_q and exponent is not None else exponent
+    return claim(id, where, bound, measured, "at_most", text, Kind.TREND)
 
 
 def lemma12_sparsity(what: str, exponent: Interval | None = None, *, case: str = "", note: str = "") -> Guarantee:
@@ -179,19 +157,11 @@ def lemma12_sparsity(what: str, exponent: Interval | None = None, *, case: str =
         What varies: |u*|_0 over q has exponent 1 at most, |u*|_0 / q over k has -2.5 at most, B being the same.
     exponent : Interval, optional
         Measured.
-    case, note : str
-        As in :func:`lemma12`.
     """
-    over_q = checks.choice("what", what, ("q", "k")) == "q"
-    return claim(
-        statement_id(f"lemma12-sparsity-{what}", case),
-        "Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))",
-        1.0 if over_q else -2.5,
-        exponent,
-        "at_most",
-        _join(f"exponent over {what}", note),
-        Kind.TREND,
-    )
+    bound = 1.0 if checks.choice("what", what, ("q", "k")) == "q" else -2.5
+    where = "Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))"
+    id, text = statement_id(f"lemma12-sparsity-{what}", case), joined(f"exponent over {what}", note)
+    return claim(id, where, bound, exponent, "at_most", text, Kind.TREND)
 
 
 def lemma12_width(
@@ -205,24 +175,13 @@ def lemma12_width(
         As in :func:`lemma12`.
     enough : float, optional
         Measured: the least q that suffices.
-    case, note : str
-        As in :func:`lemma12`.
     """
     n, k = odd_parity(n, k)
     delta = checks.real("delta", delta, above=0.0, at_most=1.0)
-    return claim(
-        statement_id("lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case),
-        "Lemma 12 (constant C = 1: this project)",
-        _width(k, delta),
-        enough,
-        "at_most",
-        _join("the paper leaves C open; this is with our own C = 1, and far from tight", note),
-    )
+    id = statement_id("lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case)
+    text = joined("the paper leaves C open; this is with our own C = 1, and far from tight", note)
+    return claim(id, "Lemma 12 (constant C = 1: this project)", _width(k, delta), enough, "at_most", text)
 
 
 def _width(k: int, delta: float) -> float:
     return k**7 * math.log((k + 1) / delta)
-
-
-def _join(*notes: str) -> str:
-    return "; ".join(filter(None, notes))

@@ -20,8 +20,8 @@ import math
 from typing import NamedTuple
 
 from learnability import checks
-from learnability.studies.parity import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.statement import odd, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
     "SEPARATOR",
@@ -75,7 +75,7 @@ class Sizes(NamedTuple):
 
 def theorem3_step(*, k: int, q: float, T: float) -> float:
     r"""The step size after the first step, :math:`\eta = k^2 / (T \sqrt q)`: k^2 / sqrt q in all, whatever T is."""
-    k, q, T = _k(k), checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
+    k, q, T = odd(k, least=1), checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
     return k**2 / (T * math.sqrt(q))
 
 
@@ -119,7 +119,7 @@ def theorem3_terms(
         measured.
     form : {"safe", "printed"}
     """
-    k = _k(k)
+    k = odd(k, least=1)
     n = checks.real("n", n, at_least=float(k))
     q, T = checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
     lam = k / n if lam is None else checks.real("lam", lam, at_least=0.0)
@@ -190,9 +190,7 @@ def theorem3(
     """
     terms = theorem3_terms(n=n, k=k, q=q, T=T, lam=lam, separator=separator, sparsity=sparsity, form=form)
     bound = terms.total
-    delta = checks.real("delta", delta, above=0.0)
-    if delta >= 1:
-        raise ValueError(f"delta must be < 1, got {delta!r}")
+    delta = checks.real("delta", delta, above=0.0, below=1)
     eta = checks.real("eta", eta, above=0.0)
     if loss is not None:
         loss = checks.real("loss", loss, at_least=0.0)
@@ -212,15 +210,11 @@ def theorem3(
     )
     parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(Terms._fields, terms, strict=True))
     vacuous = "vacuous: the zero function has loss 1" if bound >= 1 else ""
-    return Guarantee(
-        statement_id("parity/theorem3", form, case),
-        f"{PAPER}, Theorem 3" + ("" if form == "printed" else " (constants: this project)"),
-        Kind.UPPER_BOUND,
-        bound,
-        loss,
-        hypotheses,
-        note="; ".join(filter(None, [vacuous, f"B = {separator:.3g}, B~ = {sparsity:.3g}: {parts}", note])),
-    )
+    return stated(
+        "theorem3", (form, case), "Theorem 3" if form == "printed" else "Theorem 3 (constants: this project)",
+        Kind.UPPER_BOUND, bound, loss, vacuous, f"B = {separator:.3g}, B~ = {sparsity:.3g}: {parts}", note,
+        hypotheses=hypotheses,
+    )  # fmt: skip
 
 
 def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe", scale: float = 1.0) -> Sizes:
@@ -291,16 +285,8 @@ def smallest_sizes(
     return Sizes(n, q, T)
 
 
-def _k(k: int) -> int:
-    k = checks.integer("k", k, at_least=1)
-    if k % 2 == 0:
-        raise ValueError(f"k must be odd, got {k}")
-    return k
-
-
 def _corollary(k: int, epsilon: float, delta: float) -> tuple[int, float, float]:
     """k, epsilon and log(k / delta)."""
-    for name, value in (("epsilon", epsilon), ("delta", delta)):
-        if checks.real(name, value, above=0.0) >= 0.5:
-            raise ValueError(f"{name} must be < 0.5, got {value!r}")
-    return _k(k), float(epsilon), math.log(k / delta)
+    epsilon = checks.real("epsilon", epsilon, above=0.0, below=0.5)
+    delta = checks.real("delta", delta, above=0.0, below=0.5)
+    return odd(k, least=1), epsilon, math.log(k / delta)

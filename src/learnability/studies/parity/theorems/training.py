@@ -8,7 +8,8 @@ features. This module holds the second half, and
 
 t counts steps, the first one included: after it t = 1. All of it is for :math:`\eta_1 = 1, \lambda_1 = 1/2` and then
 constant :math:`\eta, \lambda \in [0, 1/2]`, from a start at which the network is 0 (the safe form of the
-initialisation): only then is the first step the correlation with the label, on which Lemma 14 rests.
+initialisation): only then is the first step the correlation with the label, on which Lemma 14 rests. ``case`` is put
+into a guarantee's id in brackets, ``note`` into its note.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.studies.parity import PAPER
 from learnability.studies.parity.theorems.regret import FORMS, ROUNDING, nonnegative, regret_bound, theorem13
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.statement import in_form, odd_parity, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
     "FORMS",
@@ -57,23 +58,15 @@ def lemma14(
         Measured: the largest absolute output weight after the step.
     zero_start : bool
         Whether the network was 0 at the start. As printed, the initialisation's network is not.
-    case, note : str
-        As in :func:`theorem13`.
     """
-    n, k = _problem(n, k)
+    n, k = odd_parity(n, k, least=1)
     if largest is not None:
         largest = checks.real("largest", largest, at_least=0.0)
     bound = k / math.sqrt(n)
-    return Guarantee(
-        statement_id("parity/lemma14", case),
-        f"{PAPER}, Lemma 14",
-        Kind.UPPER_BOUND,
-        bound,
-        largest,
-        (_zero_start(zero_start),),
-        note=note,
+    return stated(
+        "lemma14", [case], "Lemma 14", Kind.UPPER_BOUND, bound, largest, note, hypotheses=[_zero_start(zero_start)],
         tolerance=ROUNDING * bound,
-    )
+    )  # fmt: skip
 
 
 # Lemma 15
@@ -159,37 +152,24 @@ def lemma15(
         Largest distance of a row of W, and of a bias, from its value after the first step.
     zero_start : bool
         As in :func:`lemma14`.
-    case, note : str
-        As in :func:`theorem13`.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     lam = checks.real("lam", lam, at_least=0.0)
-    hypotheses = (
-        _zero_start(zero_start),
-        Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
-        Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
-    )
     parts = {
         "output": (output, output_bound(t, n=n, k=k, eta=eta, form=form)),
         "hidden": (hidden_movement, hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)),
         "bias": (bias_movement, bias_movement_bound(t, n=n, k=k, eta=eta, form=form)),
     }
+    needed, where = _later_steps(zero_start, eta, lam), in_form("Lemma 15", form)
     found = []
     for name, (values, bounds) in parts.items():
-        measured = nonnegative(name, values, length=len(t))
-        worst = _nearest(measured, bounds)
+        bound, measured, at = _nearest(name, values, bounds, t)
         found.append(
-            Guarantee(
-                statement_id(f"parity/lemma15-{name}", form, case),
-                f"{PAPER}, Lemma 15" + ("" if form == "printed" else " (sharp form: this project)"),
-                Kind.UPPER_BOUND,
-                float(bounds[worst]),
-                float(measured[worst]),
-                hypotheses,
-                note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
-                tolerance=ROUNDING * (1 + float(bounds[worst])),
+            stated(
+                f"lemma15-{name}", (form, case), where, Kind.UPPER_BOUND, bound, measured, at, note,
+                hypotheses=needed, tolerance=ROUNDING * (1 + bound),
             )
-        )
+        )  # fmt: skip
     return found
 
 
@@ -250,52 +230,41 @@ def lemma16(
         At each record the largest change, over inputs, of u*'s hinge loss since the first step.
     zero_start : bool
         As in :func:`lemma14`.
-    case, note : str
-        As in :func:`theorem13`.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     bounds = loss_change_bound(t, n=n, k=k, eta=eta, lam=lam, norm=norm, nonzero=nonzero, form=form)
-    measured = nonnegative("change", change, length=len(t))
-    worst = _nearest(measured, bounds)
-    return Guarantee(
-        statement_id("parity/lemma16", form, case),
-        f"{PAPER}, Lemma 16" + ("" if form == "printed" else " (sharp form: this project)"),
-        Kind.UPPER_BOUND,
-        float(bounds[worst]),
-        float(measured[worst]),
-        (
-            _zero_start(zero_start),
-            Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
-            Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
-        ),
-        note="; ".join(filter(None, [f"at t = {int(t[worst])} of {int(t.max())}", note])),
-        tolerance=ROUNDING * (1 + float(bounds[worst])),
-    )
+    bound, measured, at = _nearest("change", change, bounds, t)
+    return stated(
+        "lemma16", (form, case), in_form("Lemma 16", form), Kind.UPPER_BOUND, bound, measured, at, note,
+        hypotheses=_later_steps(zero_start, eta, lam), tolerance=ROUNDING * (1 + bound),
+    )  # fmt: skip
 
 
-def _nearest(measured: FloatArray, bounds: FloatArray) -> int:
-    """The record with the least slack relative to its bound, of equal ones that with the largest bound.
+def _nearest(name: str, values: ArrayLike, bounds: FloatArray, t: FloatArray) -> tuple[float, float, str]:
+    """Bound, value and step of the record with the least slack relative to its bound, then the largest bound.
 
     At t = 1 a sharp bound is 0, and so is the movement.
     """
-    ratios = measured / (bounds + ROUNDING)
-    return int(np.lexsort((bounds, ratios))[-1])
+    measured = nonnegative(name, values, length=len(t))
+    worst = np.lexsort((bounds, measured / (bounds + ROUNDING)))[-1]
+    return float(bounds[worst]), float(measured[worst]), f"at t = {int(t[worst])} of {int(t.max())}"
 
 
 def _zero_start(holds: bool) -> Hypothesis:
     return Hypothesis("the network is 0 at the start", holds)
 
 
-def _problem(n: int, k: int) -> tuple[int, int]:
-    n = checks.integer("n", n, at_least=1)
-    k = checks.integer("k", k, at_least=1, at_most=n)
-    if k % 2 == 0:
-        raise ValueError(f"k must be odd, got {k}")
-    return n, k
+def _later_steps(zero_start: bool, eta: float, lam: float) -> tuple[Hypothesis, ...]:
+    """The hypotheses of Lemmas 15 and 16."""
+    return (
+        _zero_start(zero_start),
+        Hypothesis("eta <= 1/2", eta <= 0.5, f"eta = {eta:.6g}"),
+        Hypothesis("lambda <= 1/2", lam <= 0.5, f"lambda = {lam:.6g}"),
+    )
 
 
 def _schedule(t: ArrayLike, n: int, k: int, eta: float) -> tuple[FloatArray, int, int, float]:
-    n, k = _problem(n, k)
+    n, k = odd_parity(n, k, least=1)
     times = checks.vector("t", t)
     if not len(times) or (times < 1).any():
         raise ValueError(f"t must hold numbers of steps >= 1, got {times.min() if len(times) else 'none'}")
