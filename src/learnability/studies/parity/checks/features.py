@@ -9,7 +9,9 @@ and the number m of non-zero weights outside A, of the length of an interval of 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +52,7 @@ def patterns(k: int) -> tuple[FloatArray, FloatArray]:
 
 def representations(_scale: str) -> list[Guarantee]:
     """The coefficients for k = 3..15, and what becomes of them with ReLU6."""
-    cases: dict[str, list[Guarantee]] = {}
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
     for k in range(3, 16, 2):
         r, c = representation(k)
         z = r.astype(float)
@@ -65,7 +67,7 @@ def representations(_scale: str) -> list[Guarantee]:
             capped_error=_best_fit(capped, target),
         )
         for name, g in zip(("", "-rank", "-rank[ReLU6]"), found, strict=False):
-            cases.setdefault(f"parity/representation{name}", []).append(g)
+            cases[f"parity/representation{name}"].append(g)
         if k in (3, 5, 7, 9):
             cases[found[3].id] = [found[3]]
     return [tightest(identity, found, "k = 3..15" if len(found) > 1 else "") for identity, found in cases.items()]
@@ -90,18 +92,17 @@ def _best_fit(F: FloatArray, target: FloatArray) -> float:
 
 def lemma10(scale: str) -> list[Guarantee]:
     """Probabilities over u by bisection; the identity at u*; the printed forms at k = 3 and 7."""
-    cases: dict[str, list[Guarantee]] = {}
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
     for k in LEMMA10[scale]:
-        for r in range(-k, k + 1, 2):
-            for alpha in (0.25, 0.26, 0.5, 1.0):
-                best = theory.best_output_weight(n=200, k=k, r=r, alpha=alpha) * k / 200
-                epsilons = np.array([e for e in (0.1, 0.5, 1.0, k / 2, float(k * abs(r))) if e <= k * abs(r)])
-                for epsilon, p in zip(epsilons, _probabilities(best, epsilons, k, r, alpha)):
-                    for g in theory.lemma10(
-                        k=k, r=r, alpha=alpha, epsilon=float(epsilon), probability=float(p),
-                        at_best=float(_errors(np.array([best]), k, r, alpha)[0]), room=1e-12,
-                    ):  # fmt: skip
-                        cases.setdefault(g.id.partition("[")[0], []).append(g)
+        for r, alpha in product(range(-k, k + 1, 2), (0.25, 0.26, 0.5, 1.0)):
+            best = theory.best_output_weight(n=200, k=k, r=r, alpha=alpha) * k / 200
+            at_best = float(_errors(np.array([best]), k, r, alpha)[0])
+            epsilons = np.array([e for e in (0.1, 0.5, 1.0, k / 2, float(k * abs(r))) if e <= k * abs(r)])
+            for epsilon, p in zip(epsilons, _probabilities(best, epsilons, k, r, alpha)):
+                for g in theory.lemma10(
+                    k=k, r=r, alpha=alpha, epsilon=float(epsilon), probability=float(p), at_best=at_best, room=1e-12
+                ):
+                    cases[g.id.partition("[")[0]].append(g)
     where = f"k = {', '.join(map(str, LEMMA10[scale]))}, every r"
     found = [tightest(identity, gs, where) for identity, gs in cases.items()]
     t = np.linspace(-1, 1, 2001)
@@ -166,16 +167,14 @@ def _kinds(n: int, k: int) -> _Kind:
     m = np.arange(max(0, math.floor(2 * rest / 3 - deviation)), min(rest, math.ceil(2 * rest / 3 + deviation)) + 1)
     log_law = gammaln(rest + 1) - gammaln(m + 1) - gammaln(rest - m + 1) + m * math.log(2) - rest * math.log(3)
     law = np.exp(log_law)
-    rows, sizes, weights = [], [], []
     outside = (np.arange(rest) < m[:, None]).astype(np.int8)
+    rows, weights = [], []
     for plus in range(k + 1):
         for minus in range(k - plus + 1):
-            inside = np.zeros((len(m), k), dtype=np.int8)
-            inside[:, :plus], inside[:, plus : plus + minus] = 1, -1
-            rows.append(np.hstack([inside, outside]))
-            sizes.append(m)
+            inside = np.repeat([1, -1, 0], [plus, minus, k - plus - minus]).astype(np.int8)
+            rows.append(np.hstack([np.tile(inside, (len(m), 1)), outside]))
             weights.append(law * (math.comb(k, plus) * math.comb(k - plus, minus) / 3**k))
-    return _Kind(np.concatenate(rows), np.concatenate(sizes), np.concatenate(weights))
+    return _Kind(np.concatenate(rows), np.tile(m, len(rows)), np.concatenate(weights))
 
 
 def lemma11_probabilities(n: int, k: int, epsilons: tuple[float, ...]) -> Iterator[tuple[int, float, float]]:
@@ -234,14 +233,13 @@ def _shares_of_u(
 
 def lemma11(scale: str) -> list[Guarantee]:
     """Over w and u exactly, every r and several epsilon, 2 epsilon below psi_r's largest value; and over drawn w."""
-    cases: dict[str, list[Guarantee]] = {}
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
     for n, k in LEMMA11[scale]:
         for r, epsilon, probability in lemma11_probabilities(n, k, (0.1, 1.0, k / 2)):
             for form in ("any n", "printed"):
                 g = theory.lemma11(n=n, k=k, r=r, epsilon=epsilon, probability=probability, form=form)
                 met = all(h.holds for h in g.hypotheses)
-                name = statement_id("parity/lemma11", form, "" if met else "outside")
-                cases.setdefault(name, []).append(g)
+                cases[statement_id("parity/lemma11", form, "" if met else "outside")].append(g)
     where = ", ".join(f"({n}, {k})" for n, k in LEMMA11[scale])
     exact = f"(n, k) = {where}, exact over w and u, vacuous cases left out"
     found = [tightest(name, gs, exact) for name, gs in cases.items()]

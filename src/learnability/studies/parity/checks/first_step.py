@@ -8,9 +8,11 @@ beside it neurons are drawn and put through :func:`learnability.training.populat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +49,8 @@ FIRST_STEP = {
 ENUMERATED = ((10, 3, 40), (11, 5, 40))
 """(n, k, good neurons) of the first step over all inputs."""
 WITHIN = {"smoke": ((153_664, 7, 4),), "laptop": ((153_664, 7, 40), (160_001, 7, 40))}
-PARTS7 = ("coordinate", "bias", "inside")
+PARTS5 = ("coordinate", "bias")
+PARTS7 = (*PARTS5, "inside")
 BY_FORM = "the closed form's two terms are equal, so it is 0 by its form (x - x): the enumeration is the test"
 """Said of what Lemmas 7 and 9 call 0 where it is measured by :func:`learnability.training.population.correlation`."""
 
@@ -109,35 +112,41 @@ def _supremum(values: FloatArray, probabilities: FloatArray, unit: float) -> flo
     return float(np.max(values[order] / unit * np.cumsum(probabilities[order])))
 
 
+def _exact(scale: str) -> Iterator[tuple[int, int, str, _Law]]:
+    """n, k, the bias in words, and the law, for every n, k and four biases."""
+    for n, k in product(SIZES[scale], KS):
+        for b in _biases(k):
+            yield n, k, f"b={b:.4g}", _law(n, k, b)
+
+
+def _forms(n: int) -> tuple[str, ...]:
+    """The printed form asks for an odd n; outside of that it is shown once."""
+    return theory.LEMMA_FORMS if n % 2 else ("any n",)
+
+
+def _sizes(scale: str) -> str:
+    return f"n={SIZES[scale][0]}..{SIZES[scale][-1]}, k={KS[0]}..{KS[-1]}, exact over w"
+
+
 def lemma5(scale: str) -> list[Guarantee]:
     """Exactly over w for every n, k and four biases; and on drawn neurons."""
-    cases: dict[str, list[Guarantee]] = {}
-
-    def add(statement: str, case: Guarantee) -> None:
-        cases.setdefault(statement, []).append(case)
-
-    for n in SIZES[scale]:
-        for k in KS:
-            unit = 1 / math.sqrt(math.comb(n - 1, k))
-            for b in _biases(k):
-                law, case = _law(n, k, b), f"b={b:.4g}"
-                for part, values, p in (
-                    ("coordinate", law.coordinate, law.given_coordinate),
-                    ("bias", law.bias, law.given_none),
-                ):
-                    size: dict[str, Any] = {"n": n, "k": k, "part": part, "case": case}
-                    add(f"lemma5[{part},every c]", theory.lemma5(**size, probability=_supremum(values, p, unit)))
-                    for c in LEVELS:
-                        frequency = _exceeds(values, p, c * unit)
-                        add(f"lemma5[{part}]", theory.lemma5(**size, c=c, probability=frequency))
-                    add(f"lemma5-moment[{part}]", theory.lemma5_moment(**size, moment=float(p @ values**2)))
-    for n, k, draws in DRAWN[scale]:
-        coordinate, bias = _drawn(n, k, draws)
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
+    for n, k, case, law in _exact(scale):
         unit = 1 / math.sqrt(math.comb(n - 1, k))
-        for part, values in (("coordinate", coordinate), ("bias", bias)):
+        both = (law.coordinate, law.given_coordinate), (law.bias, law.given_none)
+        for part, (values, p) in zip(PARTS5, both, strict=True):
+            size: dict[str, Any] = {"n": n, "k": k, "part": part, "case": case}
+            cases[f"lemma5[{part},every c]"].append(theory.lemma5(**size, probability=_supremum(values, p, unit)))
+            for c in LEVELS:
+                frequency = _exceeds(values, p, c * unit)
+                cases[f"lemma5[{part}]"].append(theory.lemma5(**size, c=c, probability=frequency))
+            cases[f"lemma5-moment[{part}]"].append(theory.lemma5_moment(**size, moment=float(p @ values**2)))
+    for n, k, draws in DRAWN[scale]:
+        unit = 1 / math.sqrt(math.comb(n - 1, k))
+        for part, values in zip(PARTS5, _drawn(n, k, draws), strict=True):
             share = _supremum(values, np.full(draws, 1 / draws), unit)
-            add(f"lemma5[{part},drawn]", theory.lemma5(n=n, k=k, part=part, probability=share))
-    where = f"n={SIZES[scale][0]}..{SIZES[scale][-1]}, k={KS[0]}..{KS[-1]}, exact over w"
+            cases[f"lemma5[{part},drawn]"].append(theory.lemma5(n=n, k=k, part=part, probability=share))
+    where = _sizes(scale)
     sampled = ", ".join(f"{draws} neurons at n={n}, k={k}" for n, k, draws in DRAWN[scale])
     return [tightest(f"parity/{name}", found, sampled if "drawn" in name else where) for name, found in cases.items()]
 
@@ -154,27 +163,19 @@ def _drawn(n: int, k: int, draws: int) -> tuple[FloatArray, FloatArray]:
 
 def lemma6(scale: str) -> list[Guarantee]:
     """Exactly over w: the coordinates outside A with w_j != 0 share one value, the others have 0."""
-    cases: dict[str, list[Guarantee]] = {}
-    for n in SIZES[scale]:
-        for k in KS:
-            unit = (n - 1) / math.sqrt(math.comb(n - 1, k))
-            for b in _biases(k):
-                law = _law(n, k, b)
-                largest = np.maximum(law.coordinate, law.bias)  # the coordinate's is 0 where m = 0
-                for form in ("printed", "any n"):
-                    if form == "printed" and n % 2 == 0:
-                        continue  # shown once below
-                    size: dict[str, Any] = {"n": n, "k": k, "form": form, "case": f"b={b:.4g}"}
-                    cases.setdefault(f"lemma6[{form},every C]", []).append(
-                        theory.lemma6(**size, probability=_supremum(largest, law.given_none, unit))
-                    )
-                    for C in LEVELS:
-                        if C * unit < 1:
-                            frequency = _exceeds(largest, law.given_none, C * unit)
-                            cases.setdefault(f"lemma6[{form}]", []).append(
-                                theory.lemma6(**size, C=C, probability=frequency)
-                            )
-    where = f"n={SIZES[scale][0]}..{SIZES[scale][-1]}, k={KS[0]}..{KS[-1]}, exact over w, vacuous cases left out"
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
+    for n, k, case, law in _exact(scale):
+        unit = (n - 1) / math.sqrt(math.comb(n - 1, k))
+        largest = np.maximum(law.coordinate, law.bias)  # the coordinate's is 0 where m = 0
+        for form in _forms(n):
+            size: dict[str, Any] = {"n": n, "k": k, "form": form, "case": case}
+            every = theory.lemma6(**size, probability=_supremum(largest, law.given_none, unit))
+            cases[f"lemma6[{form},every C]"].append(every)
+            for C in LEVELS:
+                if C * unit < 1:
+                    frequency = _exceeds(largest, law.given_none, C * unit)
+                    cases[f"lemma6[{form}]"].append(theory.lemma6(**size, C=C, probability=frequency))
+    where = f"{_sizes(scale)}, vacuous cases left out"
     n, k = 32, 3
     law, unit = _law(n, k, 1 / (8 * k)), (n - 1) / math.sqrt(math.comb(n - 1, k))
     even = _supremum(np.maximum(law.coordinate, law.bias), law.given_none, unit)
@@ -187,31 +188,28 @@ def lemma6(scale: str) -> list[Guarantee]:
 # Lemma 7
 
 
+def _good(scale: str) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
+    """Good neurons by the closed form and by enumeration: n, k and what Lemma 7 takes."""
+    small = ((9, 3), (10, 5), (11, 7))
+    for n, k in (*product(SIZES[scale], KS), *small):
+        by_form = (n, k) not in small
+        problem, W = good_starts(n, k, 50 if by_form else 20, share=1.0)
+        for b in _biases(k):
+            measured = (_lemma7 if by_form else _lemma7_enumerated)(problem, W, b)
+            yield "closed form" if by_form else "enumeration", n, k, measured
+
+
 def lemma7(scale: str) -> list[Guarantee]:
     """Closed form and enumeration for good neurons, and neurons that are not good; n even is shown once."""
-    cases: dict[str, list[Guarantee]] = {}
-
-    def add(which: str, size: tuple[int, int], measured: dict[str, Any]) -> None:
-        n, k = size
-        for form in theory.LEMMA_FORMS:
-            if form == "printed" and n % 2 == 0:
-                continue  # shown once below
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
+    for which, n, k, measured in _good(scale):
+        for form in _forms(n):
             for part, g in zip(PARTS7, theory.lemma7(n=n, k=k, form=form, **measured), strict=True):
                 if part != "inside":
                     g = replace(g, note=f"{g.note}; {BY_FORM}") if which == "closed form" else g
-                    cases.setdefault(statement_id("parity/lemma7", part, form, which), []).append(g)
+                    cases[statement_id("parity/lemma7", part, form, which)].append(g)
                 elif form == "any n":  # the same in both
-                    cases.setdefault(statement_id("parity/lemma7", part, which), []).append(g)
-
-    for n in SIZES[scale]:
-        for k in KS:
-            problem, W = good_starts(n, k, 50, share=1.0)
-            for b in _biases(k):
-                add("closed form", (n, k), _lemma7(problem, W, b))
-    for n, k in ((9, 3), (10, 5), (11, 7)):
-        problem, W = good_starts(n, k, 20, share=1.0)
-        for b in _biases(k):
-            add("enumeration", (n, k), _lemma7_enumerated(problem, W, b))
+                    cases[statement_id("parity/lemma7", part, which)].append(g)
     n, k = 10, 5
     problem, W = good_starts(n, k, 20, share=1.0)
     even = theory.lemma7(
@@ -335,19 +333,19 @@ def lemma9(scale: str) -> list[Guarantee]:
     """The share of good neurons for k up to 99, and what the step makes of them."""
     shares = [theory.lemma9_share(k=k, share=float(theory.good_share(k))) for k in range(3, 100, 2)]
     found = [tightest("parity/lemma9-share", shares, "T_k / 3^k, k = 3..99; the paper asks for k >= 7")]
-    cases: dict[str, list[Guarantee]] = {}
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
     for n, k, count in (*FIRST_STEP[scale], *WITHIN[scale]):
         measured, note = _step(n, k, count), f"{count} good neurons"
         for form in ("good neurons", "printed") if n >= 64 * k**4 else ("good neurons",):
             for g in theory.lemma9(n=n, k=k, form=form, **measured, note=note):
                 if g.kind is Kind.EXACT:
                     g = replace(g, note=f"{g.note}; {BY_FORM}")
-                cases.setdefault(statement_id(g.id.partition("[")[0], form), []).append(g)
+                cases[statement_id(g.id.partition("[")[0], form)].append(g)
         if (n, k, count) == FIRST_STEP[scale][0]:  # one case outside the printed hypotheses is enough to see it
             found.append(theory.lemma9(n=n, k=k, **measured, note=note)[0])
     for n, k, count in ENUMERATED:
         for g in _step_enumerated(n, k, count):
-            cases.setdefault(statement_id(g.id.partition("[")[0], "good neurons", "enumeration"), []).append(g)
+            cases[statement_id(g.id.partition("[")[0], "good neurons", "enumeration")].append(g)
     return found + [tightest(identity, case) for identity, case in cases.items()]
 
 
@@ -374,9 +372,8 @@ def _step(n: int, k: int, count: int) -> dict[str, Any]:
     alpha = np.array([g[w != 0][0] if w.any() else g[0] for g, w in zip(found.inside, inside)])
     off = np.abs(found.inside - alpha[:, None]) * np.abs(u)[:, None] / math.sqrt(n)
     J = np.count_nonzero(W, axis=1) - np.count_nonzero(inside, axis=1)
-    single = np.count_nonzero(inside == 0, axis=1) == 1
     allowed = np.zeros_like(off)
-    for i in np.flatnonzero(single):
+    for i in np.flatnonzero(np.count_nonzero(inside == 0, axis=1) == 1):
         bound = theory.zero_coordinate_bound(n=n, k=k, J=int(J[i]), u=float(u[i]))
         allowed[i] = np.where(inside[i] == 0, bound, 0.0)
     excess = np.where(off > 0, off / np.where(allowed > 0, allowed, 1e-300), 0.0)

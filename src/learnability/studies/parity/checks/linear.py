@@ -27,14 +27,13 @@ from learnability.seeding import generator
 from learnability.studies.parity import PAPER
 from learnability.studies.parity.theorems import linear as theory
 from learnability.studies.parity.theorems.feature_map import FeatureMap, guarantees, measure
+from learnability.studies.parity.theorems.statement import stated
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.linear_class import best_hinge
 
 __all__ = ["CHECKS", "sum_law", "sum_of_parities"]
-
-PROJECT = f"this project, on {PAPER}, Theorem 2"
 
 CUBES = {
     "smoke": ((6, 3, (4, 12), (0.3, 3.0), 20),),
@@ -115,17 +114,14 @@ def attained(scale: str) -> list[Guarantee]:
         psi = parities(n, [subset_of(int(mask)) for mask in subset_masks(n, k)])
         for B in (0.1, 0.5, 0.9):
             found = measure(psi, n, k, B, most=200, tolerance=TOLERANCE)
+            bound = theory.linear_bound(N=found.N, B=B, n=n, k=k, part="uniform")
+            note = f"average best loss of all N = {found.N} parities over all A; the direct form is attained"
             result.append(
-                Guarantee(
-                    f"parity/theorem2-attained[n={n},k={k},B={B:g}]",
-                    PROJECT,
-                    Kind.EXACT,
-                    theory.linear_bound(N=found.N, B=B, n=n, k=k, part="uniform"),
-                    float(found.uniform.mean()),
-                    note=f"average best loss of all N = {found.N} parities over all A; the direct form is attained",
-                    tolerance=2 * TOLERANCE,
+                stated(
+                    "theorem2-attained", (f"n={n}", f"k={k}", f"B={B:g}"), theory.OURS, Kind.EXACT, bound,
+                    float(found.uniform.mean()), note, tolerance=2 * TOLERANCE,
                 )
-            )
+            )  # fmt: skip
     return [tightest("parity/theorem2-attained", result)]
 
 
@@ -180,17 +176,16 @@ def _sums(n: int, k: int) -> tuple[list[Guarantee], Guarantee]:
     ratio, C = 0.0, math.comb(n, k)
     for (name, make), N, B in itertools.product(makers.items(), SUM_NUMBERS, SUM_NORMS):
         values = np.tile(make(N), (2, 1))
-        losses = [best_hinge(values, y, p, norm=B, tolerance=SUM_TOLERANCE) for p in (mixture, uniform)]
         ratio = max(ratio, float(np.linalg.norm(weights @ values)) * math.sqrt(C / N))
-        both = [(theory.theorem2, losses[0]), (theory.theorem2_average, losses[1])]
-        for statement, best in both:
-            found += statement(
-                N=N, B=B, n=n, k=k, measured=best.lower, tolerance=1e-12 + best.gap, case=name,
+        for part, p in zip(theory.PARTS, (mixture, uniform), strict=True):
+            best = best_hinge(values, y, p, norm=B, tolerance=SUM_TOLERANCE)
+            found += theory.theorem2(
+                N=N, B=B, n=n, k=k, measured=best.lower, tolerance=1e-12 + best.gap, part=part, case=name,
                 note="the same for all A, exact",
             )  # fmt: skip
-    return found, Guarantee(
-        f"parity/theorem2-parseval[n={n},k={k}]", PROJECT, Kind.UPPER_BOUND, 1.0, ratio,
-        note="largest |E f_A Psi| / sqrt(N / C(n, k)) over features of the sum", tolerance=1e-9,
+    return found, stated(
+        "theorem2-parseval", (f"n={n}", f"k={k}"), theory.OURS, Kind.UPPER_BOUND, 1.0, ratio,
+        "largest |E f_A Psi| / sqrt(N / C(n, k)) over features of the sum", tolerance=1e-9,
     )  # fmt: skip
 
 

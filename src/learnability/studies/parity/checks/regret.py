@@ -11,10 +11,11 @@ import numpy as np
 
 from learnability.checks import FloatArray
 from learnability.networks.parity import initial
-from learnability.problems.parity import ParityMixture, random_mixture
+from learnability.problems.parity import random_mixture
 from learnability.seeding import generator
 from learnability.studies.parity import PAPER
 from learnability.studies.parity.theorems import training as theory
+from learnability.studies.parity.theorems.statement import in_form, stated
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
@@ -83,7 +84,6 @@ def _sequences(rng: np.random.Generator) -> dict[str, Callable[[FloatArray], _Fu
 class _Descent(NamedTuple):
     functions: list[_Function]
     losses: list[float]
-    norms: list[float]
     gradients: list[FloatArray]
     start: FloatArray
     end: FloatArray
@@ -94,14 +94,13 @@ def _descend(draw: Callable[[FloatArray], _Function], start: FloatArray, eta: fl
     v, functions, losses, gradients = start, [], [], []
     for _ in range(T):
         f = draw(v)
-        g = f.gradient(v)
         functions.append(f)
         losses.append(f.value(v))
-        gradients.append(g)
-        v = v - eta * g
+        gradients.append(f.gradient(v))
+        v = v - eta * gradients[-1]
         if not np.linalg.norm(v) < 1e8:
             return None
-    return _Descent(functions, losses, [float(np.linalg.norm(g)) for g in gradients], gradients, start, v)
+    return _Descent(functions, losses, gradients, start, v)
 
 
 def _comparators(run: _Descent, rng: np.random.Generator) -> Iterator[tuple[str, FloatArray]]:
@@ -119,7 +118,6 @@ def theorem13(scale: str) -> list[Guarantee]:
     """Both forms over functions, steps, lengths, starts, comparators; how near to equality the sharp one comes."""
     cases: dict[str, list[Guarantee]] = {"printed": [], "sharp": []}
     blown = 0
-    nearest = math.inf
     for eta, T, size in itertools.product(STEPS[scale], LENGTHS[scale], STARTS):
         for kind in _sequences(generator(0, "theorem13")):
             rng = generator(0, "theorem13", kind, eta, T, size)
@@ -129,33 +127,24 @@ def theorem13(scale: str) -> list[Guarantee]:
             if run is None:
                 blown += 1
                 continue
+            norms = [float(np.linalg.norm(g)) for g in run.gradients]
             for name, other in _comparators(run, rng):
                 pair = theory.theorem13(
                     eta=eta,
                     losses=run.losses,
                     comparator_losses=[f.value(other) for f in run.functions],
-                    gradient_norms=run.norms,
+                    gradient_norms=norms,
                     start_norm=size,
                     comparator_norm=float(np.linalg.norm(other)),
                     case=f"{kind},eta={eta:g},T={T},|theta_1|={size:g},{name}",
                 )
                 for form, guarantee in zip(cases, pair, strict=True):
                     cases[form].append(guarantee)
-                nearest = min(nearest, _relative_slack(pair[1]))
     note = f"{blown} sequences left out: the iterates exceeded 1e8" if blown else ""
     found = [tightest(statement_id("parity/theorem13", form), guarantees, note) for form, guarantees in cases.items()]
-    found.append(
-        Guarantee(
-            "parity/theorem13-attained",
-            f"{PAPER}, Theorem 13 (sharp form: this project)",
-            Kind.EXACT,
-            0.0,
-            nearest,
-            tolerance=EQUALITY,
-            note="least slack of the sharp form relative to its bound: eta / 2 in the last term cannot be lowered",
-        )
-    )
-    return found
+    note = "least slack of the sharp form relative to its bound: eta / 2 in the last term cannot be lowered"
+    where, nearest = in_form("Theorem 13", "sharp"), min(map(_relative_slack, cases["sharp"]))
+    return [*found, stated("theorem13-attained", (), where, Kind.EXACT, 0.0, nearest, note, tolerance=EQUALITY)]
 
 
 def _relative_slack(g: Guarantee) -> float:
@@ -186,7 +175,7 @@ def lemma14(scale: str) -> list[Guarantee]:
 
 def _printed_start(n: int, k: int, q: int, m: int) -> Guarantee:
     """The same number for the initialisation as printed, whose network is not 0: shown, never counted."""
-    problem: ParityMixture = random_mixture(generator(0, "lemma14", n, k), n, k)
+    problem = random_mixture(generator(0, "lemma14", n, k), n, k)
     start = initial(generator(0, "lemma14", "printed", n, k, q), n, k, q, "printed")
     rng = generator(0, "lemma14", "sample", n, k)
     blocks, block = -(-m // 2000), 2000
@@ -194,15 +183,10 @@ def _printed_start(n: int, k: int, q: int, m: int) -> Guarantee:
     for _ in range(blocks):
         total -= sampled_gradient(start, *problem.sample(rng, block))[1].u
     largest = float(np.abs(total / blocks).max())
-    return theory.lemma14(
-        n,
-        k,
-        largest=largest,
-        zero_start=False,
-        case=f"printed start,n={n},k={k},q={q}",
-        note=f"estimated from {blocks * block} examples, standard error at most "
-        f"{1.01 / math.sqrt(blocks * block):.2g} (the mean square of a pre-activation is at most 1 + b^2)",
-    )
+    note = f"estimated from {blocks * block} examples, standard error at most "
+    note += f"{1.01 / math.sqrt(blocks * block):.2g} (the mean square of a pre-activation is at most 1 + b^2)"
+    case = f"printed start,n={n},k={k},q={q}"
+    return theory.lemma14(n, k, largest=largest, zero_start=False, case=case, note=note)
 
 
 CHECKS = (

@@ -75,23 +75,17 @@ def lemma12(scale: str) -> list[Guarantee]:
     for k, widths in WIDTHS.items():
         if scale == "smoke" and k == 7:
             continue
-        n, draws, failures = DIMENSION[k], DRAWS[scale], []
-        for q in widths:
-            failures.append(sum(not _separable(generator(i, "lemma12", n, k, q), n, k, q) for i in range(draws)))
+        n, draws = DIMENSION[k], DRAWS[scale]
+        failures = [
+            sum(not _separable(generator(i, "lemma12", n, k, q), n, k, q) for i in range(draws)) for q in widths
+        ]
         found.append(separator.lemma12(n=n, k=k, q=widths[-1], delta=DELTA, failures=failures[-1], draws=draws))
         table = ", ".join(f"{f / draws:.3g} at q={q}" for q, f in zip(widths, failures))
         most = [share(np.arange(draws) < f, comparisons=len(widths)).high for f in failures]
         enough = next((q for i, q in enumerate(widths) if max(most[i:]) <= DELTA), None)
-        last.append(
-            separator.lemma12_width(
-                n=n,
-                k=k,
-                delta=DELTA,
-                enough=enough,
-                note="least q tried from which on the share of failures is known to be at most delta; shares "
-                f"of {draws} starts that fail: {table}",
-            )
-        )
+        note = "least q tried from which on the share of failures is known to be at most delta; shares "
+        note += f"of {draws} starts that fail: {table}"
+        last.append(separator.lemma12_width(n=n, k=k, delta=DELTA, enough=enough, note=note))
     return found + last + _separators(scale)
 
 
@@ -111,7 +105,8 @@ def _separators(scale: str) -> list[Guarantee]:
         for at, q in enumerate(widths):
             for i in range(STARTS):
                 one = good_features(generator(i, "norm", n, k, q), n, k, q)
-                u, few = _least_norms(one, y, k, q)
+                u = hard_margin(one.V, y).w  # zero if there is none
+                few = _of_the_nearest(one, y, k, max(1, round(q / k**3.5)))  # about q / k^2.5, as Lemma 12 says
                 norms[at, i], fewer[at, i] = _norm(u), _norm(few)
                 counts[at, i] = _fewest(one, y, SPARSE_NORM * k**5 / math.sqrt(q))
                 tight[at, i] = _fewest(one, y, 2 * _norm(u))
@@ -155,15 +150,6 @@ def _growth(at: Sequence[int], sizes: FloatArray) -> Interval | None:
 
 def _norm(u: FloatArray) -> float:
     return float(np.linalg.norm(u)) if u.any() else math.inf
-
-
-def _least_norms(neurons: GoodNeurons, y: FloatArray, k: int, q: int) -> tuple[FloatArray, FloatArray]:
-    """The separator of least norm of all good neurons, and of q / k^3.5 neurons next to each u*_r only.
-
-    The second is as sparse as Lemma 12 says, about q / k^2.5. Zero if there is none.
-    """
-    each = max(1, round(q / k**3.5))
-    return hard_margin(neurons.V, y).w, _of_the_nearest(neurons, y, k, each)
 
 
 def _of_the_nearest(neurons: GoodNeurons, y: FloatArray, k: int, each: int) -> FloatArray:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from learnability.seeding import generator
 from learnability.studies.parity import PAPER, claim
 from learnability.studies.parity.theorems import theorem3 as whole
 from learnability.studies.parity.theorems import training as theory
+from learnability.studies.parity.theorems.statement import joined, stated
 from learnability.study import Check
 from learnability.theory import Guarantee, Hypothesis, Kind
 from learnability.theory.aggregate import tightest
@@ -77,26 +79,17 @@ def separator(after: ParityNet, start: ParityNet, problem: ParityMixture) -> Flo
 
 def lemma15(scale: str) -> list[Guarantee]:
     """Output weights, hidden weights and biases along runs, in the printed and in the sharp form."""
-    cases: dict[str, list[Guarantee]] = {}
-    T = STEPS[scale]
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
     for (n, k, q), eta in itertools.product(SIZES[scale], RATES):
         for lam in (0.0, k / n, 0.5):
-            run = _run(n, k, q, eta=eta, lam=lam, T=T, evaluate=1)  # losses are not looked at
+            run = _run(n, k, q, eta=eta, lam=lam, T=STEPS[scale], evaluate=1)  # losses are not looked at
+            seen, case = run.columns, f"n={n},k={k},eta={eta:g},lambda={lam:.3g}"
             for form in theory.FORMS:
                 for g in theory.lemma15(
-                    n=n,
-                    k=k,
-                    eta=eta,
-                    lam=lam,
-                    t=run.columns["step"],
-                    output=run.columns["output_max"],
-                    hidden_movement=run.columns["hidden_moved"],
-                    bias_movement=run.columns["bias_moved"],
-                    form=form,
-                    case=f"n={n},k={k},eta={eta:g},lambda={lam:.3g}",
-                ):
-                    head, _, _ = g.id.partition("[")
-                    cases.setdefault(statement_id(head, form), []).append(g)
+                    n=n, k=k, eta=eta, lam=lam, t=seen["step"], output=seen["output_max"], form=form, case=case,
+                    hidden_movement=seen["hidden_moved"], bias_movement=seen["bias_moved"],
+                ):  # fmt: skip
+                    cases[statement_id(g.id.partition("[")[0], form)].append(g)
     return [tightest(name, found, "after every step of every run") for name, found in cases.items()]
 
 
@@ -121,7 +114,7 @@ def _run(
 
 def lemma16(scale: str) -> list[Guarantee]:
     """The change of the loss on the worst input: of the separator, a dense output layer, the unit that moves most."""
-    cases: dict[str, list[Guarantee]] = {form: [] for form in theory.FORMS}
+    cases: dict[str, list[Guarantee]] = defaultdict(list)
     missing = 0
     for n, k, q in SIZES[scale]:
         for eta, lam in itertools.product(RATES, (0.0, k / n)):
@@ -134,24 +127,22 @@ def lemma16(scale: str) -> list[Guarantee]:
             losses = np.maximum(1 - y[:, None] * outputs, 0)  # (iterates, inputs, output layers)
             changes = np.abs(losses - losses[0]).max(axis=1)
             for (name, u), change in zip(layers.items(), changes.T, strict=True):
+                norm, nonzero = _size(u)
+                case = f"{name},n={n},k={k},eta={eta:g},lambda={lam:.3g}"
                 for form in theory.FORMS:
-                    cases[form].append(
-                        theory.lemma16(
-                            n=n,
-                            k=k,
-                            eta=eta,
-                            lam=lam,
-                            t=range(1, len(iterates) + 1),
-                            norm=float(np.linalg.norm(u)),
-                            nonzero=int(np.count_nonzero(u)),
-                            change=change,
-                            form=form,
-                            case=f"{name},n={n},k={k},eta={eta:g},lambda={lam:.3g}",
-                        )
-                    )
+                    g = theory.lemma16(
+                        n=n, k=k, eta=eta, lam=lam, t=range(1, len(iterates) + 1), norm=norm, nonzero=nonzero,
+                        change=change, form=form, case=case,
+                    )  # fmt: skip
+                    cases[form].append(g)
     note = "largest change over all inputs (2,048 of each part at n = 200), after every step"
     note += f"; {missing} without a separator" if missing else ""
     return [tightest(statement_id("parity/lemma16", form), found, note) for form, found in cases.items()]
+
+
+def _size(u: FloatArray) -> tuple[float, int]:
+    """Norm and number of non-zero entries."""
+    return float(np.linalg.norm(u)), int(np.count_nonzero(u))
 
 
 def _iterates(n: int, k: int, q: int, eta: float, lam: float, T: int) -> Iterator[ParityNet]:
@@ -199,7 +190,7 @@ def theorem3(scale: str) -> list[Guarantee]:
     """Runs by the theorem's schedule: their least loss, the bound, and the proof's inequalities along them."""
     promised: list[Guarantee] = []
     own: list[Guarantee] = []
-    regrets: dict[str, list[Guarantee]] = {"printed": [], "sharp": []}
+    regrets: dict[str, list[Guarantee]] = defaultdict(list)
     losses = []
     for n, k, q, T in REACHABLE[scale]:
         eta, lam, case = whole.theorem3_step(k=k, q=q, T=T), k / n, f"n={n},k={k},q={q},T={T}"
@@ -213,41 +204,31 @@ def theorem3(scale: str) -> list[Guarantee]:
         if rival is None:
             continue
         own.append(_own_bound(n, k, q, T, eta, lam, rival, loss, case))
-        norms = np.sqrt(np.maximum(_each(run, "mean_square_slope"), 0))
-        for form, guarantee in zip(
-            regrets,
-            theory.theorem13(
-                eta=eta,
-                losses=_each(run, "mean_objective"),
-                comparator_losses=_each(run, "mean_comparator"),
-                gradient_norms=norms,
-                start_norm=float(np.linalg.norm(after.u)),
-                comparator_norm=float(np.linalg.norm(rival)),
-                case=case,
-            ),
-            strict=True,
-        ):
-            regrets[form].append(_against_zero(guarantee))
-    found = [tightest("parity/theorem3", promised, "by the theorem's schedule, lambda = k/n")]
-    found.append(tightest("parity/theorem3[own separator]", own, "B and B~ of the run itself"))
-    found += [
-        tightest(statement_id("parity/theorem13", form, "training runs"), cases, "u* the run's own separator")
-        for form, cases in regrets.items()
-    ]
-    found.append(
-        claim(
-            "theorem3-trend[D1 loss]",
-            "Theorem 3 (this project)",
-            0.9,
-            min(losses),
-            "at_least",
-            f"least loss on D^(1) by the theorem's schedule, over {len(losses)} runs: at these sizes it stays near "
-            "the loss 1 of the zero function; least loss on D_A "
-            f"{min(g.measured or 0 for g in promised):.3g}, and linear methods reach 1/2",
-            Kind.TREND,
+        both = theory.theorem13(
+            eta=eta,
+            losses=_each(run, "mean_objective"),
+            comparator_losses=_each(run, "mean_comparator"),
+            gradient_norms=np.sqrt(np.maximum(_each(run, "mean_square_slope"), 0)),
+            start_norm=float(np.linalg.norm(after.u)),
+            comparator_norm=float(np.linalg.norm(rival)),
+            case=case,
         )
-    )
-    return [*found, *_constants(scale)]
+        for form, guarantee in zip(theory.FORMS, both, strict=True):
+            regrets[form].append(_against_zero(guarantee))
+    note = f"least loss on D^(1) by the theorem's schedule, over {len(losses)} runs: at these sizes it stays near "
+    note += "the loss 1 of the zero function; least loss on D_A "
+    note += f"{min(g.measured or 0 for g in promised):.3g}, and linear methods reach 1/2"
+    where = "Theorem 3 (this project)"
+    return [
+        tightest("parity/theorem3", promised, "by the theorem's schedule, lambda = k/n"),
+        tightest("parity/theorem3[own separator]", own, "B and B~ of the run itself"),
+        *(
+            tightest(statement_id("parity/theorem13", form, "training runs"), cases, "u* the run's own separator")
+            for form, cases in regrets.items()
+        ),
+        claim("theorem3-trend[D1 loss]", where, 0.9, min(losses), "at_least", note, Kind.TREND),
+        *_constants(scale),
+    ]
 
 
 def _each(run: PopulationRun, name: str) -> FloatArray:
@@ -264,7 +245,7 @@ def _against_zero(g: Guarantee) -> Guarantee:
     """With the condition that its bound says something: below what the zero function has anyway."""
     bound = math.inf if g.bound is None else g.bound
     says = Hypothesis("the bound is below the loss of the zero function", bound < ZERO_LOSS, f"{bound:.4g} against 1")
-    return replace(g, hypotheses=(*g.hypotheses, says), note="; ".join(filter(None, [_vacuous(bound), g.note])))
+    return replace(g, hypotheses=(*g.hypotheses, says), note=joined(_vacuous(bound), g.note))
 
 
 def _vacuous(bound: float) -> str:
@@ -275,49 +256,43 @@ def _own_bound(
     n: int, k: int, q: int, T: int, eta: float, lam: float, rival: FloatArray, loss: float, case: str
 ) -> Guarantee:
     """The sum of the proof's terms with the norm and sparsity of the run's separator: no assumption on k, n and q."""
-    norm, nonzero = float(np.linalg.norm(rival)), int(np.count_nonzero(rival))
-    B, sparsity = norm * math.sqrt(q) / k**5, nonzero * k**2.5 / q
+    norm, _ = _size(rival)
+    B, sparsity = _scaled(rival, k, q)
     bound = whole.theorem3_terms(n=n, k=k, q=q, T=T, lam=lam, separator=B, sparsity=sparsity).total
-    return Guarantee(
-        f"[{case}]",
-        f"{PAPER}, proof of Theorem 3 (constants: this project)",
-        Kind.UPPER_BOUND,
-        bound,
-        loss,
-        (
-            Hypothesis("the later steps' gradients are exact", n <= 16, f"n = {n}"),
-            Hypothesis("the bound is below 1", bound < ZERO_LOSS, f"{bound:.4g}"),
-        ),
-        note="; ".join(filter(None, [_vacuous(bound), f"||u*|| = {norm:.3g}, B = {B:.3g}, B~ = {sparsity:.3g}"])),
+    where = "proof of Theorem 3 (constants: this project)"
+    needed = (
+        Hypothesis("the later steps' gradients are exact", n <= 16, f"n = {n}"),
+        Hypothesis("the bound is below 1", bound < ZERO_LOSS, f"{bound:.4g}"),
     )
+    return stated(
+        "theorem3", [case], where, Kind.UPPER_BOUND, bound, loss, _vacuous(bound),
+        f"||u*|| = {norm:.3g}, B = {B:.3g}, B~ = {sparsity:.3g}", hypotheses=needed,
+    )  # fmt: skip
+
+
+def _scaled(u: FloatArray, k: int, q: int) -> tuple[float, float]:
+    """B and B~ of a separator."""
+    norm, nonzero = _size(u)
+    return norm * math.sqrt(q) / k**5, nonzero * k**2.5 / q
 
 
 def _constants(scale: str) -> list[Guarantee]:
     """B and B~ of Lemma 12's separator at k = 7 against the defaults of the theory: within a quarter."""
     found = []
-    norms, shares, at = [], [], []
+    measured = {}
     for n, k, q in DEFAULTS[scale]:
         problem, start, after = _problem(n, k, q)
         u = separator(after, start, problem)
         if u is not None:
-            norms.append(float(np.linalg.norm(u)) * math.sqrt(q) / k**5)
-            shares.append(np.count_nonzero(u) * k**2.5 / q)
-            at.append(f"n={n},k={k},q={q}")
-    for name, values, default in (("B", norms, whole.SEPARATOR), ("sparsity", shares, whole.SPARSITY)):
+            measured[f"n={n},k={k},q={q}"] = _scaled(u, k, q)
+    defaults = (("B", whole.SEPARATOR), ("sparsity", whole.SPARSITY))
+    for (name, default), values in zip(defaults, zip(*measured.values(), strict=True), strict=True):
         ratios = np.array(values) / default
         worst = float(ratios[np.argmax(np.abs(np.log(ratios)))])
-        found.append(
-            claim(
-                f"theorem3-constant-{name}[k=7]",
-                "Lemma 12 (this project)",
-                1.0,
-                worst,
-                "equal",
-                f"of the least-norm separator relative to the default {default:g}: "
-                + ", ".join(f"{value:.3g} at {where}" for value, where in zip(values, at, strict=True)),
-                tolerance=0.25,
-            )
-        )
+        note = f"of the least-norm separator relative to the default {default:g}: "
+        note += ", ".join(f"{value:.3g} at {at}" for value, at in zip(values, measured, strict=True))
+        id, where = f"theorem3-constant-{name}[k=7]", "Lemma 12 (this project)"
+        found.append(claim(id, where, 1.0, worst, "equal", note, tolerance=0.25))
     return found
 
 
@@ -326,39 +301,25 @@ def corollary4(scale: str) -> list[Guarantee]:
     epsilons = {"smoke": (1e-6, 1e-9), "laptop": (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)}[scale]
     found = []
     for form in whole.FORMS:
-        cases: list[float] = []
-        for k in (7, 9, 15):
-            relative = [_relative_bound(k, epsilon, form) for epsilon in epsilons]
-            cases.append(exponent(epsilons, relative).estimate)
-        printed = Hypothesis("sizes with k^8 / sqrt q = O(epsilon)", form == "safe", "printed: sqrt(epsilon / log)")
+        least = min(
+            exponent(epsilons, [_relative_bound(k, epsilon, form) for epsilon in epsilons]).estimate
+            for k in (7, 9, 15)
+        )
+        where, needed = "Corollary 4 (sizes: this project)", []
+        if form == "printed":
+            where = "Corollary 4"
+            needed = [Hypothesis("sizes with k^8 / sqrt q = O(epsilon)", False, "printed: sqrt(epsilon / log)")]
+        note = "exponent of epsilon in (bound of Theorem 3) / epsilon, k = 7, 9, 15, epsilon "
+        note += f"{epsilons[0]:g} to {epsilons[-1]:g}; 0 if the sizes suffice"
         found.append(
-            Guarantee(
-                statement_id("parity/corollary4", form),
-                f"{PAPER}, Corollary 4" + (" (sizes: this project)" if form == "safe" else ""),
-                Kind.EXACT,
-                0.0,
-                min(cases),
-                (printed,) if form == "printed" else (),
-                tolerance=0.05,
-                note="exponent of epsilon in (bound of Theorem 3) / epsilon, k = 7, 9, 15, epsilon "
-                f"{epsilons[0]:g} to {epsilons[-1]:g}; 0 if the sizes suffice",
-            )
+            stated("corollary4", [form], where, Kind.EXACT, 0.0, least, note, hypotheses=needed, tolerance=0.05)
         )
     sizes = whole.smallest_sizes(7, epsilon=0.1, delta=0.1)
     bound = whole.theorem3_terms(n=sizes.n, k=7, q=sizes.q, T=sizes.T).total
-    found.append(
-        Guarantee(
-            "parity/corollary4-sizes[k=7,epsilon=0.1]",
-            f"{PAPER}, Corollary 4 (constants: this project)",
-            Kind.UPPER_BOUND,
-            0.1,
-            bound,
-            tolerance=1e-9,
-            note=f"the bound at n = {sizes.n:.2g}, q = {sizes.q:.2g}, T = {sizes.T:.2g}, computed, not run; with the "
-            f"default B = {whole.SEPARATOR:g}, B~ = {whole.SPARSITY:g}",
-        )
-    )
-    return found
+    note = f"the bound at n = {sizes.n:.2g}, q = {sizes.q:.2g}, T = {sizes.T:.2g}, computed, not run; with the "
+    note += f"default B = {whole.SEPARATOR:g}, B~ = {whole.SPARSITY:g}"
+    at, where = ("k=7", "epsilon=0.1"), "Corollary 4 (constants: this project)"
+    return [*found, stated("corollary4-sizes", at, where, Kind.UPPER_BOUND, 0.1, bound, note, tolerance=1e-9)]
 
 
 def _relative_bound(k: int, epsilon: float, form: str) -> float:
@@ -366,10 +327,9 @@ def _relative_bound(k: int, epsilon: float, form: str) -> float:
     return whole.theorem3_terms(n=n, k=k, q=q, T=T).total / epsilon
 
 
-_ALL: dict[str, tuple[str, Callable[[str], list[Guarantee]]]] = {
-    "lemma15": ("Lemma 15", lemma15),
-    "lemma16": ("Lemma 16", lemma16),
-    "theorem3": ("Theorem 3", theorem3),
-    "corollary4": ("Corollary 4", corollary4),
-}
-CHECKS = tuple(Check(name, f"{PAPER}, {place}", run) for name, (place, run) in _ALL.items())
+CHECKS = (
+    Check("lemma15", f"{PAPER}, Lemma 15", lemma15),
+    Check("lemma16", f"{PAPER}, Lemma 16", lemma16),
+    Check("theorem3", f"{PAPER}, Theorem 3", theorem3),
+    Check("corollary4", f"{PAPER}, Corollary 4", corollary4),
+)
