@@ -242,16 +242,11 @@ def theorem1(
     """
     least = theorem1_sample_size(n, epsilon, delta)
     m = checks.integer("m", m, at_least=1)
-    return claim(
-        statement_id("theorem1", f"n={n}", case),
-        "Theorem 1 (explicit sample bound: finite class of 2^(n+1))",
-        delta,
-        None if failed is None else share(failed, what="share of failures", unit="samples"),
-        "at_most",
-        note,
-        Kind.UPPER_BOUND,
-        hypotheses=(Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}"),),
-    )
+    needed = Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}")
+    rate = None if failed is None else share(failed, what="share of failures", unit="samples")
+    identity = statement_id("theorem1", f"n={n}", case)
+    where = "Theorem 1 (explicit sample bound: finite class of 2^(n+1))"
+    return claim(identity, where, delta, rate, "at_most", note, Kind.UPPER_BOUND, hypotheses=(needed,))
 
 
 def sample_compression(
@@ -301,15 +296,9 @@ def missing_mass(
     """
     p = checks.distribution("probabilities", probabilities)
     m = checks.integer("m", m, at_least=1)
-    return claim(
-        statement_id("missing-mass", f"m={m}", case),
-        "Section 4 (consequence of the first remark)",
-        float(np.sum(p * (1 - p) ** m)),
-        None if errors is None else mean(errors, unit="samples"),
-        "at_most",
-        note,
-        Kind.UPPER_BOUND,
-    )
+    identity, where = statement_id("missing-mass", f"m={m}", case), "Section 4 (consequence of the first remark)"
+    bound, error = float(np.sum(p * (1 - p) ** m)), None if errors is None else mean(errors, unit="samples")
+    return claim(identity, where, bound, error, "at_most", note, Kind.UPPER_BOUND)
 
 
 def joined(*notes: str) -> str:
