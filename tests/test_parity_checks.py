@@ -305,7 +305,7 @@ def test_a_gradient_over_all_inputs_that_is_off_is_caught(monkeypatch, part, fie
 
     def off(params, problem):
         loss, slope = real(params, problem)
-        return loss, slope._replace(**{field: getattr(slope, field) + 3e-15})
+        return loss, slope._replace(**{field: getattr(slope, field) + 1e-12})
 
     monkeypatch.setattr(parity_first_step, "gradient", off)
     found = verdicts(parity_first_step.lemma9("smoke"))
