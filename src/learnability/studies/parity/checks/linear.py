@@ -116,12 +116,8 @@ def attained(scale: str) -> list[Guarantee]:
             found = measure(psi, n, k, B, most=200, tolerance=TOLERANCE)
             bound = theory.linear_bound(N=found.N, B=B, n=n, k=k, part="uniform")
             note = f"average best loss of all N = {found.N} parities over all A; the direct form is attained"
-            result.append(
-                stated(
-                    "theorem2-attained", (f"n={n}", f"k={k}", f"B={B:g}"), theory.OURS, Kind.EXACT, bound,
-                    float(found.uniform.mean()), note, tolerance=2 * TOLERANCE,
-                )
-            )  # fmt: skip
+            mean, place = float(found.uniform.mean()), ("theorem2-attained", (f"n={n}", f"k={k}", f"B={B:g}"))
+            result.append(stated(*place, theory.OURS, Kind.EXACT, bound, mean, note, tolerance=2 * TOLERANCE))
     return [tightest("parity/theorem2-attained", result)]
 
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,8 @@ SIZES = {"smoke": ((10, 3, 48), (200, 3, 24)), "laptop": ((12, 3, 48), (11, 5, 6
 """n, k, q of the monitored runs."""
 RATES = (0.05, 0.5)
 """eta; Lemma 15 allows up to 1/2."""
+MOVED = {"output": "output_max", "hidden_movement": "hidden_moved", "bias_movement": "bias_moved"}
+"""What Lemma 15 bounds, and the columns of a run that measure it."""
 
 
 class _Problem(NamedTuple):
@@ -83,12 +85,11 @@ def lemma15(scale: str) -> list[Guarantee]:
     for (n, k, q), eta in itertools.product(SIZES[scale], RATES):
         for lam in (0.0, k / n, 0.5):
             run = _run(n, k, q, eta=eta, lam=lam, T=STEPS[scale], evaluate=1)  # losses are not looked at
-            seen, case = run.columns, f"n={n},k={k},eta={eta:g},lambda={lam:.3g}"
+            case = f"n={n},k={k},eta={eta:g},lambda={lam:.3g}"
+            at: dict[str, Any] = {"n": n, "k": k, "eta": eta, "lam": lam, "t": run.columns["step"]}
+            at |= {name: run.columns[column] for name, column in MOVED.items()}
             for form in theory.FORMS:
-                for g in theory.lemma15(
-                    n=n, k=k, eta=eta, lam=lam, t=seen["step"], output=seen["output_max"], form=form, case=case,
-                    hidden_movement=seen["hidden_moved"], bias_movement=seen["bias_moved"],
-                ):  # fmt: skip
+                for g in theory.lemma15(**at, form=form, case=case):
                     cases[statement_id(g.id.partition("[")[0], form)].append(g)
     return [tightest(name, found, "after every step of every run") for name, found in cases.items()]
 
@@ -128,12 +129,10 @@ def lemma16(scale: str) -> list[Guarantee]:
             changes = np.abs(losses - losses[0]).max(axis=1)
             for (name, u), change in zip(layers.items(), changes.T, strict=True):
                 norm, nonzero = _size(u)
+                run: dict[str, Any] = {"n": n, "k": k, "eta": eta, "lam": lam, "t": range(1, len(iterates) + 1)}
                 case = f"{name},n={n},k={k},eta={eta:g},lambda={lam:.3g}"
                 for form in theory.FORMS:
-                    g = theory.lemma16(
-                        n=n, k=k, eta=eta, lam=lam, t=range(1, len(iterates) + 1), norm=norm, nonzero=nonzero,
-                        change=change, form=form, case=case,
-                    )  # fmt: skip
+                    g = theory.lemma16(**run, norm=norm, nonzero=nonzero, change=change, form=form, case=case)
                     cases[form].append(g)
     note = "largest change over all inputs (2,048 of each part at n = 200), after every step"
     note += f"; {missing} without a separator" if missing else ""
@@ -264,10 +263,8 @@ def _own_bound(
         Hypothesis("the later steps' gradients are exact", n <= 16, f"n = {n}"),
         Hypothesis("the bound is below 1", bound < ZERO_LOSS, f"{bound:.4g}"),
     )
-    return stated(
-        "theorem3", [case], where, Kind.UPPER_BOUND, bound, loss, _vacuous(bound),
-        f"||u*|| = {norm:.3g}, B = {B:.3g}, B~ = {sparsity:.3g}", hypotheses=needed,
-    )  # fmt: skip
+    vacuous, text = _vacuous(bound), f"||u*|| = {norm:.3g}, B = {B:.3g}, B~ = {sparsity:.3g}"
+    return stated("theorem3", [case], where, Kind.UPPER_BOUND, bound, loss, vacuous, text, hypotheses=needed)
 
 
 def _scaled(u: FloatArray, k: int, q: int) -> tuple[float, float]:

@@ -200,10 +200,10 @@ def lemma11(
         needed = (Hypothesis(name, 4 * size <= root, f"{4 * size} against {root:.4g}"),)
     top = k + size
     empty = "" if 2 * epsilon < top else f"vacuous: 2 epsilon = {2 * epsilon:g}, and psi_r lies in [0, {top}]"
+    at, room = (form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case), 1e-12 * bound
     return stated(
-        "lemma11", (form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case), where, Kind.LOWER_BOUND,
-        bound, probability, empty, note, hypotheses=needed, tolerance=1e-12 * bound,
-    )  # fmt: skip
+        "lemma11", at, where, Kind.LOWER_BOUND, bound, probability, empty, note, hypotheses=needed, tolerance=room
+    )
 
 
 def representation(

@@ -188,14 +188,12 @@ def theorem2(
     for form in forms:
         bound = linear_bound(N=N, B=B, n=n, k=k, form=form, part=part)
         small = Hypothesis("k <= n/16", 16 * k <= n, f"k = {k}, n = {n}")
+        needed = [small] if form in ("corrected", "printed") else []
         empty = "vacuous: no loss is negative" if bound <= 0 else ""
+        place = statement, (form, f"n={n}", f"k={k}", f"N={N}", f"B={B:g}", case), _SOURCES[form]
         found.append(
-            stated(
-                statement, (form, f"n={n}", f"k={k}", f"N={N}", f"B={B:g}", case), _SOURCES[form], Kind.LOWER_BOUND,
-                bound, measured, empty, note, hypotheses=[small] if form in ("corrected", "printed") else (),
-                tolerance=tolerance,
-            )
-        )  # fmt: skip
+            stated(*place, Kind.LOWER_BOUND, bound, measured, empty, note, hypotheses=needed, tolerance=tolerance)
+        )
     return found
 
 

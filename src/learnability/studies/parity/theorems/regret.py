@@ -92,6 +92,7 @@ def theorem13(
     losses = checks.vector("losses", losses, length=len(norms))
     others = checks.vector("comparator_losses", comparator_losses, length=len(norms))
     room = ROUNDING * (float(np.abs(losses).mean()) + float(np.abs(others).mean()))
+    mean, needed = float(losses.mean()), [Hypothesis("every f_t is convex", convex)]
     found = []
     for form in FORMS:
         bound = regret_bound(
@@ -102,12 +103,11 @@ def theorem13(
             comparator_norm=comparator_norm,
             form=form,
         )
+        where, total = in_form("Theorem 13", form), room + ROUNDING * abs(bound)
+        at = (form, case)
         found.append(
-            stated(
-                "theorem13", (form, case), in_form("Theorem 13", form), Kind.UPPER_BOUND, bound, float(losses.mean()),
-                note, hypotheses=[Hypothesis("every f_t is convex", convex)], tolerance=room + ROUNDING * abs(bound),
-            )
-        )  # fmt: skip
+            stated("theorem13", at, where, Kind.UPPER_BOUND, bound, mean, note, hypotheses=needed, tolerance=total)
+        )
     return found
 
 

@@ -210,11 +210,11 @@ def theorem3(
     )
     parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(Terms._fields, terms, strict=True))
     vacuous = "vacuous: the zero function has loss 1" if bound >= 1 else ""
+    text = f"B = {separator:.3g}, B~ = {sparsity:.3g}: {parts}"
+    where = "Theorem 3" if form == "printed" else "Theorem 3 (constants: this project)"
     return stated(
-        "theorem3", (form, case), "Theorem 3" if form == "printed" else "Theorem 3 (constants: this project)",
-        Kind.UPPER_BOUND, bound, loss, vacuous, f"B = {separator:.3g}, B~ = {sparsity:.3g}: {parts}", note,
-        hypotheses=hypotheses,
-    )  # fmt: skip
+        "theorem3", (form, case), where, Kind.UPPER_BOUND, bound, loss, vacuous, text, note, hypotheses=hypotheses
+    )
 
 
 def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe", scale: float = 1.0) -> Sizes:

@@ -62,11 +62,11 @@ def lemma14(
     n, k = odd_parity(n, k, least=1)
     if largest is not None:
         largest = checks.real("largest", largest, at_least=0.0)
-    bound = k / math.sqrt(n)
+    bound, needed = k / math.sqrt(n), [_zero_start(zero_start)]
+    room = ROUNDING * bound
     return stated(
-        "lemma14", [case], "Lemma 14", Kind.UPPER_BOUND, bound, largest, note, hypotheses=[_zero_start(zero_start)],
-        tolerance=ROUNDING * bound,
-    )  # fmt: skip
+        "lemma14", [case], "Lemma 14", Kind.UPPER_BOUND, bound, largest, note, hypotheses=needed, tolerance=room
+    )
 
 
 # Lemma 15
@@ -163,13 +163,9 @@ def lemma15(
     needed, where = _later_steps(zero_start, eta, lam), in_form("Lemma 15", form)
     found = []
     for name, (values, bounds) in parts.items():
-        bound, measured, at = _nearest(name, values, bounds, t)
-        found.append(
-            stated(
-                f"lemma15-{name}", (form, case), where, Kind.UPPER_BOUND, bound, measured, at, note,
-                hypotheses=needed, tolerance=ROUNDING * (1 + bound),
-            )
-        )  # fmt: skip
+        bound, seen, at, room = _nearest(name, values, bounds, t)
+        part = f"lemma15-{name}", (form, case), where
+        found.append(stated(*part, Kind.UPPER_BOUND, bound, seen, at, note, hypotheses=needed, tolerance=room))
     return found
 
 
@@ -233,21 +229,22 @@ def lemma16(
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     bounds = loss_change_bound(t, n=n, k=k, eta=eta, lam=lam, norm=norm, nonzero=nonzero, form=form)
-    bound, measured, at = _nearest("change", change, bounds, t)
+    bound, seen, at, room = _nearest("change", change, bounds, t)
+    needed, where = _later_steps(zero_start, eta, lam), in_form("Lemma 16", form)
     return stated(
-        "lemma16", (form, case), in_form("Lemma 16", form), Kind.UPPER_BOUND, bound, measured, at, note,
-        hypotheses=_later_steps(zero_start, eta, lam), tolerance=ROUNDING * (1 + bound),
-    )  # fmt: skip
+        "lemma16", (form, case), where, Kind.UPPER_BOUND, bound, seen, at, note, hypotheses=needed, tolerance=room
+    )
 
 
-def _nearest(name: str, values: ArrayLike, bounds: FloatArray, t: FloatArray) -> tuple[float, float, str]:
-    """Bound, value and step of the record with the least slack relative to its bound, then the largest bound.
+def _nearest(name: str, values: ArrayLike, bounds: FloatArray, t: FloatArray) -> tuple[float, float, str, float]:
+    """Bound, value, step and room of the record with the least slack relative to its bound, then the largest bound.
 
     At t = 1 a sharp bound is 0, and so is the movement.
     """
     measured = nonnegative(name, values, length=len(t))
     worst = np.lexsort((bounds, measured / (bounds + ROUNDING)))[-1]
-    return float(bounds[worst]), float(measured[worst]), f"at t = {int(t[worst])} of {int(t.max())}"
+    bound, at = float(bounds[worst]), f"at t = {int(t[worst])} of {int(t.max())}"
+    return bound, float(measured[worst]), at, ROUNDING * (1 + bound)
 
 
 def _zero_start(holds: bool) -> Hypothesis:
