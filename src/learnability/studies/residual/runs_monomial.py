@@ -181,7 +181,8 @@ def _proved(table: pd.DataFrame, name: str, source: str) -> list[Guarantee]:
     d = int(table["d"].iloc[0])
     above = table["test_error"] - vertices.least_error(table["norm"].to_numpy(), d)
     explicit, built = pick(table, method="vertex"), table["method"] != "sgd"
-    ends = table[table["test_deviation"].notna() & ~built]
+    ended = table["test_deviation"].notna() & ~built
+    ends = table[ended]
     note = "least error less (1 - norm / (32 sqrt(d/6)))^2"
     found = [
         Guarantee(
@@ -197,7 +198,7 @@ def _proved(table: pd.DataFrame, name: str, source: str) -> list[Guarantee]:
     if len(ends):
         sampled = (
             summarised(gap, deviation * math.sqrt(n), n, comparisons=len(ends), unit="test examples each")
-            for gap, deviation, n in zip(above[ends.index], ends["test_deviation"], ends["test"], strict=True)
+            for gap, deviation, n in zip(above[ended], ends["test_deviation"], ends["test"], strict=True)
         )
         sgd = Guarantee(
             f"{name}/limit[SGD]", source, Kind.LOWER_BOUND, 0.0,
