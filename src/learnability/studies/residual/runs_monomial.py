@@ -252,7 +252,8 @@ def _small_norm(
         note += f"; none: the least training error is {least['train_error']:.3f}, at norm {least['norm']:.1f}"
     return claim(
         f"{name}/norm[error={error:g}]", f"{where} (SGD cannot find a small training error and a small norm)", 1.0,
-        extreme(ratios, 1.0, "at_least"), "at_least", note, hypotheses=() if ratios.min() < 1 else (search,),
+        None if enough.empty else extreme(ratios, 1.0, "at_least"), "at_least", note,
+        hypotheses=() if ratios.min() < 1 else (search,),
     )  # fmt: skip
 
 
