@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -43,7 +44,8 @@ def test_without_a_compiler():
         "import numpy as np; from learnability.problems import boolean\n"
         "assert boolean.walsh_hadamard([1, 2, 3, 4]).tolist() == [10, -2, -4, 0]"
     )
-    subprocess.run([sys.executable, "-c", code], env={"NUMBA_DISABLE_JIT": "1", "PATH": ""}, check=True, timeout=600)
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PATH": ""}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=600)
 
 
 @settings(max_examples=40)

@@ -158,7 +158,8 @@ def main() -> None:
 def environment() -> dict[str, str]:
     """An environment in which ``python -m toys`` finds this module, and nothing depends on the terminal."""
     kept = {name: value for name, value in os.environ.items() if name not in ("LEARNABILITY_DEBUG", "COLUMNS")}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parent), "PYTHONUNBUFFERED": "1"}
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), kept.get("PYTHONPATH")]))
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 if __name__ == "__main__":
