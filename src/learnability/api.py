@@ -80,10 +80,10 @@ def _listed(patterns: Sequence[str] | str) -> list[str]:
 def _suggestion(pattern: str, known: Iterable[str]) -> str:
     names = list(known)
     candidates = [*names, *dict.fromkeys(name.partition("/")[0] for name in names)]
-    near = difflib.get_close_matches(pattern, candidates, n=1, cutoff=0.5)
-    near = near or [name for name in names if pattern and pattern in name][:1]
     near = (
-        near or [name for name in names if difflib.get_close_matches(pattern, [name.partition("/")[2]], 1, 0.6)][:1]
+        difflib.get_close_matches(pattern, candidates, n=1, cutoff=0.5)
+        or [name for name in names if pattern and pattern in name]
+        or [name for name in names if difflib.get_close_matches(pattern, [name.partition("/")[2]], 1, 0.6)]
     )
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names) or 'none'}"
 
@@ -183,10 +183,9 @@ def run_many(
     patterns = _listed(patterns)
     chosen = select(patterns, study.experiments(), "experiment")
     checks.choice("scale", scale, study.SCALES)
-    if workers is not None:
-        checks.integer("workers", workers, at_least=1)
-    if seeds is not None:
-        checks.integer("seeds", seeds, at_least=1)
+    for name, number in (("workers", workers), ("seeds", seeds)):
+        if number is not None:
+            checks.integer(name, number, at_least=1)
     sweeping = runner.iterate(
         list(chosen.values()),
         scale=scale,

@@ -93,27 +93,30 @@ def compare_figure(
     id: str, *, scale: str, revision: int, seeds: int, settings: str, guarantees: Iterable[Guarantee]
 ) -> Comparison:
     """A figure's claims beside the record; ``settings`` is their :func:`digest`."""
-    try:
-        entry = read(id.partition("/")[0])["figures"].get(id, {}).get(scale)
-    except ValueError as error:
-        return Comparison(why=str(error))
-    if entry is None:
-        return Comparison(why="")
-    for name, now in (("revision", revision), ("seeds", seeds), ("settings", settings)):
-        if entry[name] != now:
-            other = "other settings or data" if name == "settings" else f"{name} {entry[name]}"
-            return Comparison(why=f"the one there is has {other}")
-    return Comparison(_differences(entry["guarantees"], [g.to_json() for g in guarantees]))
+    computation = {"revision": revision, "seeds": seeds, "settings": settings}
+    return _compare(id, ("figures", id, scale), guarantees, computation)
 
 
 def compare_check(id: str, *, scale: str, guarantees: Iterable[Guarantee]) -> Comparison:
     """The guarantees of one check (``study/statement``) beside the record."""
+    return _compare(id, ("checks", scale, id), guarantees, {})
+
+
+def _compare(
+    id: str, place: tuple[str, str, str], guarantees: Iterable[Guarantee], computation: Mapping[str, object]
+) -> Comparison:
+    """Guarantees beside what stands at a place of the record, if that is of the same computation."""
+    part, outer, inner = place
     try:
-        entry = read(id.partition("/")[0])["checks"].get(scale, {}).get(id)
+        entry = read(id.partition("/")[0])[part].get(outer, {}).get(inner)
     except ValueError as error:
         return Comparison(why=str(error))
     if entry is None:
         return Comparison()
+    for name, now in computation.items():
+        if entry[name] != now:
+            other = "other settings or data" if name == "settings" else f"{name} {entry[name]}"
+            return Comparison(why=f"the one there is has {other}")
     return Comparison(_differences(entry["guarantees"], [g.to_json() for g in guarantees]))
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "against",
     "blocks",
     "counts",
+    "listing",
     "read_sections",
     "reason",
     "save_figure",
@@ -160,6 +161,21 @@ def blocks(entries: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> Renderab
         parts.append(Text(heading, style="bold", overflow="fold"))
         parts += [Padding(Text(line, style=style, overflow="fold"), (0, 0, 0, 2)) for line, style in lines]
     return Group(*parts)
+
+
+def listing(headings: Sequence[str], entries: Iterable[Sequence[str]], width: int) -> RenderableType:
+    """A name, words and numbers a row: a table, or where the terminal is narrow a block for each."""
+    if width < TABLE_WIDTH:
+        return blocks((name, [(line, "") for line in lines]) for name, *lines in entries)
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for number, heading in enumerate(headings):
+        justify: Any = "right" if number > 1 else "left"
+        table.add_column(heading, no_wrap=number != 1, overflow="fold", justify=justify)
+    for entry in entries:
+        table.add_row(*entry)
+    return table
 
 
 def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:

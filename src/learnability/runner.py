@@ -1,5 +1,4 @@
-"""One sweep over several experiments: what is missing is executed, and each experiment's figure and claims
-follow.
+"""One sweep over several experiments: what is missing is executed, and figures and claims follow.
 
 Nothing here prints: progress goes to a callback, and what a caller must know comes as a warning.
 """
@@ -172,11 +171,8 @@ class _Run:
         self.experiment, self.scale, self.tasks, self.store, self.kept = experiment, scale, tasks, store, kept
         self.seeds = 1 + max(task.seed for task in tasks)
         self.settings = records.digest(task.setting for task in tasks if task.seed == 0)
-        self.seconds = {}
-        for task in tasks:
-            taken = store.seconds(experiment.id, task.key)
-            if taken is not None:
-                self.seconds[task.key] = taken
+        taken = {task.key: store.seconds(experiment.id, task.key) for task in tasks}
+        self.seconds = {key: seconds for key, seconds in taken.items() if seconds is not None}
         self.cached = len(self.seconds)
         self.pending = {task.key: task for task in tasks if task.key not in self.seconds}
         self.errors: dict[str, str] = {}
@@ -184,26 +180,24 @@ class _Run:
         self.weight = max(usual.seconds / usual.tasks, 1e-3)  # expected seconds of a task
 
     def take(self, done: sweep.Finished) -> None:
-        task = self.pending.pop(done.task.key)
+        task, error = self.pending.pop(done.task.key), done.error
         if done.rows is not None:
             try:
                 self.store.write(task.experiment, task.key, done.rows, done.seconds, task.record)
-            except (ValueError, IsADirectoryError) as error:
+                self.seconds[task.key] = done.seconds
+            except (ValueError, IsADirectoryError) as refused:
                 # The rows make no table, or a folder is in the file's place. Other errors of the system, such
                 # as a full disk, would meet every task: they stop the sweep.
-                self.errors[task.key] = f"{task}: {error}"
-            else:
-                self.seconds[task.key] = done.seconds
-        else:
-            self.errors[task.key] = f"{task}: {done.error}"
-        if task.key in self.errors:
+                error = str(refused)
+        if task.key not in self.seconds:
+            self.errors[task.key] = f"{task}: {error}"
             warnings.warn(self.errors[task.key], FailureWarning, stacklevel=3)
 
     def result(self) -> Result:
         finished = [task.key for task in self.tasks if task.key in self.seconds]
         name = self.experiment.id
         failures = [self.errors[task.key] for task in self.tasks if task.key in self.errors]
-        table = self.store.read(self.experiment.id, finished)
+        table = self.store.read(name, finished)
         figure, guarantees = None, []
         if finished:
             with plotting.style():

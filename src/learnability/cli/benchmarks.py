@@ -52,7 +52,10 @@ def bench(
         if as_json:
             print_json({"benchmarks": [{"name": name, "title": title} for name, title in found.items()]})
         else:
-            _print_list(found)
+            from learnability.report import listing
+
+            console = stdout()
+            console.print(listing(("benchmark", "title"), found.items(), console.width))
         return
     if name not in found:
         near = difflib.get_close_matches(name.replace("-", "_"), found, 1)
@@ -100,20 +103,3 @@ def _benchmarks(root: Path) -> dict[str, str]:
         if separator:
             found[path.stem] = title
     return found
-
-
-def _print_list(found: dict[str, str]) -> None:
-    from learnability.report import TABLE_WIDTH, blocks
-
-    console = stdout()
-    if console.width < TABLE_WIDTH:
-        console.print(blocks((name, [(title, "")]) for name, title in found.items()))
-        return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("title", overflow="fold")
-    for name, title in found.items():
-        table.add_row(name, title)
-    console.print(table)

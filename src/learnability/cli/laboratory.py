@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -65,39 +65,26 @@ def list_(
         print_json({"experiments": entries, "statements": sources})
         return
     console = stdout()
-    from learnability.report import TABLE_WIDTH, blocks
+    from learnability.report import TABLE_WIDTH, listing
 
-    if console.width < TABLE_WIDTH:
-        if statements:
-            console.print(blocks((name, [(source, "")]) for name, source in checks.items()))
-        else:
-            console.print(blocks((e.id, _size_lines(e.title, sizes[e.id])) for e in found))
-        return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("statement" if statements else "experiment", no_wrap=True)
-    table.add_column("source" if statements else "title", overflow="fold")
-    if statements:
-        for name, source in checks.items():
-            table.add_row(name, source)
-    else:
-        for scale in study.SCALES:
-            table.add_column(f"{scale}: tasks, time", no_wrap=True, justify="right")
-        for experiment in found:
-            here = sizes[experiment.id]
-            cells = [_size(here[scale], ", ") if scale in here else "-" for scale in study.SCALES]
-            table.add_row(experiment.id, experiment.title, *cells)
-    console.print(table)
+    headings = ["statement", "source"]
+    rows: Iterable[Sequence[str]] = checks.items()
+    if not statements:
+        narrow = console.width < TABLE_WIDTH
+        headings = ["experiment", "title", *(f"{scale}: tasks, time" for scale in study.SCALES)]
+        rows = [(e.id, e.title, *_said(sizes[e.id], narrow)) for e in found]
+    console.print(listing(headings, rows, console.width))
 
 
-def _size(size: Mapping[str, float], between: str) -> str:
-    return f"{size['tasks']}{between}{duration(size['seconds'])}"
+def _said(sizes: Mapping[str, Mapping[str, float]], narrow: bool) -> list[str]:
+    """A cell for each scale; where the terminal is narrow all in one."""
+    from learnability.study import SCALES
 
-
-def _size_lines(title: str, sizes: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, str]]:
-    yield title, ""
-    yield "; ".join(f"{scale}: {_size(size, ' tasks, ')}" for scale, size in sizes.items()), ""
+    between = " tasks, " if narrow else ", "
+    said = {scale: f"{size['tasks']}{between}{duration(size['seconds'])}" for scale, size in sizes.items()}
+    if narrow:
+        return ["; ".join(f"{scale}: {size}" for scale, size in said.items())]
+    return [said.get(scale, "-") for scale in SCALES]
 
 
 def run(

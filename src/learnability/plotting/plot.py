@@ -239,9 +239,7 @@ def over_seeds(
     ValueError
         If a column is missing, the table is empty, or a (seed, x) comes twice (several curves were mixed).
     """
-    level = checks.real("level", level, above=0.0)
-    if level >= 1.0:
-        raise ValueError(f"level must be < 1, got {level!r}")
+    level = checks.real("level", level, above=0.0, below=1)
     missing = {x, y, "seed"} - set(table.columns)
     if missing:
         raise ValueError(f"table must have the columns {x!r}, {y!r} and 'seed', it lacks {sorted(missing)}")
