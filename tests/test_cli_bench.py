@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import learnability
 from learnability import cli
+from learnability.cli import benchmarks
 
 BENCHMARK = '''"""A toy of a benchmark: ``python -m benchmarks.toy``."""
 import json, sys
@@ -35,7 +35,7 @@ def call(tmp_path, monkeypatch, capfd):
     (tmp_path / "benchmarks/helper.py").write_text('"""What the benchmarks share."""\n')
     (tmp_path / "benchmarks/toy.py").write_text(BENCHMARK)
     monkeypatch.setattr(
-        learnability, "__file__", str(tmp_path / "lib/python3/site-packages/learnability/__init__.py")
+        benchmarks, "__file__", str(tmp_path / "lib/python3/site-packages/learnability/cli/benchmarks.py")
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
