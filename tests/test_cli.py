@@ -457,6 +457,8 @@ def spawn(*arguments, **environment):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a shell's background jobs are deaf to Ctrl-C, and so are the tests in one
+        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) if os.name == "posix" else None,
     )
 
 
