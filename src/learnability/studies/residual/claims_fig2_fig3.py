@@ -179,7 +179,8 @@ def _widths(table: pd.DataFrame) -> dict[float, str]:
 
 
 def _panel(items: list[Item], title: str, widths: dict[float, str]) -> Panel:
-    drawn = np.hstack([np.asarray(item.y, dtype=float) for item in items if isinstance(item, Curve | Line)])
+    shapes = [numbers for item in items for numbers in (getattr(item, name, None) for name in ("y", "low", "high"))]
+    drawn = np.hstack([np.asarray(numbers, dtype=float) for numbers in shapes if numbers is not None])
     low, high = math.log10(np.nanmin(drawn)), math.log10(np.nanmax(drawn))
     steps = (1,) if high - low > 1.5 else (1, 2, 5)
     ticks = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
