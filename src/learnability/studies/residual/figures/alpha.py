@@ -244,17 +244,18 @@ def figure(table: pd.DataFrame) -> Plot:
         [_against_alpha(table, network, k), _against_samples(network, d, k)],
         size=(4.8, 4.0),
         note=f"d = {d}, k = {k}, m = {m}; {note}",
+        legend_columns=3,
     )
 
 
 def _against_alpha(table: pd.DataFrame, network: pd.DataFrame, k: int) -> Panel:
     alphas = values(table, "alpha")
     low = 10.0 ** math.floor(math.log10(network["risk"].min()))
-    look: dict[str, Any] = {"limits": (low, math.inf), "markersize": 3, "direct": True}
+    look: dict[str, Any] = {"limits": (low, math.inf), "markersize": 3}
     grid = np.geomspace(alphas[0], alphas[-1], 50)
     curves = [
-        Curve(grid, k * grid**2, color="#888888", linestyle="--", label="kα²: F, nothing of G", direct=True),
-        Curve(grid, k * grid**4, color="#888888", linestyle=":", label="kα⁴", direct=True),
+        Curve(grid, k * grid**2, color="#888888", linestyle="--", label="kα²: F and nothing of G"),
+        Curve(grid, k * grid**4, color="#888888", linestyle=":", label="kα⁴"),
     ]
     for color, (name, label) in zip(COLORS[1:], KERNELS.items()):
         for N, rows in pick(table, method=name).groupby("samples"):
@@ -267,7 +268,8 @@ def _against_alpha(table: pd.DataFrame, network: pd.DataFrame, k: int) -> Panel:
         curves.append(
             over_seeds(
                 pick(network, seen=seen), "alpha", "risk", color=COLORS[0], marker="s",
-                alpha=(1 + place) / len(times), label=f"3resnet, {seen:,} samples", **look,
+                alpha=(1 + place) / len(times), label=f"3resnet, {seen:,} samples", direct=True,
+                **look,
             )
         )  # fmt: skip
     return Panel(
