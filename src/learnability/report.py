@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ _UNDECIDED = ("too wide to tell", "are needed", "no interval")
 
 def save_figure(figure: Figure, place: Path) -> list[Path]:
     """Save as ``figure.png`` and ``figure.pdf``; returns both paths."""
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates that make equal files equal
     paths = []
     for kind, metadata in _METADATA.items():
         buffer = io.BytesIO()
