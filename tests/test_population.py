@@ -71,12 +71,12 @@ def test_the_gradient_by_plain_loops():
 
 
 def test_blocks_do_not_matter(monkeypatch):
-    from learnability.training.population import gradient as population_gradient
+    from learnability.training.population import gradients
 
     rng = np.random.default_rng(6)
     problem, params = ParityMixture(11, (2, 3, 7)), net_of(rng, 11, 40)
     whole = population.gradient(params, problem)
-    monkeypatch.setattr(population_gradient, "_BLOCK", 40 * 100)
+    monkeypatch.setattr(gradients, "_BLOCK", 40 * 100)
     blocked = population.gradient(params, problem)
     assert blocked[0] == pytest.approx(whole[0], rel=1e-13)
     assert_close(blocked[1], whole[1])

@@ -24,7 +24,7 @@ from learnability.checks import FloatArray
 from learnability.networks.parity import ParityNet
 from learnability.problems.parity import MAX_ENUMERATED, ParityMixture
 from learnability.training.population.first_step import Correlation, correlation, first_step
-from learnability.training.population.gradient import (
+from learnability.training.population.gradients import (
     Slope,
     activations,
     checked,
@@ -128,7 +128,7 @@ def train(
     """Gradient descent from ``params``: the theorem's first step, then ``steps`` - 1 others.
 
     All parts are updated from the same old iterate. At the kinks the zero subgradient is taken, see
-    :mod:`learnability.training.population.gradient`.
+    :mod:`learnability.training.population.gradients`.
 
     Parameters
     ----------

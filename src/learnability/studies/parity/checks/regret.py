@@ -21,7 +21,7 @@ from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 from learnability.training.population.first_step import correlation
-from learnability.training.population.gradient import sampled_gradient
+from learnability.training.population.gradients import sampled_gradient
 
 __all__ = ["CHECKS"]
 
