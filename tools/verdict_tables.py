@@ -32,35 +32,21 @@ def entries(name: str) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
                 yield study.experiments()[id].title, command, str(by_scale[scale]["seeds"]), by_scale[scale]
     found = record["checks"].get("laptop", {})
     if found:
-        whole = {
-            "seconds": sum(one["seconds"] for one in found.values()),
-            "guarantees": [g for one in found.values() for g in one["guarantees"]],
-        }
+        whole = {"guarantees": [g for one in found.values() for g in one["guarantees"]]}
         yield "Every lemma and theorem, checked numerically", f"learnability verify {name}", "", whole
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
 
 
 def summary(name: str) -> str:
     """Counts for every figure, and what is violated or cannot be told."""
     lines = [
-        f"| what | command | seeds | computing time | {' | '.join(WORDS.values())} |",
-        f"|---|---|---:|---:|{'---:|' * len(WORDS)}",
+        f"| what | command | seeds | {' | '.join(WORDS.values())} |",
+        f"|---|---|---:|{'---:|' * len(WORDS)}",
     ]
     open_: list[Mapping[str, Any]] = []
     for title, command, seeds, entry in entries(name):
         verdicts = [g["verdict"] for g in entry["guarantees"]]
         counts = " | ".join(str(verdicts.count(verdict) or "") for verdict in WORDS)
-        lines.append(f"| {title} | `{command}` | {seeds} | {duration(entry['seconds'])} | {counts} |")
+        lines.append(f"| {title} | `{command}` | {seeds} | {counts} |")
         scale = "" if "--scale" not in command else f" ({command.rpartition(' ')[2]})"
         open_ += [{**g, "scale": scale} for g in entry["guarantees"] if g["verdict"] in ("violated", "not_measured")]
     if open_:
