@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from learnability.evidence.claims import decide
-from learnability.evidence.intervals import exponent, exponents, extreme, mean, slope, summarised
+from learnability.evidence.claims import Claims, decide
+from learnability.evidence.intervals import every, exponent, exponents, extreme, mean, slope, summarised
 
 
 def test_a_slope_of_two_points_has_no_limits():
@@ -59,3 +59,11 @@ def test_a_mean_from_its_summary():
     found = summarised(float(values.mean()), float(values.std(ddof=1)), 4, comparisons=2)
     assert (found.low, found.count) == (mean(values, comparisons=2).low, 4)
     assert found.high == pytest.approx(values.mean() + 4.1765 * values.std(ddof=1) / 2, rel=1e-4)  # t(3), 97.5 %
+
+
+def test_one_run_of_two_refutes_and_the_note_counts_the_runs_there_are():
+    found = Claims("toy", "Nobody")("all", "nowhere", 1.0, every([True, False]), "at_least")
+    assert found.verdict == "violated"
+    assert found.note.endswith("over 2 runs")
+    none = Claims("toy", "Nobody")("all", "nowhere", 1.0, every([]), "at_least")
+    assert (none.verdict, none.note) == ("not_measured", "no runs: at least 3 runs are needed")

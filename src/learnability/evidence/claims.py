@@ -31,7 +31,7 @@ def decide(interval: Interval, bound: float, direction: str) -> tuple[float | No
     """
     if direction not in ("at_most", "at_least"):
         raise ValueError(f"direction must be 'at_most' or 'at_least', got {direction!r}")
-    if interval.count < LEAST:
+    if interval.count < LEAST and not interval.observed:
         return None, f"{interval}: at least {LEAST} {interval.unit} are needed"
     if not interval.low <= interval.high:
         return None, f"{interval}: no interval"

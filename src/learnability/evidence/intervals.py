@@ -43,6 +43,8 @@ class Interval:
         What is counted, in the plural.
     level : float
         Confidence, in (0, 1), of all comparisons of the claim together.
+    observed : bool
+        Whether it is a refutation that was seen, which stands however few the runs.
     """
 
     estimate: float
@@ -53,6 +55,7 @@ class Interval:
     limits_at: Callable[[int], tuple[float, float]] | None = field(default=None, compare=False, repr=False)
     unit: str = "seeds"
     level: float = LEVEL
+    observed: bool = False
 
     def mapped(self, function: Callable[[float], float], what: str) -> Interval:
         """The interval of an increasing function of the number."""
@@ -89,6 +92,8 @@ class Interval:
         )
 
     def __str__(self) -> str:
+        if not self.count:
+            return f"no {self.unit}"
         over = f"over {self.count} {self.unit}"
         if not self.low <= self.high or self.low == self.high == self.estimate:
             return f"{self.what} {self.estimate:.4g} {over}"
@@ -172,7 +177,7 @@ def every(flags: Any, *, unit: str = "runs") -> Interval:
         return known
     part = known.estimate
     if part < 1:  # an observation, not an estimate: however few the runs, this one is there
-        return Interval(part, part, part, max(len(flags), LEAST), "share of those seen", unit=unit)
+        return Interval(part, part, part, len(flags), "share of those seen", unit=unit, observed=True)
     what = f"share of those seen (so with 95 % confidence at least {known.low:.2f} of all)"
     return Interval(1.0, 1.0, 1.0, len(flags), what, unit=unit)
 
