@@ -156,7 +156,7 @@ def compare(case: Case, effort: Effort, say: Callable[[str], None]) -> dict[str,
         "layers": case.layers,
         "product_gflops": {dtype: rate / 1e9 for dtype, rate in rates.items()},
         "late_epoch": windows["late"].epoch,
-        "late_hinge_loss": settled.final("hinge_loss"),
+        "late_hinge_loss": settled.final("train_loss"),
         "window_visits": len(windows["first"].visits),
         "rows": rows,
     }

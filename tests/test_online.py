@@ -210,7 +210,7 @@ def test_converged_means_that_nothing_changes_any_more(form, layers):
     assert run.final("epoch") == run.epochs
     assert run.final("updates") == run.updates
     assert (y * forward(run.params, X) > 0.2).all()
-    assert run.final("empirical_error") == run.final("hinge_loss") == 0
+    assert run.final("train_error") == run.final("train_loss") == 0
     before = train(params, X, y, rng=np.random.default_rng(0), epochs=run.epochs - 1, **common)
     assert (before.outcome, before.updates) == (Outcome.BUDGET_REACHED, run.updates)
     again = train(params, X, y, rng=np.random.default_rng(0), epochs=run.epochs, **common)
@@ -236,7 +236,7 @@ def test_budget(form, layers):
     none = train(params, X, y, rng=np.random.default_rng(0), epochs=0, **common)
     assert (none.outcome, none.epochs, none.updates, len(none)) == (Outcome.BUDGET_REACHED, 0, 0, 1)
     assert_close(none.params, params, 0)
-    assert np.isnan(none.columns["true_error"]).all()
+    assert np.isnan(none.columns["test_error"]).all()
     assert none.columns["movement"].tolist() == [0.0]
 
 
@@ -247,7 +247,7 @@ def runaway():
 
 def assert_finite(run):
     for name, values in run.columns.items():
-        assert name == "true_error" or np.isfinite(values).all(), name
+        assert name == "test_error" or np.isfinite(values).all(), name
 
 
 @pytest.mark.parametrize("form", ["direct", "cached", "auto"])
@@ -287,7 +287,7 @@ def test_a_huge_step_of_the_exact_forms_stays_finite(layers, h):
     )
     trained = run.columns["epoch"] > 0  # no margin before
     assert trained.any() or run.outcome == Outcome.DIVERGED
-    for name in ("empirical_error", "hinge_loss", "margin", "movement", "norm"):
+    for name in ("train_error", "train_loss", "margin", "movement", "norm"):
         assert np.isfinite(run.columns[name][trained]).all(), name
 
 

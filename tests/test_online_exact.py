@@ -76,7 +76,7 @@ def assert_same_run(params, X, y, *, seed, h, beta, epochs, make=Fraction, form=
     for row, now in zip(run.rows()[::every], states[::every]):
         wanted = oracle.columns(now, start, Xe, ye, beta=beta)
         for name, value in wanted.items():
-            room = 1e-9 * float(beta + h) if name == "hinge_loss" else 1e-13 * float(unit) ** 2
+            room = 1e-9 * float(beta + h) if name == "train_loss" else 1e-13 * float(unit) ** 2
             assert row[name] == pytest.approx(value, rel=1e-9, abs=room, nan_ok=True), name
     exact = [float(value / unit) for value in oracle.outputs(states[-1], Xe)]
     np.testing.assert_allclose(run.deviation.outputs(X), exact, rtol=1e-9, atol=1e-12 * np.abs(exact).max())
@@ -291,7 +291,7 @@ def test_the_last_layer_alone_knows_no_step(seed, n, kind, of_h, h, batch):
         for step in (Fraction(1), h)
     ]  # fmt: skip
     one, other = runs
-    for name in ("epoch", "updates", "empirical_error"):
+    for name in ("epoch", "updates", "train_error"):
         np.testing.assert_array_equal(one.columns[name], other.columns[name])
     np.testing.assert_array_equal(one.deviation.mu0, other.deviation.mu0)
     np.testing.assert_allclose(other.params.M, float(h) * one.params.M, rtol=1e-14)

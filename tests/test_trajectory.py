@@ -51,7 +51,7 @@ def test_rows_and_final_are_the_columns_in_plain_values():
     columns = {name: np.array([0.0, 0.5, 0.25]) for name in COLUMNS}
     columns["epoch"], columns["updates"] = np.array([0, 1, 7]), np.array([0, 3, 9])
     network = OneHidden(np.zeros((1, 1)), np.zeros(1), np.zeros(1), 0.0)
-    run = Trajectory(columns, Outcome.BUDGET_REACHED, 7, 9, network, None)
+    run = Trajectory(columns, Outcome.BUDGET_REACHED, 7, 9, network, None, None)
     rows = run.rows()
     assert len(run) == len(rows) == 3
     assert [list(row) for row in rows] == [list(COLUMNS)] * 3

@@ -200,7 +200,7 @@ def test_ends_at_a_global_minimum_with_the_leaky_relu(order):
         params, X, y, eta=0.5, alpha=0.2, rng=np.random.default_rng(1), epochs=50_000, order=order, test=(X, y)
     )
     assert run.outcome == "converged"
-    assert run.final("hinge_loss") == run.final("train_error") == run.final("test_error") == 0
+    assert run.final("train_loss") == run.final("train_error") == run.final("test_error") == 0
     assert (y * forward(run.params, X, alpha=0.2)).min() >= 1 - 1e-9
     assert run.ratios == (1.0, 1.0)
 
@@ -216,7 +216,7 @@ def test_a_relu_network_stays_where_all_its_units_are_dead():
             )
             assert run.outcome == "converged"
             assert run.updates == 0
-            assert run.final("hinge_loss") == 1.0
+            assert run.final("train_loss") == 1.0
             assert np.array_equal(run.params.W, W)
 
 
@@ -260,7 +260,7 @@ def test_columns_are_what_they_say():
         assert row["updates"] == updates
         assert row["train_error"] == np.mean(margins <= 0)
         assert row["test_error"] == np.mean(y_test * forward(state, X_test, alpha=0.1) <= 0)
-        assert row["hinge_loss"] == pytest.approx(np.maximum(1 - margins, 0).mean(), rel=1e-9)
+        assert row["train_loss"] == pytest.approx(np.maximum(1 - margins, 0).mean(), rel=1e-9)
         assert row["norm"] == pytest.approx(np.linalg.norm(state.W), rel=1e-9)
 
 
@@ -281,7 +281,7 @@ def test_divergence_is_said():
     y = np.where(np.arange(20) % 2, 1.0, -1.0)
     run = train(params, X, y, eta=30.0, alpha=0.1, rng=np.random.default_rng(5), epochs=500, layers="both")
     assert run.outcome == "diverged"
-    assert np.isfinite(run.columns["hinge_loss"]).all()
+    assert np.isfinite(run.columns["train_loss"]).all()
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,9 @@ def columns(
     moved = embed(now, X[:512], activation) - embed(start, X[:512], activation)
     wrong = [float("nan")] if test is None else [s <= 0 for s in test[1] * outputs(now, test[0], activation)]
     return {
-        "empirical_error": float(np.mean([s <= 0 for s in signed])),
-        "true_error": float(np.mean(wrong)),
-        "hinge_loss": float(sum(max(beta - s, 0) for s in signed)) / len(signed),
+        "train_error": float(np.mean([s <= 0 for s in signed])),
+        "test_error": float(np.mean(wrong)),
+        "train_loss": float(sum(max(beta - s, 0) for s in signed)) / len(signed),
         "margin": float(min(signed)) / norm if norm else float("nan"),
         "movement": max(math.sqrt(float(row @ row)) for row in moved),
         "norm": norm,

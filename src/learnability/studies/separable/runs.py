@@ -177,10 +177,16 @@ def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
         "train_size": m,
         "test_size": len(S.y_test),
     }
-    rows = run.rows()
+    rows = [{_stored(name): value for name, value in row.items()} for row in run.rows()]
     if only_end and run.outcome == "diverged":  # nothing was recorded
-        rows = [{"epoch": run.epochs, "updates": run.updates, **dict.fromkeys(list(run.columns)[2:], math.nan)}]
+        unknown = dict.fromkeys(map(_stored, list(run.columns)[2:]), math.nan)
+        rows = [{"epoch": run.epochs, "updates": run.updates, **unknown}]
     return [{**row, **common} for row in rows]
+
+
+def _stored(name: str) -> str:
+    """A column by the name that the study's tables have had from the start."""
+    return "hinge_loss" if name == "train_loss" else name
 
 
 # Figures ------------------------------------------------------------------------------------------------------

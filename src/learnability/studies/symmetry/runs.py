@@ -138,11 +138,20 @@ def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
         "unseen": float(1 - seen.mean()),
         "constant_error": float(min(np.mean(y_test > 0), np.mean(y_test < 0))),
     }
-    rows = run.rows()
+    rows = stored_rows(run)
     if only_end and run.outcome == "diverged":
-        unknown = dict.fromkeys(COLUMNS[2:], float("nan"))
+        unknown = dict.fromkeys(map(_stored, COLUMNS[2:]), float("nan"))
         rows = [{"epoch": run.epochs, "updates": run.updates, **unknown}]
     return [{**row, **common} for row in rows]
+
+
+def stored_rows(run: Trajectory) -> list[Row]:
+    """The recorded epochs, by the names that the study's tables have had from the start."""
+    return [{_stored(name): value for name, value in row.items()} for row in run.rows()]
+
+
+def _stored(name: str) -> str:
+    return {"train_error": "empirical_error", "test_error": "true_error", "train_loss": "hinge_loss"}.get(name, name)
 
 
 def _recorded(epochs: int) -> Any:

@@ -97,7 +97,7 @@ def train(
     activation : {"relu", "sigmoid"}
         ReLU, or the logistic function of 5 z.
     test : (X_test, y_test), optional
-        Independent sample for ``true_error``.
+        Independent sample for ``test_error``.
     record : sequence of int, optional
         Epochs to record at; by default about 60, evenly spaced in the logarithm. The last is always recorded.
     form : {"auto", "frozen", "deviation", "direct", "cached"}
@@ -157,7 +157,7 @@ def _run(
             break
         with np.errstate(over="ignore", invalid="ignore"):
             row = engine.measure(test)
-        if not np.isfinite([row["hinge_loss"], row["movement"], row["norm"]]).all():
+        if not np.isfinite([row["train_loss"], row["movement"], row["norm"]]).all():
             status = kernels.DIVERGED  # by the last update before the record: no visit has seen it
             break
         rows.append({"epoch": epoch, "updates": updates, **row})
@@ -169,7 +169,7 @@ def _run(
     }
     network, deviation = engine.final()
     ties, unresolved = engine.ties
-    return Trajectory(columns, _OUTCOMES[status], epoch, updates, network, deviation, ties, unresolved)
+    return Trajectory(columns, _OUTCOMES[status], epoch, updates, network, None, deviation, ties, unresolved)
 
 
 def _check_params(params: OneHidden) -> OneHidden:

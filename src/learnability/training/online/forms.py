@@ -73,14 +73,14 @@ class Problem:
         return indptr.astype(np.int64), columns, values
 
     def summary(
-        self, outputs: Array, unit: float, norm: float, movement: float, true_error: float
+        self, outputs: Array, unit: float, norm: float, movement: float, test_error: float
     ) -> dict[str, float]:
         """The recorded columns, from outputs and norm in the given unit."""
         signed = self.y * outputs
         return {
-            "empirical_error": float(np.mean(signed <= 0)),
-            "true_error": true_error,
-            "hinge_loss": float(unit * np.maximum(self.beta / unit - signed, 0).mean()),
+            "train_error": float(np.mean(signed <= 0)),
+            "test_error": test_error,
+            "train_loss": float(unit * np.maximum(self.beta / unit - signed, 0).mean()),
             "margin": float(signed.min() / norm) if norm > 0 else float("nan"),
             "movement": movement,
             "norm": unit * norm,

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from learnability.networks.one_hidden import OneHidden
 from learnability.training.online.deviation import Deviation
-from learnability.training.record import Record
+from learnability.training.record import Run
 
 __all__ = ["COLUMNS", "Trajectory"]
 
 COLUMNS = (
     "epoch",
     "updates",
-    "empirical_error",
-    "true_error",
-    "hinge_loss",
+    "train_error",
+    "test_error",
+    "train_loss",
     "margin",
     "movement",
     "norm",
 )
 
 
-@dataclass(frozen=True)
-class Trajectory(Record):
+@dataclass(frozen=True, repr=False)
+class Trajectory(Run):
     """Record of one run of :func:`learnability.training.online.train`.
 
     Parameters
     ----------
     columns : dict of str to (r,) arrays
-        One entry per recorded epoch: ``epoch`` (0 is the start), ``updates`` (so far), ``empirical_error`` and
-        ``true_error`` (0-1, output 0 counts as an error; ``true_error`` is NaN without a test sample),
-        ``hinge_loss`` (mean of max(0, beta - y f(x)) over the sample), ``margin`` (smallest y f(x) over the
+        One entry per recorded epoch: ``epoch`` (0 is the start), ``updates`` (so far), ``train_error`` and
+        ``test_error`` (0-1, output 0 counts as an error; ``test_error`` is NaN without a test sample),
+        ``train_loss`` (mean of max(0, beta - y f(x)) over the sample), ``margin`` (smallest y f(x) over the
         sample divided by the norm of (M, b); NaN while that norm is 0), ``movement`` (largest distance between an
         embedded point, act(W x + B), and its start, over the first 512 examples), ``norm`` (of (M, b)).
     outcome : Outcome
@@ -55,7 +54,6 @@ class Trajectory(Record):
         Counted by the ``deviation`` form only.
     """
 
-    params: OneHidden
     deviation: Deviation | None
     ties: int = 0
     unresolved: int = 0

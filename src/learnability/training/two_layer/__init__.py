@@ -20,14 +20,14 @@ from learnability import checks
 from learnability.networks.separable import TwoLayer, leaky, slope
 from learnability.training.drive import one_blas_thread
 from learnability.training.orders import ORDERS, visits
-from learnability.training.record import Outcome, Record, record_epochs
+from learnability.training.record import Outcome, Run, record_epochs
 from learnability.training.two_layer import loops as kernels
 from learnability.training.vector.rows import LANES
 
-__all__ = ["COLUMNS", "FORMS", "Run", "train"]
+__all__ = ["COLUMNS", "FORMS", "TwoLayerRun", "train"]
 
 FORMS = ("auto", "direct", "blocked")
-COLUMNS = ("epoch", "updates", "train_error", "test_error", "hinge_loss", "norm", "ratio_min", "ratio_max")
+COLUMNS = ("epoch", "updates", "train_error", "test_error", "train_loss", "norm", "ratio_min", "ratio_max")
 _ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
 _GRAM_BYTES = 2**27
 _FEW = 0.15  # updates per visit, below which it pays to evaluate at the reference
@@ -42,15 +42,15 @@ Array = NDArray[Any]
 Test = tuple[Array, Array] | None
 
 
-@dataclass(frozen=True)
-class Run(Record):
+@dataclass(frozen=True, repr=False)
+class TwoLayerRun(Run):
     """Record of one run.
 
     Parameters
     ----------
     columns : dict of str to (r,) arrays
         One entry per recorded epoch: ``epoch`` (0 is the start; m visits each), ``updates`` (so far), ``train_error``
-        and ``test_error`` (0-1, output 0 counts as an error; NaN without a test sample), ``hinge_loss`` (mean of
+        and ``test_error`` (0-1, output 0 counts as an error; NaN without a test sample), ``train_loss`` (mean of
         max(1 - y N(x), 0) over the sample), ``norm`` (Frobenius, of W), ``ratio_min`` and ``ratio_max`` (smallest and
         largest v_t / v_0 over units and all steps so far: the paper's c and C; both 1 while v is fixed).
     outcome : Outcome
@@ -74,7 +74,6 @@ class Run(Record):
         counted by the direct form, which sums as the reference does.
     """
 
-    params: TwoLayer
     used: NDArray[np.int64]
     skipped: float
     forms: dict[str, int]
@@ -106,7 +105,7 @@ def train(
     record: Sequence[int] | NDArray[np.int64] | None = None,
     dtype: str = "float64",
     form: str = "auto",
-) -> Run:
+) -> TwoLayerRun:
     r"""Batch-one SGD on max(1 - y N(x), 0), until nothing can change any more or the budget is spent.
 
     A visit with :math:`y N(x) < 1` and a gradient other than zero is an update; see
@@ -143,7 +142,7 @@ def train(
 
     Returns
     -------
-    Run
+    TwoLayerRun
 
     Raises
     ------
@@ -178,7 +177,7 @@ def train(
         return _run(engine, held, stops, rng)
 
 
-def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.Generator) -> Run:
+def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.Generator) -> TwoLayerRun:
     m = len(engine.y)
     rows: list[dict[str, float]] = []
     epoch = 0
@@ -197,7 +196,7 @@ def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.G
         if status == kernels.DIVERGED:
             break
         rows.append({"epoch": epoch, "updates": engine.updates, **engine.measure(test)})
-        if not np.isfinite(rows[-1]["hinge_loss"] + rows[-1]["norm"]):
+        if not np.isfinite(rows[-1]["train_loss"] + rows[-1]["norm"]):
             rows.pop()
             status = kernels.DIVERGED
             break
@@ -208,12 +207,13 @@ def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.G
         for name in COLUMNS
     }
     skipped = 1 - engine.evaluated / (epoch * m) if epoch else 0.0
-    return Run(
+    return TwoLayerRun(
         columns,
         _OUTCOMES[status],
         epoch,
         engine.updates,
         engine.params(),
+        None,
         engine.used,
         skipped,
         dict(engine.forms),
@@ -352,7 +352,7 @@ class _Engine:
         return {
             "train_error": float(np.count_nonzero(~(margins > 0))) / m,
             "test_error": error,
-            "hinge_loss": float(np.maximum(1 - margins, 0).sum(dtype=np.float64)) / m,
+            "train_loss": float(np.maximum(1 - margins, 0).sum(dtype=np.float64)) / m,
             "norm": float(np.linalg.norm(self.WT)),
             "ratio_min": float(np.minimum(first, last).min()),
             "ratio_max": float(np.maximum(first, last).max()),

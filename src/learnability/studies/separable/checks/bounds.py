@@ -24,7 +24,7 @@ from learnability.theory.guarantee import statement_id
 from learnability.theory.margins import hard_margin
 from learnability.training.record import Outcome
 from learnability.training.reference import two_layer_epoch
-from learnability.training.two_layer import Run, train
+from learnability.training.two_layer import TwoLayerRun, train
 
 __all__ = ["CHECKS"]
 
@@ -86,7 +86,7 @@ def _run(
     layers: str = "first",
     R: float | None = None,
     v: float | None = None,
-) -> Run:
+) -> TwoLayerRun:
     start = initial(generator(seed, "separable", "start", width), D, width // 2, radius=R, v=v)
     rng = generator(seed, "separable", "order")
     return train(
@@ -152,8 +152,8 @@ def _general(scale: str, name: str) -> tuple[list[Guarantee], int]:
     return cases, unsolved
 
 
-def _solved(run: Run) -> bool:
-    return run.outcome is Outcome.CONVERGED and run.final("hinge_loss") == 0
+def _solved(run: TwoLayerRun) -> bool:
+    return run.outcome is Outcome.CONVERGED and run.final("train_loss") == 0
 
 
 def mechanics(scale: str) -> list[Guarantee]:

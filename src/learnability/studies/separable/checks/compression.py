@@ -25,7 +25,7 @@ from learnability.theory.margins import hard_margin
 from learnability.training.orders import visits
 from learnability.training.record import Outcome
 from learnability.training.reference import two_layer_epoch
-from learnability.training.two_layer import Run, train
+from learnability.training.two_layer import TwoLayerRun, train
 
 __all__ = ["CHECKS"]
 
@@ -182,10 +182,10 @@ def _draw(s: _Setting, draw: int) -> _Result:
 
 
 def _at_the_minimum(
-    s: _Setting, run: Run, margin: float, sizes: dict[str, int], common: dict[str, Any]
+    s: _Setting, run: TwoLayerRun, margin: float, sizes: dict[str, int], common: dict[str, Any]
 ) -> dict[str, Guarantee]:
     """What holds where the loss has become 0."""
-    zero = run.outcome is Outcome.CONVERGED and run.final("hinge_loss") == 0
+    zero = run.outcome is Outcome.CONVERGED and run.final("train_loss") == 0
     step: dict[str, Any] = {"eta": s.eta, "alpha": s.alpha, "converged": zero}
     found = {
         "separable/thm6[w* of the distribution]": thm2.theorem6(

@@ -132,7 +132,7 @@ def engine(scale: str) -> list[Guarantee]:
         run = train(TwoLayer(W, v), X, y, rng=generator(draw, "thm9", "order"), **step)
         along = X @ W.T  # (d, 2k); an example labelled -1 asks the same of the u
         dead = np.where(y > 0, (along[:, :k] <= 0).all(axis=1), (along[:, k:] <= 0).all(axis=1))
-        exceptions += (run.final("hinge_loss") > 0) != bool(dead.any())
+        exceptions += (run.final("train_loss") > 0) != bool(dead.any())
         turned += bool(dead.any())
     return [
         Guarantee(

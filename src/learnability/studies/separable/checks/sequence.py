@@ -20,7 +20,7 @@ from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 from learnability.training.reference import two_layer_epoch
-from learnability.training.two_layer import Run, train
+from learnability.training.two_layer import TwoLayerRun, train
 
 __all__ = ["CHECKS"]
 
@@ -158,7 +158,7 @@ def _reference(d: int, k: int, eta: Fraction, alpha: Fraction) -> int:
         updates += int(updated.sum())
 
 
-def _engine(d: int, k: int, eta: float, alpha: float, form: str = "auto") -> Run:
+def _engine(d: int, k: int, eta: float, alpha: float, form: str = "auto") -> TwoLayerRun:
     """The engine on the sequence, from Theorem 4's start."""
     usual = 1 / math.sqrt(2 * k)
     start = TwoLayer(lower_bound_weights(d, k, usual), np.repeat([usual, -usual], k))

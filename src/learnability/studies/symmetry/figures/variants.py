@@ -117,7 +117,7 @@ def run(s: Setting, seed: int) -> list[Row]:
     unseen = float(~np.isin(X_test.sum(axis=1), X.sum(axis=1)) @ np.ones(TEST_SIZE) / TEST_SIZE)
     common = {"final_true_error": error, "unseen": unseen, "outcome": str(end.outcome), "unresolved": end.unresolved}
     names = ("epoch", "updates", "empirical_error")
-    return [{**{name: row[name] for name in names}, **common} for row in end.rows()]
+    return [{**{name: row[name] for name in names}, **common} for row in curves.stored_rows(end)]
 
 
 def figure(table: pd.DataFrame) -> Plot:
