@@ -79,8 +79,8 @@ def test_the_reference_reaches_the_same_weights(seed, loss, rule, batch, rate, d
     )
     (ours,) = run(start, X, y, rule=RULES[rule][0], rng=rng(seed), schedule=schedule, **chosen, **options)
     close(ours.params, expected)
-    np.testing.assert_allclose(ours.columns["loss"][1:], means[:, 0], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(ours.columns["error"][1:], means[:, 1], rtol=1e-12)
+    np.testing.assert_allclose(ours.columns["running_loss"][1:], means[:, 0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.columns["running_error"][1:], means[:, 1], rtol=1e-12)
     for name in set(Hidden._fields) - set(trainable or Hidden._fields):
         np.testing.assert_array_equal(getattr(ours.params, name), getattr(start, name))
 
@@ -196,7 +196,7 @@ def test_runs_that_diverge_end_and_the_others_go_on(rates, stacked):
             assert one.outcome == Outcome.BUDGET_REACHED
             (alone,) = run(starts[seed], X, y, learning_rate=rate / 10, rng=np.random.default_rng(seed), **options)
             close(one.params, alone.params)
-            np.testing.assert_allclose(one.columns["loss"], alone.columns["loss"], rtol=1e-9)
+            np.testing.assert_allclose(one.columns["running_loss"], alone.columns["running_loss"], rtol=1e-9)
         assert all(np.isfinite(column[1:]).all() for column in one.columns.values())
 
 
@@ -226,7 +226,7 @@ def test_what_is_recorded():
     start, X, y = case()
     X_test, y_test = X[:6], y[:6]
     (one,) = run(start, X, y, epochs=7, record=[0, 2, 5], watch={"test": examples(X_test, y_test)})
-    assert list(one.columns) == ["epoch", "loss", "error", "test_loss", "test_error", "norm"]
+    assert list(one.columns) == ["epoch", "running_loss", "running_error", "test_loss", "test_error", "norm"]
     assert list(one.columns["epoch"]) == [0, 2, 5, 7]
     assert one.epochs == 7
     assert one.updates == 7 * 5
@@ -236,9 +236,9 @@ def test_what_is_recorded():
         assert one.columns["test_loss"][place] == pytest.approx(np.maximum(0, 1 - y_test * f).mean())
         size = np.sqrt(sum((part**2).sum() for part in params))
         assert one.columns["norm"][place] == pytest.approx(size)
-    assert np.isnan(one.columns["loss"][0])
+    assert np.isnan(one.columns["running_loss"][0])
     (short,) = run(start, X, y, epochs=5, record=[5])
-    np.testing.assert_allclose(short.columns["loss"][0], one.columns["loss"][2])
+    np.testing.assert_allclose(short.columns["running_loss"][0], one.columns["running_loss"][2])
 
 
 def test_output_zero_and_nan_are_errors():
@@ -276,7 +276,7 @@ def test_training_ends_where_nothing_can_change():
     assert one.outcome == Outcome.CONVERGED
     assert 1 < one.epochs < 500
     assert one.columns["epoch"][-1] == one.epochs
-    assert one.columns["loss"][-1] == 0
+    assert one.columns["running_loss"][-1] == 0
     (decaying,) = run(start, X, y, rule=Sgd(), learning_rate=0.3, weight_decay=1e-3, epochs=60, batch=2)
     assert decaying.outcome == Outcome.BUDGET_REACHED
     streamed = Source(2, lambda rng: np.arange(2), examples(X, y).gather, (X, y))
@@ -284,7 +284,7 @@ def test_training_ends_where_nothing_can_change():
         relu, start, streamed, rule=Sgd(), learning_rate=0.3, epochs=60, batch=2, rng=np.random.default_rng(0)
     )
     assert stream.outcome == Outcome.BUDGET_REACHED
-    assert stream.columns["loss"][-1] == 0
+    assert stream.columns["running_loss"][-1] == 0
 
 
 def test_the_start_is_left_alone():
@@ -360,7 +360,7 @@ def test_a_run_with_nothing_to_record_has_empty_columns():
     assert one.outcome == Outcome.DIVERGED
     assert len(one) == 0
     assert one.rows() == []
-    assert list(one.columns) == ["epoch", "loss", "error", "test_loss", "test_error", "norm"]
+    assert list(one.columns) == ["epoch", "running_loss", "running_error", "test_loss", "test_error", "norm"]
 
 
 def test_any_optimiser_of_optax():

@@ -196,7 +196,7 @@ class TestMethods:
                 trainable=made.trainable,
                 record=[1, 15],
             )
-            losses = run.columns["loss"]
+            losses = run.columns["running_loss"]
             assert losses[-1] < 0.5 * losses[0], (network, method)
 
 

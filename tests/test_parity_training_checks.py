@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from learnability.discovery import installed
 from learnability.networks.parity import forward
 from learnability.studies.parity.checks import regret as parity_regret
 from learnability.studies.parity.checks import training as parity_training
 from learnability.studies.parity.theorems import training as theory
-from learnability.study import statements
 from learnability.theory import Verdict
 from learnability.training.population import gradient
 
@@ -33,7 +33,7 @@ def results():
 @pytest.mark.parametrize("name", [check.name for check in CHECKS])
 def test_checks_hold_at_smoke_scale(name, results):
     found = results[name]
-    assert f"parity/{name}" in statements()
+    assert f"parity/{name}" in installed().statements
     assert len({g.id for g in found}) == len(found) > 0
     for g in found:
         assert g.measured is not None
@@ -83,7 +83,7 @@ def verdicts(found):
         ("output_max", 40, {"output"}),
         ("hidden_moved", 100, {"hidden"}),
         ("bias_moved", 1000, {"bias"}),
-        ("loss_1", 1e9, set()),
+        ("test_loss_1", 1e9, set()),
     ],
 )
 def test_a_run_that_moves_too_far_is_caught(monkeypatch, part, factor, broken):

@@ -144,9 +144,12 @@ def test_the_run_is_the_theorems(layers, share):
         row = run.rows()[step]
         margins = y * forward(net, X)
         for part, p in (("1", p1), ("2", p2)):
-            assert row[f"loss_{part}"] == pytest.approx(p @ np.maximum(1 - margins, 0), rel=1e-9, abs=1e-12)
-            assert row[f"error_{part}"] == pytest.approx(p @ (margins <= 0), abs=1e-12)
-        assert row["loss"] == pytest.approx((1 - share) * row["loss_1"] + share * row["loss_2"], rel=1e-12)
+            assert row[f"test_loss_{part}"] == pytest.approx(p @ np.maximum(1 - margins, 0), rel=1e-9, abs=1e-12)
+            assert row[f"test_error_{part}"] == pytest.approx(p @ (margins <= 0), abs=1e-12)
+        assert row["test_loss"] == pytest.approx(
+            (1 - share) * row["test_loss_1"] + share * row["test_loss_2"], rel=1e-12
+        )
+        assert row["test_error"] == pytest.approx(((1 - share) * p1 + share * p2) @ (margins <= 0), abs=1e-12)
         assert row["output_max"] == pytest.approx(np.abs(net.u).max())
         assert row["output_norm"] == pytest.approx(np.linalg.norm(net.u))
         assert row["hidden_moved"] == pytest.approx(np.linalg.norm(net.W - path[0].W, axis=1).max(), abs=1e-12)
@@ -160,8 +163,8 @@ def test_the_run_is_the_theorems(layers, share):
             others = [mixed @ np.maximum(1 - y * (relu6(X @ v.W.T + v.b) @ rival), 0) for v in path[: step - 1]]
             expected = np.mean(others) + lam[: step - 1].mean() * (rival @ rival)
             assert row["mean_comparator"] == pytest.approx(expected, rel=1e-9)
-    assert run.rows()[0]["error_1"] == run.rows()[0]["error_2"] == 1  # output 0
-    assert run.rows()[0]["loss"] == pytest.approx(1, abs=1e-12)
+    assert run.rows()[0]["test_error_1"] == run.rows()[0]["test_error_2"] == 1  # output 0
+    assert run.rows()[0]["test_loss"] == pytest.approx(1, abs=1e-12)
     assert np.isnan([run.columns["hidden_moved"][0], run.columns["mean_objective"][1]]).all()
 
 
@@ -199,7 +202,7 @@ def test_samples_are_fresh_and_recording_changes_nothing():
         _, slope = population.sampled_gradient(net, *problem.sample(rng, 50))
         net = ParityNet(*(part - 0.2 * by for part, by in zip(net, slope, strict=True)))
     assert_close(runs[0].params, net)
-    errors = [run.final("loss_1") for run in (runs[0], runs[2])]
+    errors = [run.final("test_loss_1") for run in (runs[0], runs[2])]
     assert errors[0] == pytest.approx(errors[1], abs=0.1)
     assert errors[0] != errors[1]
 
@@ -211,8 +214,8 @@ def test_held_out_samples_judge_each_part():
         population.train(start, problem, steps=30, eta=0.3, rng=np.random.default_rng(1), evaluate=source).rows()[-1]
         for source in ("enumerate", 20_000)
     )
-    assert abs(exact["loss_1"] - exact["loss_2"]) > 0.5
-    for name in ("loss", "loss_1", "loss_2", "error_1", "error_2"):
+    assert abs(exact["test_loss_1"] - exact["test_loss_2"]) > 0.5
+    for name in population.COLUMNS[1:7]:
         assert estimate[name] == pytest.approx(exact[name], abs=0.03), name
 
 
@@ -250,7 +253,7 @@ def test_divergence_is_an_outcome():
         run = population.train(start, problem, steps=40, eta=1e200, dtype=dtype)
         assert run.outcome is Outcome.DIVERGED
         assert run.epochs < 40
-        assert all(np.isfinite(run.columns["loss"]))
+        assert all(np.isfinite(run.columns["test_loss"]))
         assert run.columns["step"].tolist() == [0, 1]
 
 
@@ -261,7 +264,7 @@ def test_a_run_ends_where_nothing_can_change_any_more():
     run = population.train(start, problem, steps=10_000, eta=0.5)
     assert run.outcome is Outcome.CONVERGED
     assert run.columns["step"][-1] == run.epochs < 10_000
-    assert run.final("loss") == run.final("error_1") == 0
+    assert run.final("test_loss") == run.final("test_error_1") == 0
     longer = population.train(start, problem, steps=run.epochs + 50, eta=0.5, lam=1e-3)
     assert longer.outcome is Outcome.BUDGET_REACHED
 
@@ -271,8 +274,8 @@ def test_the_network_learns_what_the_theorem_promises():
     problem = ParityMixture(10, (0, 3, 7))
     start = initial(np.random.default_rng(1), 10, 3, 64)
     run = population.train(start, problem, steps=800, eta=0.3, record=[800])
-    assert run.final("error_1") < 0.05
-    assert run.final("error_2") == 0
+    assert run.final("test_error_1") < 0.05
+    assert run.final("test_error_2") == 0
 
 
 def test_a_sampled_first_step_is_the_mean_of_its_samples():

@@ -71,7 +71,7 @@ def test_the_resnet_moves_as_the_readable_loop_says(
     )  # fmt: skip
     for name, part in expected._asdict().items():
         np.testing.assert_allclose(getattr(found.params, name), part, rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(found.columns["loss"][1:], losses, rtol=1e-9)
+    np.testing.assert_allclose(found.columns["running_loss"][1:], losses, rtol=1e-9)
     norm = np.sqrt(sum((part**2).sum() for part in expected))
     assert found.final("norm") == pytest.approx(norm, rel=1e-9)
 
@@ -97,7 +97,7 @@ def test_every_network_and_method_moves_as_under_jax(network: str, method: str, 
     for one, other in zip(found, expected, strict=True):
         for name, part in other.params._asdict().items():
             np.testing.assert_allclose(getattr(one.params, name), part, rtol=1e-9, atol=1e-12)
-        for name in ("epoch", "loss", "test_loss", "norm"):
+        for name in ("epoch", "running_loss", "test_loss", "norm"):
             np.testing.assert_allclose(one.columns[name], other.columns[name], rtol=1e-9)
         assert (one.outcome, one.epochs, one.updates) == (other.outcome, other.epochs, other.updates)
         assert (one.learning_rate, one.weight_decay) == (other.learning_rate, other.weight_decay)
@@ -133,7 +133,7 @@ def test_float32_is_float64_to_rounding() -> None:
     )
     for name in start._fields:
         np.testing.assert_allclose(getattr(single.params, name), getattr(double.params, name), atol=2e-5)
-    np.testing.assert_allclose(single.columns["loss"], double.columns["loss"], rtol=1e-5)
+    np.testing.assert_allclose(single.columns["running_loss"], double.columns["running_loss"], rtol=1e-5)
 
 
 def test_without_biases_the_last_column_has_no_effect() -> None:
@@ -272,7 +272,7 @@ def test_results_are_the_same_without_the_compiler() -> None:
         "    start = initial(np.random.default_rng(1), network, 5, 3, 40)\n"
         "    (run,) = train(start, X, Y, learning_rate=0.05, batch=5, epochs=2, rng=np.random.default_rng(2),\n"
         "                   dtype='float64')\n"
-        "    print(repr(run.final('norm')), repr(run.final('loss')))\n"
+        "    print(repr(run.final('norm')), repr(run.final('running_loss')))\n"
     )
     plain, compiled = (
         subprocess.run(

@@ -42,7 +42,7 @@ LEARNT = 0.05
 """An error of at most this on D^(1), now and at every later record, counts as learnt."""
 TEST_SIZE = 2048
 
-_SHOWN = ("step", "loss", "loss_1", "loss_2", "error_1", "error_2")
+_SHOWN = ("loss", "loss_1", "loss_2", "error_1", "error_2")
 
 
 def setting(**values: bool | int | float | str) -> Setting:
@@ -73,7 +73,7 @@ def run(s: Setting, seed: int) -> list[Row]:
         dtype=np.float32,
     )
     common = {**facts, "outcome": str(done.outcome)}
-    return [{**{name: row[name] for name in _SHOWN}, **common} for row in done.rows()]
+    return [{"step": row["step"], **{name: row[f"test_{name}"] for name in _SHOWN}, **common} for row in done.rows()]
 
 
 def _recorded(steps: int) -> Any:

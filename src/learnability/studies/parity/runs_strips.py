@@ -107,7 +107,7 @@ def _train(
     if len(found) == 0:  # it diverged in its first epoch
         return [_row(found.epochs, float("nan"), float("nan"), float("nan"), found.outcome)]
     return [
-        _row(int(row["epoch"]), 1 - row["error"], 1 - row["test_error"], row["test_loss"], found.outcome)
+        _row(int(row["epoch"]), 1 - row["running_error"], 1 - row["test_error"], row["test_loss"], found.outcome)
         for row in found.rows()
     ]
 

@@ -116,7 +116,7 @@ def train(
     Returns
     -------
     list of MinibatchRun
-        One for each run, in order. Columns are ``epoch``, ``loss`` (mean over the epoch, each batch before its step;
+        One for each run, in order. Columns are ``epoch``, ``running_loss`` (mean over the epoch, each batch before its step;
         NaN at epoch 0), ``<name>_loss`` of what is watched, after the epoch, and ``norm`` of the trained parameters,
         all together. The outcome is ``diverged`` where a loss or weight stopped being finite, else
         ``budget_reached``.
@@ -227,7 +227,7 @@ class _Group:
         schedule: Callable[[int], float] | None,
     ) -> list[MinibatchRun]:
         X, Y = sample
-        names = ["epoch", "loss", *(f"{name}_loss" for name in watched), "norm"]
+        names = ["epoch", "running_loss", *(f"{name}_loss" for name in watched), "norm"]
         logs: list[dict[str, list[float]]] = [{name: [] for name in names} for _ in self.rates]
         ended = dict.fromkeys(self.runs.tolist(), (Outcome.BUDGET_REACHED, epochs))
         losses = np.full(len(self.rates), np.nan)
@@ -235,7 +235,12 @@ class _Group:
         def note(epoch: int) -> None:
             for run in self.runs.tolist():
                 seen = {f"{name}_loss": self._loss(run, *other) for name, other in watched.items()}
-                for name, value in {"epoch": epoch, "loss": losses[run], **seen, "norm": self._norm(run)}.items():
+                for name, value in {
+                    "epoch": epoch,
+                    "running_loss": losses[run],
+                    **seen,
+                    "norm": self._norm(run),
+                }.items():
                     logs[run][name].append(value)
 
         def drop(epoch: int, gone: NDArray[np.bool_]) -> None:
@@ -260,7 +265,7 @@ class _Group:
         return [
             MinibatchRun(
                 {name: np.array(column) for name, column in logs[run].items()}, outcome, last,
-                last * -(-len(X) // self.batch), self._params(run), float(self.rates[run]), float(self.decays[run]),
+                last * -(-len(X) // self.batch), self._params(run), None, float(self.rates[run]), float(self.decays[run]),
             )
             for run, (outcome, last) in sorted(ended.items())
         ]  # fmt: skip

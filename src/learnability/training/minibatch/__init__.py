@@ -130,12 +130,16 @@ def train(
         store = _on_device(source)
         stores = {name: _on_device(other) for name, other in watched.items()}
         of_watched = [f"{name}_{what}" for name in watched for what in ("loss", "error")]
-        names = ["epoch", "loss", "error", *of_watched, "norm"]
+        names = ["epoch", "running_loss", "running_error", *of_watched, "norm"]
         logs: list[dict[str, list[float]]] = [{name: [] for name in names} for _ in range(count)]
         found: dict[int, MinibatchRun] = {}
 
         def note(epoch: int, seen: NDArray[Any], norms: NDArray[Any], places: NDArray[np.bool_]) -> None:
-            columns: dict[str, Any] = {"epoch": [epoch] * len(places), "loss": seen[0], "error": seen[1]}
+            columns: dict[str, Any] = {
+                "epoch": [epoch] * len(places),
+                "running_loss": seen[0],
+                "running_error": seen[1],
+            }
             for name, other in watched.items():
                 means = group.evaluate(other, stores[name], children[name])
                 columns[f"{name}_loss"], columns[f"{name}_error"] = means
@@ -149,7 +153,7 @@ def train(
                 run = group.runs[place]
                 found[run] = MinibatchRun(
                     {name: np.array(column) for name, column in logs[run].items()}, outcomes[place], epoch,
-                    epoch * -(-source.size // batch), group.params(place), float(rates[run]), float(decays[run]),
+                    epoch * -(-source.size // batch), group.params(place), None, float(rates[run]), float(decays[run]),
                 )  # fmt: skip
             group.end(places)
 

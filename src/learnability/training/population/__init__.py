@@ -25,14 +25,14 @@ from learnability.networks.parity import ParityNet
 from learnability.problems.parity import MAX_ENUMERATED, ParityMixture
 from learnability.training.population.first_step import Correlation, correlation, first_step
 from learnability.training.population.gradients import (
-    Slope,
-    activations,
     checked,
     gradient,
     hinge_gradient,
     sampled_gradient,
 )
-from learnability.training.record import Outcome, Record, record_epochs
+from learnability.training.population.monitor import COLUMNS, Example, Monitor, copied
+from learnability.training.record import Measure, Measurement, Outcome, Run, record_epochs
+from learnability.training.state import State, digests, position, set_position
 
 __all__ = [
     "COLUMNS",
@@ -45,37 +45,13 @@ __all__ = [
     "train",
 ]
 
-COLUMNS = (
-    "step",
-    "loss",
-    "loss_1",
-    "loss_2",
-    "error_1",
-    "error_2",
-    "output_max",
-    "output_norm",
-    "hidden_moved",
-    "bias_moved",
-    "mean_objective",
-    "mean_slope",
-    "mean_square_slope",
-    "mean_comparator",
-)
-
 _CHUNK = 4096
 """Examples drawn at a time for an estimated first step."""
 
-_ROUNDING = 1e-13
-"""Outputs below this part of the sum of their terms' sizes are 0."""
 
-Array = NDArray[Any]
-Example = tuple[Array, Array, Array]
-"""Inputs, labels and weights that sum to 1."""
-
-
-@dataclass(frozen=True)
-class PopulationRun(Record):
-    """Record of one run of :func:`train`.
+@dataclass(frozen=True, repr=False)
+class PopulationRun(Run):
+    """A run of :func:`train`.
 
     Parameters
     ----------
@@ -83,30 +59,27 @@ class PopulationRun(Record):
         An entry per recorded step:
 
         - ``step``: updates so far.
-        - ``loss``, ``loss_1``, ``loss_2``: hinge loss on D_A, D_A^(1), D_A^(2); ``error_1``, ``error_2``: 0-1 error
-          on the parts, where an output that is 0 up to rounding (1e-13 of sum_i abs(u_i) sigma(z_i)) is an error. On
-          the evaluation's inputs.
+        - ``test_loss``, ``test_loss_1``, ``test_loss_2``: hinge loss on D_A, D_A^(1), D_A^(2); ``test_error``,
+          ``test_error_1``, ``test_error_2``: 0-1 error, where an output that is 0 up to rounding (1e-13 of
+          sum_i abs(u_i) sigma(z_i)) is an error. On the evaluation's inputs.
         - ``output_max`` max_i abs(u_i), ``output_norm`` of u (Lemmas 14, 15); ``hidden_moved``
           max_i norm(w_i - w_i^(1)) and ``bias_moved`` max_i abs(b_i - b_i^(1)) (Lemma 15; NaN at step 0).
         - What Theorem 13 speaks of, with f_t(u) = hinge loss of the output layer u on the t-th features and the t-th
           step's inputs + lambda_t norm(u)^2, as means over the iterates 1..``step`` - 1 (NaN before step 2):
           ``mean_objective`` of f_t(u_t), ``mean_slope`` and ``mean_square_slope`` of the norm of its gradient by u
           and of that norm's square, ``mean_comparator`` of f_t at the fixed comparator (NaN without one).
+        - What ``measure`` returned.
     outcome : Outcome
         ``converged`` where every gradient vanished for good (enumerated, lambda = 0, no active input).
     epochs, updates : int
-        Both the number of steps made.
+        Both the number of steps made since the very start.
     params : ParityNet
         The final network.
     after_first : ParityNet
         The network after step 1.
     """
 
-    params: ParityNet
     after_first: ParityNet
-
-    def __len__(self) -> int:
-        return len(self.columns["step"])
 
 
 def train(
@@ -124,6 +97,8 @@ def train(
     evaluate: str | int | None = None,
     comparator: ArrayLike | None = None,
     dtype: DTypeLike = np.float64,
+    measure: Measurement | None = None,
+    resume: State | None = None,
 ) -> PopulationRun:
     """Gradient descent from ``params``: the theorem's first step, then ``steps`` - 1 others.
 
@@ -136,7 +111,7 @@ def train(
         The start, 2q units on n inputs.
     problem : ParityMixture
     steps : int
-        Updates in all, >= 1.
+        Updates in all, >= 1; with ``resume`` too they count from the very start.
     eta, lam : float or array_like, shape (steps - 1,)
         Step sizes and regularisers of the steps 2..``steps``, >= 0.
     first : {"exact", "enumerate"} or int
@@ -158,6 +133,14 @@ def train(
         A fixed output layer for ``mean_comparator``, Theorem 13's theta*.
     dtype : {float64, float32}
         Of parameters and inputs from step 2 on. Step 1 and the losses of the record are in float64.
+    measure : callable (network, step) -> mapping of str to bool, int, float or str, optional
+        Your own columns at the recorded steps: called with a copy of the network (a ParityNet) and, if it has such a
+        parameter, ``updates``. It is tried once at the start.
+    resume : State, optional
+        Where an earlier run of the same problem stood (its ``state``, or ``State.load(path)``). This call makes the
+        rest of ``steps``: steps, ``record``, ``eta`` and ``lam`` count from the very start (of the latter only what
+        is used up must be as it was). Steps later than the state's are recorded; if there are none, the state's own.
+        ``rng`` is put where the state left it. All is bit for bit as if the run had never stopped.
 
     Returns
     -------
@@ -167,7 +150,8 @@ def train(
     ------
     ValueError
         If an argument leaves its range, n > 20 is to be enumerated, the start is not the safe one for ``first`` =
-        "exact", or a generator is missing.
+        "exact", a generator is missing, ``measure`` does not return plain values by the same names, or ``resume`` is
+        of another problem or has more than ``steps`` behind it.
     """
     params = checked(params, problem.n)
     steps = checks.integer("steps", steps, at_least=1)
@@ -186,27 +170,58 @@ def train(
     sampled = [isinstance(source, int) for source in (first, later if steps > 1 else "none", evaluate)]
     if any(sampled):
         rng = checks.generator("rng", rng)
-    held_out = _evaluation(problem, evaluate, rng.spawn(1)[0] if isinstance(rng, np.random.Generator) else None)
 
-    monitor = _Monitor(held_out, problem.share)
-    if 0 in stops:
-        monitor.record(0, params)
-    after_first = monitor.first = _first(params, problem, first, rng)
-    if 1 in stops:
-        monitor.record(1, after_first)
-    net = ParityNet(*(np.array(part, dtype=kind) for part in after_first))
+    def told(done: int) -> dict[str, str]:
+        """What a state after ``done`` steps belongs to."""
+        return digests(
+            params=params, problem=[problem.n, *problem.support, problem.share], eta=etas[: done - 1],
+            lam=lams[: done - 1], first=first, later=later, layers=layers, comparator=rival, dtype=kind.name,
+        )  # fmt: skip
+
+    if resume is not None:
+        _check(resume, told, steps)
+    child = rng.spawn(1)[0] if isinstance(rng, np.random.Generator) else None
+    places = {name: of for name, of in (("rng", rng), ("evaluation", child)) if of is not None}
+    if resume is not None:
+        for name, of in places.items():
+            if name in resume.generators:
+                set_position(of, resume.generators[name])
+    stands = {} if child is None else {"evaluation": position(child)}
+    monitor = Monitor(problem.share, Measure(measure, COLUMNS, ("updates",)))
+
+    if resume is None:
+        monitor.try_out(0, params)
+        monitor.parts = _evaluation(problem, evaluate, child)
+        if 0 in stops:
+            monitor.record(0, params)
+        after_first = monitor.first = _first(params, problem, first, rng)
+        net = copied(after_first, kind)
+        step, outcome = 1, _outcome(net)
+        if 1 in stops:
+            monitor.record(1, after_first)
+    else:
+        net, after_first = (
+            ParityNet(*(np.array(resume.arrays[f"{name}{part}"]) for part in ParityNet._fields))
+            for name in ("", "first_")
+        )
+        step, outcome = resume.epoch, resume.outcome
+        monitor.first, monitor.sums, monitor.iterates = after_first, np.array(resume.arrays["sums"]), step - 1
+        monitor.try_out(step, net if step > 1 else after_first)
+        monitor.parts = _evaluation(problem, evaluate, child)
+        stops = {stop for stop in stops if stop > step}
+        if lams[step - 1 :].any():  # what had come to rest is moved again
+            outcome = Outcome.BUDGET_REACHED
     draw = _draws(problem, later, rng, kind) if steps > 1 else None
-    outcome, step = _outcome(net), 1
     with np.errstate(over="ignore", invalid="ignore"):  # divergence is an outcome, not a warning
         while draw is not None and step < steps and outcome is Outcome.BUDGET_REACHED:
             step_size, decay = float(etas[step - 1]), float(lams[step - 1])
             slope = hinge_gradient(net, *draw(), rival)
-            by_W, by_b, by_u = slope.gradient
-            by_u += 2 * decay * net.u
-            monitor.add(slope, by_u, decay, net.u, rival)
             if later == "enumerate" and slope.loss == 0 and not lams[step - 1 :].any():
                 outcome = Outcome.CONVERGED
                 break
+            by_W, by_b, by_u = slope.gradient
+            by_u += 2 * decay * net.u
+            monitor.add(slope, by_u, decay, net.u, rival)
             net.u[...] -= step_size * by_u
             if layers == "both":
                 by_W += 2 * decay * net.W
@@ -216,69 +231,20 @@ def train(
             outcome = _outcome(net)
             if step in stops and outcome is Outcome.BUDGET_REACHED:
                 monitor.record(step, net)
-    if outcome is Outcome.CONVERGED and monitor.last != step:
-        monitor.record(step, net)
-    return PopulationRun(monitor.columns(), outcome, step, step, net, after_first)
-
-
-class _Monitor:
-    """Collects the rows of the record and the sums that Theorem 13's means are made of."""
-
-    def __init__(self, held_out: tuple[Example, Example], share: float) -> None:
-        self.parts, self.share = held_out, share
-        self.first: ParityNet | None = None
-        self.sums = np.zeros(4)
-        self.iterates = 0
-        self.rows: list[tuple[float, ...]] = []
-
-    @property
-    def last(self) -> float:
-        """The step recorded last."""
-        return self.rows[-1][0] if self.rows else -1
-
-    def add(self, slope: Slope, by_u: Array, decay: float, u: Array, rival: Array | None) -> None:
-        """One iterate's objective, the gradient by u with its regulariser, and the comparator's objective."""
-        square = float(by_u @ by_u)
-        other = np.nan if rival is None else slope.other + decay * float(rival @ rival)
-        self.sums += (slope.loss + decay * float(u @ u), np.sqrt(square), square, other)
-        self.iterates += 1
-
-    def record(self, step: int, params: ParityNet) -> None:
-        net = ParityNet(*(np.asarray(part, dtype=np.float64) for part in params))
-        (loss_1, error_1), (loss_2, error_2) = (_loss_and_error(net, part) for part in self.parts)
-        moved = (np.nan, np.nan)
-        if self.first is not None:
-            moved = (
-                float(np.sqrt(((net.W - self.first.W) ** 2).sum(axis=1).max())),
-                float(np.abs(net.b - self.first.b).max()),
-            )
-        means = self.sums / self.iterates if self.iterates else np.full(4, np.nan)
-        sizes = (float(np.abs(net.u).max()), float(np.sqrt(net.u @ net.u)))
-        loss = (1 - self.share) * loss_1 + self.share * loss_2
-        self.rows.append((step, loss, loss_1, loss_2, error_1, error_2, *sizes, *moved, *means))
-
-    def columns(self) -> dict[str, Array]:
-        table = np.array(self.rows, dtype=np.float64).reshape(-1, len(COLUMNS))
-        columns: dict[str, Array] = dict(zip(COLUMNS, table.T.copy(), strict=True))
-        columns["step"] = columns["step"].astype(np.int64)
-        return columns
-
-
-def _loss_and_error(net: ParityNet, part: Example) -> tuple[float, float]:
-    """Hinge loss and 0-1 error under one part's weights, by blocks of inputs.
-
-    An output of 0 is an error. From the safe start the terms of the output cancel, but for rounding; so what is no
-    larger than that counts as 0.
-    """
-    X, y, mass = part
-    loss = error = 0.0
-    for start in range(0, len(y), _CHUNK):
-        block = slice(start, start + _CHUNK)
-        H = activations(net, X[block])
-        margins = y[block] * (H @ net.u)
-        loss += float(mass[block] @ np.maximum(1 - margins, 0))
-        error += float(mass[block] @ (margins <= _ROUNDING * (H @ np.abs(net.u))))
-    return loss, error
+    if outcome is not Outcome.DIVERGED and monitor.last != step:
+        monitor.record(step, net if step > 1 else after_first)
+    state = None
+    if outcome is not Outcome.DIVERGED:
+        arrays = {
+            f"{name}{part}": array.copy()
+            for name, of in (("", net), ("first_", after_first))
+            for part, array in of._asdict().items()
+        }
+        if rng is not None:
+            stands["rng"] = position(rng)
+        arrays["sums"] = monitor.sums
+        state = State("population", "", told(step), step, step, outcome, arrays, stands)
+    return PopulationRun(monitor.columns(), outcome, step, step, net, state, after_first)
 
 
 def _first(
@@ -354,6 +320,15 @@ def _schedule(name: str, value: ArrayLike, steps: int) -> FloatArray:
     if (values < 0).any():
         raise ValueError(f"{name} must be >= 0, got {values[values < 0][0]:g}")
     return values
+
+
+def _check(resume: object, told: Callable[[int], dict[str, str]], steps: int) -> None:
+    if not isinstance(resume, State):
+        raise ValueError(f"resume must be the state of a run, got {resume!r}")
+    done = resume.epoch
+    if resume.engine == "population" and steps < done:
+        raise ValueError(f"steps must be >= {done}, the steps that resume has behind it, got {steps}")
+    resume.check("population", "", told(done), epochs=max(steps, done))
 
 
 def _outcome(net: ParityNet) -> Outcome:

@@ -197,8 +197,8 @@ def theorem3(scale: str) -> list[Guarantee]:
         rival = separator(after, start, problem)
         run = _run(n, k, q, eta=eta, lam=lam, T=T, evaluate="enumerate" if n <= 16 else 1024, rival=rival)
         iterate = run.columns["step"] <= T
-        loss = float(run.columns["loss"][iterate].min())
-        losses.append(float(run.columns["loss_1"][iterate].min()))
+        loss = float(run.columns["test_loss"][iterate].min())
+        losses.append(float(run.columns["test_loss_1"][iterate].min()))
         promised.append(whole.theorem3(n=n, k=k, q=q, T=T, eta=eta, lam=lam, loss=loss, case=case))
         if rival is None:
             continue

@@ -110,7 +110,7 @@ def _network(s: Setting, seed: int) -> Row:
         eta=ETA * np.arange(steps - 1, 0, -1) / steps, first="exact", later=BATCH,
         rng=generator(seed, "steps", n, k, width), record=[steps], evaluate=opponents.TEST, dtype=np.float32,
     )  # fmt: skip
-    last = {name: float(end.columns[name][-1]) for name in ("loss_1", "loss_2", "error_1", "error_2")}
+    last = {name: end.final(f"test_{name}") for name in ("loss_1", "loss_2", "error_1", "error_2")}
     means = {name: 0.5 * (last[f"{name}_1"] + last[f"{name}_2"]) for name in ("loss", "error")}
     return {"features": width, "norm": float(np.linalg.norm(end.params.u)), **last, **means}
 

@@ -163,9 +163,9 @@ def algorithm1(case: Case, stops: tuple[int, ...] = ()) -> Trained:
             record=range(1, end - begin + 1),
             dtype="float64",
         )
-        if part.epochs < end - begin or not len(part.columns["loss"]):
+        if part.epochs < end - begin or not len(part.columns["running_loss"]):
             raise ValueError(f"the run must not diverge, got {part.outcome} after {begin + part.epochs} epochs")
-        total += 2 * float(part.columns["loss"].sum())
+        total += 2 * float(part.columns["running_loss"].sum())
         now = part.params
         kept.append((EPOCH * end, now))
     X = cube()
