@@ -24,29 +24,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Rational
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.networks.one_hidden import OneHidden
-from learnability.training.drive import one_blas_thread
-from learnability.training.online import loops as kernels
+from learnability.training.drive import Plan, drive, one_blas_thread
 from learnability.training.online.deviation import Points
-from learnability.training.online.forms import FORMS, Engine, Problem, Test, choose
+from learnability.training.online.forms import FORMS, Problem, Test, choose
 from learnability.training.online.trajectory import COLUMNS, Trajectory
-from learnability.training.orders import example_orders
-from learnability.training.record import Outcome, record_epochs
+from learnability.training.record import Measure, Measurement, record_epochs
+from learnability.training.state import State, digests
 
 __all__ = ["FORMS", "train"]
-
-_ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
-_OUTCOMES = {
-    kernels.BUDGET: Outcome.BUDGET_REACHED,
-    kernels.CONVERGED: Outcome.CONVERGED,
-    kernels.DIVERGED: Outcome.DIVERGED,
-}
 
 
 def train(
@@ -64,6 +55,8 @@ def train(
     test: tuple[ArrayLike, ArrayLike] | None = None,
     record: Sequence[int] | NDArray[np.int64] | None = None,
     form: str = "auto",
+    measure: Measurement | None = None,
+    resume: State | None = None,
 ) -> Trajectory:
     r"""Hinge-loss SGD, examples reshuffled before each epoch, until an epoch makes no update.
 
@@ -102,6 +95,14 @@ def train(
         Epochs to record at; by default about 60, evenly spaced in the logarithm. The last is always recorded.
     form : {"auto", "frozen", "deviation", "direct", "cached"}
         See the module's first lines.
+    measure : callable (network, epoch) -> mapping of str to bool, int, float or str, optional
+        Quantities of your own at the recorded epochs, which become columns. Further parameters ``updates`` and
+        ``deviation`` (a :class:`~learnability.training.online.deviation.Deviation`, or None where the run keeps none)
+        are filled by name. See :class:`learnability.training.record.Measure`.
+    resume : State, optional
+        Of an earlier run of the same call: do the rest. ``epochs`` and ``record`` count from the very start; ``rng``
+        is put where the earlier run left it. Recorded are the epochs that come after the state's, or if there are
+        none its own.
 
     Returns
     -------
@@ -136,40 +137,24 @@ def train(
     problem = Problem(params, X, y, step, confidence, min(batch, m), batch, layers, activation)
     # The matrix products here are small: on several threads they would wait for each other most of the time.
     with one_blas_thread():
-        return _run(problem, choose(problem, form), sample_test, stops, rng)
-
-
-def _run(
-    problem: Problem, engine: Engine, test: Test, stops: NDArray[np.int64], rng: np.random.Generator
-) -> Trajectory:
-    m = len(problem.y)
-    rows: list[dict[str, float]] = []
-    epoch = updates = 0
-    status = kernels.BUDGET
-    for stop in stops:
-        while epoch < stop and status == kernels.BUDGET:
-            # growing stretches: the form is chosen anew at the start of each
-            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), max(32, epoch))
-            ran, made, status = engine.run(example_orders(rng, m, stretch))
-            epoch += ran
-            updates += made
-        if status == kernels.DIVERGED:
-            break
-        with np.errstate(over="ignore", invalid="ignore"):
-            row = engine.measure(test)
-        if not np.isfinite([row["train_loss"], row["movement"], row["norm"]]).all():
-            status = kernels.DIVERGED  # by the last update before the record: no visit has seen it
-            break
-        rows.append({"epoch": epoch, "updates": updates, **row})
-        if status == kernels.CONVERGED:
-            break
-    columns: dict[str, NDArray[Any]] = {
-        name: np.array([row[name] for row in rows], dtype=np.int64 if name in COLUMNS[:2] else np.float64)
-        for name in COLUMNS
-    }
-    network, deviation = engine.final()
-    ties, unresolved = engine.ties
-    return Trajectory(columns, _OUTCOMES[status], epoch, updates, network, None, deviation, ties, unresolved)
+        engine = choose(problem, form)
+        plan: Plan[Test] = Plan(
+            "online",
+            form,
+            digests(
+                params=params, X=X, y=y, h=step, beta=confidence, layers=layers, batch=batch, activation=activation
+            ),
+            "shuffle",
+            rng,
+            stops,
+            sample_test,
+            Measure(measure, COLUMNS, ("updates", "deviation")),
+            COLUMNS,
+            resume,
+        )
+        done = drive(plan, engine, m)
+        network, deviation = engine.final()
+        return Trajectory(*done[:4], network, done.state, deviation, *engine.ties)
 
 
 def _check_params(params: OneHidden) -> OneHidden:

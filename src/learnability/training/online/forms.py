@@ -5,13 +5,16 @@ Behind the door of :func:`learnability.training.online.train`: arguments are che
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from fractions import Fraction
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learnability.networks.one_hidden import OneHidden, activate, hidden
+from learnability.training import drive
 from learnability.training.online import loops as kernels
 from learnability.training.online.deviation import Deviation, Points
 from learnability.training.vector.rows import LANES, aligned
@@ -23,6 +26,7 @@ Array = NDArray[np.float64]
 _GRAM_POINTS = 2_900  # largest Gram matrix: 64 MiB
 _CACHE_BYTES = 2**26
 _TRACKED = 512  # examples whose embedding is compared with its start
+_LARGE = 1e60  # products of so large numbers stay finite
 
 Test = tuple[Points, Array] | None
 
@@ -45,21 +49,35 @@ class Problem:
         self.params, self.X, self.y = params, X, y
         self.unit = float(h / divisor)
         self.beta = float(beta)
-        self.threshold = float(beta / h * divisor)
+        threshold = beta / h * divisor
+        self.threshold = float(threshold)
+        self.residue = float(threshold - Fraction(self.threshold))
         self.batch, self.both, self.activation = batch, layers == "both", activation
+        n = X.shape[1]
+        self.bits = _bits(X)
+        large = _LARGE / (max(1.0, float(np.abs(X).max())) * (n + 1) * len(params.B))
+        start = max(float(np.abs(part).max()) for part in params)
+        self.large = large if self.unit < 1e10 and start < large else 0.0
 
     def classes(self) -> tuple[Array, NDArray[np.int32]] | None:
         """Inputs that stand for all that the start cannot tell apart, and each example's class; None if too many."""
-        W = self.params.W
-        if (W[:, :1] == W).all():  # the start sees the sum of an input only
-            _, first, cls = np.unique(self.X.sum(axis=1), return_index=True, return_inverse=True)
-        elif len(self.X) <= _GRAM_POINTS:
-            _, first, cls = np.unique(self.X, axis=0, return_index=True, return_inverse=True)
+        X, W = self.X, self.params.W
+        by_sum = bool((W[:, :1] == W).all())  # the start sees the sum of an input only
+        if by_sum and self.bits is not None:
+            _, first, cls = np.unique(X.sum(axis=1), return_index=True, return_inverse=True)
+        elif by_sum or len(X) <= _GRAM_POINTS:
+            # sums that round: only the same entries are certain to have the same
+            _, first, cls = np.unique(
+                np.sort(X, axis=1) if by_sum else X, axis=0, return_index=True, return_inverse=True
+            )
+            if by_sum:
+                order = np.argsort(X[first].sum(axis=1), kind="stable")
+                first, cls = first[order], np.argsort(order)[cls.reshape(-1)]
         else:
             return None
         if len(first) > _GRAM_POINTS:
             return None
-        return self.X[first], cls.reshape(-1).astype(np.int32)
+        return X[first], cls.reshape(-1).astype(np.int32)
 
     def sparse_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int32], Array]:
         """Non-zero entries of each lifted input (x, 1): indptr, columns, values."""
@@ -87,21 +105,47 @@ class Problem:
         }
 
 
-class Engine(Protocol):
+class Engine(drive.Engine[Test]):
     """A network in training, in whatever form."""
+
+    problem: Problem
+    looks_ahead = False
+
+    @property
+    def until(self) -> int:
+        """There is one way to compute."""
+        return drive.NEVER
 
     @property
     def ties(self) -> tuple[int, int]:
         """Exact ties so far, and decisions that float64 left unresolved."""
+        return 0, 0
 
-    def run(self, order: NDArray[np.int32]) -> tuple[int, int, int]:
-        """Run epochs in the given order: epochs run, updates made, status of the kernels."""
+    def decide(self, epoch: int) -> None:
+        """There is one way to compute."""
 
-    def measure(self, test: Test) -> dict[str, float]:
-        """The recorded columns but for epoch and updates."""
+    def settled(self) -> bool:
+        """Each example is visited in every epoch."""
+        return True
+
+    def finite(self) -> bool:
+        """Whether all that is measured is finite."""
+        row = self.measure(None)
+        return bool(np.isfinite([row["train_loss"], row["movement"], row["norm"]]).all())
 
     def final(self) -> tuple[OneHidden, Deviation | None]:
         """The network now, plainly and (where kept) as deviations from its start."""
+        raise NotImplementedError
+
+    def shown(self) -> tuple[OneHidden, dict[str, Any]]:
+        """The same, copied."""
+        network, deviation = deepcopy(self.final())
+        return network, {"deviation": deviation}
+
+    def take(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from what ``keep`` gave."""
+        for name, now in self.keep().items():
+            now[...] = arrays[name]
 
 
 def choose(problem: Problem, form: str) -> Engine:
@@ -128,9 +172,7 @@ def choose(problem: Problem, form: str) -> Engine:
     return _Plain(problem, form)
 
 
-class _Frozen:
-    ties = (0, 0)
-
+class _Frozen(Engine):
     def __init__(self, problem: Problem, points: Array, cls: NDArray[np.int32]) -> None:
         self.problem, self.cls = problem, cls
         params = problem.params
@@ -139,11 +181,14 @@ class _Frozen:
         self.out = (self.V @ params.M + params.b) / problem.unit
         self.count = np.zeros(len(points))
 
-    def run(self, order: NDArray[np.int32]) -> tuple[int, int, int]:
+    def run(self, order: NDArray[np.int32], epochs: int) -> tuple[int, int, int]:
         p = self.problem
         return kernels.frozen(  # type: ignore[no-any-return]
-            self.gram, self.cls, p.y, self.out, self.count, order, p.threshold, p.batch
+            self.gram, self.cls, p.y, self.out, self.count, order, epochs, p.threshold, p.batch, p.large
         )
+
+    def keep(self) -> dict[str, Array]:
+        return {"out": self.out, "count": self.count}
 
     def measure(self, test: Test) -> dict[str, float]:
         p = self.problem
@@ -167,44 +212,65 @@ class _Frozen:
         return p.params._replace(M=p.params.M + p.unit * mu, b=p.params.b + p.unit * count), None
 
 
-class _Apart:
+class _Apart(Engine):
     def __init__(self, problem: Problem, points: Array, cls: NDArray[np.int32]) -> None:
-        self.problem, self.cls = problem, cls
-        params, X = problem.params, problem.X
-        z0 = points @ params.W.T + params.B
+        self.problem = problem
+        X = problem.X
+        z0, z0_error, bits = _at_start(problem, points)
         # A neuron that is off on the whole sample at the start never gets a gradient, so it never moves: left out.
         self.live = np.flatnonzero((z0 > 0).any(axis=0))
-        z0 = z0[:, self.live]
+        z0, size = _pad(z0[:, self.live]), np.abs(z0[:, self.live])
         v0 = z0.clip(min=0)
-        self.z0 = _pad(z0)
-        size = np.abs(self.z0)
-        self.z0_max, self.z0_min = size.max(axis=0), np.where(size > 0, size, np.inf).min(axis=0)
-        self.gram = v0 @ v0.T + 1.0
-        self.P = np.zeros(len(points))
-        self.Omega = aligned(X.shape[1] + 1, self.z0.shape[1])
-        self.mu0, self.mu1 = aligned(2, self.z0.shape[1])
-        self.count = np.zeros(1)
+        (K, L), n = z0.shape, X.shape[1]
+        least = _pad(np.where(size > 0, size, np.inf).min(axis=0, initial=np.inf)[None, :])[0]
+        least[len(self.live) :] = np.inf
+        gram = v0 @ v0.T + 1.0
+        rows, kinks = np.nonzero((z0 == 0) & (np.abs(z0).max(axis=0) > 0))
+        # a sum over neurons of products of two entries, each off by z0_error, and of 1
+        largest = 1.0 + float(((np.abs(z0) + z0_error) ** 2).max(axis=0).sum())
+        gram_error = 2 * z0_error * float(size.sum(axis=1).max() + L * z0_error)
+        gram_error += (L + 10) * float(np.finfo(float).eps) * largest
+        self.classes = kernels.Classes(
+            of=cls,
+            z0=z0,
+            gram=gram,
+            size=np.stack([size.sum(axis=1), size.max(axis=1, initial=0), v0.sum(axis=1), v0.max(axis=1)], axis=1),
+            kinks=kinks,
+            kink_ptr=np.searchsorted(rows, np.arange(K + 1)),
+            z0_max=np.abs(z0).max(axis=0) + z0_error,
+            z0_min=least if bits is not None else 0.75 * least,
+        )
+        entry_max = np.maximum(np.abs(X).max(axis=0), 1.0)
+        self.sample = kernels.Sample(problem.y, *problem.sparse_rows(), entry_max, 1.0 + np.abs(X) @ entry_max)
+        self.scale = kernels.Scale(
+            unit2=problem.unit * problem.unit,
+            threshold=problem.threshold,
+            residue=problem.residue,
+            z0_error=z0_error,
+            gram_error=0.0 if bits is not None else gram_error,
+            gram_max=float(gram.max()),
+            # up to here all sums of products are multiples of 4^-bits below 2^53 of them
+            exact=-1.0 if bits is None else 2.0**53 / (4.0**bits * largest),
+            large=problem.large,
+        )
+        book = np.zeros(kernels.BOOK)
+        book[kernels.FAST], book[kernels.SINCE] = 1.0, kernels.REFRESH
+        mu0, mu1 = aligned(2, L)
+        self.moving = kernels.Moving(aligned(n + 1, L), mu0, mu1, np.zeros(K), book)
         self.points = Points(X)
-        self.rows = problem.sparse_rows()
-        self.entry_max = np.maximum(np.abs(X).max(axis=0), 1.0)
-        self.reach = 1.0 + np.abs(X) @ self.entry_max
-        # sums of multiples of 1/16 below 2^49 are exact; otherwise let the bound grow with the rounding of P
-        exact = bool((16 * v0 == np.round(16 * v0)).all())
-        self.rounding = 0.0 if exact else 1e-15 * float(self.gram.max())
-        self.state = np.array([1.0, 0.0, 0.0, 0.0])
 
-    def run(self, order: NDArray[np.int32]) -> tuple[int, int, int]:
-        p = self.problem
+    def run(self, order: NDArray[np.int32], epochs: int) -> tuple[int, int, int]:
         return kernels.deviation(  # type: ignore[no-any-return]
-            self.Omega, self.mu0, self.mu1, self.count, self.P, self.z0, self.z0_max, self.z0_min,
-            self.gram, self.cls, p.y, *self.rows, self.reach, self.entry_max,
-            order, p.threshold, p.unit * p.unit, self.rounding, p.batch, self.state,
-        )  # fmt: skip
+            self.moving, self.classes, self.sample, self.scale, order, epochs, self.problem.batch
+        )
+
+    def keep(self) -> dict[str, Array]:
+        return self.moving._asdict()
 
     def measure(self, test: Test) -> dict[str, float]:
         _, deviation = self.final()
         tracked = deviation.evaluate(self.problem.X[:_TRACKED])
-        values = tracked.values if len(self.cls) <= _TRACKED else deviation.outputs(self.points)
+        values = tracked.values if len(self.problem.y) <= _TRACKED else deviation.outputs(self.points)
         error = float("nan") if test is None else deviation.error(*test)
         return self.problem.summary(values, deviation.unit, deviation.norm, float(tracked.movement.max()), error)
 
@@ -213,19 +279,18 @@ class _Apart:
         Omega, mu0, mu1 = (np.zeros(shape) for shape in (p.params.W.shape, len(p.params.B), len(p.params.B)))
         omega = np.zeros_like(mu0)
         live = slice(0, len(self.live))
-        Omega[self.live], omega[self.live] = self.Omega[:-1, live].T, self.Omega[-1, live]
-        mu0[self.live], mu1[self.live] = self.mu0[live], self.mu1[live]
-        deviation = Deviation(p.params, p.unit, Omega, omega, mu0, mu1, float(self.count[0]))
+        now = self.moving
+        Omega[self.live], omega[self.live] = now.Omega[:-1, live].T, now.Omega[-1, live]
+        mu0[self.live], mu1[self.live] = now.mu0[live], now.mu1[live]
+        deviation = Deviation(p.params, p.unit, Omega, omega, mu0, mu1, float(now.book[kernels.COUNT]))
         return deviation.network(), deviation
 
     @property
     def ties(self) -> tuple[int, int]:
-        return int(self.state[1]), int(self.state[3])
+        return int(self.moving.book[kernels.TIES]), int(self.moving.book[kernels.UNRESOLVED])
 
 
-class _Plain:
-    ties = (0, 0)
-
+class _Plain(Engine):
     def __init__(self, problem: Problem, form: str) -> None:
         self.problem, self.form = problem, form
         params = problem.params
@@ -235,35 +300,80 @@ class _Plain:
             self.WT[-1, len(params.B) :] = -1e3
         self.b = np.array([float(params.b)])
         self.rows = problem.sparse_rows()
+        self.lifted = np.hstack([problem.X, np.ones((len(problem.X), 1))])
+        self.gram = np.empty((0, 0))
+        self.Z = self.A = np.empty((0, len(self.M)))
         self.start = hidden(params, problem.X[:_TRACKED], problem.activation)
-        self.update_share = 0.5
+        # the present stretch: its end, the epochs and updates that it has made so far
+        self.stretch = np.zeros(3, np.int64)
 
-    def run(self, order: NDArray[np.int32]) -> tuple[int, int, int]:
+    @property
+    def until(self) -> int:
+        return int(self.stretch[0])
+
+    def decide(self, epoch: int) -> None:
+        m = len(self.problem.X)
+        # growing stretches, at ends that do not depend on where the run stops
+        length = drive.NEVER - epoch if self.form != "auto" else max(1, min(epoch, max(64, epoch // 8)))
+        share = self.stretch[2] / (self.stretch[1] * m) if self.stretch[1] else 0.5
+        cache = self._use_cache(length, share)
+        self.stretch[:] = epoch + length, 0, 0
+        if cache and not len(self.Z):
+            self.Z, self.A = self.lifted @ self.WT, np.zeros((m, len(self.M)))
+            self.gram = self.lifted @ self.lifted.T
+        elif not cache and len(self.Z):
+            self.WT[...] = self._weights()
+            self.Z = self.A = self.Z[:0]
+
+    def run(self, order: NDArray[np.int32], epochs: int) -> tuple[int, int, int]:
         p = self.problem
         sigmoid = p.activation == "sigmoid"
-        if self._use_cache(len(order)):
-            lifted = np.hstack([p.X, np.ones((len(p.X), 1))])
-            Z, A = lifted @ self.WT, np.zeros((len(p.X), len(self.M)))
-            gram = lifted @ lifted.T
-            done = kernels.cached(Z, A, self.M, self.b, gram, p.y, order, p.unit, p.beta, p.batch, sigmoid)
-            self.WT += lifted.T @ A
+        if len(self.Z):
+            done = kernels.cached(
+                self.Z,
+                self.A,
+                self.M,
+                self.b,
+                self.gram,
+                p.y,
+                order,
+                epochs,
+                p.unit,
+                p.beta,
+                p.batch,
+                sigmoid,
+                p.large,
+            )
         else:
             done = kernels.direct(
-                self.WT, self.M, self.b, *self.rows, p.y, order, p.unit, p.beta, p.batch, p.both, sigmoid
-            )
-        self.update_share = done[1] / max(done[0] * len(p.X), 1)
+                self.WT, self.M, self.b, *self.rows, p.y, order, epochs, p.unit, p.beta, p.batch, p.both, sigmoid,
+                p.large,
+            )  # fmt: skip
+        self.stretch[1:] += done[:2]
         return done  # type: ignore[no-any-return]
 
-    def _use_cache(self, epochs: int) -> bool:
+    def _use_cache(self, epochs: int, share: float) -> bool:
         m, L = len(self.problem.X), len(self.M)
         if self.form != "auto":
             return self.form == "cached"
         # cached: m rows of length L move per update; direct: a forward pass per visit, an update per update, each
         # over the non-zero entries. Building and folding the cache costs two forward passes an example.
         entries = len(self.rows[1]) / m
-        share = self.update_share
         fits = max(m * L, m * m) * 16 <= _CACHE_BYTES
         return fits and epochs >= 8 and share * m < entries * (1 + share)
+
+    def _weights(self) -> Array:
+        """The first layer, with what waits in the cache."""
+        return self.WT + self.lifted.T @ self.A if len(self.Z) else self.WT
+
+    def keep(self) -> dict[str, Array]:
+        return {"WT": self.WT, "M": self.M, "b": self.b, "Z": self.Z, "A": self.A, "stretch": self.stretch}
+
+    def take(self, arrays: Mapping[str, Array]) -> None:
+        if len(arrays["Z"]):
+            self.Z, self.A = arrays["Z"].copy(), arrays["A"].copy()
+            self.gram = self.lifted @ self.lifted.T
+        super().take(arrays)
 
     def measure(self, test: Test) -> dict[str, float]:
         p = self.problem
@@ -276,11 +386,8 @@ class _Plain:
         return p.summary(outputs, 1.0, norm, movement, error)
 
     def final(self) -> tuple[OneHidden, None]:
-        L = len(self.problem.params.B)
-        return (
-            OneHidden(self.WT[:-1, :L].T.copy(), self.WT[-1, :L].copy(), self.M[:L].copy(), float(self.b[0])),
-            None,
-        )
+        L, WT = len(self.problem.params.B), self._weights()
+        return OneHidden(WT[:-1, :L].T.copy(), WT[-1, :L].copy(), self.M[:L].copy(), float(self.b[0])), None
 
 
 def _outputs(network: OneHidden, X: Array, activation: str) -> Array:
@@ -302,3 +409,30 @@ def _pad(rows: Array) -> Array:
     out: Array = aligned(K, max(1, -(-L // LANES)) * LANES)
     out[:, :L] = rows
     return out
+
+
+def _bits(*arrays: Array) -> int | None:
+    """Smallest q of a few such that all entries are multiples of 2^-q, their sums exact; None if there is none."""
+    for q in (0, 1, 2, 4, 8, 16):
+        if all((np.abs(a) < 2.0 ** (40 - q)).all() and (a * 2.0**q == np.round(a * 2.0**q)).all() for a in arrays):
+            return q
+    return None
+
+
+def _at_start(problem: Problem, points: Array) -> tuple[Array, float, int | None]:
+    """Pre-activations at the start, of the right sign, and their error; where there is none, in multiples of which
+    power of 1/2 they come.
+    """
+    W, B = problem.params.W, problem.params.B
+    z0 = points @ W.T + B
+    of_weights = _bits(W, B)
+    sizes = np.abs(points) @ np.abs(W).T + np.abs(B)
+    if problem.bits is not None and of_weights is not None:
+        bits = problem.bits + of_weights
+        if sizes.max() * 4.0**bits < 2**53:
+            return z0, 0.0, bits
+    errors = (points.shape[1] + 3) * np.finfo(float).eps * sizes
+    for k, j in np.argwhere((np.abs(z0) <= 4 * errors) & (errors > 0)):
+        terms = zip(W[j].tolist(), points[k].tolist(), strict=True)
+        z0[k, j] = float(sum((Fraction(w) * Fraction(x) for w, x in terms), Fraction(B[j])))
+    return z0, float(errors.max()), None
