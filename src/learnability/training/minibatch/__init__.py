@@ -17,20 +17,24 @@ Oracle: :mod:`learnability.training.minibatch.reference`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
-from learnability.training.minibatch import compiled
-from learnability.training.minibatch.compiled import LOSSES, Layout, Model
+from learnability.training.minibatch.compiled import LOSSES, Model
+from learnability.training.minibatch.group import Group, generator_of
+from learnability.training.minibatch.journal import Journal
 from learnability.training.minibatch.one_thread import start_with_one_thread
 from learnability.training.minibatch.optimisers import Rule
 from learnability.training.minibatch.sources import Source
-from learnability.training.record import MinibatchRun, Outcome, record_epochs
+from learnability.training.minibatch.watched import Watched, on_device
+from learnability.training.record import Measurement, MinibatchRun, Outcome, record_epochs
+from learnability.training.several import diverged_at, named, states_of
+from learnability.training.state import State, digests, set_position
 
 __all__ = ["LOSSES", "MinibatchRun", "train"]
 
@@ -58,6 +62,8 @@ def train(
     watch: Mapping[str, Source] | None = None,
     record: Sequence[int] | NDArray[np.int64] | None = None,
     dtype: str = "float32",
+    measure: Measurement | None = None,
+    resume: State | Sequence[State | None] | None = None,
 ) -> list[MinibatchRun]:
     """Train a model on mini-batches, once, or with several hyper-parameters and starts at the same time.
 
@@ -76,11 +82,11 @@ def train(
     batch : int
         Batch size, >= 1.
     epochs : int
-        Budget, >= 0.
+        Budget, >= 0, counted from the very start.
     rng : numpy.random.Generator, or a sequence of R of them
-        Draws the visits of the epochs, one call of ``source.draw`` an epoch. One generator: all runs see the same
-        batches. A sequence: each run its own. What is watched draws from children spawned from the (first)
-        generator, and so changes nothing here.
+        Draws the visits of the epochs, one call of ``source.draw`` an epoch until all runs have ended. One generator:
+        all runs see the same batches. A sequence: each run its own, until it has ended. What is watched draws from
+        children spawned from the (first) generator, and so changes nothing here.
     loss : {"hinge", "squared", "logistic"}
         max(0, 1 - y f), (f - y)^2 / 2 or log(1 + exp(-y f)); the sum over outputs, the mean over the batch.
     trainable : sequence of str, optional
@@ -91,12 +97,22 @@ def train(
         Factor of the learning rate in each epoch (1 is the first), for instance
         ``lambda epoch: 1.0 if epoch <= 400 else 0.1``.
     watch : mapping of str to Source, optional
-        Loss and error on these are recorded, for instance ``{"test": examples(X_test, y_test)}``; each record draws
-        an epoch of them.
+        Loss and error on these are recorded, for instance ``{"test": examples(X_test, y_test)}``. What does not
+        repeat is drawn afresh for every epoch, recorded or not.
     record : sequence of int, optional
         Epochs to record at; about 60 evenly spaced in the logarithm if not given. A run's last is always recorded.
     dtype : {"float32", "float64"}
         Of parameters, inputs and all arithmetic.
+    measure : callable (network, epoch) -> mapping of str to bool, int, float or str, optional
+        Your own columns at the recorded epochs, of each run: called with a copy of its parameters and, by name,
+        whichever of ``run`` (its place in the list), ``updates``, ``learning_rate`` and ``weight_decay`` it has for
+        parameters. It is tried once at the start.
+    resume : State, or a sequence of R of them, optional
+        Where the runs of an earlier call that trained the same stood, ``[run.state for run in runs]``. This call
+        does the rest: epochs count from the very start, those later than the state's are recorded (the state's own
+        if there are none), and ``rng`` is put where the state left it. All is bit for bit as if the runs had never
+        stopped. A run that had converged stays so. So does one that had diverged, for which there is None: no more
+        is known of it than when, and its parameters are NaN.
 
     Returns
     -------
@@ -106,8 +122,9 @@ def train(
     Raises
     ------
     ValueError
-        If an argument is out of range, ``trainable`` names no field, lengths disagree, or outputs and labels have
-        different shapes.
+        If an argument is out of range, ``trainable`` names no field, lengths disagree, outputs and labels have
+        different shapes, ``measure`` does not return plain values by the same names, or ``resume`` is of other runs
+        or has more than ``epochs`` behind it.
     """
     checks.choice("loss", loss, tuple(LOSSES))
     checks.choice("dtype", dtype, ("float32", "float64"))
@@ -122,159 +139,68 @@ def train(
     count = _count(rates, decays, generators, params if stacked else None)
     rates, decays = np.broadcast_to(rates, count), np.broadcast_to(decays, count)
     model = Model(apply, loss, rule, dict if isinstance(params, Mapping) else type(params), dtype)
-    watched = dict(watch or {})
-    children = dict(zip(watched, generators[0].spawn(len(watched)), strict=True))
+    fixed = digests(
+        apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule), loss=loss,
+        source=[source.size, named(source.draw), named(source.gather), source.store, source.repeats],
+        learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=list(trained),
+        stacked=stacked, dtype=dtype,
+    )  # fmt: skip
+
+    def factor(epoch: int) -> float:
+        return 1.0 if schedule is None else checks.real("schedule", schedule(epoch), above=0.0)
+
+    @cache
+    def told(epoch: int) -> dict[str, str]:
+        return {**fixed, **digests(schedule=np.array([factor(done) for done in range(1, epoch + 1)]))}
+
+    states = states_of(resume, count, "minibatch", told, epochs)
+    known = [state for state in states or () if state is not None]
+    going = [state for state in known if state.outcome is Outcome.BUDGET_REACHED]
+    for state in sorted(known, key=lambda state: state.epoch):
+        set_position(generator_of(generators, int(state.arrays["run"])), state.generators["rng"])
+    others = dict(watch or {})
+    children = generators[0].spawn(len(others))
 
     with jax.enable_x64(dtype == "float64"):
-        group = _Group(model, trained, frozen, stacked, generators, rates, decays)
-        store = _on_device(source)
-        stores = {name: _on_device(other) for name, other in watched.items()}
-        of_watched = [f"{name}_{what}" for name in watched for what in ("loss", "error")]
-        names = ["epoch", "running_loss", "running_error", *of_watched, "norm"]
-        logs: list[dict[str, list[float]]] = [{name: [] for name in names} for _ in range(count)]
-        found: dict[int, MinibatchRun] = {}
 
-        def note(epoch: int, seen: NDArray[Any], norms: NDArray[Any], places: NDArray[np.bool_]) -> None:
-            columns: dict[str, Any] = {
-                "epoch": [epoch] * len(places),
-                "running_loss": seen[0],
-                "running_error": seen[1],
-            }
-            for name, other in watched.items():
-                means = group.evaluate(other, stores[name], children[name])
-                columns[f"{name}_loss"], columns[f"{name}_error"] = means
-            columns["norm"] = norms
-            for place in np.flatnonzero(places):
-                for name, column in columns.items():
-                    logs[group.runs[place]][name].append(column[place])
+        def group(*those: State) -> Group:
+            new = Group(model, trained, frozen, stacked, generators, rates, decays)
+            if those:
+                new.restore({int(state.arrays["run"]): state for state in those})
+            return new
 
-        def end(epoch: int, places: NDArray[np.bool_], outcomes: Sequence[Outcome]) -> None:
-            for place in np.flatnonzero(places).tolist():
-                run = group.runs[place]
-                found[run] = MinibatchRun(
-                    {name: np.array(column) for name, column in logs[run].items()}, outcomes[place], epoch,
-                    epoch * -(-source.size // batch), group.params(place), None, float(rates[run]), float(decays[run]),
-                )  # fmt: skip
-            group.end(places)
-
-        if 0 in at:
-            note(0, np.full((2, count), np.nan), group.norms(), group.alive)
-        if epochs == 0:
-            end(0, group.alive, [Outcome.BUDGET_REACHED] * count)
-        for epoch in range(1, epochs + 1):
-            factor = 1.0 if schedule is None else checks.real("schedule", schedule(epoch), above=0.0)
-            seen, norms, still = group.epoch(source, store, batch, factor)
-            finite = np.isfinite(seen[0]) & np.isfinite(norms)
-            converged = group.alive & finite & still & (seen[0] == 0) & source.repeats
-            shown = group.alive & finite if epoch in at else converged
+        starts: list[tuple[Group, State | None]] = [(group(state), state) for state in known if state not in going]
+        if going or not known:
+            starts.append((group(*going), going[0] if going else None))
+        watched = [Watched(*one, child) for one, child in zip(others.items(), children, strict=True)]
+        journal = Journal(watched, EVALUATION_BATCH, measure, -(-source.size // batch))
+        journal.try_out(starts[0][0], known[0].epoch if known else 0)
+        for together, start in starts:
+            epoch, outcome = (0, Outcome.BUDGET_REACHED) if start is None else (start.epoch, start.outcome)
+            over = epoch == epochs or outcome is Outcome.CONVERGED
+            if start is not None:
+                for one in watched:
+                    one.restore(start)
+            if over or (start is None and 0 in at):
+                journal.note(together, epoch, together.alive)
+            if over:
+                journal.end(together, epoch, together.alive, [outcome] * count)
+        together.close_up()
+        store = on_device(source)
+        while epoch < epochs and together.alive.any():
+            epoch += 1
+            still = together.epoch(source, store, batch, factor(epoch))
+            finite = np.isfinite(together.seen[0]) & np.isfinite(together.norm())
+            converged = together.alive & finite & still & (together.seen[0] == 0) & source.repeats
+            shown = together.alive & finite if epoch in at else converged
             if shown.any():
-                note(epoch, seen, norms, shown)
+                journal.note(together, epoch, shown)
             outcomes = [
                 Outcome.DIVERGED if not ok else Outcome.CONVERGED if ready else Outcome.BUDGET_REACHED
                 for ok, ready in zip(finite, converged, strict=True)
             ]
-            end(epoch, group.alive & (~finite | converged | (epoch == epochs)), outcomes)
-            if not group.alive.any():
-                break
-    return [found[run] for run in range(count)]
-
-
-class _Group:
-    """Runs trained together: their arrays on the device, with a leading axis unless there is only one."""
-
-    def __init__(
-        self,
-        model: Model,
-        trained: dict[str, Any],
-        frozen: dict[str, Any],
-        stacked: bool,
-        generators: list[np.random.Generator],
-        rates: NDArray[np.float64],
-        decays: NDArray[np.float64],
-    ) -> None:
-        self.model, self.generators, self.rates, self.decays = model, generators, rates, decays
-        self.runs = np.arange(len(rates))  # which run is where
-        self.alive = np.ones(len(rates), dtype=bool)
-        many = len(rates) > 1
-        self.layout = Layout(many, frozen=many and stacked, visits=many and len(generators) > 1)
-        if stacked and not many:
-            trained, frozen = jax.tree.map(lambda part: np.asarray(part)[0], (trained, frozen))
-        if many and not stacked:
-            trained = jax.tree.map(lambda part: np.stack([part] * len(rates)), trained)
-        # Copies: what is donated to a step is overwritten, and must not be the caller's.
-        self.trained = jax.tree.map(lambda part: jnp.array(part, dtype=model.dtype), trained)
-        self.frozen = jax.tree.map(lambda part: _floats(part, model.dtype), frozen)
-        self.memory = compiled.start(model, self.layout)(self.trained, *self._hyper(1.0))
-
-    def _hyper(self, factor: float) -> list[Any]:
-        of_runs = (factor * self.rates[self.runs], self.decays[self.runs])
-        return [jnp.asarray(values if self.layout.many else values[0], dtype=self.model.dtype) for values in of_runs]
-
-    def epoch(self, source: Source, store: Any, batch: int, factor: float) -> tuple[NDArray[Any], ...]:
-        """One epoch of steps; mean loss and error (2, runs), norms (runs,), whether the last step changed nothing."""
-        if self.layout.visits:
-            own = [_visits(source, self.generators[run]) for run in self.runs]
-            visits = jax.tree.map(lambda *parts: np.stack(parts), *own)
-        else:
-            one = self.generators[0] if len(self.generators) == 1 else self.generators[self.runs[0]]
-            visits = _visits(source, one)
-        run = compiled.epoch(self.model, source.gather, batch, self.layout)
-        self.trained, self.memory, *seen, norms, still = run(
-            self.trained, self.memory, self.frozen, store, visits, *self._hyper(factor)
-        )
-        return _means(seen, source.size), np.atleast_1d(norms).astype(np.float64), np.atleast_1d(still)
-
-    def evaluate(self, source: Source, store: Any, rng: np.random.Generator) -> NDArray[Any]:
-        """Mean loss and error on a source, (2, runs)."""
-        run = compiled.evaluation(self.model, source.gather, EVALUATION_BATCH, self.layout)
-        return _means(run(self.trained, self.frozen, store, _visits(source, rng)), source.size)
-
-    def norms(self) -> NDArray[Any]:
-        """Norms of the trained parameters, (runs,)."""
-        return np.atleast_1d(compiled.norm(self.layout)(self.trained)).astype(np.float64)
-
-    def params(self, place: int) -> Any:
-        """The parameters of a run, in NumPy."""
-        own, same = (lambda part: np.array(part[place])), np.array
-        trained = jax.tree.map(own if self.layout.many else same, self.trained)
-        frozen = jax.tree.map(own if self.layout.frozen else same, self.frozen)
-        return self.model.kind(**frozen, **trained)
-
-    def end(self, places: NDArray[np.bool_]) -> None:
-        """These runs have ended. They are computed on until half have, for every new number compiles anew."""
-        self.alive = self.alive & ~places
-        left = np.flatnonzero(self.alive)
-        if 0 < len(left) <= len(self.alive) / 2:
-            select = left if len(left) > 1 else left[0]
-            self.trained, self.memory = jax.tree.map(lambda part: part[select], (self.trained, self.memory))
-            if self.layout.frozen:
-                self.frozen = jax.tree.map(lambda part: part[select], self.frozen)
-            if len(left) == 1:
-                self.layout = Layout()
-            self.runs, self.alive = self.runs[left], self.alive[left]
-
-
-def _means(sums: Any, size: int) -> NDArray[np.float64]:
-    """Means over examples from the sums of batches, in float64: a row for each quantity, a column for each run."""
-    return np.stack([np.atleast_2d(part).astype(np.float64).sum(axis=-1) / size for part in sums])
-
-
-def _floats(part: Any, dtype: str) -> Any:
-    """An array on the device; real numbers in the given type, integers and truth values as they are."""
-    array = np.asarray(part)
-    return jnp.array(array, dtype=dtype if array.dtype.kind == "f" else None)
-
-
-def _on_device(source: Source) -> Any:
-    return jax.tree.map(jnp.asarray, source.store)
-
-
-def _visits(source: Source, rng: np.random.Generator) -> Any:
-    visits = source.draw(rng)
-    for part in jax.tree.leaves(visits):
-        if np.ndim(part) == 0 or len(part) != source.size:
-            raise ValueError(f"source.draw must return arrays of {source.size} rows, got shape {np.shape(part)}")
-    return visits
+            journal.end(together, epoch, together.alive & (~finite | converged | (epoch == epochs)), outcomes)
+        return journal.runs(together, told, diverged_at(states) if states else np.zeros(count, np.int64))
 
 
 def _divide(params: Any, trainable: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
