@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import toys
-from learnability import study
+from learnability import discovery
 
 # The same examples in every run, and no verdict by the clock: a busy machine is slow, not wrong.
 settings.register_profile(
@@ -22,7 +22,5 @@ settings.load_profile("learnability")
 @pytest.fixture
 def toy_laboratory(monkeypatch):
     """The toys in place of the real experiments and checks."""
-    monkeypatch.setattr(study, "studies", lambda: toys.STUDIES)
-    monkeypatch.setattr(study, "experiments", lambda: toys.TOYS)
-    monkeypatch.setattr(study, "statements", lambda: toys.CHECKS)
+    monkeypatch.setattr(discovery, "installed", lambda: toys.CATALOGUE)
     monkeypatch.delenv("LEARNABILITY_DEBUG", raising=False)

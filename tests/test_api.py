@@ -294,9 +294,9 @@ def test_progress_is_told_from_start_to_end(tmp_path):
         ({"name": "Zzzz"}, "unknown experiment 'Zzzz'; there are other/fig1, toy/failing"),
         ({"name": "other/z*"}, "unknown experiment 'other/z*'"),
         ({"name": "toy"}, "name must name one experiment, got 'toy' for 5: use run_many"),
-        ({"name": "toy/walk", "scale": "huge"}, "scale must be one of 'smoke', 'laptop', 'paper', got 'huge'"),
-        ({"name": None}, "name must be an experiment's id, for instance 'symmetry/fig5', got None"),
-        ({"name": 5}, "name must be an experiment's id, for instance 'symmetry/fig5', got 5"),
+        ({"name": "toy/walk", "scale": "huge"}, "scale must be one of smoke, laptop, paper for toy/walk, got 'huge'"),
+        ({"name": None}, "name must be an experiment, its id or its file, for instance 'symmetry/fig5', got None"),
+        ({"name": 5}, "name must be an experiment, its id or its file, for instance 'symmetry/fig5', got 5"),
         ({"name": "toy/walk", "out": 5}, "out must be a path, got 5"),
         ({"name": "toy/walk", "out": ""}, "out must be the path of a folder, got ''"),
         ({"name": "toy/walk", "seeds": 0}, "seeds must be >= 1, got 0"),
@@ -317,7 +317,7 @@ def test_wrong_requests_are_refused_before_anything_runs(counted, call, message)
 @pytest.mark.parametrize("patterns", [[5], 5, None, ["toy/walk", None]])
 @pytest.mark.parametrize("function", [learnability.run_many, learnability.verify])
 def test_patterns_that_are_no_text_are_named(function, patterns):
-    with pytest.raises(ValueError, match="patterns must be ids, globs or studies"):
+    with pytest.raises(ValueError, match="patterns must be ids, globs, studies or paths"):
         function(patterns)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import learnability
-from learnability import study
+from learnability import discovery
 
 HEAVY = (
     "jax",
@@ -85,6 +85,6 @@ def test_every_module_says_what_it_is_and_exports_what_it_has(name):
 def test_every_file_in_the_folders_is_found():
     root = Path(learnability.__file__).parent / "studies"
     figures = {f"{p.parents[1].name}/{p.stem.replace('_', '-')}" for p in root.glob("*/figures/[!_]*.py")}
-    assert figures == set(study.experiments())
-    assert {p.parents[1].name for p in root.glob("*/checks/[!_]*.py")} == set(study.studies())
-    assert {name.partition("/")[0] for name in study.statements()} == set(study.studies())
+    assert figures == set(discovery.installed().experiments)
+    assert {p.parents[1].name for p in root.glob("*/checks/[!_]*.py")} == set(discovery.installed().studies)
+    assert {name.partition("/")[0] for name in discovery.installed().statements} == set(discovery.installed().studies)

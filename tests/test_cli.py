@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 import learnability
 import toys
-from learnability import cli, records, study
+from learnability import cli, discovery, records, study
 from learnability.cli import terminal
+from learnability.discovery import Catalogue
 from learnability.runner import Progress
 from learnability.theory import Guarantee, Kind
 
@@ -87,7 +88,7 @@ def test_list_json(call):
         assert {"id", "title", "source", "scales"} <= set(entry)
         assert set(entry["scales"]) == {"smoke", "laptop", "paper"}
     walk = next(entry for entry in listed if entry["id"] == "toy/walk")
-    assert walk["scales"]["smoke"] == {"tasks": 4, "seconds": 0.1, "seeds": 2}
+    assert walk["scales"]["smoke"] == {"tasks": 4, "seconds": 0.1, "seeds": 2, "free": {}}
     assert walk["scales"]["laptop"]["tasks"] == 9
 
 
@@ -176,10 +177,9 @@ def many(table):
 def test_an_answer_has_at_most_25_lines(call, monkeypatch, width):
     toy = toys.experiment("toy/many", *toys.SMALL, claims=many)
     others = [toys.experiment(f"toy/fig{i}", *toys.SMALL) for i in range(20)]
-    monkeypatch.setattr(study, "experiments", lambda: {e.id: e for e in (toy, *others)})
-    monkeypatch.setattr(study, "statements", lambda: {
-        f"toy/lemma{i}": study.Check(f"lemma{i}", "Nobody", lambda scale: many(None)) for i in range(40)
-    })  # fmt: skip
+    checks = {f"toy/lemma{i}": study.Check(f"lemma{i}", "Nobody", lambda scale: many(None)) for i in range(40)}
+    found = Catalogue(toys.STUDIES, {e.id: e for e in (toy, *others)}, checks, toys.HOMES)
+    monkeypatch.setattr(discovery, "installed", lambda: found)
     monkeypatch.setenv("COLUMNS", str(width))
     options = ["--scale", "smoke", "--seeds", "1"]
     answers = [call("run", "toy/many", *options)[1], call("run", "toy", *options)[1], call("verify")[1]]
@@ -193,7 +193,7 @@ def test_an_answer_has_at_most_25_lines(call, monkeypatch, width):
 
 def test_what_is_told_first_of_a_claim_that_cannot_be_told(call, monkeypatch):
     toy = toys.experiment("toy/many", *toys.SMALL, claims=lambda table: many(table)[28:30])
-    monkeypatch.setattr(study, "experiments", lambda: {toy.id: toy})
+    monkeypatch.setattr(discovery, "installed", lambda: Catalogue(toys.STUDIES, {toy.id: toy}, {}, toys.HOMES))
     _, out, _ = call("run", "toy", "--scale", "smoke", "--seeds", "1")
     start = "not measured  toy/a-name-that-is-not-so-short[58]  <= 0?; mean 0.5, 95 % interval 0 to 1 over 3 seeds: "
     assert any(line.startswith(start) for line in out.splitlines())
@@ -202,10 +202,10 @@ def test_what_is_told_first_of_a_claim_that_cannot_be_told(call, monkeypatch):
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Records in a folder of the test's own."""
-    monkeypatch.setattr(records, "_path", lambda name: tmp_path / "records" / name / "record.json")
-    records.read.cache_clear()
+    monkeypatch.setattr(records, "path_of", lambda home: tmp_path / "records" / home.study.name / "record.json")
+    records._read.cache_clear()
     yield tmp_path / "records"
-    records.read.cache_clear()
+    records._read.cache_clear()
 
 
 def test_a_verdict_that_is_not_as_recorded_is_shown_and_exit_1(call, shelf, monkeypatch):
@@ -236,7 +236,9 @@ def test_a_verdict_that_is_not_as_recorded_is_shown_and_exit_1(call, shelf, monk
     assert json.loads(out)["experiments"][0]["differs"][1] == {
         "id": "toy/walk[moves]", "recorded": "holds", "now": None,
     }  # fmt: skip
-    monkeypatch.setitem(toys.CHECKS, "toy/lemma1", study.Check("lemma1", "Nobody, Lemma 1", toys.unmet))
+    monkeypatch.setitem(
+        toys.CHECKS, "toy/lemma1", study.Check("lemma1", "Nobody, Lemma 1", toys.unmet, toys.HOMES["toy"])
+    )
     code, out, _ = call("verify", "toy/lemma1")
     assert code == 1
     assert "3 not as recorded" in out
@@ -282,7 +284,7 @@ WRONG = {
     "no number": (["run", "toy/walk", "--seeds", "x"], "Invalid value for '--seeds'"),
     "unknown scale": (
         ["run", "toy/walk", "--scale", "huge"],
-        "scale must be one of 'smoke', 'laptop', 'paper', got 'huge'",
+        "scale must be one of smoke, laptop, paper for toy/walk, got 'huge'",
     ),
     "unknown option": (["run", "toy/walk", "--sclae", "smoke"], "No such option: --sclae"),
     "unknown command": (["frobnicate"], "No such command 'frobnicate'."),
@@ -306,7 +308,7 @@ def test_an_unexpected_error_is_exit_1_and_says_how_to_see_more(call, monkeypatc
     def broken():
         raise ZeroDivisionError("inside")
 
-    monkeypatch.setattr(study, "experiments", broken)
+    monkeypatch.setattr(discovery, "installed", broken)
     code, out, err = call("list")
     assert (code, out) == (1, "")
     assert one_line(err) == "ZeroDivisionError: inside (LEARNABILITY_DEBUG=1 shows the traceback)"
@@ -339,7 +341,7 @@ def test_a_statement_is_one_line_whatever_its_cases(call, monkeypatch):
         unmet = toys.unmet(scale)[0]
         return [toys.bounded(scale)[0], *(replace(unmet, id=f"toy/lemma2[n={n}]") for n in range(5))]
 
-    monkeypatch.setitem(toys.CHECKS, "toy/lemma2", study.Check("lemma2", "Nobody, Lemma 2", cases))
+    monkeypatch.setitem(toys.CHECKS, "toy/lemma2", study.Check("lemma2", "Nobody, Lemma 2", cases, toys.HOMES["toy"]))
     code, out, _ = call("verify", "toy/lemma2")
     assert code == 0
     assert "outside hypotheses  toy/lemma2  5 of 6 cases, first: fails: n large" in out.splitlines()
@@ -368,7 +370,9 @@ def test_an_interrupted_verify_keeps_what_was_checked(call, monkeypatch, tmp_pat
     def stopped(scale):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(toys.CHECKS, "toy/lemma2", study.Check("lemma2", "Nobody, Lemma 2", stopped))
+    monkeypatch.setitem(
+        toys.CHECKS, "toy/lemma2", study.Check("lemma2", "Nobody, Lemma 2", stopped, toys.HOMES["toy"])
+    )
     code, out, err = call("verify")
     assert (code, out) == (130, "")
     assert one_line(err) == "interrupted: statements checked so far are kept in learnability-results"

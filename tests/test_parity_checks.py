@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from learnability.discovery import installed
 from learnability.networks.parity import feature, good_neurons, hidden, initial, relu6, relu6_slope
 from learnability.problems.parity import ParityMixture, random_mixture
 from learnability.seeding import generator
@@ -15,7 +16,6 @@ from learnability.studies.parity.checks import features as parity_features
 from learnability.studies.parity.checks import first_step as parity_first_step
 from learnability.studies.parity.checks import separator as parity_separator
 from learnability.studies.parity.theorems.first_step import good_share
-from learnability.study import statements
 from learnability.theory import Verdict
 from learnability.training.population import first_step
 
@@ -49,7 +49,7 @@ def results():
 
 
 def test_every_statement_has_a_check():
-    assert {f"parity/{check.name}" for check in CHECKS} <= set(statements())
+    assert {f"parity/{check.name}" for check in CHECKS} <= set(installed().statements)
     assert {check.name for check in CHECKS} == {f"lemma{i}" for i in range(5, 13)} | {"representation"}
 
 

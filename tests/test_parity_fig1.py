@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from learnability import datasets, plotting
+from learnability.discovery import installed
 from learnability.plotting import HeatMap
 from learnability.studies.parity import runs_strips as strips
 from learnability.studies.parity.figures import fig1 as parity_fig1
 from learnability.studies.parity.figures.fig1 import LABELS, LINEAR
-from learnability.study import experiments
 from learnability.theory import Verdict
 
-EXPERIMENT = experiments()["parity/fig1"]
+EXPERIMENT = installed().experiments["parity/fig1"]
 
 
 def cell(**values):

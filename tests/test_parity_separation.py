@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import learnability
+from learnability.discovery import installed
 from learnability.kernels.features import Parities
 from learnability.problems.boolean import signs
 from learnability.studies.parity import linear_methods as opponents
 from learnability.studies.parity.figures.separation import _needed, _numbers
-from learnability.study import experiments
 from learnability.theory import Verdict
 
 ID = "parity/separation"
@@ -27,7 +27,7 @@ def rows():
 
 
 def verdicts(table):
-    return {g.id.removeprefix(f"{ID}/"): g.verdict for g in experiments()[ID].claims(table)}
+    return {g.id.removeprefix(f"{ID}/"): g.verdict for g in installed().experiments[ID].claims(table)}
 
 
 class TestRuns:
@@ -37,7 +37,7 @@ class TestRuns:
             np.testing.assert_allclose(rows()[name], both / 2, rtol=1e-12)
 
     def test_the_bounds_are_below_what_was_attained(self):
-        losses = experiments()[ID].figure(rows()).panels[0].items
+        losses = installed().experiments[ID].figure(rows()).panels[0].items
         lines = [item for item in losses if item.linestyle and len(item.x)]
         points = [item for item in losses if item.hollow and len(item.x)]
         assert len(lines) == 3
@@ -47,7 +47,7 @@ class TestRuns:
                 assert (np.asarray(item.y) >= np.interp(item.x, line.x, line.y, right=0.0)).all()
 
     def test_settings_have_the_hypothesis_of_the_theorem(self):
-        for scale in experiments()[ID].scales.values():
+        for scale in installed().experiments[ID].scales.values():
             cells = scale.settings
             assert all(s["n"] == 16 * s["k"] for s in cells if s["panel"] != "needed")
             assert {s["method"] for s in cells} == {"network", *opponents.FAMILIES, *opponents.KERNELS, "parities"}

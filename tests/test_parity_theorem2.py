@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learnability import study
+from learnability.discovery import installed
 from learnability.kernels.features import coordinates, parities, random_layer
 from learnability.problems.boolean import mask_of, signs, subset_masks
 from learnability.studies.parity.theorems import linear as theory
@@ -214,7 +214,7 @@ class TestFeatureMaps:
 
 
 def test_the_check_confirms_and_violates_nothing():
-    found = study.statements()["parity/theorem2"].run("smoke")
+    found = installed().statements["parity/theorem2"].run("smoke")
     ids = [g.id for g in found]
     assert len(ids) == len(set(ids))
     assert {g.verdict for g in found} == {Verdict.HOLDS}

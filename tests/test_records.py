@@ -11,7 +11,7 @@ import pytest
 
 import learnability
 import toys
-from learnability import records, study, verification
+from learnability import records, verification
 from learnability.results import write_json
 
 pytestmark = pytest.mark.usefixtures("toy_laboratory")
@@ -20,16 +20,16 @@ pytestmark = pytest.mark.usefixtures("toy_laboratory")
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Records in a folder of the test's own."""
-    monkeypatch.setattr(records, "_path", lambda name: tmp_path / "records" / name / "record.json")
-    records.read.cache_clear()
+    monkeypatch.setattr(records, "path_of", lambda home: tmp_path / "records" / home.study.name / "record.json")
+    records._read.cache_clear()
     yield tmp_path / "records"
-    records.read.cache_clear()
+    records._read.cache_clear()
 
 
 def edited(shelf, name="toy", **changes):
     path = shelf / name / "record.json"
     write_json(path, {**json.loads(path.read_bytes()), **changes})
-    records.read.cache_clear()
+    records._read.cache_clear()
 
 
 def run(**options):
@@ -47,7 +47,7 @@ def test_a_recorded_run_is_as_recorded_and_another_one_has_no_record(shelf, tmp_
     update = records.update(tmp_path / "out")
     assert update.entries == {"toy": ["toy/walk (laptop)"]}
     assert update.written == [shelf / "toy/record.json"]
-    kept = records.read("toy")["figures"]["toy/walk"]["laptop"]
+    kept = records.read(toys.HOMES["toy"])["figures"]["toy/walk"]["laptop"]
     assert kept["seeds"] == 3
     assert [g["measured"] for g in kept["guarantees"]] == [g.measured for g in done.guarantees]
     assert str(run().recorded) == "as recorded"
@@ -60,11 +60,9 @@ def test_what_another_computation_shows_is_not_compared(shelf, tmp_path, monkeyp
     run(out=tmp_path / "out")
     records.update(tmp_path / "out")
     other = toys.experiment("toy/walk", {"n": 3}, {"n": 5}, {"n": 9})
-    monkeypatch.setattr(study, "experiments", lambda: {"toy/walk": other})
-    assert "other settings or data" in str(run().recorded)
-    monkeypatch.setattr(
-        study, "experiments", lambda: {"toy/walk": toys.experiment("toy/walk", *toys.SMALL, revision=2)}
-    )
+    monkeypatch.setitem(toys.TOYS, "toy/walk", other)
+    assert "other settings, data or code" in str(run().recorded)
+    monkeypatch.setitem(toys.TOYS, "toy/walk", toys.experiment("toy/walk", *toys.SMALL, revision=2))
     assert "revision 1" in str(run().recorded)
 
 
@@ -73,7 +71,7 @@ def test_a_verdict_that_differs_is_named_and_overwritten_only_when_asked(shelf, 
     records.update(tmp_path / "out")
     before = (shelf / "toy/record.json").read_bytes()
     now_false = toys.experiment("toy/walk", *toys.SMALL, claims=toys.violated)
-    monkeypatch.setattr(study, "experiments", lambda: {"toy/walk": now_false})
+    monkeypatch.setitem(toys.TOYS, "toy/walk", now_false)
     found = run(out=tmp_path / "out")
     assert {change["id"]: (change["recorded"], change["now"]) for change in found.recorded.differs} == {
         "toy/walk[finite]": ("holds", None),
@@ -105,7 +103,8 @@ def test_statements_are_recorded_one_by_one_and_kept_beside_each_other(shelf, tm
         "toy/lemma2": ["toy/lemma2", "toy/lemma2[open]"],
     }
     assert records.update(tmp_path).entries == {"toy": ["toy/lemma1 (laptop)", "toy/lemma2 (laptop)"]}
-    found = verification.check_all({name: toys.CHECKS[name] for name in ("toy/lemma1", "toy/theorem1")}, "laptop")
+    chosen = {name: toys.CHECKS[name] for name in ("toy/lemma1", "toy/theorem1")}
+    found = verification.check_all(chosen, "laptop", known=toys.CATALOGUE)
     assert {name: str(check.recorded) for name, check in found.checks.items()} == {
         "toy/lemma1": "as recorded",
         "toy/theorem1": "no record",
@@ -121,7 +120,7 @@ def test_a_record_of_another_format_or_a_damaged_one_is_one_line(shelf, tmp_path
     with pytest.raises(ValueError, match="has format 7"):
         records.update(tmp_path / "out")
     (shelf / "toy/record.json").write_text("{")
-    records.read.cache_clear()
+    records._read.cache_clear()
     assert "not readable" in str(run().recorded)
 
 

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 import learnability
+from learnability.discovery import installed
 from learnability.networks import residual as networks
 from learnability.problems.residual import UniformSigns, random_hard_instance
 from learnability.seeding import generator
 from learnability.studies.residual.figures import alpha as residual_alpha
 from learnability.studies.residual.figures.alpha import KERNELS, NETWORK, checkpoints, chosen, floor, of_alpha
-from learnability.study import experiments
 from learnability.theory import Verdict
 
-EXPERIMENT = experiments()["residual/alpha"]
+EXPERIMENT = installed().experiments["residual/alpha"]
 
 
 @cache

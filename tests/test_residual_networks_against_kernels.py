@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from learnability.discovery import installed
 from learnability.kernels import residual_empirical as empirical
 from learnability.kernels.closed_form import rbf
 from learnability.kernels.inner_product import arcsine
@@ -18,10 +19,9 @@ from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.seeding import generator
 from learnability.studies.residual import claims_fig2_fig3 as claims
 from learnability.studies.residual import runs
-from learnability.study import experiments
 from learnability.theory import Verdict
 
-EXPERIMENT = experiments()["residual/fig2a"]
+EXPERIMENT = installed().experiments["residual/fig2a"]
 PROBLEM = runs.problem(60, d=8, test=100, epochs=3)
 TARGET = PairTarget(8, 0.3, 1.0)
 
@@ -46,7 +46,7 @@ def test_parts_a_and_b_differ_in_what_is_trained_and_in_the_sample():
             a, b = (
                 [
                     s
-                    for s in experiments()[f"residual/fig{figure}{part}"].scales[scale].settings
+                    for s in installed().experiments[f"residual/fig{figure}{part}"].scales[scale].settings
                     if s["solver"] == "sgd"
                 ]
                 for part in "ab"
@@ -215,7 +215,7 @@ def test_all_diverged_is_not_measured():
 def test_claims_of_figure_3():
     table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.5, 0.3, 0.0)])
     table.loc[table["beta"] == 0.0, "test_error"] = 1.35
-    found = {g.id.split("fig3a/")[1]: g.verdict for g in experiments()["residual/fig3a"].claims(table)}
+    found = {g.id.split("fig3a/")[1]: g.verdict for g in installed().experiments["residual/fig3a"].claims(table)}
     assert found == {
         "learns[beta=1]": Verdict.HOLDS,
         "not-below[beta=0.3]": Verdict.VIOLATED,
@@ -257,5 +257,5 @@ def test_the_figure_of_widths_shows_all():
 
 def test_the_figure_of_betas_has_a_curve_for_each():
     table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.3, 0.0)])
-    (panel,) = experiments()["residual/fig3a"].figure(table).panels
+    (panel,) = installed().experiments["residual/fig3a"].figure(table).panels
     assert [item.label for item in panel.items if getattr(item, "label", "")] == ["β = 1", "β = 0.3", "β = 0"]

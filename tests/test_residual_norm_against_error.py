@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import learnability
+from learnability.discovery import installed
 from learnability.networks import vertices
 from learnability.problems.residual import UniformSigns, degree_six
 from learnability.studies.residual import runs_monomial as monomial
-from learnability.study import experiments
 from learnability.theory import Verdict
 
 NAMES = ("fig1", "fig4b")
 
 
 def of(name):
-    return experiments()[f"residual/{name}"]
+    return installed().experiments[f"residual/{name}"]
 
 
 @cache

@@ -13,13 +13,14 @@ import pytest
 
 import learnability
 from learnability import datasets, study
+from learnability.discovery import installed
 from learnability.evidence.tables import last
 from learnability.studies.separable import claims, runs
 from learnability.studies.separable.figures import fig3, thm9
 from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.studies.separable.theorems.thm4_thm10 import sequence_updates
 from learnability.studies.separable.theorems.thm9 import failure_probability
-from learnability.study import Scale, experiments
+from learnability.study import Scale
 from learnability.theory import Verdict
 from learnability.theory.margins import margin_of
 
@@ -33,7 +34,7 @@ def smoke(name):
 
 
 def verdicts(name, table):
-    return {g.id: g.verdict for g in experiments()[f"separable/{name}"].claims(table)}
+    return {g.id: g.verdict for g in installed().experiments[f"separable/{name}"].claims(table)}
 
 
 # Settings
@@ -41,7 +42,7 @@ def verdicts(name, table):
 
 @pytest.mark.parametrize("name", ["fig1", "fig2", "fig3"])
 def test_figures_have_the_parameters_of_the_paper(name):
-    experiment = experiments()[f"separable/{name}"]
+    experiment = installed().experiments[f"separable/{name}"]
     assert experiment.scales["paper"].seeds == 40
     for scale in ("laptop", "paper"):
         cells = experiment.scales[scale].settings
@@ -59,7 +60,7 @@ def test_figures_have_the_parameters_of_the_paper(name):
 
 def test_theorem_2_goes_from_2_to_20000_units():
     for scale in ("laptop", "paper"):
-        cells = experiments()["separable/thm2"].scales[scale].settings
+        cells = installed().experiments["separable/thm2"].scales[scale].settings
         reach = [s["width"] for s in cells if s["data"] == "ball" and s["axis"] == "width"]
         assert (min(reach), max(reach)) == (2, 20_000)
 
@@ -78,13 +79,13 @@ def test_a_damaged_file_of_images_is_refused_before_any_task(tmp_path, monkeypat
     cells = (runs.setting(data="digits", width=4), runs.setting(data="mnist", width=4))
     seen = []
     for name in WITH_IMAGES:
-        experiment = experiments()[f"separable/{name}"]
+        experiment = installed().experiments[f"separable/{name}"]
         assert experiment.ready is not None
         experiment.ready(cells[:1])
         with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
             experiment.ready(cells)
     experiment = replace(
-        experiments()["separable/fig1"],
+        installed().experiments["separable/fig1"],
         scales={"laptop": Scale(tuple(cells), seeds=1, seconds=1)},
         run=lambda s, seed: seen.append(s) or [{"epoch": 0}],
     )  # fmt: skip
@@ -96,7 +97,7 @@ def test_a_damaged_file_of_images_is_refused_before_any_task(tmp_path, monkeypat
 
 def test_the_title_names_the_stand_in():
     for name in ("fig1", "fig2", "fig3", "steps"):
-        assert "stand-in for MNIST" in experiments()[f"separable/{name}"].figure(smoke(name).table).title
+        assert "stand-in for MNIST" in installed().experiments[f"separable/{name}"].figure(smoke(name).table).title
 
 
 # The data
@@ -226,7 +227,7 @@ def test_figure_2_notices_a_difference_to_figure_1():
     turned = verdicts("fig2", table.assign(ratio_min=-0.5))
     assert turned["separable/thm2-relaxed[fig2,2k=16]"] is Verdict.OUTSIDE
     one = table.assign(ratio_min=np.where(table["seed"] == 1, -0.5, 0.9))
-    bounds = {g.id: g for g in experiments()["separable/fig2"].claims(one)}
+    bounds = {g.id: g for g in installed().experiments["separable/fig2"].claims(one)}
     kept = bounds["separable/thm2-relaxed[fig2,2k=16]"]
     assert kept.verdict is Verdict.HOLDS
     assert "2 of 3 runs keep all signs" in kept.note
@@ -275,7 +276,7 @@ def test_ties_have_a_claim_of_their_own():
     assert counts == {9_999: 20_672, 10_000: 20_608}
     for updates, verdict in ((20_608, "holds"), (20_672, "holds"), (20_673, "violated")):
         both = pd.concat([sequence, at.assign(updates=updates)])
-        found = {g.id: g for g in experiments()["separable/thm2"].claims(both)}
+        found = {g.id: g for g in installed().experiments["separable/thm2"].claims(both)}
         assert str(found["separable/thm2/sequence-count-at-ties"].verdict) == verdict
         assert "over 1 runs" in found["separable/thm2/sequence-count-at-ties"].note
         assert found["separable/thm2/sequence-count"].verdict is Verdict.HOLDS
@@ -330,7 +331,9 @@ def test_one_cell_of_theorem_9_is_enough_to_refute_it():
     bad = (table["d"] == 64) & (table["k"] == 16)
     found = {
         g.id: g
-        for g in experiments()["separable/thm9"].claims(table.assign(failures=np.where(bad, 300, table["failures"])))
+        for g in installed()
+        .experiments["separable/thm9"]
+        .claims(table.assign(failures=np.where(bad, 300, table["failures"])))
     }
     success = found["separable/thm9-success[figure,d=8..4096,delta=0.1]"]
     assert success.verdict is Verdict.VIOLATED
@@ -430,7 +433,7 @@ def test_growth_is_an_exponent():
 
 def test_bounds_are_the_tightest_runs_own():
     table = smoke("fig1").table
-    found = {g.id: g for g in experiments()["separable/fig1"].claims(table)}["separable/thm2[fig1,2k=16]"]
+    found = {g.id: g for g in installed().experiments["separable/fig1"].claims(table)}["separable/thm2[fig1,2k=16]"]
     ends = last(table, "width")
     wide = ends[ends["width"] == 16]
     assert found.measured == wide["updates"].max()

@@ -64,18 +64,18 @@ def test_keys_agree_exactly_where_settings_agree(left, right):
 
 def test_tasks_are_settings_by_seeds_and_scales_share_them():
     toy = toys.TOYS["toy/walk"]
-    laptop = sweep.tasks(toy, "laptop")
+    laptop = toys.tasks(toy, "laptop")
     assert [(t.setting["n"], t.seed) for t in laptop] == [(n, s) for n in (3, 5, 8) for s in range(3)]
-    smoke = sweep.tasks(toy, "smoke")
+    smoke = toys.tasks(toy, "smoke")
     assert len(smoke) == 4
     assert {t.key for t in smoke} < {t.key for t in laptop}
-    assert [t.seed for t in sweep.tasks(toy, "smoke", 1)] == [0, 0]
+    assert [t.seed for t in toys.tasks(toy, "smoke", 1)] == [0, 0]
 
 
 @pytest.mark.parametrize(
     ("settings", "scale", "seeds", "message"),
     [
-        (({"n": 3},), "huge", None, "scale must be one of 'smoke', 'laptop', 'paper', got 'huge'"),
+        (({"n": 3},), "huge", None, "scale must be one of smoke, laptop, paper for toy/bad, got 'huge'"),
         (({"n": 3},), "smoke", 0, "seeds must be >= 1, got 0"),
         (({"n": 3},), "smoke", 1.5, "seeds must be an integer, got 1.5"),
         (({"seed": 3},), "smoke", 1, "must not name a seed"),
@@ -86,7 +86,7 @@ def test_tasks_are_settings_by_seeds_and_scales_share_them():
 )
 def test_bad_settings_and_requests_are_named(settings, scale, seeds, message):
     with pytest.raises(ValueError, match=message):
-        sweep.tasks(toys.experiment("toy/bad", *settings), scale, seeds)
+        toys.tasks(toys.experiment("toy/bad", *settings), scale, seeds)
 
 
 def test_numpy_values_become_plain():
@@ -97,7 +97,7 @@ def test_numpy_values_become_plain():
         return [{"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": Side.LEFT, "e": np.str_("x")}]
 
     (done,) = sweep.execute([task({"n": np.int32(1)}, run=run)])
-    (toy_task,) = sweep.tasks(toys.experiment("toy/np", {"n": np.int64(4)}), "smoke", 1)
+    (toy_task,) = toys.tasks(toys.experiment("toy/np", {"n": np.int64(4)}), "smoke", 1)
     assert toy_task.key == task({"n": 4}, experiment="toy/np").key
     assert done.rows is not None
     row = {name: value for name, value in done.rows[0].items() if name not in ("n", "seed")}
@@ -123,7 +123,7 @@ def test_rows_that_make_no_table_fail_the_task(rows, message):
 
 
 def test_a_failing_task_is_reported_in_one_line_and_stops_no_other():
-    pending = sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1) + sweep.tasks(toys.TOYS["toy/walk"], "smoke", 1)
+    pending = toys.tasks(toys.TOYS["toy/failing"], "smoke", 1) + toys.tasks(toys.TOYS["toy/walk"], "smoke", 1)
     done = list(sweep.execute(pending))
     assert [d.rows is None for d in done] == [False, True, False, False]
     assert done[1].error.startswith("RuntimeError: this cell fails (toys.py:")
@@ -132,7 +132,7 @@ def test_a_failing_task_is_reported_in_one_line_and_stops_no_other():
 def test_debugging_raises_the_task_s_own_error(monkeypatch):
     monkeypatch.setenv("LEARNABILITY_DEBUG", "1")
     with pytest.raises(RuntimeError, match="this cell"):
-        list(sweep.execute(sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1)))
+        list(sweep.execute(toys.tasks(toys.TOYS["toy/failing"], "smoke", 1)))
 
 
 def test_blas_has_one_thread_in_this_process_and_its_setting_is_restored():
@@ -168,7 +168,7 @@ def environment_of_worker(setting, seed):
 
 
 def test_local_workers_give_the_rows_of_this_process():
-    pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop") + sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1)
+    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop") + toys.tasks(toys.TOYS["toy/failing"], "smoke", 1)
     where = task({"n": 1}, run=environment_of_worker)
     here = list(sweep.execute(pending))
     before = dict(os.environ)
@@ -215,7 +215,7 @@ def test_functions_travel_by_value_and_one_that_cannot_fails_its_task_alone():
 def test_debugging_shows_a_worker_s_traceback(monkeypatch):
     monkeypatch.setenv("LEARNABILITY_DEBUG", "1")
     with pytest.raises(RuntimeError, match="this cell") as caught:
-        list(sweep.execute(sweep.tasks(toys.TOYS["toy/failing"], "smoke", 1), workers=2))
+        list(sweep.execute(toys.tasks(toys.TOYS["toy/failing"], "smoke", 1), workers=2))
     assert re.search(r"(?s)Traceback.*toys.py.*this cell", "".join(traceback.format_exception(caught.value)))
 
 
@@ -230,7 +230,7 @@ def test_debugging_shows_a_worker_s_traceback(monkeypatch):
     ],
 )
 def test_a_deadly_task_is_found_and_stops_no_other(how, fate):
-    pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
+    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop")
     deadly = [task({"n": n, "dies": int(how)}) for n in (1, 2)]
     done = list(sweep.execute([deadly[0], *pending[:4], deadly[1], *pending[4:]], workers=2))
     assert {d.task.key: d.error for d in done if d.error} == {
@@ -261,7 +261,7 @@ def test_workers_that_die_at_their_start_are_not_started_for_ever(tmp_path, monk
     interpreter.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(interpreter))
     with pytest.raises(RuntimeError) as caught:
-        list(sweep.execute(sweep.tasks(toys.TOYS["toy/walk"], "laptop"), workers=2))
+        list(sweep.execute(toys.tasks(toys.TOYS["toy/walk"], "laptop"), workers=2))
     assert str(caught.value) == message
     assert len(started.read_text()) <= 2 * 2
 
@@ -293,7 +293,7 @@ def test_workers_need_no_open_streams(tmp_path, closed):
     script = (
         "import pathlib, sys, toys\n"
         "from learnability import sweep\n"
-        "done = list(sweep.execute(sweep.tasks(toys.TOYS['toy/walk'], 'smoke', 1), workers=2))\n"
+        "done = list(sweep.execute(toys.tasks(toys.TOYS['toy/walk'], 'smoke', 1), workers=2))\n"
         "pathlib.Path(sys.argv[1]).write_text(str([d.error for d in done]))\n"
     )
     told = tmp_path / "told"
@@ -306,7 +306,7 @@ def test_a_running_cluster_gives_the_rows_of_this_process(monkeypatch):
     from distributed import LocalCluster
 
     monkeypatch.setattr(sweep, "CONNECT_SECONDS", 60)
-    pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
+    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop")
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
         there = list(sweep.execute(pending, scheduler=cluster.scheduler_address))
     assert by_key(there) == by_key(sweep.execute(pending))
@@ -355,7 +355,7 @@ def local_workers(caller):
 def test_closing_early_stops_the_workers():
     import psutil
 
-    with closing(sweep.execute(sweep.tasks(toys.TOYS["toy/slow"], "laptop"), workers=2)) as sweeping:
+    with closing(sweep.execute(toys.tasks(toys.TOYS["toy/slow"], "laptop"), workers=2)) as sweeping:
         assert next(sweeping).rows
         assert len(local_workers(psutil.Process())) == 2
     assert not local_workers(psutil.Process())
@@ -370,7 +370,7 @@ def test_workers_end_with_a_caller_that_is_killed():
         "from learnability import sweep\n"
         "toy = toys.experiment('toy/slow', *({'n': n, 'sleep': 600} for n in (1, 2)))\n"
         "print('go', flush=True)\n"
-        "list(sweep.execute(sweep.tasks(toy, 'laptop', 1), workers=2))\n"
+        "list(sweep.execute(toys.tasks(toy, 'laptop', 1), workers=2))\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], env=toys.environment(), stdout=subprocess.PIPE, text=True
@@ -389,7 +389,7 @@ def test_no_number_of_workers_is_as_many_as_cores_but_not_more_than_tasks(monkey
 
     counts = []
     monkeypatch.setattr(sweep, "_execute_here", lambda pending, count: iter(counts.append(count) or ()))
-    pending = sweep.tasks(toys.TOYS["toy/walk"], "laptop")
+    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop")
     for cores in (1, 2, 64):
         monkeypatch.setattr(loky, "cpu_count", lambda cores=cores: cores)
         done = list(sweep.execute(pending, workers=None))
@@ -414,7 +414,7 @@ def test_a_script_needs_no_guard_and_neither_dask_nor_a_port_is_used(tmp_path):
         "    return toys.walk(setting, seed + 1)\n"
         "toy = toys.experiment('toy/mine', *toys.SMALL, run=run)\n"
         "errors, family, open_ports = [], set(), []\n"
-        "for done in sweep.execute(sweep.tasks(toy, 'laptop'), workers=2):\n"
+        "for done in sweep.execute(toys.tasks(toy, 'laptop'), workers=2):\n"
         "    errors.append(done.error)\n"
         "    me = psutil.Process()\n"
         "    family |= {process.pid for process in (me, *me.children(recursive=True))}\n"

@@ -10,7 +10,7 @@ import pytest
 
 import learnability
 from learnability import plotting
-from learnability.study import experiments
+from learnability.discovery import installed
 from learnability.theory import Verdict
 
 HOLDS, VIOLATED, UNMEASURED = Verdict.HOLDS, Verdict.VIOLATED, Verdict.NOT_MEASURED
@@ -23,7 +23,7 @@ def smoke(name):
 
 
 def test_the_figures_of_the_paper_are_there():
-    assert {f"symmetry/fig{k}" for k in range(1, 9)} | {"symmetry/random-init"} <= set(experiments())
+    assert {f"symmetry/fig{k}" for k in range(1, 9)} | {"symmetry/random-init"} <= set(installed().experiments)
 
 
 @pytest.mark.parametrize("name", [f"symmetry/fig{k}" for k in range(2, 9)])
@@ -95,7 +95,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
 def test_published_parameters(name, scale):
-    settings = experiments()[name].scales[scale].settings
+    settings = installed().experiments[name].scales[scale].settings
     every = PUBLISHED[name]["every"]
     assert all(setting[key] == value for setting in settings for key, value in every.items())
     for panel, wanted in PUBLISHED[name].items():
@@ -114,9 +114,9 @@ def test_published_parameters(name, scale):
 
 
 def test_what_the_paper_leaves_open_is_tried():
-    flips = {s["flip"] for s in experiments()["symmetry/fig7"].scales["paper"].settings}
+    flips = {s["flip"] for s in installed().experiments["symmetry/fig7"].scales["paper"].settings}
     assert {0.01, 0.1, 1 / 30} <= flips  # the fraction is lost in the print
-    cells = experiments()["symmetry/random-init"].scales["paper"].settings
+    cells = installed().experiments["symmetry/random-init"].scales["paper"].settings
     assert {s["init"] for s in cells} == {"normal", "he", "xavier", "lecun", "pytorch"}
     assert {s["h_power"] for s in cells} >= {1, 2, 3}
     assert {s["beta"] for s in cells} == {"0", "n^3 h"}
@@ -165,7 +165,7 @@ def table(name, seeds=30, **changes):
     """Every cell of the figure, errors from a quarter of the axis on; changes are numbers or of (setting, seed)."""
     known = {**USUAL, **{key: (lambda s, seed, of=of: of(s)) for key, of in IDEAL[name].items()}, **changes}
     rows = []
-    for setting in experiments()[f"symmetry/{name}"].scales["laptop"].settings:
+    for setting in installed().experiments[f"symmetry/{name}"].scales["laptop"].settings:
         for seed in range(seeds):
             end = {key: of(setting, seed) if callable(of) else of for key, of in known.items()}
             for part in range(5):
@@ -175,7 +175,7 @@ def table(name, seeds=30, **changes):
 
 
 def judged(name, **changes):
-    found = experiments()[f"symmetry/{name}"].claims(table(name, **changes))
+    found = installed().experiments[f"symmetry/{name}"].claims(table(name, **changes))
     return {g.id.removeprefix("symmetry/"): g for g in found}
 
 
@@ -279,7 +279,7 @@ def test_errors_are_judged_beside_the_floor_of_their_own_target():
 
 
 def test_a_cell_that_learns_parity_refutes_that_none_does():
-    experiment = experiments()["symmetry/random-init"]
+    experiment = installed().experiments["symmetry/random-init"]
     rows = [
         {**setting, "seed": seed, "true_error": 0.5 + 0.001 * (seed % 3)}
         for setting in experiment.scales["laptop"].settings
@@ -302,7 +302,7 @@ def test_a_cell_that_learns_parity_refutes_that_none_does():
 def test_learning_curves_are_held_to_the_end_of_the_axis():
     known = table("fig2", seeds=3)
     ended = known[known["epoch"] <= known["epochs"] // 2]  # converged half-way
-    plot = experiments()["symmetry/fig2"].figure(ended)
+    plot = installed().experiments["symmetry/fig2"].figure(ended)
     assert isinstance(plot, plotting.Plot)
     assert len(plot.panels) == 3
     for panel, labels in zip(plot.panels, (4, 4, 2), strict=True):

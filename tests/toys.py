@@ -15,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from learnability import plotting, study
+from learnability import discovery, plotting, sweep
+from learnability.discovery import Catalogue
 from learnability.seeding import generator
-from learnability.study import Check, Experiment, Row, Scale, Setting, Study
+from learnability.study import Check, Experiment, Home, Row, Scale, Setting, Study
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 
@@ -74,6 +75,10 @@ def needs_every_cell(table: pd.DataFrame) -> Any:
     raise KeyError(f"only {len(table)} rows")
 
 
+STUDIES = {name: Study(name, "Nobody", "Nobody. Nothing. 2000.") for name in ("other", "toy")}
+HOMES = {name: Home(study, packaged=True) for name, study in STUDIES.items()}
+
+
 def scales(*settings: Setting, seeds: tuple[int, int] = (2, 3)) -> Mapping[str, Scale]:
     """Two cells at ``smoke``, all of them at ``laptop`` and ``paper``."""
     small, full = Scale(settings[:2], seeds[0], 0.1), Scale(settings, seeds[1], 0.1)
@@ -90,6 +95,7 @@ def experiment(identity: str, *settings: Setting, **changes: Any) -> Experiment:
         "figure": draw,
         "claims": judge,
         "id": identity,
+        "home": HOMES[identity.partition("/")[0]],
     }
     return Experiment(**{**fields, **changes})
 
@@ -133,14 +139,22 @@ def crashes(scale: str) -> list[Guarantee]:
 
 
 CHECKS = {
-    "toy/lemma1": Check("lemma1", "Nobody, Lemma 1", bounded),
-    "toy/lemma2": Check("lemma2", "Nobody, Lemma 2", unmet),
-    "toy/theorem1": Check("theorem1", "Nobody, Theorem 1", wrong),
-    "toy/unfinished": Check("unfinished", "Nobody", crashes),
+    f"toy/{name}": Check(name, source, run, home=HOMES["toy"])
+    for name, source, run in (
+        ("lemma1", "Nobody, Lemma 1", bounded),
+        ("lemma2", "Nobody, Lemma 2", unmet),
+        ("theorem1", "Nobody, Theorem 1", wrong),
+        ("unfinished", "Nobody", crashes),
+    )
 }
 
 
-STUDIES = {name: Study(name, "Nobody", "Nobody. Nothing. 2000.") for name in ("other", "toy")}
+CATALOGUE = Catalogue(STUDIES, TOYS, CHECKS, HOMES)
+
+
+def tasks(toy: Experiment, scale: str, seeds: int | None = None) -> list[sweep.Task]:
+    """The tasks of a toy at a scale."""
+    return sweep.tasks(toy, toy.size(scale)[1], seeds)
 
 
 def main() -> None:
@@ -149,9 +163,7 @@ def main() -> None:
     from learnability.cli import terminal
 
     terminal.FIRST_LINE = 1e3  # no line of progress, however busy the machine is
-    study.studies = lambda: STUDIES  # type: ignore[assignment]
-    study.experiments = lambda: TOYS  # type: ignore[assignment]
-    study.statements = lambda: CHECKS  # type: ignore[assignment]
+    discovery.installed = lambda: CATALOGUE  # type: ignore[assignment]
     cli.main()
 
 

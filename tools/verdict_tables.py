@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from learnability import records, study
+from learnability import records
+from learnability.discovery import installed
 from learnability.report import verdict_markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -24,12 +25,12 @@ SCALES = ("laptop", "paper")
 
 def entries(name: str) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
     """Title, command, seeds and what is recorded, for every figure and scale and for the checks."""
-    record = records.read(name)
+    record = records.read(installed().homes[name])
     for id, by_scale in record["figures"].items():
         for scale in SCALES:
             if scale in by_scale:
                 command = f"learnability run {id}" + ("" if scale == "laptop" else f" --scale {scale}")
-                yield study.experiments()[id].title, command, str(by_scale[scale]["seeds"]), by_scale[scale]
+                yield installed().experiments[id].title, command, str(by_scale[scale]["seeds"]), by_scale[scale]
     found = record["checks"].get("laptop", {})
     if found:
         whole = {"guarantees": [g for one in found.values() for g in one["guarantees"]]}
@@ -87,7 +88,9 @@ def slack(g: Mapping[str, Any]) -> float | None:
 def pages() -> dict[Path, str]:
     """What each page should hold."""
     found = {}
-    for name in study.studies():
+    for name, home in installed().homes.items():
+        if not home.packaged:
+            continue
         page = DOCS / f"{name}.md"
         text = page.read_text(encoding="utf-8")
         head, mark, rest = text.partition(BEGIN)

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from learnability import certification, checks, plotting, report, runner, study
+from learnability import certification, checks, discovery, plotting, report, runner
 from learnability.certification import Certification, Options
 from learnability.datasets import DataSet
+from learnability.discovery import Catalogue
 from learnability.results import Store, write_json
-from learnability.runner import Progress, Result
+from learnability.runner import Planned, Progress, Result
+from learnability.study import Check, Experiment
 from learnability.verification import Verification, check_all
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ __all__ = [
     "Progress",
     "Result",
     "Verification",
+    "catalogue",
     "certify",
     "certify_data",
+    "named",
     "run",
     "run_many",
     "select",
@@ -69,11 +73,76 @@ def select(patterns: Sequence[str], known: Mapping[str, T], what: str) -> dict[s
     return {name: thing for name, thing in known.items() if name in wanted}
 
 
-def _listed(patterns: Sequence[str] | str) -> list[str]:
+def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue, list[str]]:
+    """Everything installed and all that was named beside it, and the ids of what was named.
+
+    Parameters
+    ----------
+    things : iterable of str or Experiment
+        Ids, globs and studies; paths of files and folders; experiments of this session.
+    what : {"experiment", "statement"}
+        What is asked for.
+
+    Raises
+    ------
+    ValueError
+        If one names nothing, a file cannot be read, or two have one id.
+    """
+    things = list(things)
+    if not things:
+        raise ValueError(f"at least one {what} must be named, for instance 'symmetry'")
+    known = Catalogue()
+    known.add(discovery.installed())
+    part = "experiments" if what == "experiment" else "statements"
+    ids: dict[str, None] = {}
+    for thing in things:
+        if isinstance(thing, Experiment):
+            own = discovery.adopted(thing)
+            if known.experiments.setdefault(own.id, own) is not own:
+                raise ValueError(f"two experiments have the id {own.id!r}: give one of them another")
+            if own.home is not None:
+                known.studies.setdefault(own.home.study.name, own.home.study)
+                known.homes.setdefault(own.home.study.name, own.home)
+            ids[own.id] = None
+        elif discovery.is_path(thing):
+            found = discovery.load(thing)
+            known.add(found)
+            if not getattr(found, part):
+                raise ValueError(f"{thing} holds no {what}")
+            ids |= dict.fromkeys(getattr(found, part))
+        else:
+            ids |= dict.fromkeys(select([thing], getattr(discovery.installed(), part), what))
+    order = list(getattr(known, part))
+    return known, sorted(ids, key=order.index)
+
+
+def named(things: Sequence[str]) -> tuple[dict[str, Experiment], dict[str, Check]]:
+    """The experiments and the statements that ids, globs, studies, files and folders name."""
+    experiments: dict[str, Experiment] = {}
+    statements: dict[str, Check] = {}
+    for thing in things:
+        if discovery.is_path(thing):
+            found = discovery.load(thing)
+            experiments |= found.experiments
+            statements |= found.statements
+            continue
+        known = discovery.installed()
+        both = select([thing], {**known.experiments, **known.statements}, "experiment or statement")
+        experiments |= {id: known.experiments[id] for id in both if id in known.experiments}
+        statements |= {id: known.statements[id] for id in both if id in known.statements}
+    return experiments, statements
+
+
+def _listed(patterns: object) -> list[Any]:
     """The patterns as a list; one alone may be given as it is."""
-    listed = [patterns] if isinstance(patterns, str) else list(patterns) if isinstance(patterns, Iterable) else None
-    if listed is None or not all(isinstance(pattern, str) for pattern in listed):
-        raise ValueError(f"patterns must be ids, globs or studies such as 'symmetry/fig5', got {patterns!r}")
+    alone = isinstance(patterns, str | Experiment | PurePath)
+    listed = [patterns] if alone else list(patterns) if isinstance(patterns, Iterable) else None
+    listed = listed and [str(one) if isinstance(one, PurePath) else one for one in listed]
+    if listed is None or not all(isinstance(pattern, str | Experiment) for pattern in listed):
+        raise ValueError(
+            "patterns must be ids, globs, studies or paths such as 'symmetry/fig5' and 'staircase.py', or "
+            f"experiments, got {patterns!r}"
+        )
     return listed
 
 
@@ -89,10 +158,11 @@ def _suggestion(pattern: str, known: Iterable[str]) -> str:
 
 
 def run(
-    name: str,
+    name: str | os.PathLike[str] | Experiment,
     *,
-    scale: str = "laptop",
+    scale: str | None = None,
     seeds: int | None = None,
+    set: Mapping[str, Any] | None = None,
     workers: int | None = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -102,12 +172,16 @@ def run(
 
     Parameters
     ----------
-    name : str
-        Its id, for instance ``"symmetry/fig5"``.
-    scale : {"smoke", "laptop", "paper"}
-        Seconds, minutes on two cores, or the published parameters.
+    name : str, path or Experiment
+        Its id, for instance ``"symmetry/fig5"``; the path of a file, ``"staircase.py"``; or an experiment.
+    scale : str, optional
+        ``"smoke"``, ``"laptop"`` or ``"paper"``: seconds, minutes on two cores, or the published parameters; an
+        experiment of your own may have others. By default ``"laptop"``, or the first it has.
     seeds : int, optional
         How many seeds, >= 1; by default as many as the experiment says.
+    set : mapping, optional
+        Free values of the scale, for instance ``{"n": 24}``: what depends on them follows, and claims about published
+        parameters are then outside their hypotheses.
     workers : int or None
         How many processes, >= 1. None: as many as there are cores for this process, or none but this one where the
         work is expected to take less than ten seconds.
@@ -127,18 +201,22 @@ def run(
     Raises
     ------
     ValueError
-        If an argument is wrong: unknown name (the nearest is suggested) or scale, ``seeds`` or ``workers`` <
-        1, no scheduler at the address, ``out`` not writable. Nothing has been run then.
+        If an argument is wrong: unknown name (the nearest is suggested) or scale, a file that holds no experiment, a
+        value that is not free, ``seeds`` or ``workers`` < 1, no scheduler at the address, ``out`` not writable.
+        Nothing has been run then.
     """
-    if not isinstance(name, str):
-        raise ValueError(f"name must be an experiment's id, for instance 'symmetry/fig5', got {name!r}")
-    chosen = select([name], study.experiments(), "experiment")
-    if len(chosen) != 1:
-        raise ValueError(f"name must name one experiment, got {name!r} for {len(chosen)}: use run_many")
+    if not isinstance(name, str | Experiment | PurePath):
+        raise ValueError(
+            f"name must be an experiment, its id or its file, for instance 'symmetry/fig5', got {name!r}"
+        )
+    known, ids = catalogue(_listed(name), "experiment")
+    if len(ids) != 1:
+        raise ValueError(f"name must name one experiment, got {name!r} for {len(ids)}: use run_many")
     (result,) = run_many(
-        [name],
+        [known.experiments[ids[0]]],
         scale=scale,
         seeds=seeds,
+        set=set,
         workers=workers,
         scheduler=scheduler,
         out=out,
@@ -148,10 +226,11 @@ def run(
 
 
 def run_many(
-    patterns: Sequence[str],
+    patterns: Sequence[str | Experiment],
     *,
-    scale: str = "laptop",
+    scale: str | None = None,
     seeds: int | None = None,
+    set: Mapping[str, Any] | None = None,
     workers: int | None = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -162,10 +241,11 @@ def run_many(
 
     Parameters
     ----------
-    patterns : sequence of str
-        Ids (``"symmetry/fig5"``), globs (``"symmetry/fig*"``) or whole studies (``"symmetry"``).
-    scale, seeds, workers, scheduler, out, on_progress
-        As for :func:`run`.
+    patterns : sequence of str or Experiment
+        Ids (``"symmetry/fig5"``), globs (``"symmetry/fig*"``), whole studies (``"symmetry"``), paths of files and
+        folders (``"staircase.py"``), or experiments.
+    scale, seeds, set, workers, scheduler, out, on_progress
+        As for :func:`run`; what is set must be free in each of them.
     light : bool
         Whether to let go of each figure and table once it is saved in ``out``: the results then hold no figure
         and an empty table, and memory does not grow with their number.
@@ -180,15 +260,13 @@ def run_many(
     ValueError
         As for :func:`run`.
     """
-    patterns = _listed(patterns)
-    chosen = select(patterns, study.experiments(), "experiment")
-    checks.choice("scale", scale, study.SCALES)
+    known, ids = catalogue(_listed(patterns), "experiment")
     for name, number in (("workers", workers), ("seeds", seeds)):
         if number is not None:
             checks.integer(name, number, at_least=1)
+    planned = [_planned(known.experiments[id], scale, set or {}) for id in ids]
     sweeping = runner.iterate(
-        list(chosen.values()),
-        scale=scale,
+        planned,
         seeds=seeds,
         workers=workers,
         scheduler=scheduler,
@@ -197,7 +275,18 @@ def run_many(
     )
     with closing(sweeping) as results:  # closed at once by Ctrl-C too: no worker outlives the call
         done = {result.id: result for result in (map(runner.lightened, results) if light else results)}
-    return [done[name] for name in chosen]
+    return [done[id] for id in ids]
+
+
+def _planned(experiment: Experiment, scale: str | None, values: Mapping[str, Any]) -> Planned:
+    """An experiment at a scale and with free values, if it has them."""
+    name, size = experiment.size(scale)
+    if not isinstance(values, Mapping):
+        raise ValueError(f"set must map names to values, got {values!r}")
+    try:
+        return Planned(experiment, name, size.at(values))
+    except ValueError as error:
+        raise ValueError(f"{experiment.id} cannot be set so: {error}") from None
 
 
 def verify(
@@ -212,7 +301,8 @@ def verify(
     Parameters
     ----------
     patterns : sequence of str
-        Statements (``"symmetry/lemma3"``), globs (``"symmetry/lemma*"``) or whole studies; all by default.
+        Statements (``"symmetry/lemma3"``), globs (``"symmetry/lemma*"``), whole studies, or paths of files and
+        folders; all that is installed by default.
     scale : {"smoke", "laptop"}
         Seconds, or minutes on two cores.
     out : path, optional
@@ -247,9 +337,14 @@ def verify_all(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Verification:
     """Like :func:`verify`, but a check that raises is listed in ``failures`` and stops no other."""
-    chosen = select(_listed(patterns), study.statements(), "statement")
+    listed: list[str] = _listed(patterns)
+    if any(isinstance(one, Experiment) for one in listed):
+        raise ValueError("patterns must name statements, got an experiment")
+    known, ids = catalogue(listed, "statement")
     checks.choice("scale", scale, ("smoke", "laptop"))
-    return check_all(chosen, scale, store=None if out is None else Store(out), on_progress=on_progress)
+    chosen: dict[str, Check] = {id: known.statements[id] for id in ids}
+    store = None if out is None else Store(out)
+    return check_all(chosen, scale, known=known, store=store, on_progress=on_progress)
 
 
 def certify(

@@ -16,15 +16,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnability import study
+from learnability import discovery
 from learnability._version import __version__
+from learnability.discovery import Catalogue
 from learnability.report import Section, read_sections
 from learnability.results import folder, key_of, write_json
 
 if TYPE_CHECKING:
     import os
 
-    from learnability.study import Setting
+    from learnability.study import Home, Setting
     from learnability.theory import Guarantee
 
 __all__ = ["Comparison", "Update", "compare_check", "compare_figure", "digest", "read", "update"]
@@ -56,17 +57,21 @@ class Comparison:
         return f"{len(self.differs)} not as recorded" if self.differs else "as recorded"
 
 
-def digest(settings: Iterable[Setting]) -> str:
-    """A hash of settings in their order."""
-    return key_of({"settings": [dict(setting) for setting in settings]})[:16]
+def digest(settings: Iterable[Setting], code: str = "") -> str:
+    """A hash of settings in their order, and of the code where it is not the package's own."""
+    told = {"settings": [dict(setting) for setting in settings]}
+    return key_of({**told, "code": code} if code else told)[:16]
 
 
-def _path(name: str) -> Path:
-    return Path(__file__).with_name("studies") / name / "record.json"
+def path_of(home: Home) -> Path | None:
+    """Where the record of a study is: in its folder, beside its file, or nowhere."""
+    place = home.place
+    if place is None:
+        return None
+    return place.with_name(f"{place.stem}.record.json") if place.is_file() else place / "record.json"
 
 
-@cache
-def read(name: str) -> Mapping[str, Any]:
+def read(home: Home) -> Mapping[str, Any]:
     """The record of a study: ``figures`` (id, then scale) and ``checks`` (scale, then id); empty if there is none.
 
     Raises
@@ -74,9 +79,18 @@ def read(name: str) -> Mapping[str, Any]:
     ValueError
         If the file cannot be read, or is of another format than this version's.
     """
-    path = _path(name)
-    if not path.exists():
-        return {"format": FORMAT, "figures": {}, "checks": {}}
+    path = path_of(home)
+    try:
+        if path is None or not path.exists():
+            return {"format": FORMAT, "figures": {}, "checks": {}}
+        return _read(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise ValueError(f"the record of {home.study.name} is not readable ({error})") from None
+
+
+@cache
+def _read(path: Path, changed: int) -> Mapping[str, Any]:
+    name = path.parent.name if path.name == "record.json" else path.name.removesuffix(".record.json")
     try:
         found: Mapping[str, Any] = json.loads(path.read_bytes())
         form = found["format"]
@@ -90,32 +104,41 @@ def read(name: str) -> Mapping[str, Any]:
 
 
 def compare_figure(
-    id: str, *, scale: str, revision: int, seeds: int, settings: str, guarantees: Iterable[Guarantee]
+    id: str,
+    *,
+    home: Home | None,
+    scale: str,
+    revision: int,
+    seeds: int,
+    settings: str,
+    guarantees: Iterable[Guarantee],
 ) -> Comparison:
     """A figure's claims beside the record; ``settings`` is their :func:`digest`."""
     computation = {"revision": revision, "seeds": seeds, "settings": settings}
-    return _compare(id, ("figures", id, scale), guarantees, computation)
+    return _compare(home, ("figures", id, scale), guarantees, computation)
 
 
-def compare_check(id: str, *, scale: str, guarantees: Iterable[Guarantee]) -> Comparison:
+def compare_check(id: str, *, home: Home | None, scale: str, guarantees: Iterable[Guarantee]) -> Comparison:
     """The guarantees of one check (``study/statement``) beside the record."""
-    return _compare(id, ("checks", scale, id), guarantees, {})
+    return _compare(home, ("checks", scale, id), guarantees, {})
 
 
 def _compare(
-    id: str, place: tuple[str, str, str], guarantees: Iterable[Guarantee], computation: Mapping[str, object]
+    home: Home | None, place: tuple[str, str, str], guarantees: Iterable[Guarantee], computation: Mapping[str, object]
 ) -> Comparison:
     """Guarantees beside what stands at a place of the record, if that is of the same computation."""
     part, outer, inner = place
+    if home is None:
+        return Comparison()
     try:
-        entry = read(id.partition("/")[0])[part].get(outer, {}).get(inner)
+        entry = read(home)[part].get(outer, {}).get(inner)
     except ValueError as error:
         return Comparison(why=str(error))
     if entry is None:
         return Comparison()
     for name, now in computation.items():
         if entry[name] != now:
-            other = "other settings or data" if name == "settings" else f"{name} {entry[name]}"
+            other = "other settings, data or code" if name == "settings" else f"{name} {entry[name]}"
             return Comparison(why=f"the one there is has {other}")
     return Comparison(_differences(entry["guarantees"], [g.to_json() for g in guarantees]))
 
@@ -163,7 +186,7 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
     out : path
         Folder with results of ``run`` and ``verify``.
     names : iterable of str
-        Studies; all by default.
+        Studies, or files and folders; all that are installed by default.
     replace : bool
         Whether verdicts that are recorded otherwise may be overwritten. If there are any and it is false, nothing is
         written.
@@ -173,30 +196,40 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
     ValueError
         If there are no results, a study is unknown, or a record cannot be read or written.
     """
-    wanted = set(names) or set(study.studies())
-    unknown = sorted(wanted - set(study.studies()))
-    if unknown:
-        raise ValueError(f"unknown study {unknown[0]!r}; there are {', '.join(study.studies())}")
+    known, wanted = Catalogue(), list(names)
+    known.add(discovery.installed())
+    studies: set[str] = set() if wanted else set(known.studies)
+    for name in wanted:
+        if discovery.is_path(name):
+            found = discovery.load(name)
+            known.add(found)
+            studies |= set(found.studies)
+        elif name in known.studies:
+            studies.add(name)
+        else:
+            raise ValueError(f"unknown study {name!r}; there are {', '.join(known.studies)}")
     done = Update()
-    records = {name: json.loads(json.dumps(read(name))) for name in sorted(wanted)}
+    records = {name: json.loads(json.dumps(read(known.homes[name]))) for name in sorted(studies)}
     for section in read_sections(folder(out)):
-        _take(section, records, done)
+        _take(section, records, done, known)
     if done.differs and not replace:
         return done
     for name in done.entries:
         record = records[name]
         record["figures"] = dict(sorted(record["figures"].items()))
-        path = _path(name)
+        path = path_of(known.homes[name])
+        if path is None:  # pragma: no cover - only what was loaded has results here
+            continue
         try:
             write_json(path, {"format": FORMAT, "study": name, **record})
         except OSError as error:
             raise ValueError(f"{path} must be writable, as in a checkout: {error.strerror}") from None
         done.written.append(path)
-    read.cache_clear()
+    _read.cache_clear()
     return done
 
 
-def _take(section: Section, records: dict[str, Any], done: Update) -> None:
+def _take(section: Section, records: dict[str, Any], done: Update, known: Catalogue) -> None:
     """One result into the records in memory."""
     manifest = section.manifest
     id, scale = manifest["id"], manifest["scale"]
@@ -207,13 +240,16 @@ def _take(section: Section, records: dict[str, Any], done: Update) -> None:
     if id == f"{owner}/verify":
         by_id = {g["id"]: g for g in section.guarantees}
         for name, check in manifest["checks"].items():
-            if name in study.statements():
+            if name in known.statements:
                 entry = _entry(manifest, [by_id[g] for g in check["guarantees"]], seconds=check["seconds"])
                 _put(records[owner]["checks"].setdefault(scale, {}), name, entry, done, owner, f"{name} ({scale})")
         return
-    if id not in study.experiments():
+    if id not in known.experiments:
         return
-    if manifest["failures"]:
+    if manifest.get("set"):
+        told = ", ".join(f"{name} = {value}" for name, value in manifest["set"].items())
+        done.left_out.append(f"{place}: with {told}; only an experiment's own values are recorded")
+    elif manifest["failures"]:
         done.left_out.append(f"{place}: {len(manifest['failures'])} failed")
     elif "settings" not in manifest:
         done.left_out.append(f"{place}: made by an older version; run it again, which takes its finished tasks over")

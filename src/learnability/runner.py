@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
+import re
+import shlex
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +20,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from learnability import plotting, records, report, sweep
 from learnability.results import Store, versions, write_table
-from learnability.study import Experiment
+from learnability.source import one_line
+from learnability.study import Experiment, Home, Scale
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 if TYPE_CHECKING:
-    import os
-
     import pandas as pd
     from matplotlib.figure import Figure
 
 
-__all__ = ["FailureWarning", "Progress", "Result", "attempt", "iterate", "lightened", "occasion"]
+__all__ = [
+    "FailureWarning",
+    "Planned",
+    "Progress",
+    "Result",
+    "attempt",
+    "command",
+    "iterate",
+    "lightened",
+    "occasion",
+]
 
 T = TypeVar("T")
 
@@ -82,6 +94,8 @@ class Result:
         The table as Parquet.
     recorded : Comparison
         The verdicts beside those that the study's record has for this computation.
+    changed : mapping
+        Free values that were set to something else than the scale's own.
     """
 
     id: str
@@ -96,13 +110,19 @@ class Result:
     files: list[Path] = field(default_factory=list)
     table_file: Path | None = None
     recorded: records.Comparison = field(default_factory=records.Comparison)
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Scale and what was set, in words: ``"laptop, n = 24"``."""
+        return ", ".join([self.scale, *(f"{name} = {_word(value)}" for name, value in self.changed.items())])
 
     def __repr__(self) -> str:
         verdicts = report.counts(str(g.verdict) for g in self.guarantees)
         failed = f"; {len(self.failures)} failed" if self.failures else ""
         kept = f"; {self.files[0].parent}" if self.files else ""
         return (
-            f"Result({self.id!r}, {self.scale!r}, seeds={self.seeds}: {verdicts}; {self.recorded}{failed}; "
+            f"Result({self.id!r}, {self.place!r}, seeds={self.seeds}: {verdicts}; {self.recorded}{failed}; "
             f"table of {len(self.table)} rows{kept})"
         )
 
@@ -119,13 +139,22 @@ class Result:
             "failures": self.failures,
             "compute_seconds": self.seconds,
             "differs": self.recorded.differs,
+            "set": {name: list(v) if isinstance(v, tuple) else v for name, v in self.changed.items()},
         }
 
 
+@dataclass(frozen=True)
+class Planned:
+    """An experiment, and how much of it: a scale by its name, perhaps at other free values."""
+
+    experiment: Experiment
+    scale: str
+    size: Scale
+
+
 def iterate(
-    chosen: Sequence[Experiment],
+    chosen: Sequence[Planned],
     *,
-    scale: str,
     seeds: int | None,
     workers: int | None,
     scheduler: str | None,
@@ -137,11 +166,11 @@ def iterate(
     All experiments share one pool of workers. Stopping early (Ctrl-C, or closing the iterator) loses only the
     tasks that are running: finished ones are in ``out``. Arguments as for :func:`learnability.run`.
     """
-    planned = [(experiment, sweep.tasks(experiment, scale, seeds)) for experiment in chosen]
+    planned = [(plan, sweep.tasks(plan.experiment, plan.size, seeds)) for plan in chosen]
     with ExitStack() as stack:
         kept = out is not None
         store = Store(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory()))
-        runs = [_Run(experiment, scale, tasks, store, kept) for experiment, tasks in planned]
+        runs = [_Run(plan, tasks, store, kept) for plan, tasks in planned]
         for run in runs:
             if run.pending and run.experiment.ready is not None:
                 run.experiment.ready([task.setting for task in run.pending.values()])
@@ -167,16 +196,18 @@ def iterate(
 class _Run:
     """One experiment while it is being run."""
 
-    def __init__(self, experiment: Experiment, scale: str, tasks: list[sweep.Task], store: Store, kept: bool) -> None:
-        self.experiment, self.scale, self.tasks, self.store, self.kept = experiment, scale, tasks, store, kept
+    def __init__(self, plan: Planned, tasks: list[sweep.Task], store: Store, kept: bool) -> None:
+        self.experiment, self.scale, self.size = plan.experiment, plan.scale, plan.size
+        self.tasks, self.store, self.kept = tasks, store, kept
+        experiment = self.experiment
         self.seeds = 1 + max(task.seed for task in tasks)
-        self.settings = records.digest(task.setting for task in tasks if task.seed == 0)
+        self.settings = records.digest((task.setting for task in tasks if task.seed == 0), tasks[0].code)
         taken = {task.key: store.seconds(experiment.id, task.key) for task in tasks}
         self.seconds = {key: seconds for key, seconds in taken.items() if seconds is not None}
         self.cached = len(self.seconds)
         self.pending = {task.key: task for task in tasks if task.key not in self.seconds}
         self.errors: dict[str, str] = {}
-        usual = experiment.scales[scale]
+        usual = experiment.scales[plan.scale]
         self.weight = max(usual.seconds / usual.tasks, 1e-3)  # expected seconds of a task
 
     def take(self, done: sweep.Finished) -> None:
@@ -199,16 +230,20 @@ class _Run:
         failures = [self.errors[task.key] for task in self.tasks if task.key in self.errors]
         table = self.store.read(name, finished)
         figure, guarantees = None, []
-        if finished:
+        draw, judge = self.experiment.figure, self.experiment.claims
+        if finished and draw is not None:
             with plotting.style():
-                figure = attempt(f"{name}: figure", lambda: plotting.drawn(self.experiment.figure(table)), failures)
-            claims = attempt(f"{name}: claims", lambda: list(self.experiment.claims(table)), failures) or []
-            guarantees = [_of_scale(claim, self.scale) for claim in claims]
+                figure = attempt(f"{name}: figure", lambda: plotting.drawn(draw(table)), failures)
+        if finished and judge is not None:
+            claims = attempt(f"{name}: claims", lambda: _checked(judge(table), self.experiment), failures) or []
+            guarantees = [_of_scale(claim, self.experiment, self.scale, self.size) for claim in claims]
         recorded = records.Comparison(why="not everything is finished")
-        if not failures:
+        if self.size.changed:
+            recorded = records.Comparison(why=f"of {self.size.told}")
+        elif not failures:
             recorded = records.compare_figure(
-                name, scale=self.scale, revision=self.experiment.revision, seeds=self.seeds,
-                settings=self.settings, guarantees=guarantees,
+                name, home=self.experiment.home, scale=self.scale, revision=self.experiment.revision,
+                seeds=self.seeds, settings=self.settings, guarantees=guarantees,
             )  # fmt: skip
         result = Result(
             id=self.experiment.id,
@@ -221,6 +256,7 @@ class _Run:
             failures=failures,
             seconds=sum(self.seconds.values()),
             recorded=recorded,
+            changed=self.size.changed,
         )
         if self.kept:
             result = _keep(result, self.experiment, self.store, self.settings)
@@ -235,12 +271,48 @@ def lightened(result: Result) -> Result:
     return kept
 
 
-def _of_scale(claim: Guarantee, scale: str) -> Guarantee:
-    """A paper's empirical claims are about its parameters: the smoke scale can neither confirm nor refute them."""
-    if scale != "smoke" or claim.kind not in (Kind.THRESHOLD, Kind.TREND):
+def _checked(claims: Any, experiment: Experiment) -> list[Guarantee]:
+    """The claims, under the experiment's own id and with a source: a copied figure's claims are not its paper's."""
+    found = list(claims)
+    for claim in found:
+        if not isinstance(claim, Guarantee):
+            raise TypeError(f"claims must return a list of Guarantee, got one of {type(claim).__name__}")
+    if experiment.home is None or experiment.home.packaged:
+        return found
+    own = [
+        dataclasses.replace(c, id=_own_id(c.id, experiment.id), source=c.source or _source(experiment)) for c in found
+    ]
+    if len({claim.id for claim in own}) != len(own):
+        raise ValueError("claims must have different ids")
+    return own
+
+
+def _own_id(claim: str, experiment: str) -> str:
+    if claim.startswith(f"{experiment}/"):
         return claim
-    size = Hypothesis("published parameters", False, "the smoke scale is for tests")
-    return dataclasses.replace(claim, hypotheses=(*claim.hypotheses, size))
+    first, _, rest = claim.partition("/")
+    if rest and first == experiment.partition("/")[0]:  # <study>/<claim>
+        return f"{experiment}/{rest}"
+    parts = claim.split("/")
+    return f"{experiment}/{parts[-1] if len(parts) > 1 else claim}"
+
+
+def _source(experiment: Experiment) -> str:
+    return experiment.source or (experiment.home.study.citation if experiment.home else experiment.id)
+
+
+def _of_scale(claim: Guarantee, experiment: Experiment, scale: str, size: Scale) -> Guarantee:
+    """A paper's empirical claims are about its parameters: other ones can neither confirm nor refute them."""
+    packaged = experiment.home is None or experiment.home.packaged
+    if claim.kind not in (Kind.THRESHOLD, Kind.TREND):
+        return claim
+    why = [f"{size.told} was set"] if size.changed and packaged else []
+    if scale == "smoke":
+        why.append("the smoke scale is for tests")
+    if not why:
+        return claim
+    named = Hypothesis("published parameters", False, "; ".join(why))
+    return dataclasses.replace(claim, hypotheses=(*claim.hypotheses, named))
 
 
 def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | None:
@@ -250,14 +322,14 @@ def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | No
     except Exception as error:
         if sweep.debugging():
             raise
-        failures.append(f"{what}: {sweep.one_line(error)}")
+        failures.append(f"{what}: {one_line(error)}")
         warnings.warn(failures[-1], FailureWarning, stacklevel=3)
         return None
 
 
 def _keep(result: Result, experiment: Experiment, store: Store, settings: str) -> Result:
     """Write figure, table, verdicts and manifest."""
-    folder = store.folder(result.id, result.scale)
+    folder = store.folder(result.id, _folder(result))
     for old in [*folder.glob("figure.*"), *folder.glob("table.*")]:  # whatever cannot be made now would be stale
         old.unlink(missing_ok=True)
     files: list[Path] = []
@@ -271,19 +343,57 @@ def _keep(result: Result, experiment: Experiment, store: Store, settings: str) -
         write_table(table_file, result.table)
     manifest = {
         "id": result.id,
-        "title": experiment.title,
-        "source": experiment.source,
+        "title": experiment.title + _instead(result, experiment),
+        "source": _source(experiment),
         "revision": experiment.revision,
         "scale": result.scale,
+        **({"set": result.to_json()["set"]} if result.changed else {}),
         "seeds": result.seeds,
         "settings": settings,
         "tasks": result.tasks,
         "failures": result.failures,
         "seconds": result.seconds,
     }
-    command = f"learnability run {result.id} --scale {result.scale} --seeds {result.seeds}"
-    report.write_verdicts(folder, [g.to_json() for g in result.guarantees], {**manifest, **occasion(command)})
+    told = ["--scale", result.scale, "--seeds", str(result.seeds)]
+    for name, value in result.changed.items():
+        told += ["--set", f"{name}={_word(value)}"]
+    said = command("run", result.id, experiment.home, told)
+    report.write_verdicts(folder, [g.to_json() for g in result.guarantees], {**manifest, **occasion(said)})
     return dataclasses.replace(result, files=files, table_file=table_file)
+
+
+def _word(value: Any) -> str:
+    """A free value as the command line takes it."""
+    return ",".join(map(_word, value)) if isinstance(value, tuple) else str(value)
+
+
+def _folder(result: Result) -> str:
+    """The folder's name: the scale, and what was set."""
+    told = ",".join(f"{name}={_word(value)}" for name, value in result.changed.items())
+    return re.sub(r"[^\w.,=+-]", "-", f"{result.scale}+{told}")[:120] if told else result.scale
+
+
+def _instead(result: Result, experiment: Experiment) -> str:
+    """What was set, for a title: " (n = 24 instead of 20)"."""
+    free = experiment.scales[result.scale].free
+    told = [f"{name} = {_word(value)} instead of {_word(free[name])}" for name, value in result.changed.items()]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def command(verb: str, id: str, home: Home | None, options: Sequence[str]) -> str:
+    """The command that does it again. What belongs to a running session has none: there it is a call."""
+    if home is not None and home.place is None and not home.packaged:
+        values = ", ".join(f"{name[2:]}={value!r}" for name, value in zip(options[::2], options[1::2], strict=True))
+        return f"learnability.{verb}(EXPERIMENT, {values})  # in {id.partition('/')[0]}, a session or script"
+    named = id
+    if home is not None and home.named and home.place is not None:
+        place = home.place
+        if place.is_dir():
+            stem = id.partition("/")[2].replace("-", "_")
+            place = next((p for p in (place / "figures").glob("*.py") if p.stem == stem), place)
+        here = os.path.relpath(place)
+        named = str(place) if here.startswith("..") else here
+    return shlex.join(["learnability", verb, named, *options])
 
 
 def occasion(command: str) -> dict[str, Any]:

@@ -7,20 +7,21 @@ A study is a package ``learnability/studies/<name>/`` with a :class:`Study` name
 - every module of ``checks/`` holds ``CHECKS``, a tuple of :class:`Check`: one named ``lemma3`` is
   ``symmetry/lemma3`` for ``learnability verify``.
 
-A fifth paper is one more folder. No list of studies, figures or statements is kept anywhere.
+A fifth paper is one more folder: in the package, anywhere else, or in another installed package that names it as an
+entry point of the group ``learnability.studies``. A single file with ``EXPERIMENT``, ``CHECKS`` or both is a study
+too (:mod:`learnability.discovery`). No list of studies, figures or statements is kept anywhere.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from pathlib import Path
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -28,26 +29,31 @@ if TYPE_CHECKING:
     from learnability.plotting import Plot
     from learnability.theory import Guarantee
 
-__all__ = [
-    "SCALES",
-    "Check",
-    "Experiment",
-    "Row",
-    "Scale",
-    "Setting",
-    "Study",
-    "experiments",
-    "statements",
-    "studies",
-]
+__all__ = ["SCALES", "Check", "Experiment", "Home", "Row", "Scale", "Setting", "Study", "grid"]
 
 SCALES = ("smoke", "laptop", "paper")
+"""The scales of the package's experiments; one of your own may have others, or just one."""
 
 Setting = Mapping[str, bool | int | float | str]
 """One cell of a figure: plain values only, so that it can be hashed, stored and read back."""
 
 Row = dict[str, Any]
 """One row of the tidy table: plain values only (``bool``, ``int``, ``float``, ``str``)."""
+
+
+def grid(**values: Any) -> tuple[Setting, ...]:
+    """Every combination of the values, the last varying fastest.
+
+    Parameters
+    ----------
+    **values : plain value, or sequence of them
+        ``grid(n=[10, 20], step=0.1)`` gives ``{"n": 10, "step": 0.1}`` and ``{"n": 20, "step": 0.1}``.
+    """
+    lists = [
+        [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+        for value in values.values()
+    ]
+    return tuple(dict(zip(values, cell, strict=True)) for cell in itertools.product(*lists))
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,55 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Home:
+    """Where experiments and checks stand.
+
+    Parameters
+    ----------
+    study : Study
+        Theirs.
+    place : Path or None
+        The folder or file; None for objects of a running session.
+    packaged : bool
+        Whether it is one of this package's own studies, whose revisions alone stand for their code.
+    named : str
+        How the command line names it: a path for a file or folder, ``""`` where ids do.
+    """
+
+    study: Study
+    place: Path | None = None
+    packaged: bool = False
+    named: str = ""
+
+
+class _Cells(tuple[Setting, ...]):
+    """Cells that know the function that made them, its free values and which of them are not at their defaults."""
+
+    make: Callable[..., Iterable[Setting]] | None = None
+    free: Mapping[str, Any] = {}
+    changed: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(cls, make: Callable[..., Iterable[Setting]], changed: Mapping[str, Any]) -> _Cells:
+        cells = cls(make(**changed))
+        cells.make, cells.changed = make, changed
+        parameters = inspect.signature(make).parameters
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty:
+                raise ValueError(f"a scale's settings must be a function of values with defaults, {name} has none")
+        cells.free = {name: parameter.default for name, parameter in parameters.items()}
+        return cells
+
+
+@dataclass(frozen=True, init=False)
 class Scale:
     """How much of an experiment is run.
 
     Parameters
     ----------
-    settings : tuple of Setting
-        The cells.
+    settings : iterable of Setting, or callable returning one
+        The cells. A function's keyword parameters are the scale's *free values*: ``settings(n=20)`` can be had with
+        another n, and what depends on n follows. It raises ValueError for values that make no sense.
     seeds : int
         How many seeds are run where the user names no number, >= 1.
     seconds : float
@@ -87,52 +135,170 @@ class Scale:
     seeds: int
     seconds: float
 
-    def __post_init__(self) -> None:
-        if self.seeds < 1 or not self.seconds > 0:
-            raise ValueError(f"a scale must have seeds >= 1 and seconds > 0, got {self.seeds} and {self.seconds}")
+    def __init__(
+        self, settings: Iterable[Setting] | Callable[..., Iterable[Setting]], seeds: int = 5, seconds: float = 60.0
+    ) -> None:
+        if seeds < 1 or not seconds > 0:
+            raise ValueError(f"a scale must have seeds >= 1 and seconds > 0, got {seeds} and {seconds}")
+        if callable(settings):
+            cells = _Cells.of(settings, {})
+        else:
+            cells = settings if isinstance(settings, _Cells) else _Cells(settings)
+        object.__setattr__(self, "settings", cells)
+        object.__setattr__(self, "seeds", seeds)
+        object.__setattr__(self, "seconds", seconds)
+
+    @property
+    def free(self) -> Mapping[str, Any]:
+        """The free values with their defaults."""
+        return self.settings.free if isinstance(self.settings, _Cells) else {}
+
+    @property
+    def changed(self) -> Mapping[str, Any]:
+        """Those that are not at their defaults."""
+        return self.settings.changed if isinstance(self.settings, _Cells) else {}
+
+    def at(self, values: Mapping[str, Any]) -> Scale:
+        """The scale at other free values.
+
+        Parameters
+        ----------
+        values : mapping
+            By name. An integer serves where a number is free, and one value where several are (a tuple).
+
+        Raises
+        ------
+        ValueError
+            If a value is not free, of another type than the default, or one with which the experiment makes no sense.
+        """
+        fitted: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in self.free:
+                there = ", ".join(f"{free} ({_shown(default)})" for free, default in self.free.items())
+                raise ValueError(f"{name!r} is not free: {f'free are {there}' if there else 'nothing is'}")
+            fitted[name] = _fitting(name, value, self.free[name])
+        changed = {name: value for name, value in fitted.items() if value != self.free[name]}
+        make = self.settings.make if isinstance(self.settings, _Cells) else None
+        if not changed or make is None:
+            return self
+        return Scale(_Cells.of(make, changed), self.seeds, self.seconds)
 
     @property
     def tasks(self) -> int:
         """Cells times seeds."""
         return len(self.settings) * self.seeds
 
+    @property
+    def told(self) -> str:
+        """What is not at its default, for a title: ``"n = 24"``."""
+        return ", ".join(f"{name} = {_shown(value)}" for name, value in self.changed.items())
 
-@dataclass(frozen=True)
+
+def _shown(value: Any) -> str:
+    return (
+        ",".join(map(_shown, value))
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _fitting(name: str, value: Any, default: Any) -> Any:
+    """The value in the type of the default."""
+    if isinstance(default, tuple):
+        parts = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        if isinstance(value, str) and "," in value:
+            parts = [part.strip() for part in value.split(",")]
+        if not parts:
+            raise ValueError(f"{name} must hold at least one value, got none")
+        return tuple(_fitting(name, part, default[0]) for part in parts) if default else tuple(parts)
+    kinds: dict[type, tuple[str, tuple[type, ...]]] = {
+        bool: ("true or false", (bool,)),
+        int: ("an integer", (int,)),
+        float: ("a number", (int, float)),
+        str: ("a word", (str,)),
+    }
+    said, allowed = kinds.get(type(default), ("", (type(default),)))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise ValueError(f"{name} must be {said or type(default).__name__}, as {_shown(default)}, got {value!r}")
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return type(default)(value)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A figure of a paper as data and four pure functions.
+    """A figure as data and four pure functions.
 
     Parameters
     ----------
     title : str
         One line, as ``learnability list`` shows it.
-    source : str
-        Paper and figure.
-    revision : int
-        Part of every task's key: raise it when ``run`` changes what it computes, and stored results are not used.
-    scales : mapping from name to Scale
-        ``smoke`` (seconds, for tests), ``laptop`` (the default, minutes on two cores) and ``paper`` (the published
-        parameters).
     run : callable (setting, seed) -> list of Row
         One task. Draws only from :func:`learnability.seeding.generator`; returns rows without the setting's own
         columns and the seed, which the sweep adds.
-    figure : callable (table) -> Plot or matplotlib Figure
+    scales : mapping from name to Scale, or a Scale
+        How much is run. The package's own have ``smoke`` (seconds, for tests), ``laptop`` (the default, minutes on
+        two cores) and ``paper`` (the published parameters); a scale alone is ``laptop``.
+    figure : callable (table) -> Plot or matplotlib Figure, optional
         The table holds every row of every task: the setting's columns, ``seed``, and the row's columns.
-    claims : callable (table) -> list of Guarantee
-        What the paper says of the figure, as statements that can fail.
+    claims : callable (table) -> list of Guarantee, optional
+        What is said of the figure, as statements that can fail.
+    source : str
+        Paper and figure.
+    revision : int
+        Part of every task's key: raise it when ``run`` changes what it computes, and stored results are not used. (Of
+        an experiment outside the package the key knows the code as well.)
     ready : callable (settings) -> None, optional
         Called with the settings of unfinished tasks before any is started: raises ValueError if a file that they
         need is absent or damaged.
+    id : str
+        ``<study>/<name>``. That of a file comes from the file; for an object of a session it may be given.
     """
 
     title: str
-    source: str
-    revision: int
-    scales: Mapping[str, Scale]
     run: Callable[[Setting, int], list[Row]]
-    figure: Callable[[pd.DataFrame], Plot | Figure]
-    claims: Callable[[pd.DataFrame], Sequence[Guarantee]]
+    scales: Mapping[str, Scale]
+    figure: Callable[[pd.DataFrame], Plot | Figure] | None = None
+    claims: Callable[[pd.DataFrame], Sequence[Guarantee]] | None = None
+    source: str = ""
+    revision: int = 1
     ready: Callable[[Sequence[Setting]], None] | None = None
-    id: str = field(default="")
+    id: str = ""
+    home: Home | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.scales, Scale):
+            object.__setattr__(self, "scales", {"laptop": self.scales})
+        if not isinstance(self.title, str) or not self.title.strip() or "\n" in self.title:
+            raise ValueError(f"title must be a line of text, got {self.title!r}")
+        if not isinstance(self.scales, Mapping) or not self.scales:
+            raise ValueError(f"scales must map names to a Scale each, or be a Scale, got {self.scales!r}")
+        for name, scale in self.scales.items():
+            if not isinstance(scale, Scale):
+                raise ValueError(f"scales[{name!r}] must be a Scale, got {type(scale).__name__}")
+        for name in ("run", "figure", "claims", "ready"):
+            function = getattr(self, name)
+            if not callable(function) and (name == "run" or function is not None):
+                raise ValueError(f"{name} must be a function, got {function!r}")
+        if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
+            raise ValueError(f"revision must be an integer >= 1, got {self.revision!r}")
+
+    def size(self, scale: str | None) -> tuple[str, Scale]:
+        """A scale by its name, and the name; by default ``laptop``, or the first there is.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name.
+        """
+        name = scale if scale is not None else "laptop" if "laptop" in self.scales else next(iter(self.scales))
+        if name not in self.scales:
+            raise ValueError(
+                f"scale must be one of {', '.join(self.scales)} for {self.id or self.title}, got {name!r}"
+            )
+        return name, self.scales[name]
 
 
 @dataclass(frozen=True)
@@ -152,53 +318,4 @@ class Check:
     name: str
     source: str
     run: Callable[[str], list[Guarantee]]
-
-
-def _modules(package: str) -> Iterator[tuple[str, ModuleType]]:
-    """The modules of a package, by name, in alphabetic order; none if there is no such package."""
-    try:
-        found = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        return
-    for info in pkgutil.iter_modules(found.__path__):
-        yield info.name, importlib.import_module(f"{package}.{info.name}")
-
-
-@cache
-def studies() -> Mapping[str, Study]:
-    """Every study by its name, in alphabetic order."""
-    return {name: module.STUDY for name, module in _modules("learnability.studies")}
-
-
-@cache
-def experiments() -> Mapping[str, Experiment]:
-    """Every experiment by its id, in the order of study and name."""
-    found: dict[str, Experiment] = {}
-    for study in studies():
-        for name, module in _modules(f"learnability.studies.{study}.figures"):
-            identity = f"{study}/{name.replace('_', '-')}"
-            object.__setattr__(module.EXPERIMENT, "id", identity)
-            found[identity] = module.EXPERIMENT
-    return dict(sorted(found.items()))
-
-
-@cache
-def statements() -> Mapping[str, Check]:
-    """Every check by its id ``<study>/<name>``: modules in alphabetic order, checks in their own.
-
-    Raises
-    ------
-    ValueError
-        If two checks of a study have one name.
-    """
-    found: dict[str, Check] = {}
-    for study in studies():
-        for name, module in _modules(f"learnability.studies.{study}.checks"):
-            for check in module.CHECKS:
-                identity = f"{study}/{check.name}"
-                if identity in found:
-                    raise ValueError(f"two checks are named {identity!r}, one of them in checks/{name}.py of {study}")
-                found[identity] = check
-    return found
+    home: Home | None = field(default=None, repr=False, compare=False)

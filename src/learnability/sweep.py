@@ -11,21 +11,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from learnability import checks, results, worker
 from learnability._version import __version__
-from learnability.study import SCALES, Experiment, Row, Setting
+from learnability.source import Luggage, one_line, reach
+from learnability.study import Experiment, Row, Scale, Setting
 
-__all__ = ["Finished", "Task", "debugging", "execute", "one_line", "tasks"]
+__all__ = ["Finished", "Task", "debugging", "execute", "tasks"]
 
 CONNECT_SECONDS = 5
 """How long a scheduler may take to answer, and to have a worker."""
@@ -46,7 +45,10 @@ class Task:
     seed : int
         >= 0.
     run : callable (setting, seed) -> list of Row
-        What computes it. No part of the key: the revision stands for it.
+        What computes it. No part of the key: the revision and ``code`` stand for it.
+    code : str
+        Digest of the code that ``run`` reaches (:func:`learnability.source.reach`); empty for the package's own
+        experiments, whose revision says enough.
     """
 
     experiment: str
@@ -54,16 +56,18 @@ class Task:
     setting: Setting
     seed: int
     run: Callable[[Setting, int], list[Row]] = field(compare=False, repr=False)
+    code: str = ""
 
     @property
     def record(self) -> dict[str, Any]:
         """What the key is a hash of."""
-        return {
+        told = {
             "experiment": self.experiment,
             "revision": self.revision,
             "setting": dict(self.setting),
             "seed": self.seed,
         }
+        return {**told, "code": self.code} if self.code else told
 
     @cached_property
     def key(self) -> str:
@@ -85,15 +89,15 @@ class Finished:
     seconds: float
 
 
-def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[Task]:
+def tasks(experiment: Experiment, scale: Scale, seeds: int | None = None) -> list[Task]:
     """Every task of an experiment at a scale: settings in their order, and for each the seeds 0, 1, ...
 
     Parameters
     ----------
     experiment : Experiment
         What to run.
-    scale : {"smoke", "laptop", "paper"}
-        Which settings.
+    scale : Scale
+        Which settings: one of the experiment's, perhaps at other free values.
     seeds : int, optional
         How many seeds, >= 1. The experiment says how many if this is not given.
 
@@ -103,22 +107,27 @@ def tasks(experiment: Experiment, scale: str, seeds: int | None = None) -> list[
         If an argument is out of range, there is no setting, or a setting holds something else than plain finite
         values, a column named ``seed``, or comes twice.
     """
-    checks.choice("scale", scale, SCALES)
-    count = experiment.scales[scale].seeds if seeds is None else checks.integer("seeds", seeds, at_least=1)
+    count = scale.seeds if seeds is None else checks.integer("seeds", seeds, at_least=1)
+    packaged = experiment.home is None or experiment.home.packaged
+    code = "" if packaged else reach(experiment.run).digest
     found: list[Task] = []
-    for cell in experiment.scales[scale].settings:
+    for cell in scale.settings:
+        if not isinstance(cell, Mapping):
+            raise ValueError(f"{experiment.id}: a setting must map names to plain values, got {cell!r}")
         if "seed" in cell:
             raise ValueError(f"{experiment.id}: a setting must not name a seed, got {dict(cell)!r}")
         setting = {name: _plain(f"{experiment.id}: setting {name}", value) for name, value in cell.items()}
-        found += [Task(experiment.id, experiment.revision, setting, seed, experiment.run) for seed in range(count)]
+        found += [
+            Task(experiment.id, experiment.revision, setting, seed, experiment.run, code) for seed in range(count)
+        ]
     if not found:
-        raise ValueError(f"{experiment.id} must have at least one setting at scale {scale!r}, got none")
+        raise ValueError(f"{experiment.id} must have at least one setting, got none")
     try:
         distinct = len({task.key for task in found})
     except ValueError:  # JSON knows no NaN
         raise ValueError(f"{experiment.id}: settings must hold finite numbers") from None
     if distinct != len(found):
-        raise ValueError(f"{experiment.id}: settings must differ from each other at scale {scale!r}")
+        raise ValueError(f"{experiment.id}: settings must differ from each other")
     return found
 
 
@@ -157,29 +166,50 @@ def execute(pending: Sequence[Task], *, workers: int | None = 1, scheduler: str 
         workers = checks.integer("workers", workers, at_least=1)
     if not pending:
         return
-    if scheduler is not None:
-        with _quiet(), _remote_client(scheduler) as client:
-            yield from _execute_on(client, pending)
-        return
     if workers is None:
         import loky
 
         workers = loky.cpu_count()  # those that affinity and cgroup allow
-    if workers > 1:
-        yield from _execute_here(pending, min(workers, len(pending)))
+    if scheduler is not None or workers > 1:
+        jobs = _packed(pending)
+        if scheduler is None:
+            yield from _execute_here(jobs, min(workers, len(pending)))
+            return
+        with _quiet(), _remote_client(scheduler) as client:
+            yield from _execute_on(client, jobs)
         return
     for task in pending:
         yield Finished(task, *_perform(task.run, task.setting, task.seed))
 
 
-def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
+def _packed(pending: Sequence[Task]) -> list[tuple[Task, Callable[..., Any], Any]]:
+    """Each task, the function that performs it in another process, and what that takes beside setting and seed.
+
+    The package's own functions go by name, others with the files that they stand in.
+    """
+    luggage: dict[Any, Luggage] = {}
+    jobs: list[tuple[Task, Callable[..., Any], Any]] = []
+    for task in pending:
+        if not task.code:
+            jobs.append((task, _perform, task.run))
+            continue
+        if task.run not in luggage:
+            try:
+                luggage[task.run] = Luggage.of(task.run)
+            except ValueError as error:
+                raise ValueError(f"{task.experiment}: {error}") from None
+        jobs.append((task, _perform_packed, luggage[task.run]))
+    return jobs
+
+
+def _execute_here(jobs: Sequence[tuple[Task, Callable[..., Any], Any]], count: int) -> Generator[Finished]:
     from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
     from loky import BrokenProcessPool
 
-    waiting, tried = deque(pending), set[str]()
+    waiting, tried = deque(jobs), set[str]()
     executors: list[Any] = []
-    running: dict[Future[Any], tuple[Any, Task | None]] = {}
+    running: dict[Future[Any], tuple[Any, Any]] = {}
 
     def start() -> None:
         try:
@@ -197,13 +227,14 @@ def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
         if not waiting:
             executor.shutdown(kill_workers=True)
             return
-        task = waiting.popleft()
+        job = waiting.popleft()
+        task, perform, what = job
         try:
-            future = executor.submit(_perform, task.run, dict(task.setting), task.seed)
+            future = executor.submit(perform, what, dict(task.setting), task.seed)
         except BrokenProcessPool as error:  # it died while it had nothing to do
             future = Future()
             future.set_exception(error)
-        running[future] = executor, task
+        running[future] = executor, job
 
     worker.make_room(count)
     keeper = ThreadPoolExecutor(1, initializer=worker.deafen)  # Ctrl-C, and a second one, leave its work whole
@@ -212,7 +243,8 @@ def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
             keeper.submit(start).result()
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                executor, task = running.pop(future)
+                executor, job = running.pop(future)
+                task = job and job[0]
                 error = future.exception()
                 told = error and worker.fate(error)
                 if not isinstance(error, BrokenProcessPool):
@@ -223,7 +255,7 @@ def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
                     told = f"its worker died twice, the last time {told}"
                     if task.key not in tried:  # the death may have had another cause
                         tried.add(task.key)
-                        waiting.appendleft(task)
+                        waiting.appendleft(job)
                         task = None
                     if waiting:
                         keeper.submit(start).result()
@@ -237,10 +269,12 @@ def _execute_here(pending: Sequence[Task], count: int) -> Generator[Finished]:
         keeper.shutdown()
 
 
-def _execute_on(client: Any, pending: Sequence[Task]) -> Generator[Finished]:
+def _execute_on(client: Any, jobs: Sequence[tuple[Task, Callable[..., Any], Any]]) -> Generator[Finished]:
     from distributed import as_completed
 
-    waiting = {client.submit(_perform, task.run, dict(task.setting), task.seed, pure=False): task for task in pending}
+    waiting = {
+        client.submit(perform, what, dict(task.setting), task.seed, pure=False): task for task, perform, what in jobs
+    }
     for future in as_completed(list(waiting)):
         task = waiting.pop(future)
         if future.status == "finished":
@@ -272,15 +306,39 @@ def _perform(
         return None, one_line(error), time.perf_counter() - start
 
 
+def _perform_packed(luggage: Luggage, setting: Setting, seed: int) -> tuple[list[Row] | None, str | None, float]:
+    """Run one task of a user's own function."""
+    try:
+        run = luggage.unpack()
+    except Exception as error:
+        if debugging():
+            raise
+        return None, f"the code could not be read there: {one_line(error)}", 0.0
+    return _perform(run, setting, seed)
+
+
 def _complete(rows: list[Row], setting: Setting, seed: int) -> list[Row]:
     """Rows of plain values with the setting's columns and the seed in front."""
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError(f"run must return a list of rows, each a dict of plain values, got {_said(rows)}")
     if not rows:
         raise ValueError("run must return at least one row, got none")
+    for row in rows:
+        if row.keys() != rows[0].keys():
+            told = f"{', '.join(map(str, row))} after {', '.join(map(str, rows[0]))}"
+            raise ValueError(f"rows must have the same columns, got {told}")
     identity = {**setting, "seed": seed}
     clash = identity.keys() & {name for row in rows for name in row}
     if clash:
         raise ValueError(f"rows must not repeat the setting or the seed, got the columns {sorted(clash)}")
     return [{**identity, **{name: _plain(f"column {name!r}", value) for name, value in row.items()}} for row in rows]
+
+
+def _said(rows: Any) -> str:
+    """What something is that should be a list of rows."""
+    if isinstance(rows, list | tuple) and rows:
+        return f"a list of {type(rows[0]).__name__}"
+    return type(rows).__name__
 
 
 def _plain(what: str, value: Any) -> bool | int | float | str:
@@ -300,14 +358,6 @@ def _plain(what: str, value: Any) -> bool | int | float | str:
 def debugging() -> bool:
     """Whether errors keep their traceback: the environment variable ``LEARNABILITY_DEBUG`` is set."""
     return bool(os.environ.get("LEARNABILITY_DEBUG"))
-
-
-def one_line(error: BaseException) -> str:
-    """The error's type, message and where it arose."""
-    message = " ".join(str(error).split())
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {message}{where}"
 
 
 @contextmanager

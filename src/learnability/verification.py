@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from learnability import records, report, runner, study
+from learnability import records, report, runner
+from learnability.discovery import Catalogue
 from learnability.results import Store
 from learnability.runner import Progress
 from learnability.study import Check
@@ -55,6 +55,7 @@ def check_all(
     chosen: Mapping[str, Check],
     scale: str,
     *,
+    known: Catalogue,
     store: Store | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Verification:
@@ -73,21 +74,36 @@ def check_all(
                 on_progress(Progress(name, done, len(chosen), done, len(chosen)))
             start = time.perf_counter()
             with threadpool_limits(limits=1):
-                guarantees = runner.attempt(name, partial(check.run, scale), found.failures)
+                guarantees = runner.attempt(name, partial(_run, name, check, scale), found.failures)
             if guarantees is not None:
-                recorded = records.compare_check(name, scale=scale, guarantees=guarantees)
+                recorded = records.compare_check(name, home=check.home, scale=scale, guarantees=guarantees)
                 found.checks[name] = Checked(guarantees, time.perf_counter() - start, recorded)
             tried.append(name)
         if on_progress is not None:
             on_progress(Progress("", len(chosen), len(chosen), len(chosen), len(chosen)))
     finally:  # Ctrl-C loses only the check that was running
         if store is not None:
-            for owner in study.studies():
-                _keep(owner, [name for name in tried if name.startswith(f"{owner}/")], found, scale, store)
+            for owner in known.studies:
+                mine = [name for name in tried if name.startswith(f"{owner}/")]
+                _keep(owner, mine, found, scale, store, known)
     return found
 
 
-def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, store: Store) -> None:
+def _run(name: str, check: Check, scale: str) -> list[Guarantee]:
+    """A check's guarantees; outside the package, under its study's name whatever they are called there."""
+    found = list(check.run(scale))
+    for one in found:
+        if not isinstance(one, Guarantee):
+            raise TypeError(f"run must return a list of Guarantee, got one of {type(one).__name__}")
+    if check.home is None or check.home.packaged:
+        return found
+    owner = f"{check.home.study.name}/"
+    return [
+        one if one.id.startswith(owner) else replace(one, id=f"{name}/{one.id.rpartition('/')[2]}") for one in found
+    ]
+
+
+def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, store: Store, known: Catalogue) -> None:
     """Write the verdicts of one study, with those of its other statements that were kept before."""
     if not names:
         return
@@ -97,7 +113,7 @@ def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, sto
         before = json.loads((place / "manifest.json").read_bytes())["checks"]
         by_id = {g["id"]: g for g in json.loads((place / "verdicts.json").read_bytes())["guarantees"]}
         for name, check in before.items():
-            if name in study.statements() and name not in names:
+            if name in known.statements and name not in names:
                 kept[name] = {**check, "shown": [by_id[id] for id in check["guarantees"]]}
     except (OSError, ValueError, KeyError, TypeError):
         kept = {}  # nothing there, or nothing that can be believed: the statements can be checked again
@@ -105,11 +121,11 @@ def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, sto
         if name in found.checks:
             shown = [g.to_json() for g in found.checks[name].guarantees]
             kept[name] = {"seconds": found.checks[name].seconds, "shown": shown}
-    order = [name for name in study.statements() if name in kept]
+    order = [name for name in known.statements if name in kept]
     manifest = {
         "id": f"{owner}/verify",
         "title": "Lemmas and theorems, checked numerically",
-        "source": study.studies()[owner].citation,
+        "source": known.studies[owner].citation,
         "scale": scale,
         "failures": [line for line in found.failures if line.startswith(tuple(f"{name}:" for name in names))],
         "seconds": sum(kept[name]["seconds"] for name in order),
@@ -118,6 +134,8 @@ def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, sto
             for name in order
         },
     }
-    command = f"learnability verify {shlex.join(names) if len(order) > len(names) else owner} --scale {scale}"
+    home = known.homes[owner]
+    some = names if len(order) > len(names) and not home.named else [owner]
+    command = " ".join([runner.command("verify", some[0], home, []), *some[1:], "--scale", scale])
     guarantees = [g for name in order for g in kept[name]["shown"]]
     report.write_verdicts(place, guarantees, {**manifest, **runner.occasion(command)})

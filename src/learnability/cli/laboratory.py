@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from learnability.cli.options import DEFAULT_OUT, Json, Out, Strict, Verbose
 from learnability.cli.terminal import (
+    complain,
     duration,
     print_json,
     progress,
@@ -25,11 +26,14 @@ __all__ = ["list_", "report", "run", "verify"]
 
 def _known(what: str, typed: str) -> list[str]:
     """Ids and studies that begin with what was typed, for the shell to complete."""
-    from learnability import study
+    import glob
 
-    ids = study.experiments() if what == "experiments" else study.statements()
+    from learnability import discovery
+
+    ids = getattr(discovery.installed(), what)
     studies = dict.fromkeys(name.partition("/")[0] for name in ids)
-    return [name for name in (*studies, *ids) if name.startswith(typed)]
+    files = [name for name in sorted(glob.glob(f"{glob.escape(typed)}*")) if name.endswith(".py")]
+    return [*(name for name in (*studies, *ids) if name.startswith(typed)), *files]
 
 
 def _experiments(incomplete: str) -> list[str]:
@@ -41,66 +45,99 @@ def _statements(incomplete: str) -> list[str]:
 
 
 def list_(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids, globs, studies, files or folders; all that is installed by default."),
+    ] = None,
     statements: Annotated[
         bool, typer.Option("--statements", help="List the lemmas and theorems that `verify` checks instead.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """List the experiments, with their size and time at each scale, or the statements."""
-    from learnability import study
+    from learnability import api, discovery
+    from learnability.report import TABLE_WIDTH, listing
 
-    found = list(study.experiments().values())
-    checks = {name: check.source for name, check in study.statements().items()}
+    known = discovery.installed()
+    for name, why in known.broken.items():
+        complain(f"the installed study {name!r} is left out: {why}")
+    experiments, checks = dict(known.experiments), dict(known.statements)
+    if names:
+        experiments, checks = api.named(names)
+    found = list(experiments.values())
+    sources = {name: check.source for name, check in checks.items()}
     sizes = {
         experiment.id: {
-            scale: {"tasks": size.tasks, "seconds": size.seconds, "seeds": size.seeds}
-            for scale in study.SCALES
-            if (size := experiment.scales.get(scale))
+            scale: {"tasks": size.tasks, "seconds": size.seconds, "seeds": size.seeds, "free": _plain(size.free)}
+            for scale, size in experiment.scales.items()
         }
         for experiment in found
     }
     if as_json:
         entries = [{"id": e.id, "title": e.title, "source": e.source, "scales": sizes[e.id]} for e in found]
-        sources = [{"id": name, "source": source} for name, source in checks.items()]
-        print_json({"experiments": entries, "statements": sources})
+        print_json(
+            {
+                "experiments": entries,
+                "statements": [{"id": name, "source": source} for name, source in sources.items()],
+                "broken": known.broken,
+            }
+        )
         return
     console = stdout()
-    from learnability.report import TABLE_WIDTH, listing
-
     headings = ["statement", "source"]
-    rows: Iterable[Sequence[str]] = checks.items()
+    rows: Iterable[Sequence[str]] = sources.items()
     if not statements:
         narrow = console.width < TABLE_WIDTH
-        headings = ["experiment", "title", *(f"{scale}: tasks, time" for scale in study.SCALES)]
-        rows = [(e.id, e.title, *_said(sizes[e.id], narrow)) for e in found]
+        scales = list(dict.fromkeys(scale for size in sizes.values() for scale in size))
+        headings = ["experiment", "title", *(f"{scale}: tasks, time" for scale in scales)]
+        rows = [(e.id, e.title, *_said(sizes[e.id], scales, narrow)) for e in found]
     console.print(listing(headings, rows, console.width))
+    if names and not statements:
+        for e in found:
+            for scale, size in e.scales.items():
+                if size.free:
+                    told = ", ".join(f"{name}={value}" for name, value in _plain(size.free).items())
+                    console.print(f"{e.id} ({scale}): free are {told}", soft_wrap=True, highlight=False)
 
 
-def _said(sizes: Mapping[str, Mapping[str, float]], narrow: bool) -> list[str]:
+def _plain(free: Mapping[str, object]) -> dict[str, object]:
+    """Free values for JSON and the terminal."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in free.items()}
+
+
+def _said(sizes: Mapping[str, Mapping[str, Any]], scales: Sequence[str], narrow: bool) -> list[str]:
     """A cell for each scale; where the terminal is narrow all in one."""
-    from learnability.study import SCALES
-
     between = " tasks, " if narrow else ", "
     said = {scale: f"{size['tasks']}{between}{duration(size['seconds'])}" for scale, size in sizes.items()}
     if narrow:
         return ["; ".join(f"{scale}: {size}" for scale, size in said.items())]
-    return [said.get(scale, "-") for scale in SCALES]
+    return [said.get(scale, "-") for scale in scales]
 
 
 def run(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Ids, globs or whole studies: symmetry/fig5, 'symmetry/fig*', symmetry.",
+            help="Ids, globs, studies, files or folders: symmetry/fig5, 'symmetry/fig*', symmetry, staircase.py.",
             autocompletion=_experiments,
         ),
     ],
     scale: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="[smoke|laptop|paper]", help="Seconds, minutes on two cores, or the published parameters."
+            metavar="[smoke|laptop|paper]",
+            help="Seconds, minutes on two cores, or the published parameters; your own may have others.",
+            show_default="laptop",
         ),
-    ] = "laptop",
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another value of what is free (`learnability list ID` tells): n=24, or step=0.1,0.2; repeatable.",
+        ),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Seeds for each cell, at least 1.", show_default="the experiment's")
     ] = None,
@@ -131,6 +168,7 @@ def run(
             names,
             scale=scale,
             seeds=seeds,
+            set=_values(set_ or []),
             workers=workers,
             scheduler=scheduler,
             out=out,
@@ -160,10 +198,36 @@ def run(
         raise typer.Exit(1)
 
 
+def _values(settings: Sequence[str]) -> dict[str, object]:
+    """What ``--set`` says: numbers, truth values and words, several of them between commas."""
+    import ast
+
+    def value(text: str) -> object:
+        try:
+            found = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = {"true": True, "false": False}.get(text.lower(), text)
+        return found if isinstance(found, bool | int | float | str | tuple | list) else text
+
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip() or not text.strip():
+            raise typer.BadParameter(f"--set must be NAME=VALUE, for instance n=24, got {setting!r}")
+        if name.strip() in values:
+            raise typer.BadParameter(f"--set must name a value once, got {name.strip()} twice")
+        parts = [value(part.strip()) for part in text.split(",")] if "," in text and "(" not in text else []
+        values[name.strip()] = tuple(parts) if parts else value(text.strip())
+    return values
+
+
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Statements, globs or whole studies; all by default.", autocompletion=_statements),
+        typer.Argument(
+            help="Statements, globs, studies, files or folders; all that is installed by default.",
+            autocompletion=_statements,
+        ),
     ] = None,
     scale: Annotated[
         str, typer.Option(metavar="[smoke|laptop]", help="Seconds, or minutes on two cores.")

@@ -14,7 +14,7 @@ from typing import Any
 from learnability.evidence.intervals import LEAST, MOST_SEEDS, Interval
 from learnability.theory import Guarantee, Kind
 
-__all__ = ["Claims", "decide", "judged", "seeds_to_decide"]
+__all__ = ["Claims", "claim", "decide", "judged", "seeds_to_decide"]
 
 
 def decide(interval: Interval, bound: float, direction: str) -> tuple[float | None, str]:
@@ -117,9 +117,46 @@ class Claims:
         by the rule (:func:`decide`), or a number that does not vary: a deterministic quantity, compared as it is.
         Further arguments are those of :class:`~learnability.theory.Guarantee`.
         """
-        number = None if isinstance(measured, Interval) else measured
-        made = Guarantee(
-            id=f"{self.study}/{id}", source=f"{self.paper}, {where}", kind=kind, bound=bound, measured=number,
-            direction=direction, note=note, **more,
-        )  # fmt: skip
-        return judged(made, measured) if isinstance(measured, Interval) else made
+        return claim(
+            f"{self.study}/{id}", bound, measured, direction, note, source=f"{self.paper}, {where}", kind=kind, **more
+        )
+
+
+def claim(
+    id: str,
+    bound: float | None,
+    measured: Interval | float | None,
+    direction: str,
+    note: str = "",
+    *,
+    source: str = "",
+    kind: Kind = Kind.THRESHOLD,
+    **more: Any,
+) -> Guarantee:
+    """A claim of your own: that something lies on one side of a bound.
+
+    Parameters
+    ----------
+    id : str
+        Its name within the experiment, whose id is put in front of it.
+    bound : float or None
+        The number claimed.
+    measured : Interval, float or None
+        What varies from seed to seed, as an :class:`~learnability.evidence.intervals.Interval` (``mean``, ``share``,
+        ``every``, ``slope``, ...), judged by the rule (:func:`decide`); or a number that does not vary.
+    direction : {"at_most", "at_least", "equal"}
+        On which side of the bound (``equal``, within ``tolerance``, for numbers only).
+    note : str
+        What was measured, in words.
+    source : str
+        Where it is claimed; the experiment's source if not given.
+    kind : Kind
+        What sort of statement it is.
+    **more
+        Further arguments of :class:`~learnability.theory.Guarantee`.
+    """
+    number = None if isinstance(measured, Interval) else measured
+    made = Guarantee(
+        id=id, source=source, kind=kind, bound=bound, measured=number, direction=direction, note=note, **more
+    )
+    return judged(made, measured) if isinstance(measured, Interval) else made

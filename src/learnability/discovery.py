@@ -1,0 +1,289 @@
+"""Studies, experiments and statements: found in the package, in installed packages, in folders and in files.
+
+- The package's own: every folder of ``learnability/studies``.
+- Installed packages that name an entry point of the group ``learnability.studies``: a package laid out like a study,
+  or a module like a file below. One that cannot be loaded is named, and stops nothing else.
+- A folder laid out like a study: ``figures/*.py``, ``checks/*.py``; ``STUDY`` in its ``__init__.py`` if it wants one.
+- A file with ``EXPERIMENT``, ``CHECKS`` or both. ``staircase.py`` is the study ``staircase``, its experiment is
+  ``staircase/figure``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from learnability import source
+from learnability.study import Check, Experiment, Home, Study
+
+__all__ = ["Catalogue", "adopted", "installed", "is_path", "load"]
+
+GROUP = "learnability.studies"
+_RESERVED = ("tasks", "certify", "verify")
+"""Folders of results that are no study's."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What there is, each by its name or id."""
+
+    studies: dict[str, Study] = field(default_factory=dict)
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+    statements: dict[str, Check] = field(default_factory=dict)
+    homes: dict[str, Home] = field(default_factory=dict)
+    """Where each study stands."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Installed packages that could not be loaded, each with the reason."""
+
+    def add(self, other: Catalogue) -> None:
+        """Take another's over.
+
+        Raises
+        ------
+        ValueError
+            If two of one id are not the same.
+        """
+        for name, home in other.homes.items():
+            if name in self.homes and self.homes[name].place != home.place:
+                one, two = self.homes[name].place, home.place
+                raise ValueError(f"two studies are named {name!r}: {one} and {two}")
+        self.homes.update(other.homes)
+        self.studies.update(other.studies)
+        self.experiments.update(other.experiments)
+        self.statements.update(other.statements)
+        self.broken.update(other.broken)
+
+
+@cache
+def installed() -> Catalogue:
+    """Everything in this package and in installed ones: studies in alphabetic order, ids in that of study and name.
+
+    Checks stand in the order of their modules and their own.
+    """
+    found = Catalogue()
+    for name, module in _modules("learnability.studies"):
+        home = Home(module.STUDY, Path(str(module.__file__)).parent, packaged=True)
+        found.add(_of_package(module.__name__, name, home))
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            found.add(_of_entry(entry))
+        except Exception as error:
+            found.broken[entry.name] = _told(error)
+    return found
+
+
+def _of_entry(entry: metadata.EntryPoint) -> Catalogue:
+    module = entry.load()
+    if not isinstance(module, ModuleType):
+        raise ValueError(f"the entry point must name a module or package, got {entry.value}")
+    place = Path(str(module.__file__))
+    place = place.parent if hasattr(module, "__path__") else place
+    home = _home(module, entry.name, place, "")
+    known = installed_names()
+    if home.study.name in known:
+        raise ValueError(f"the name {home.study.name} is taken by a study of the package")
+    if hasattr(module, "__path__"):
+        return _of_package(module.__name__, home.study.name, home)
+    return _of_module(module, home)
+
+
+@cache
+def installed_names() -> frozenset[str]:
+    """Names of the package's own studies."""
+    package = importlib.import_module("learnability.studies")
+    return frozenset(info.name for info in pkgutil.iter_modules(package.__path__))
+
+
+def is_path(text: str) -> bool:
+    """Whether a request names a file or folder and not an id: it ends in .py, has a form that no id has, or is a
+    folder that no study has the name of.
+    """
+    if text.endswith(".py") or text.startswith((".", "/", "~")) or "\\" in text:
+        return True
+    return Path(text).is_dir() and text.rstrip("/").partition("/")[0] not in installed().studies
+
+
+def load(text: str) -> Catalogue:
+    """The experiments and checks of a file or folder, read afresh.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or folder, it holds neither, or it cannot be imported: with file and line.
+    """
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise ValueError(f"there is no file or folder {text!r}")
+    only = None
+    if path.is_file() and path.suffix != ".py":
+        raise ValueError(f"an experiment's file must end in .py, got {text!r}")
+    if path.is_file() and path.resolve().parent.name in ("figures", "checks"):  # one of a folder's
+        only, path = path.resolve(), path.resolve().parents[1]
+    place = path.resolve()
+    name = _slug(place.stem if place.is_file() else place.name)
+    if name in installed().studies and installed().homes[name].place != place:
+        raise ValueError(f"the name {name} is taken by a study of the package: rename {place.name}")
+    if name in _RESERVED:
+        raise ValueError(f"a study must not be named {name}, as folders of results are: rename {place.name}")
+    package = importlib.import_module("learnability.studies").__path__
+    if any(place.parent == Path(one).resolve() for one in package):
+        return _only(installed(), only or place)
+    alias = source.alias(place)
+    try:
+        module = importlib.import_module(alias)
+    except Exception as error:
+        raise ValueError(f"{text} cannot be imported: {_told(error)}") from error
+    home = _home(module, name, place, text)
+    if place.is_file():
+        found = _of_module(module, home)
+        missing = "EXPERIMENT = Experiment(...) or CHECKS = (Check(...), ...)"
+    else:
+        found = _of_package(alias, name, home)
+        missing = "figures/*.py with EXPERIMENT or checks/*.py with CHECKS"
+    if not found.experiments and not found.statements:
+        raise ValueError(f"{text} holds no experiment and no check: it must have {missing}")
+    return found if only is None else _only(found, only)
+
+
+def _only(found: Catalogue, place: Path) -> Catalogue:
+    """What one file of a folder holds, or all of a folder."""
+    if place.is_dir():
+        names = {name for name, home in found.homes.items() if home.place == place}
+        return Catalogue(
+            {name: found.studies[name] for name in names},
+            {id: one for id, one in found.experiments.items() if id.partition("/")[0] in names},
+            {id: one for id, one in found.statements.items() if id.partition("/")[0] in names},
+            {name: found.homes[name] for name in names},
+        )
+    part = _only(found, place.parents[1])
+
+    def here(function: Any) -> bool:
+        return source.file_of(function) == place
+
+    experiments = {
+        id: one
+        for id, one in part.experiments.items()
+        if place.parent.name == "figures" and id.partition("/")[2] == place.stem.replace("_", "-")
+    }
+    checks = {id: one for id, one in part.statements.items() if place.parent.name == "checks" and here(one.run)}
+    return Catalogue(part.studies, experiments, checks, part.homes)
+
+
+def adopted(experiment: Experiment) -> Experiment:
+    """An experiment that a session hands over, with an id and a home.
+
+    One of a catalogue's is taken as it is. Any other is its session's own, also if it is a changed copy of a paper's:
+    its id is the one it was given, or comes from the script; a paper's it cannot have.
+    """
+    if installed().experiments.get(experiment.id) is experiment:
+        return experiment
+    if experiment.home is not None and not experiment.home.packaged and experiment.home.named:
+        return experiment  # of a file that was loaded
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    id = experiment.id
+    if not id or id.partition("/")[0] in installed().studies:
+        id = f"{_slug(Path(script).stem) if script else 'session'}/figure"
+    elif "/" not in id:
+        id = f"{id}/figure"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", id):
+        raise ValueError(f"an experiment's id must be <study>/<name> of letters, digits, - and _, got {id!r}")
+    study = id.partition("/")[0]
+    if study in installed().studies or study in _RESERVED:
+        id = f"my-{id}"
+    study = id.partition("/")[0]
+    return replace(experiment, id=id, home=Home(Study(study, study, "an experiment of your own")))
+
+
+def _home(module: ModuleType, name: str, place: Path, named: str) -> Home:
+    told = getattr(module, "STUDY", None)
+    if told is not None and not isinstance(told, Study):
+        raise ValueError(f"{place}: STUDY must be a Study, got {type(told).__name__}")
+    study = (
+        Study(name, told.paper, told.citation)
+        if told
+        else Study(name, name, f"an experiment of your own, {place.name}")
+    )
+    return Home(study, place, named=named)
+
+
+def _of_package(package: str, name: str, home: Home) -> Catalogue:
+    """The figures and checks of a package laid out like a study."""
+    found = Catalogue({name: home.study}, homes={name: home})
+    experiments: dict[str, Experiment] = {}
+    for stem, module in _modules(f"{package}.figures"):
+        experiment = getattr(module, "EXPERIMENT", None)
+        if not isinstance(experiment, Experiment):
+            told = "nothing" if experiment is None else type(experiment).__name__
+            raise ValueError(f"{module.__file__} must hold EXPERIMENT, an Experiment, got {told}")
+        experiments.update(_named(experiment, f"{name}/{_slug(stem)}", home))
+    found.experiments.update(sorted(experiments.items()))
+    for _, module in _modules(f"{package}.checks"):
+        _add_checks(found, module, name, home)
+    return found
+
+
+def _of_module(module: ModuleType, home: Home) -> Catalogue:
+    """The experiment and checks of a file."""
+    name = home.study.name
+    found = Catalogue({name: home.study}, homes={name: home})
+    experiment = getattr(module, "EXPERIMENT", None)
+    if experiment is not None:
+        if not isinstance(experiment, Experiment):
+            raise ValueError(f"{home.place}: EXPERIMENT must be an Experiment, got {type(experiment).__name__}")
+        found.experiments.update(_named(experiment, f"{name}/figure", home))
+    _add_checks(found, module, name, home)
+    return found
+
+
+def _named(experiment: Experiment, id: str, home: Home) -> dict[str, Experiment]:
+    if home.packaged:  # the module's own object is the one, so that it can be handed to run
+        object.__setattr__(experiment, "id", id)
+        object.__setattr__(experiment, "home", home)
+        return {id: experiment}
+    return {id: replace(experiment, id=id, home=home)}
+
+
+def _add_checks(found: Catalogue, module: ModuleType, name: str, home: Home) -> None:
+    checks = getattr(module, "CHECKS", ())
+    if not isinstance(checks, tuple | list) or not all(isinstance(check, Check) for check in checks):
+        raise ValueError(f"{module.__file__}: CHECKS must be a tuple of Check, got {type(checks).__name__}")
+    for check in checks:
+        identity = f"{name}/{check.name}"
+        if identity in found.statements:
+            raise ValueError(f"{module.__file__}: two checks are named {identity!r}")
+        found.statements[identity] = replace(check, home=home)
+
+
+def _modules(package: str) -> Iterator[tuple[str, ModuleType]]:
+    """The modules of a package, by name, in alphabetic order; none if there is no such package."""
+    try:
+        found = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        return
+    for info in pkgutil.iter_modules(found.__path__):
+        if not info.name.startswith("_"):
+            yield info.name, importlib.import_module(f"{package}.{info.name}")
+
+
+def _slug(text: str) -> str:
+    """A part of an id."""
+    return re.sub(r"[^\w.-]+", "-", text).replace("_", "-").strip("-.") or "mine"
+
+
+def _told(error: BaseException) -> str:
+    """An error of somebody's module in one line, with the place in the last file that is not Python's or ours."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
+    return source.one_line(error)
