@@ -65,6 +65,10 @@ class Engine(Protocol[TestT]):
     def looks_ahead(self) -> bool:
         """Whether ``run`` wants to see one epoch more of the order than it runs, if ``until`` is not reached yet."""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the start holds numbers so large that what is measured may not be finite."""
+
     def decide(self, epoch: int) -> None:
         """Decide how to compute from ``epoch`` on, and until when."""
 
@@ -141,7 +145,7 @@ def drive(plan: Plan[TestT], engine: Engine[TestT], m: int) -> Driven:
     orders = _Orders(plan.rng, m, plan.order)
     rows: list[dict[str, Any]] = []
     with np.errstate(over="ignore", invalid="ignore"):
-        if resume is None and not engine.finite():
+        if resume is None and engine.doubtful and not engine.finite():
             status = DIVERGED
         for stop in stops:
             while epoch < stop and status == BUDGET:

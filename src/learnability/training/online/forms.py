@@ -112,6 +112,11 @@ class Engine(drive.Engine[Test]):
     looks_ahead = False
 
     @property
+    def doubtful(self) -> bool:
+        """Whether the start is so large."""
+        return self.problem.large == 0.0
+
+    @property
     def until(self) -> int:
         """There is one way to compute."""
         return drive.NEVER

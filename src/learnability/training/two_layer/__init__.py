@@ -9,7 +9,7 @@ changes no trajectory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.networks.separable import TwoLayer, leaky, slope
-from learnability.training.drive import one_blas_thread
-from learnability.training.orders import ORDERS, visits
-from learnability.training.record import Outcome, Run, record_epochs
+from learnability.training import drive
+from learnability.training.orders import ORDERS
+from learnability.training.record import Measure, Measurement, Run, record_epochs
+from learnability.training.state import State, digests
 from learnability.training.two_layer import loops as kernels
 from learnability.training.vector.rows import LANES
 
@@ -28,16 +29,10 @@ __all__ = ["COLUMNS", "FORMS", "TwoLayerRun", "train"]
 
 FORMS = ("auto", "direct", "blocked")
 COLUMNS = ("epoch", "updates", "train_error", "test_error", "train_loss", "norm", "ratio_min", "ratio_max")
-_ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
 _GRAM_BYTES = 2**27
 _FEW = 0.15  # updates per visit, below which it pays to evaluate at the reference
 _STRETCH = 64  # epochs
 _BLOCK_BYTES = 2**26
-_OUTCOMES = {
-    kernels.BUDGET: Outcome.BUDGET_REACHED,
-    kernels.CONVERGED: Outcome.CONVERGED,
-    kernels.DIVERGED: Outcome.DIVERGED,
-}
 Array = NDArray[Any]
 Test = tuple[Array, Array] | None
 
@@ -105,6 +100,8 @@ def train(
     record: Sequence[int] | NDArray[np.int64] | None = None,
     dtype: str = "float64",
     form: str = "auto",
+    measure: Measurement | None = None,
+    resume: State | None = None,
 ) -> TwoLayerRun:
     r"""Batch-one SGD on max(1 - y N(x), 0), until nothing can change any more or the budget is spent.
 
@@ -139,6 +136,13 @@ def train(
         Arithmetic of the weights. float32 is faster and makes other decisions once in a while.
     form : {"auto", "direct", "blocked"}
         How to compute; ``auto`` estimates which is faster, anew for each stretch of epochs.
+    measure : callable (network, epoch) -> mapping of str to bool, int, float or str, optional
+        Quantities of your own at the recorded epochs, which become columns. A further parameter ``updates`` is filled
+        by name. See :class:`learnability.training.record.Measure`.
+    resume : State, optional
+        Of an earlier run of the same call: do the rest. ``epochs`` and ``record`` count from the very start; ``rng``
+        is put where the earlier run left it. Recorded are the epochs that come after the state's, or if there are
+        none its own.
 
     Returns
     -------
@@ -172,56 +176,30 @@ def train(
             raise ValueError(f"test must be a pair (X_test, y_test), got {type(test).__name__}")
         X_test = checks.matrix("test[0]", test[0], columns=W.shape[1])
         held = X_test.astype(dtype), checks.labels("test[1]", test[1], length=len(X_test))
-    with one_blas_thread():
+    with drive.one_blas_thread():
         engine = _Engine(TwoLayer(W, v), X, y, eta, alpha, layers == "both", order, np.dtype(dtype), form)
-        return _run(engine, held, stops, rng)
+        problem = digests(
+            params=TwoLayer(W, v), X=X, y=y, eta=eta, alpha=alpha, layers=layers, order=order, dtype=dtype
+        )
+        wanted = Measure(measure, COLUMNS, ("updates",))
+        plan: drive.Plan[Test] = drive.Plan(
+            "two_layer", form, problem, order, rng, stops, held, wanted, COLUMNS, resume
+        )  # fmt: skip
+        done = drive.drive(plan, engine, len(y))
+        skipped = 1 - int(engine.counts[_EVALUATED]) / (done.epochs * len(y)) if done.epochs else 0.0
+        forms = {"direct": int(engine.counts[_DIRECT]), "blocked": int(engine.counts[_BLOCKED])}
+        kinks = int(engine.net.way[kernels.KINKS])
+        return TwoLayerRun(*done[:4], engine.params(), done.state, engine.net.used, skipped, forms, kinks)
 
 
-def _run(engine: _Engine, test: Test, stops: NDArray[np.int64], rng: np.random.Generator) -> TwoLayerRun:
-    m = len(engine.y)
-    rows: list[dict[str, float]] = []
-    epoch = 0
-    status = kernels.BUDGET
-    for stop in stops:
-        while epoch < stop and status == kernels.BUDGET:
-            # growing stretches: the form is chosen anew at the start of each
-            stretch = min(int(stop) - epoch, max(1, _ORDER_ENTRIES // m), min(max(1, epoch), _STRETCH))
-            order = visits(rng, m, stretch, engine.order)
-            while len(order) and status == kernels.BUDGET:
-                ran, status = engine.run(order)
-                epoch += ran
-                order = order[ran:]
-                if status == kernels.CONVERGED and engine.order == "iid" and not engine.critical():
-                    status = kernels.BUDGET  # an epoch without updates need not have seen every example
-        if status == kernels.DIVERGED:
-            break
-        rows.append({"epoch": epoch, "updates": engine.updates, **engine.measure(test)})
-        if not np.isfinite(rows[-1]["train_loss"] + rows[-1]["norm"]):
-            rows.pop()
-            status = kernels.DIVERGED
-            break
-        if status == kernels.CONVERGED:
-            break
-    columns: dict[str, NDArray[Any]] = {
-        name: np.array([row[name] for row in rows], dtype=np.int64 if name in COLUMNS[:2] else np.float64)
-        for name in COLUMNS
-    }
-    skipped = 1 - engine.evaluated / (epoch * m) if epoch else 0.0
-    return TwoLayerRun(
-        columns,
-        _OUTCOMES[status],
-        epoch,
-        engine.updates,
-        engine.params(),
-        None,
-        engine.used,
-        skipped,
-        dict(engine.forms),
-        int(engine.way[kernels.KINKS]),
-    )
+# Entries of ``_Engine.counts``. The present stretch: its end; whether it runs in blocks; updates and rows of a
+# block, and visits that join it at a time; whether to look back; epochs, updates and evaluations so far. And of the
+# whole run: evaluations, and epochs in each form.
+_UNTIL, _IN_BLOCKS, _WAITING, _ROWS, _BATCH, _LOOK_BACK, _RAN, _MADE, _SEEN = range(9)
+_EVALUATED, _DIRECT, _BLOCKED = range(9, 12)
 
 
-class _Engine:
+class _Engine(drive.Engine[Test]):
     """A network in training."""
 
     def __init__(
@@ -236,58 +214,165 @@ class _Engine:
         dtype: np.dtype[Any],
         form: str,
     ) -> None:
-        self.X, self.y, self.both, self.order, self.form = X.astype(dtype), y.astype(dtype), both, order, form
-        self.eta, self.alpha = dtype.type(eta), dtype.type(alpha)
+        self.X, self.order, self.form = X.astype(dtype), order, form
         units, d = params.W.shape
         self.units = units
         width = -(-units // LANES) * LANES
-        self.WT, self.v = np.zeros((d, width), dtype), np.zeros(width, dtype)
-        self.WT[:, :units], self.v[:units] = params.W.T, params.v
+        WT, v = np.zeros((d, width), dtype), np.zeros(width, dtype)
+        WT[:, :units], v[:units] = params.W.T, params.v
         self.v_start = params.v
-        self.v_low, self.v_high = self.v.copy(), self.v.copy()
-        self.guard = 4 * float(np.finfo(dtype).eps) * float(np.sqrt(d + width))  # relative error of sums
+        guard = 4 * float(np.finfo(dtype).eps) * float(np.sqrt(d + width))  # relative error of sums
         norms = np.linalg.norm(X, axis=1)
-        self.known = np.zeros((len(y), 6))
-        self.known[:, kernels.LOW] = -np.inf
-        self.known[:, kernels.NORM] = norms * (1 + self.guard)
-        self.way = np.zeros(10)
-        self.way[kernels.SIZE] = np.linalg.norm(params.v) * (1 + self.guard)
-        self.way[kernels.WEIGHT] = np.linalg.norm(params.W) * (1 + self.guard)
-        self.v_reference = self.v.copy()
+        known, way = np.zeros((len(y), 6)), np.zeros(10)
+        known[:, kernels.LOW] = -np.inf
+        known[:, kernels.NORM] = norms * (1 + guard)
+        way[kernels.SIZE] = np.linalg.norm(params.v) * (1 + guard)
+        way[kernels.WEIGHT] = np.linalg.norm(params.W) * (1 + guard)
+        self.net = kernels.Net(WT, v, v.copy(), v.copy(), v.copy(), known, way, np.zeros(len(y), np.int64))
+        # products and squares of numbers below this are finite
+        large = float(np.finfo(dtype).max) ** 0.2 / max(1.0, float(norms.max()))
+        self.rule = kernels.Rule(y.astype(dtype), dtype.type(eta), dtype.type(alpha), both, guard, large)
         self.entries = np.count_nonzero(X) / len(y)
         self.at_kinks = not params.W.any(axis=1).all()  # units that start at 0 are at their kink for every input
         self.rows: tuple[Array, Array, Array] | None = None
         self.gram = np.zeros((1, 1), dtype)
         self.near = False
-        self.used = np.zeros(len(y), np.int64)
-        self.updates = self.evaluated = 0
+        self.counts = np.zeros(12, np.int64)
         # shares of the last stretch's visits that were evaluated and that updated, and whether it ran in blocks
-        self.recent = 1.0, 0.5, False
-        self.forms = {"direct": 0, "blocked": 0}
+        self.recent = np.array([1.0, 0.5, 0.0])
+        self.block, self.reference = self._empty_block(), self._empty_reference(0)
 
-    def run(self, order: NDArray[np.int32]) -> tuple[int, int]:
-        """Run epochs in the given order: epochs run and the kernel's status."""
+    @property
+    def until(self) -> int:
+        return int(self.counts[_UNTIL])
+
+    @property
+    def looks_ahead(self) -> bool:
+        return bool(self.counts[_IN_BLOCKS])
+
+    @property
+    def doubtful(self) -> bool:
+        return not max(self.net.way[kernels.SIZE], self.net.way[kernels.WEIGHT]) < self.rule.large
+
+    def decide(self, epoch: int) -> None:
+        """Let the weights be the reference, and choose the form by what the last stretch did."""
+        net, counts = self.net, self.counts
+        net.WT[...] = self.weights()
+        ran = counts[_RAN]
+        if ran:
+            visited = ran * len(self.X)
+            self.recent[:] = counts[_SEEN] / visited, counts[_MADE] / visited, counts[_IN_BLOCKS]
         blocked = self.form == "blocked" or (self.form == "auto" and not self.at_kinks and self._blocked_is_faster())
-        weights = (self.WT, self.v, self.v_low, self.v_high)
-        rest = (self.v_reference, self.y, order, self.eta, self.alpha, self.both, self.known, self.way, self.guard)
-        kernels.new_reference(self.v, self.v_reference, self.way)
-        self.way[kernels.WEIGHT] = np.linalg.norm(self.WT) * (1 + self.guard)
+        counts[:_EVALUATED] = 0
+        counts[_UNTIL] = epoch + min(max(1, epoch), _STRETCH)
+        counts[_IN_BLOCKS] = blocked
+        kernels.new_reference(net.v, net.v_reference, net.way)
+        net.way[kernels.WEIGHT] = np.linalg.norm(net.WT) * (1 + self.rule.guard)
         if blocked:
             self._prepare()
-            ran, made, seen, _, status = kernels.blocked(
-                *weights, self.units, self.X, self.gram, self.near, *rest, self.used, *self._block()
-            )
+            counts[_WAITING], counts[_ROWS], counts[_BATCH] = self._block()
+            self.block = self._empty_block()
+            self.reference = self._empty_reference(0)
         else:
-            sparing = self.recent[1] < _FEW
+            counts[_LOOK_BACK] = self.recent[1] < _FEW
+            self.block = self._empty_block()
+            self.reference = self._empty_reference(len(self.X))
+            self.reference.W[...] = net.WT
+
+    def run(self, order: NDArray[np.int32], epochs: int) -> tuple[int, int, int]:
+        """Run epochs in the given order: epochs run, updates made, how it ended."""
+        counts = self.counts
+        if counts[_IN_BLOCKS]:
+            ran, made, seen, status = kernels.blocked(
+                self.net, self.rule, self.block, self.units, self.X, self.gram, self.near, order, epochs,
+                int(counts[_BATCH]),
+            )  # fmt: skip
+            counts[_BLOCKED] += ran
+        else:
+            back = bool(counts[_LOOK_BACK])
             ran, made, seen, status = kernels.direct(
-                *weights, *self._sparse(), self.WT.copy(), *rest, self.used, 256 if sparing else 64, sparing
+                self.net, self.rule, *self._sparse(), self.reference, order, epochs, 256 if back else 64, back
             )
-        visited = max(ran, 1) * len(self.y)
-        self.recent = seen / visited, made / visited, blocked
-        self.updates += made
-        self.evaluated += seen
-        self.forms["blocked" if blocked else "direct"] += ran
-        return ran, status
+            counts[_DIRECT] += ran
+        counts[_RAN] += ran
+        counts[_MADE] += made
+        counts[_SEEN] += seen
+        counts[_EVALUATED] += seen
+        return ran, made, status
+
+    def _empty_block(self) -> kernels.Block:
+        (d, L), dtype = self.net.WT.shape, self.net.WT.dtype
+        waiting, rows = self.counts[_WAITING], self.counts[_ROWS]
+        whole, gram = (len(self.X) if rows else 0), (0 if self.near else rows)
+        return kernels.Block(
+            Z=np.empty((rows, L), dtype), Z_reference=np.empty((rows, L), dtype), C=np.empty((waiting, L), dtype),
+            XB=np.empty((rows, d), dtype), K=np.empty((gram, gram), dtype), member=np.empty(rows, np.int64),
+            seen=np.empty(rows, np.int64), at=np.empty(waiting, np.int64), slot=np.full(whole, -1, np.int64),
+            counts=np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    def _empty_reference(self, m: int) -> kernels.Reference:
+        d, L = self.net.WT.shape
+        weights = np.empty((d if m else 0, L), self.net.WT.dtype)
+        return kernels.Reference(weights, np.full(m, -1, np.int64), np.zeros(2, np.int64))
+
+    def weights(self) -> Array:
+        """The first layer, transposed, with what waits in the block."""
+        rows, waiting = self.block.counts
+        if not waiting:
+            return self.net.WT
+        WT = self.net.WT.copy()
+        kernels.fold_back(WT, self.block.XB, self.block.C[:waiting].copy(), self.block.at, rows, waiting)
+        return WT
+
+    def keep(self) -> dict[str, Array]:
+        """Everything that is needed to go on; of the block what is filled."""
+        rows, waiting = self.block.counts
+        kept = {**self.net._asdict(), "run": self.counts, "recent": self.recent, "near": np.array(self.near)}
+        kept |= {f"reference_{name}": array for name, array in self.reference._asdict().items()}
+        block = self.block._asdict()
+        for name in ("Z", "Z_reference", "member", "seen"):
+            kept[f"block_{name}"] = block[name][:rows]
+        gram = 0 if self.near else rows
+        kept["block_K"] = block["K"][:gram, :gram].copy()
+        kept |= {"block_C": block["C"][:waiting], "block_at": block["at"][:waiting], "block_counts": block["counts"]}
+        return kept
+
+    def take(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from what ``keep`` gave."""
+        for name, array in self.net._asdict().items():
+            array[...] = arrays[name]
+        self.counts[:], self.recent[:] = arrays["run"], arrays["recent"]
+        if arrays["near"]:
+            self._prepare()
+        self.reference = kernels.Reference(
+            *(arrays[f"reference_{name}"].copy() for name in kernels.Reference._fields)
+        )
+        self.block = self._empty_block()
+        self.block.counts[:] = arrays["block_counts"]
+        rows = int(self.block.counts[0])
+        for name in ("Z", "Z_reference", "member", "seen", "C", "at"):
+            array = getattr(self.block, name)
+            array[: len(arrays[f"block_{name}"])] = arrays[f"block_{name}"]
+        member = self.block.member[:rows]
+        self.block.XB[:rows] = self.X[member]
+        if len(member):
+            self.block.slot[member] = np.arange(rows)
+        if not self.near:
+            self.block.K[:rows, :rows] = arrays["block_K"]
+
+    def settled(self) -> bool:
+        """Whether no example has a gradient: an epoch drawn with replacement need not have seen every one."""
+        return self.order != "iid" or self.critical()
+
+    def finite(self) -> bool:
+        """Whether all that is measured is finite."""
+        row = self.measure(None)
+        return bool(np.isfinite(row["train_loss"] + row["norm"]))
+
+    def shown(self) -> tuple[TwoLayer, dict[str, Any]]:
+        """The network now; there is nothing else to show."""
+        return self.params(), {}
 
     def _prepare(self) -> None:
         """The Gram matrix of all examples, where it fits."""
@@ -301,7 +386,7 @@ class _Engine:
         Nanoseconds of one core of 2023 (9 multiplications a nanosecond along rows, 20 in matrix products); only their
         ratio matters. The blocked form evaluates about half as often, since it can evaluate at the reference.
         """
-        d, L = self.WT.shape
+        d, L = self.net.WT.shape
         evaluated, updated, was_blocked = self.recent
         by_rows = min(1.0, 2 * evaluated) if was_blocked else evaluated
         by_blocks = evaluated if was_blocked else max(updated, evaluated / 2)
@@ -316,7 +401,7 @@ class _Engine:
 
     def _block(self) -> tuple[int, int, int]:
         """Waiting updates and rows of a block, and how many examples join it at a time."""
-        width, itemsize = len(self.v), self.X.itemsize
+        width, itemsize = len(self.net.v), self.X.itemsize
         rows = max(32, min(1024 if self.near else width // 2, _BLOCK_BYTES // (width * itemsize)))
         evaluated, updated, _ = self.recent
         return 256, rows, 32 if updated > 0.3 * evaluated else 64
@@ -329,12 +414,12 @@ class _Engine:
 
     def critical(self) -> bool:
         """Whether no example has a gradient other than zero."""
-        W, v = self.params()
+        (W, v), alpha = self.params(), self.rule.alpha
         for low in range(0, len(self.X), 1024):
             z = self.X[low : low + 1024] @ W.T
-            outputs = leaky(z, float(self.alpha)) @ v
-            violated = ~(self.y[low : low + 1024] * outputs >= 1)
-            if self.alpha == 0:
+            outputs = leaky(z, float(alpha)) @ v
+            violated = ~(self.rule.y[low : low + 1024] * outputs >= 1)
+            if alpha == 0:
                 violated &= (z > 0).any(axis=1)
             violated &= self.X[low : low + 1024].any(axis=1)
             if violated.any():
@@ -344,31 +429,32 @@ class _Engine:
     def measure(self, test: Test) -> dict[str, float]:
         """The recorded columns but for epoch and updates."""
         below = np.flatnonzero(~self._certain())  # all others have no loss and are classified correctly
-        margins = self.y[below] * self._outputs(self.X[below])
-        m = len(self.y)
-        error = float("nan") if test is None else float(np.mean(test[1] * self._outputs(test[0]) <= 0))
+        WT, net = self.weights(), self.net
+        margins = self.rule.y[below] * self._outputs(self.X[below], WT)
+        m = len(self.X)
+        error = float("nan") if test is None else float(np.mean(test[1] * self._outputs(test[0], WT) <= 0))
         live = slice(0, self.units)
-        first, last = self.v_low[live] / self.v_start, self.v_high[live] / self.v_start
+        first, last = net.v_low[live] / self.v_start, net.v_high[live] / self.v_start
         return {
             "train_error": float(np.count_nonzero(~(margins > 0))) / m,
             "test_error": error,
             "train_loss": float(np.maximum(1 - margins, 0).sum(dtype=np.float64)) / m,
-            "norm": float(np.linalg.norm(self.WT)),
+            "norm": float(np.linalg.norm(WT)),
             "ratio_min": float(np.minimum(first, last).min()),
             "ratio_max": float(np.maximum(first, last).max()),
         }
 
     def _certain(self) -> NDArray[np.bool_]:
         """Which examples are known to have a margin above 1."""
-        return np.array([kernels.safe(row, self.way, self.both) for row in self.known], dtype=bool)
+        return np.array([kernels.safe(row, self.net.way, self.rule.both) for row in self.net.known], dtype=bool)
 
-    def _outputs(self, X: Array) -> Array:
+    def _outputs(self, X: Array, WT: Array) -> Array:
         """Outputs, a cache-sized block of inputs at a time."""
-        size = max(1, 2**17 // len(self.v))
-        blocks = [leaky(X[low : low + size] @ self.WT, self.alpha) @ self.v for low in range(0, len(X), size)]
+        size, v = max(1, 2**17 // len(self.net.v)), self.net.v
+        blocks = [leaky(X[low : low + size] @ WT, self.rule.alpha) @ v for low in range(0, len(X), size)]
         return np.concatenate(blocks) if blocks else np.zeros(0)
 
     def params(self) -> TwoLayer:
         """The network now, in float64."""
         live = slice(0, self.units)
-        return TwoLayer(self.WT[:, live].T.astype(np.float64), self.v[live].astype(np.float64))
+        return TwoLayer(self.weights()[:, live].T.astype(np.float64), self.net.v[live].astype(np.float64))

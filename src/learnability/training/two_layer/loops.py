@@ -26,12 +26,15 @@ Strict IEEE arithmetic, no fastmath. Rows of neurons are padded with zeros to a 
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
+from learnability.training.drive import BUDGET, CONVERGED, DIVERGED, LARGE
 from learnability.training.vector.rows import add_rows, fold, sum_rows
 
-BUDGET, CONVERGED, DIVERGED = 0, 1, 2
 LAZY = 48  # updates that a visit applies to its row by itself; with more, a matrix product does for many rows
 SEGMENT = 128  # updates in one such product
 
@@ -43,6 +46,69 @@ LOW, REACH, WAY_AT, DRIFT_AT, TURN_AT, NORM = range(6)
 # the present one: |W - W'| squared, a bound of the rounding in it, |v - v'|, |v|, |W - W'|. |W| at the reference, at
 # most. Last, the number of visits with a loss and a unit at its kink to within rounding (``blocked`` only).
 WAY, DRIFT, TURN, SQUARE, ROUNDING, TURNED, SIZE, DISTANCE, WEIGHT, KINKS = range(10)
+
+
+class Net(NamedTuple):
+    """The network, and what is known of it."""
+
+    WT: NDArray[Any]
+    """(d, L), the live neurons and padding."""
+    v: NDArray[Any]
+    v_low: NDArray[Any]
+    """(L,) smallest output weights so far."""
+    v_high: NDArray[Any]
+    v_reference: NDArray[Any]
+    known: NDArray[np.float64]
+    way: NDArray[np.float64]
+    used: NDArray[np.int64]
+    """(m,) updates by example."""
+
+
+class Rule(NamedTuple):
+    """Labels and numbers of a run."""
+
+    y: NDArray[Any]
+    eta: Any
+    alpha: Any
+    both: bool
+    guard: float
+    """Relative error of sums."""
+    large: float
+
+
+class Reference(NamedTuple):
+    """What ``direct`` keeps between two visits."""
+
+    W: NDArray[Any]
+    """(d, L) weights of the reference."""
+    looked: NDArray[np.int64]
+    """(m,) at which reference each example was last evaluated."""
+    counts: NDArray[np.int64]
+    """(2,): updates since the reference moved, and how often it has."""
+
+
+class Block(NamedTuple):
+    """What ``blocked`` keeps between two visits: examples, and updates that wait to go into the weights."""
+
+    Z: NDArray[Any]
+    """(rows, L) pre-activations of the block's examples, as of update ``seen``."""
+    Z_reference: NDArray[Any]
+    """And at the start of the block."""
+    C: NDArray[Any]
+    """(waiting, L) coefficients of the updates."""
+    XB: NDArray[Any]
+    """(rows, d)."""
+    K: NDArray[Any]
+    """(rows, rows) Gram matrix of the block, where that of all examples is not at hand."""
+    member: NDArray[np.int64]
+    """(rows,) examples, and ``seen``, the updates that are in their row of Z."""
+    seen: NDArray[np.int64]
+    at: NDArray[np.int64]
+    """(waiting,) row of each update's example."""
+    slot: NDArray[np.int64]
+    """(m,) row of each example, or -1."""
+    counts: NDArray[np.int64]
+    """(2,): rows and updates there are."""
 
 
 @njit(cache=True, inline="always")
@@ -182,20 +248,27 @@ def _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, label, 
 
 
 @njit(cache=True)
-def direct(  # type: ignore[no-untyped-def]
-    WT, v, v_low, v_high, indptr, columns, values, W_reference, v_reference, y, order, eta, alpha, both, known, way,
-    guard, used, waiting, look_back,
-):  # fmt: skip
-    """WT (d, L), v (L,); example i has the non-zero entries values[indptr[i]:indptr[i+1]]; used (m,) counts updates.
+def _after_epoch(unchanged, way, large):  # type: ignore[no-untyped-def]
+    """How things stand after an epoch."""
+    if unchanged:
+        return CONVERGED
+    return BUDGET if max(way[WEIGHT] + way[DISTANCE], way[SIZE]) < large else LARGE
+
+
+@njit(cache=True)
+def direct(net, rule, indptr, columns, values, reference, order, epochs, waiting, look_back):  # type: ignore[no-untyped-def]
+    """Example i has the non-zero entries values[indptr[i]:indptr[i+1]].
 
     The reference moves after ``waiting`` updates. With ``look_back`` an example is first evaluated there, which says
     more about the visits to come and often enough about this one. Returns (epochs run, updates, evaluations, status).
     """
-    epochs, m = order.shape
+    WT, v, v_low, v_high, v_reference, known, way, used = net
+    y, eta, alpha, both, guard, large = rule
+    W_reference, looked, counts = reference
+    m = order.shape[1]
     L = len(v)
     z, z_reference, c, t = np.empty_like(v), np.empty_like(v), np.empty_like(v), np.empty_like(v)
-    looked = np.full(m, -1, np.int64)
-    total = evaluated = since = moved = 0
+    total = evaluated = 0
     for e in range(epochs):
         before = total
         for visit in range(m):
@@ -204,8 +277,8 @@ def direct(  # type: ignore[no-untyped-def]
                 continue
             evaluated += 1
             lo, hi = indptr[i], indptr[i + 1]
-            if look_back and since > 0 and looked[i] < moved:
-                looked[i] = moved
+            if look_back and counts[0] > 0 and looked[i] < counts[1]:
+                looked[i] = counts[1]
                 sum_rows(W_reference, z_reference, columns, values, lo, hi, L)
                 _look(y[i], known[i], z_reference, v_reference, 0.0, 0.0, c, t, alpha, both, way, guard, L)
                 if safe(known[i], way, both):
@@ -220,62 +293,59 @@ def direct(  # type: ignore[no-untyped-def]
                 _follow(i, z, z_reference, c, t, v, v_reference, v_low, v_high, eta, y[i], both, known, way, guard, L)
                 used[i] += 1
                 total += 1
-                since += 1
-                if since == waiting:
+                counts[0] += 1
+                if counts[0] == waiting:
                     new_reference(v, v_reference, way)
                     W_reference[:] = WT
-                    since = 0
-                    moved += 1
-        if total == before:
-            return e + 1, total, evaluated, CONVERGED
+                    counts[0] = 0
+                    counts[1] += 1
+        status = _after_epoch(total == before, way, large)
+        if status != BUDGET:
+            return e + 1, total, evaluated, status
     return epochs, total, evaluated, BUDGET
 
 
 @njit(cache=True)
-def blocked(  # type: ignore[no-untyped-def]
-    WT, v, v_low, v_high, units, X, gram, near, v_reference, y, order, eta, alpha, both, known, way, guard, used,
-    waiting, rows, batch,
-):  # fmt: skip
-    """X (m, d); WT (d, L) holds ``units`` neurons and padding.
+def blocked(net, rule, block, units, X, gram, near, order, epochs, batch):  # type: ignore[no-untyped-def]
+    """X (m, d); of the L neurons in WT ``units`` are no padding.
 
-    A block holds up to ``rows`` examples and ``waiting`` updates, and takes ``batch`` visits at a time.
+    A block takes ``batch`` visits at a time. Which examples come up next is read off ``order``, which may go on after
+    the ``epochs`` that are run.
 
     ``gram`` (m, m) is used if ``near``; otherwise the Gram matrix of the block is computed as it grows. The reference
     is the weights at the start of the block, which are in WT until the next one.
 
-    Returns (epochs run, updates, evaluations, examples that entered a block, status).
+    Returns (epochs run, updates, evaluations, status).
     """
-    epochs, m = order.shape
-    d, L = WT.shape
+    WT, v, v_low, v_high, v_reference, known, way, used = net
+    y, eta, alpha, both, guard, large = rule
+    Z, Z_reference, C, XB, K, member, seen, at, slot, counts = block
+    m = order.shape[1]
+    L = WT.shape[1]
+    waiting, rows = len(C), len(Z)
     c, t = np.empty_like(v), np.empty_like(v)
-    Z = np.empty((rows, L), WT.dtype)  # pre-activations of the block's examples, as of update ``seen``
-    Z_reference = np.empty((rows, L), WT.dtype)  # and at the start of the block
-    C = np.empty((waiting, L), WT.dtype)  # updates that are not yet in the weights
-    XB = np.empty((rows, d), WT.dtype)
-    K = np.empty((1, 1) if near else (rows, rows), WT.dtype)  # Gram matrix of the block
     D = np.empty((batch, L), WT.dtype)
     G = np.empty((batch * SEGMENT), WT.dtype)
-    member, seen = np.empty(rows, np.int64), np.empty(rows, np.int64)
-    slot = np.full(m, -1, np.int64)
-    at = np.empty(waiting, np.int64)  # slot of each waiting update
     coming, stale, kept_rows = np.empty(batch, np.int64), np.empty(batch, np.int64), np.empty(rows, np.int64)
     index = np.arange(waiting).astype(np.int32)
     weight = np.empty(waiting, WT.dtype)
-    n_rows = n_waiting = 0
-    total = before = evaluated = entered = 0
+    n_rows, n_waiting = counts[0], counts[1]
+    total = before = evaluated = 0
     flat = order.reshape(-1)
     for visit in range(epochs * m):
         if visit % m == 0:
-            if visit > 0 and total == before:
-                _fold_back(WT, XB, C, at, n_rows, n_waiting)
-                return visit // m, total, evaluated, entered, CONVERGED
+            if visit > 0:
+                status = _after_epoch(total == before, way, large)
+                if status != BUDGET:
+                    counts[0], counts[1] = n_rows, n_waiting
+                    return visit // m, total, evaluated, status
             before = total
         i = flat[visit]
         if safe(known[i], way, both):
             continue
         s = slot[i]
         if s < 0 and n_rows == rows:
-            _fold_back(WT, XB, C, at, n_rows, n_waiting)
+            fold_back(WT, XB, C, at, n_rows, n_waiting)
             new_reference(v, v_reference, way)
             for r in range(n_rows):
                 slot[member[r]] = -1
@@ -284,7 +354,7 @@ def blocked(  # type: ignore[no-untyped-def]
             # this example and those that come up next: new ones join, and all are brought up to date together
             first = n_rows
             n_coming = 0
-            for ahead in range(visit, min(visit + m, epochs * m)):
+            for ahead in range(visit, min(visit + m, len(flat))):
                 r = flat[ahead]
                 q = slot[r]
                 if q >= 0 and (seen[q] < 0 or n_waiting - seen[q] <= LAZY):
@@ -307,7 +377,6 @@ def blocked(  # type: ignore[no-untyped-def]
             for b in range(n_coming):
                 seen[coming[b]] = -1 - seen[coming[b]]
             if n_rows > first:
-                entered += n_rows - first
                 np.dot(XB[first:n_rows], WT, Z[first:n_rows])
                 for q in range(first, n_rows):
                     Z_reference[q] = Z[q]
@@ -332,8 +401,7 @@ def blocked(  # type: ignore[no-untyped-def]
         evaluated += 1
         outcome = _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L)
         if outcome == 2:
-            _fold_back(WT, XB, C, at, n_rows, n_waiting)
-            return visit // m, total, evaluated, entered, DIVERGED
+            return visit // m, total, evaluated, DIVERGED
         if outcome != 0:
             # by matrix products a pre-activation of 0 may come out as rounding, and with it the other slope
             close = guard * (way[WEIGHT] + way[DISTANCE]) * known[i, NORM]
@@ -365,7 +433,7 @@ def blocked(  # type: ignore[no-untyped-def]
                     n_coming = min(batch, kept - start)
                     coming[:n_coming] = kept_rows[start : start + n_coming]
                     _refresh(coming, n_coming, n_waiting, Z, C, at, member, seen, gram, near, K, G, D, stale)
-                _fold_back(WT, XB, C, at, n_rows, n_waiting)
+                fold_back(WT, XB, C, at, n_rows, n_waiting)
                 new_reference(v, v_reference, way)
                 for q in range(kept):
                     o = kept_rows[q]
@@ -380,8 +448,8 @@ def blocked(  # type: ignore[no-untyped-def]
                             K[q, a] = K[o, kept_rows[a]]
                             K[a, q] = K[q, a]
                 n_rows, n_waiting = kept, 0
-    _fold_back(WT, XB, C, at, n_rows, n_waiting)
-    return epochs, total, evaluated, entered, CONVERGED if total == before else BUDGET
+    counts[0], counts[1] = n_rows, n_waiting
+    return epochs, total, evaluated, _after_epoch(total == before, way, large)
 
 
 @njit(cache=True)
@@ -417,7 +485,7 @@ def _refresh(coming, n_coming, n_waiting, Z, C, at, member, seen, gram, near, K,
 
 
 @njit(cache=True)
-def _fold_back(WT, XB, C, at, n_rows, n_waiting):  # type: ignore[no-untyped-def]
+def fold_back(WT, XB, C, at, n_rows, n_waiting):  # type: ignore[no-untyped-def]
     """Add the waiting updates to the weights, those of one example as one."""
     if n_waiting == 0:
         return
