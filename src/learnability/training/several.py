@@ -1,21 +1,117 @@
-"""States of runs that were trained in one call and go on in one call."""
+"""Runs that are trained in one call, and go on in one call: their rows, how each ended, and their states."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from learnability.training.record import Outcome
+from learnability.checks import FloatArray
+from learnability.training.record import Measure, Measurement, MinibatchRun, Outcome
 from learnability.training.state import State
 
-__all__ = ["OFFERED", "diverged_at", "named", "states_of"]
+__all__ = ["Journal", "diverged_at", "named", "states_of"]
 
 OFFERED = ("updates", "run", "learning_rate", "weight_decay")
 """What a user's measurement is offered beside the network and the epoch."""
+
+
+class _End(NamedTuple):
+    outcome: Outcome
+    epoch: int
+    params: Any
+    arrays: Mapping[str, NDArray[Any]]
+    generators: Mapping[str, Mapping[str, Any]]
+
+
+class Journal:
+    """Rows of every run and how it ended.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The engine's columns.
+    measure : callable or None
+        The user's.
+    steps : int
+        Updates in an epoch.
+    rates, decays : (R,) arrays
+    """
+
+    def __init__(
+        self, names: Sequence[str], measure: Measurement | None, steps: int, rates: FloatArray, decays: FloatArray
+    ) -> None:
+        self.names, self.measure = names, Measure(measure, names, OFFERED)
+        self.steps, self.rates, self.decays = steps, rates, decays
+        self.rows: dict[int, list[dict[str, Any]]] = {}
+        self.ends: dict[int, _End] = {}
+        self.tried: dict[tuple[int, int], dict[str, Any]] = {}
+
+    def try_out(self, run: int, epoch: int, network: Callable[[], Any]) -> None:
+        """The user's measurement, before any work."""
+        self.tried = {(run, epoch): self._measured(run, epoch, network)}
+
+    def _measured(self, run: int, epoch: int, network: Callable[[], Any]) -> dict[str, Any]:
+        if self.measure.function is None or (run, epoch) in self.tried:
+            return self.tried.get((run, epoch), {})
+        rate, decay = float(self.rates[run]), float(self.decays[run])
+        return self.measure(
+            network(), epoch, updates=epoch * self.steps, run=run, learning_rate=rate, weight_decay=decay
+        )
+
+    def row(self, run: int, values: Sequence[Any], network: Callable[[], Any]) -> None:
+        """The engine's values of a moment, the epoch first; ``network`` gives a copy of the parameters."""
+        row = dict(zip(self.names, values, strict=True))
+        self.rows.setdefault(run, []).append({**row, **self._measured(run, int(values[0]), network)})
+
+    def end(
+        self,
+        run: int,
+        outcome: Outcome,
+        epoch: int,
+        params: Any,
+        arrays: Mapping[str, NDArray[Any]],
+        generators: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """A run has ended; the last two are what its state holds, nothing if it diverged."""
+        self.ends[run] = _End(outcome, epoch, params, arrays, generators)
+
+    def runs(
+        self,
+        engine: str,
+        problem: Callable[[int], Mapping[str, str]],
+        states: Sequence[State | None] | None,
+        unknown: Callable[[], Any],
+    ) -> list[MinibatchRun]:
+        """The runs of the call.
+
+        Parameters
+        ----------
+        engine, problem, states
+            As :func:`states_of` has them.
+        unknown : callable
+            Gives the parameters of a run that had diverged before this call.
+        """
+        diverged = np.zeros(len(self.rates), np.int64) if states is None else diverged_at(states).copy()
+        for run, end in self.ends.items():
+            if end.outcome is Outcome.DIVERGED:
+                diverged[run] = end.epoch
+        names = [*self.names, *(self.measure.names or ())]
+        found = []
+        for run, lost in enumerate(diverged.tolist()):
+            end = self.ends.get(run) or _End(Outcome.DIVERGED, lost, unknown(), {}, {})
+            columns = {name: np.array([row[name] for row in self.rows.get(run, ())]) for name in names}
+            updates, state = end.epoch * self.steps, None
+            if end.outcome is not Outcome.DIVERGED:
+                arrays = {**end.arrays, "run": np.array(run), "diverged": diverged}
+                state = State(engine, "", problem(end.epoch), end.epoch, updates, end.outcome, arrays, end.generators)
+            of_run = (float(self.rates[run]), float(self.decays[run]))
+            found.append(MinibatchRun(columns, end.outcome, end.epoch, updates, end.params, state, *of_run))
+        return found
 
 
 def states_of(
@@ -64,10 +160,9 @@ def states_of(
     return states
 
 
-def diverged_at(states: Sequence[State | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def diverged_at(states: Sequence[State | None]) -> NDArray[np.int64]:
     """The epoch in which each run diverged; 0 for those that did not."""
-    found: np.ndarray[Any, np.dtype[np.int64]] = next(s for s in states if s is not None).arrays["diverged"]
-    return found
+    return next(state for state in states if state is not None).arrays["diverged"]
 
 
 def named(function: Any) -> Any:

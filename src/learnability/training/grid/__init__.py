@@ -13,8 +13,8 @@ memory allows. A run that diverges ends there and costs nothing more.
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.networks.residual import Layer2, Layer3, Network, ResNet3, size
-from learnability.training.grid import loops as steps
-from learnability.training.grid.blocks import columns, in_blocks, out_of_blocks, zeros
-from learnability.training.record import MinibatchRun, Outcome, record_epochs
-from learnability.training.vector.tiles import BLOCK, kernel
+from learnability.training.grid.blocks import columns
+from learnability.training.grid.group import Group
+from learnability.training.record import Measurement, MinibatchRun, record_epochs
+from learnability.training.several import Journal, states_of
+from learnability.training.state import State, digests, set_position
+from learnability.training.vector.tiles import BLOCK
 
 __all__ = ["MEMORY", "memory", "train"]
 
@@ -38,7 +40,7 @@ def memory(network: str, d: int, k: int, m: int, *, runs: int = 1, batch: int = 
     """Bytes of the arrays that :func:`train` works on for ``runs`` runs at once.
 
     Weights, velocities and transposed copies of every run, and the activations of one batch. Beside them stand the
-    samples, the start in float64 while it is copied, and the final weights of all runs.
+    samples, the start in float64 while it is copied, and the final weights and velocities of all runs.
 
     Parameters
     ----------
@@ -75,6 +77,8 @@ def train(
     record: Sequence[int] | NDArray[np.int64] | None = None,
     dtype: str = "float32",
     limit: float = MEMORY,
+    measure: Measurement | None = None,
+    resume: State | Sequence[State | None] | None = None,
 ) -> list[MinibatchRun]:
     r"""Train a network on mini-batches, with one or several learning rates and weight decays.
 
@@ -94,7 +98,7 @@ def train(
     momentum : float
         mu, in [0, 1).
     batch, epochs : int
-        >= 1 and >= 0.
+        >= 1 and >= 0; epochs are counted from the very start.
     rng : numpy.random.Generator
         Draws a permutation of the examples for every epoch until all runs have ended, the same for all runs.
     trainable : sequence of str, optional
@@ -112,20 +116,31 @@ def train(
         Of all arithmetic.
     limit : float
         Bytes, see :func:`memory`: runs are trained in groups that keep to it.
+    measure : callable (network, epoch) -> mapping of str to bool, int, float or str, optional
+        Your own columns at the recorded epochs, of each run: called with a copy of its network (in ``dtype``) and, by
+        name, whichever of ``run`` (its place in the list), ``updates``, ``learning_rate`` and ``weight_decay`` it has
+        for parameters. It is tried once at the start.
+    resume : State, or a sequence of R of them, optional
+        Where the runs of an earlier call that trained the same stood, ``[run.state for run in runs]``. This call
+        does the rest: epochs count from the very start, those later than the state's are recorded (the state's own
+        if there are none), and ``rng`` is put where the state left it. All is bit for bit as if the runs had never
+        stopped, whatever ``limit`` is. A run that had diverged stays so; there is None for it, no more is known of
+        it than when, and its parameters are NaN.
 
     Returns
     -------
     list of MinibatchRun
-        One for each run, in order. Columns are ``epoch``, ``running_loss`` (mean over the epoch, each batch before its step;
-        NaN at epoch 0), ``<name>_loss`` of what is watched, after the epoch, and ``norm`` of the trained parameters,
-        all together. The outcome is ``diverged`` where a loss or weight stopped being finite, else
-        ``budget_reached``.
+        One for each run, in order. Columns are ``epoch``, ``running_loss`` (mean over the epoch, each batch before
+        its step; NaN at epoch 0), ``<name>_loss`` of what is watched, after the epoch, ``norm`` of the trained
+        parameters, all together, and what ``measure`` returned. The outcome is ``diverged`` where after an epoch a
+        loss or weight is not finite, else ``budget_reached``. The state shares its arrays with ``params``.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, shapes disagree, or one run alone would exceed ``limit`` (with the largest
-        width that would not).
+        If an argument is out of range, shapes disagree, one run alone would exceed ``limit`` (with the largest
+        width that would not), ``measure`` does not return plain values by the same names, or ``resume`` is of other
+        runs or has more than ``epochs`` behind it.
     """
     X, Y = checks.matrix("X", X), checks.matrix("Y", Y)
     kind, arrays = _checked(params, X, Y)
@@ -153,175 +168,48 @@ def train(
         _checked(params, Z, of_Z)
     batch = min(batch, len(X))
     together = _together(kind, arrays, len(rates), batch, dtype, limit)
+    fixed = digests(
+        params={"kind": kind.__name__, **arrays}, X=X, Y=Y, learning_rate=rates, weight_decay=decays,
+        momentum=momentum, batch=batch, trainable=sorted(trained), biases=biases, dtype=dtype,
+    )  # fmt: skip
 
-    found: list[MinibatchRun] = []
-    for start in range(0, len(rates), together):
-        part = slice(start, start + together)
-        group = _Group(kind, arrays, trained, rates[part], decays[part], momentum, batch, dtype)
-        one = 1.0 if biases else 0.0
-        sample = _lifted(X, one, dtype), Y.astype(dtype)
-        others = {name: (_lifted(Z, one, dtype), of_Z) for name, (Z, of_Z) in watched.items()}
-        last = start + together >= len(rates)
-        found += group.train(sample, others, rng if last else copy.deepcopy(rng), epochs, at, schedule)
-    return found
+    def factor(epoch: int) -> float:
+        return 1.0 if schedule is None else checks.real("schedule", schedule(epoch), above=0.0)
 
+    @cache
+    def told(epoch: int) -> dict[str, str]:
+        return {**fixed, **digests(schedule=np.array([factor(done) for done in range(1, epoch + 1)]))}
 
-class _Group:
-    """Runs trained side by side: their arrays in blocks, with a leading axis of runs."""
-
-    def __init__(
-        self,
-        kind: type[Any],
-        arrays: dict[str, FloatArray],
-        trained: tuple[str, ...],
-        rates: FloatArray,
-        decays: FloatArray,
-        momentum: float,
-        batch: int,
-        dtype: str,
-    ) -> None:
-        self.kind, self.trained, self.dtype, self.batch = kind, trained, np.dtype(dtype), batch
-        self.rates, self.decays, self.momentum = rates, decays, momentum
-        self.kernel = kernel(dtype)
-        self.k, self.m = arrays["A"].shape
-        self.runs = np.arange(len(rates))  # that are still alive
-        blocks = {name: in_blocks(name, part) for name, part in arrays.items()}
-        self.state = {name: self._copies(part) for name, part in blocks.items()}
-        self.velocity = {
-            name: zeros(part.shape if name in trained else (1,) * 4, self.dtype) for name, part in self.state.items()
-        }
-        K, n = columns(self.k), len(blocks["A"])
-        self.turned = {"A": self._turned("A", K)}
-        if kind is ResNet3:
-            self.turned["V"] = self._turned("V", K)
-        layer, outputs = (n, batch, BLOCK), (batch, K)
-        rows = max(BLOCK, self.k + 1, blocks["W"].shape[1])
-        self.scratch = {
-            name: zeros(shape, self.dtype)
-            for name, shape in {
-                "h": layer, "h2": layer, "q": layer if kind is Layer3 else (batch, BLOCK), "p": (batch, BLOCK),
-                "T": (BLOCK, BLOCK), "ones": (batch, BLOCK), "o": outputs, "out": outputs, "back": outputs,
-                "g": (rows, BLOCK), "gA": (n, self.k, BLOCK) if kind is ResNet3 else (1, 1, 1),
-            }.items()
-        }  # fmt: skip
-        self.scratch["ones"][:] = 1
-
-    def _copies(self, part: FloatArray) -> NDArray[Any]:
-        many = zeros((len(self.rates), *part.shape), self.dtype)
-        many[:] = part
-        return many
-
-    def _turned(self, name: str, K: int) -> NDArray[Any]:
-        part = self.state[name][:, :, : self.k]
-        turned = zeros((*part.shape[:2], BLOCK, K), self.dtype)
-        turned[..., : self.k] = part.swapaxes(2, 3)
-        return turned
-
-    def train(
-        self,
-        sample: tuple[NDArray[Any], NDArray[Any]],
-        watched: dict[str, tuple[NDArray[Any], FloatArray]],
-        rng: np.random.Generator,
-        epochs: int,
-        at: set[int],
-        schedule: Callable[[int], float] | None,
-    ) -> list[MinibatchRun]:
-        X, Y = sample
-        names = ["epoch", "running_loss", *(f"{name}_loss" for name in watched), "norm"]
-        logs: list[dict[str, list[float]]] = [{name: [] for name in names} for _ in self.rates]
-        ended = dict.fromkeys(self.runs.tolist(), (Outcome.BUDGET_REACHED, epochs))
-        losses = np.full(len(self.rates), np.nan)
-
-        def note(epoch: int) -> None:
-            for run in self.runs.tolist():
-                seen = {f"{name}_loss": self._loss(run, *other) for name, other in watched.items()}
-                for name, value in {
-                    "epoch": epoch,
-                    "running_loss": losses[run],
-                    **seen,
-                    "norm": self._norm(run),
-                }.items():
-                    logs[run][name].append(value)
-
-        def drop(epoch: int, gone: NDArray[np.bool_]) -> None:
-            ended.update(dict.fromkeys(self.runs[gone].tolist(), (Outcome.DIVERGED, epoch)))
-            self.runs = self.runs[~gone]
-
-        if 0 in at:
-            note(0)
-        for epoch in range(1, epochs + 1):
-            factor = 1.0 if schedule is None else checks.real("schedule", schedule(epoch), above=0.0)
-            order = rng.permutation(len(X))
-            self._epoch(X[order], Y[order], factor, losses)
-            losses /= len(X)
-            gone = ~np.isfinite(losses[self.runs])
-            if epoch == epochs or (epoch in at and not gone.all()):
-                gone |= ~np.isfinite([self._norm(run) for run in self.runs.tolist()])
-            drop(epoch, gone)
-            if epoch in at:
-                note(epoch)
-            if not len(self.runs):
-                break
-        return [
-            MinibatchRun(
-                {name: np.array(column) for name, column in logs[run].items()}, outcome, last,
-                last * -(-len(X) // self.batch), self._params(run), None, float(self.rates[run]), float(self.decays[run]),
-            )
-            for run, (outcome, last) in sorted(ended.items())
-        ]  # fmt: skip
-
-    def _epoch(self, X: NDArray[Any], Y: NDArray[Any], factor: float, losses: FloatArray) -> None:
-        of, v, t, s = self.state, self.velocity, self.turned, self.scratch
-        rates, decays = (np.asarray(part, self.dtype) for part in (factor * self.rates, self.decays))
-        common = (self.kernel, self.runs, rates, decays, self.dtype.type(self.momentum), X, Y, self.batch, self.k)
-        trains = tuple(name in self.trained for name in self.kind._fields)
-        if self.kind is ResNet3:
-            steps.epoch_3resnet(
-                *common, trains, of["W"], of["V"], of["A"], t["A"], t["V"], v["W"], v["V"], v["A"],
-                s["h"], s["h2"], s["q"], s["o"], s["out"], s["back"], s["g"], s["gA"], losses,
-            )  # fmt: skip
-        elif self.kind is Layer3:
-            steps.epoch_3layer(
-                *common, trains, of["W"], of["U"], of["A"], t["A"], v["W"], v["U"], v["A"],
-                s["h"], s["h2"], s["q"], s["p"], s["T"], s["ones"], s["out"], s["g"], losses,
-            )  # fmt: skip
-        else:
-            steps.epoch_2layer(
-                *common, trains, of["W"], of["A"], t["A"], v["W"], v["A"], s["h"], s["q"], s["out"], s["g"], losses
-            )
-
-    def _outputs(self, run: int, X: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """Outputs of a run at X, batch by batch."""
-        of, AT, s, k = self.state, self.turned["A"][run], self.scratch, self.k
-        for start in range(0, len(X), self.batch):
-            x = X[start : start + self.batch]
-            if self.kind is ResNet3:
-                steps.outputs_3resnet(
-                    self.kernel, x, len(x), k, of["W"][run], of["V"][run], AT, s["h"], s["h2"], s["o"], s["out"]
-                )
-            elif self.kind is Layer3:
-                steps.outputs_3layer(
-                    self.kernel, x, len(x), k, of["W"][run], of["U"][run], AT, s["h"], s["h2"], s["ones"], s["out"]
-                )
-            else:
-                steps.outputs_2layer(self.kernel, x, len(x), k, of["W"][run], AT, s["h"], s["out"])
-            yield s["out"][: len(x), :k].astype(np.float64)
-
-    def _loss(self, run: int, X: NDArray[Any], Y: FloatArray) -> float:
-        outputs = np.concatenate(list(self._outputs(run, X)))
-        with np.errstate(over="ignore"):  # of a run that is about to diverge
-            return float(((outputs - Y) ** 2).sum() / (2 * len(X)))
-
-    def _norm(self, run: int) -> float:
-        squares = (np.linalg.norm(self.state[name][run].astype(np.float64)) for name in self.trained)
-        return math.hypot(*squares)
-
-    def _params(self, run: int) -> Any:
-        shapes = {name: out_of_blocks(name, part[run], self.m, self.k) for name, part in self.state.items()}
-        return self.kind(**shapes)
+    states = states_of(resume, len(rates), "grid", told, epochs)
+    going = [run for run in range(len(rates)) if states is None or states[run] is not None]
+    start = None if states is None else states[going[0]]
+    if start is not None:
+        set_position(rng, start.generators["rng"])
+    names = ["epoch", "running_loss", *(f"{name}_loss" for name in watched), "norm"]
+    journal = Journal(names, measure, -(-len(X) // batch), rates, decays)
+    journal.try_out(going[0], 0 if start is None else start.epoch, lambda: _network(kind, arrays, dtype, start))
+    one = 1.0 if biases else 0.0
+    sample = _lifted(X, one, dtype), Y.astype(dtype)
+    others = {name: (_lifted(Z, one, dtype), of_Z) for name, (Z, of_Z) in watched.items()}
+    furthest = (-1, rng.bit_generator.state)
+    for first in range(0, len(going), together):
+        part = {run: None if states is None else states[run] for run in going[first : first + together]}
+        own = copy.deepcopy(rng)
+        # no name for the group, which would keep it while the next is made
+        last = Group(kind, arrays, trained, part, rates, decays, momentum, batch, dtype).train(
+            sample, others, own, epochs, at, factor, journal
+        )
+        furthest = max(furthest, (last, own.bit_generator.state), key=lambda reached: reached[0])
+    rng.bit_generator.state = furthest[1]  # as far as in one group, which draws until all have ended
+    return journal.runs(
+        "grid", told, states, lambda: kind(*(np.full(part.shape, np.nan, dtype) for part in arrays.values()))
+    )
 
 
-# Arguments ----------------------------------------------------------------------------------------------------
+def _network(kind: type[Any], arrays: Mapping[str, FloatArray], dtype: str, state: State | None) -> Any:
+    """The network that training starts from, or goes on from."""
+    now = {} if state is None else {name: part for name, part in state.arrays.items() if name in arrays}
+    return kind(**{name: np.array(part, dtype) for name, part in {**arrays, **now}.items()})
 
 
 def _checked(params: Any, X: FloatArray, Y: FloatArray) -> tuple[type[Any], dict[str, FloatArray]]:

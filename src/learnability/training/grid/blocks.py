@@ -41,10 +41,10 @@ def in_blocks(name: str, part: FloatArray) -> FloatArray:
 
 
 def out_of_blocks(name: str, part: NDArray[Any], m: int, k: int) -> NDArray[Any]:
-    """The layer again, from its blocks."""
+    """A copy of the layer, from its blocks."""
     rows = part.swapaxes(1, 2).reshape(-1, part.shape[1])[:m]
     if name == "A":
-        return np.ascontiguousarray(rows.T)
+        return np.array(rows.T, order="C")
     if name == "U":
         return np.hstack([rows[:, :m], rows[:, -1:]])
     return np.array(rows)

@@ -33,7 +33,7 @@ from learnability.training.minibatch.optimisers import Rule
 from learnability.training.minibatch.sources import Source
 from learnability.training.minibatch.watched import Watched, on_device
 from learnability.training.record import Measurement, MinibatchRun, Outcome, record_epochs
-from learnability.training.several import diverged_at, named, states_of
+from learnability.training.several import named, states_of
 from learnability.training.state import State, digests, set_position
 
 __all__ = ["LOSSES", "MinibatchRun", "train"]
@@ -142,7 +142,7 @@ def train(
     fixed = digests(
         apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule), loss=loss,
         source=[source.size, named(source.draw), named(source.gather), source.store, source.repeats],
-        learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=list(trained),
+        learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=sorted(trained),
         stacked=stacked, dtype=dtype,
     )  # fmt: skip
 
@@ -173,8 +173,8 @@ def train(
         if going or not known:
             starts.append((group(*going), going[0] if going else None))
         watched = [Watched(*one, child) for one, child in zip(others.items(), children, strict=True)]
-        journal = Journal(watched, EVALUATION_BATCH, measure, -(-source.size // batch))
-        journal.try_out(starts[0][0], known[0].epoch if known else 0)
+        journal = Journal(watched, EVALUATION_BATCH, measure, -(-source.size // batch), rates, decays)
+        journal.try_first(starts[0][0], known[0].epoch if known else 0)
         for together, start in starts:
             epoch, outcome = (0, Outcome.BUDGET_REACHED) if start is None else (start.epoch, start.outcome)
             over = epoch == epochs or outcome is Outcome.CONVERGED
@@ -184,7 +184,7 @@ def train(
             if over or (start is None and 0 in at):
                 journal.note(together, epoch, together.alive)
             if over:
-                journal.end(together, epoch, together.alive, [outcome] * count)
+                journal.close(together, epoch, together.alive, [outcome] * count)
         together.close_up()
         store = on_device(source)
         while epoch < epochs and together.alive.any():
@@ -199,8 +199,12 @@ def train(
                 Outcome.DIVERGED if not ok else Outcome.CONVERGED if ready else Outcome.BUDGET_REACHED
                 for ok, ready in zip(finite, converged, strict=True)
             ]
-            journal.end(together, epoch, together.alive & (~finite | converged | (epoch == epochs)), outcomes)
-        return journal.runs(together, told, diverged_at(states) if states else np.zeros(count, np.int64))
+            journal.close(together, epoch, together.alive & (~finite | converged | (epoch == epochs)), outcomes)
+        return journal.runs("minibatch", told, states, lambda: jax.tree.map(_unknown, together.params(0)))
+
+
+def _unknown(part: NDArray[Any]) -> NDArray[Any]:
+    return np.full_like(part, np.nan) if part.dtype.kind == "f" else part
 
 
 def _divide(params: Any, trainable: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
