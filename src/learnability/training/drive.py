@@ -175,7 +175,8 @@ def drive(plan: Plan[TestT], engine: Engine[TestT], m: int) -> Driven:
         name: np.array([row[name] for row in rows], dtype=np.int64 if name in integers else np.float64)
         for name in plan.columns
     }
-    columns |= {name: np.array([row[name] for row in rows]) for name in probed}
+    # the type is that of all values seen, the first among them
+    columns |= {name: np.array([value, *(row[name] for row in rows)])[1:] for name, value in probed.items()}
     outcome = _OUTCOMES[status]
     state = None
     if status != DIVERGED:

@@ -401,6 +401,7 @@ def blocked(net, rule, block, units, X, gram, near, order, epochs, batch):  # ty
         evaluated += 1
         outcome = _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L)
         if outcome == 2:
+            counts[0], counts[1] = n_rows, n_waiting
             return visit // m, total, evaluated, DIVERGED
         if outcome != 0:
             # by matrix products a pre-activation of 0 may come out as rounding, and with it the other slope
