@@ -6,14 +6,16 @@ door check nothing. All failures are ``ValueError``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from numbers import Integral, Rational, Real
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+T = TypeVar("T")
 
 
 def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
@@ -99,6 +101,22 @@ def integers(
     if distinct and len(set(found)) < len(found):
         twice = next(k for k in found if found.count(k) > 1)
         raise ValueError(f"{name} must hold each coordinate once, got {twice} more than once")
+    return found
+
+
+def several(
+    name: str, values: Sequence[Any], check: Callable[..., T], *allowed: Any, empty: bool = False, **limits: Any
+) -> tuple[T, ...]:
+    """Different values, at least one unless ``empty``, each of which passes a check of this module.
+
+    ``several("n", n, integer, at_least=1)``, ``several("inits", inits, choice, KINDS)``.
+    """
+    found = tuple(check(f"each of {name}", value, *allowed, **limits) for value in values)
+    if not found and not empty:
+        raise ValueError(f"{name} must hold at least one value, got none")
+    for place, value in enumerate(found):
+        if value in found[:place]:
+            raise ValueError(f"{name} must hold each value once, got {value!r} more than once")
     return found
 
 

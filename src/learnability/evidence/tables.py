@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["by", "last", "pick", "values"]
+__all__ = ["by", "last", "pick", "told", "values"]
 
 
 def pick(table: pd.DataFrame, **where: Any) -> pd.DataFrame:
@@ -25,6 +25,11 @@ def last(table: pd.DataFrame, *cell: str, time: str = "epoch") -> pd.DataFrame:
 def values(table: pd.DataFrame, cell: str) -> list[Any]:
     """The distinct values of a column, in order."""
     return sorted(table[cell].unique())
+
+
+def told(table: pd.DataFrame, column: str, usual: Any) -> Any:
+    """What all rows have in a column, which is only there where it is not the usual value."""
+    return table[column].iloc[0] if column in table else usual
 
 
 def by(ends: pd.DataFrame, column: str, cell: str) -> dict[str, pd.Series]:

@@ -8,6 +8,9 @@ What Figures 1 to 3 of Brutzkus et al. and the experiments beside them share. A 
     The network starts at Equation 6, R = v = 1 / sqrt(2k); constant step.
 ``epochs``
     Budget, far beyond what a run needs: training stops where no example changes anything any more.
+``train``, ``d``, ``margin``
+    Only where they are not the usual ones (:data:`SIZES`, :data:`SHAPES`): examples to train on; dimension of the
+    ball or the sequence; margin of the ball.
 
 All runs share one set, as the paper's 40 do: the seed draws the start and the order of examples. So confidence
 intervals over seeds are about training, and say nothing of other samples of images.
@@ -16,14 +19,14 @@ intervals over seeds are about training, and say nothing of other samples of ima
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from learnability import datasets
+from learnability import checks, datasets
 from learnability.checks import FloatArray
 from learnability.evidence.tables import pick, values
 from learnability.networks.separable import TwoLayer, initial
@@ -54,11 +57,13 @@ much as an epoch."""
 TITLES = {
     "mnist": "MNIST, 3 against 5",
     "digits": "scikit-learn digits 8x8, 3 against 5 (stand-in for MNIST)",
-    "ball": "uniform in the ball, margin 0.15, d = 20",
-    "sequence": "Theorem 4's sequence, d = 64",
+    "ball": "uniform in the ball, margin {margin:g}, d = {d}",
+    "sequence": "Theorem 4's sequence, d = {d}",
 }
-SEQUENCE = 64
-_SIZES = {"mnist": (3000, 1000), "digits": (275, 90), "ball": (400, 1000)}
+SIZES = {"mnist": (3000, 1000), "digits": (275, 90), "ball": (400, 1000)}
+"""Examples to train on and to test on."""
+SHAPES: Mapping[str, dict[str, Any]] = {"ball": {"d": 20, "margin": 0.15}, "sequence": {"d": 64}}
+"""Of the artificial data."""
 
 
 def images() -> str:
@@ -92,9 +97,22 @@ class Sample(NamedTuple):
     """Examples that had to go before the draw was separable."""
 
 
+def shape(data: str, s: Any) -> dict[str, Any]:
+    """Dimension and margin of artificial data by a setting, or by a row of the table (NaN where there is none)."""
+    usual = SHAPES.get(data, {})
+    own = {name: value for name in usual if (value := s.get(name)) is not None and value == value}
+    return {name: type(value)(own.get(name, value)) for name, value in usual.items()}
+
+
+def shaped(data: str, **values: Any) -> dict[str, Any]:
+    """What of ``train``, ``d`` and ``margin`` is not the data's usual: for a setting."""
+    usual = {"train": SIZES.get(data, (0, 0))[0], **SHAPES.get(data, {})}
+    return {name: value for name, value in values.items() if name in usual and value != usual[name]}
+
+
 @lru_cache(maxsize=4)
-def sample(data: str) -> Sample:
-    """The set that every seed shares.
+def sample(data: str, train: int = 0, d: int = 0, ball_margin: float = 0.0) -> Sample:
+    """The set that every seed shares; 0 stands for the usual.
 
     ``mnist``: 4,000 of the 13,454 images of 3 and 5, pixels over the largest norm, 3,000 of them to train.
     ``digits``: all 365 of scikit-learn's 8x8 images, 275 to train. ``ball``: 400 points of
@@ -104,13 +122,15 @@ def sample(data: str) -> Sample:
     The margin solver decides whether the draw is separable; if it is not, the largest separable subset found by
     :func:`learnability.theory.margins.removal.separable_subset` takes its place, at the cost of test examples.
     """
+    of = shape(data, {name: value for name, value in (("d", d), ("margin", ball_margin)) if value})
     if data == "sequence":
-        X, y = lower_bound_sequence(SEQUENCE)
-        return Sample(X, y, X, y, math.sqrt(SEQUENCE), math.sqrt(SEQUENCE), 0)
-    train, test = _SIZES[data]
+        X, y = lower_bound_sequence(of["d"])
+        return Sample(X, y, X, y, math.sqrt(of["d"]), math.sqrt(of["d"]), 0)
+    usual, test = SIZES[data]
+    train = train or usual
     rng = generator(0, "separable", "sample", data)
     if data == "ball":
-        X, y = random_separable(rng, 20, 0.15).sample(rng, train + test)
+        X, y = random_separable(rng, of["d"], of["margin"]).sample(rng, train + test)
     else:
         pool = datasets.mnist_pair() if data == "mnist" else datasets.digits_pair()
         chosen = rng.permutation(len(pool.y))[: train + test]
@@ -137,6 +157,32 @@ def separable_part(X: FloatArray, y: FloatArray) -> tuple[Any, HardMargin]:
     return found.kept, found.rest
 
 
+def common(data: str, widths: Sequence[int], alpha: float, epochs: int, train: int, usual: str) -> dict[str, Any]:
+    """Free values of the figures on images, checked: what their settings have in common.
+
+    ``train`` at the size of the data ``usual`` follows the data that is chosen.
+    """
+    checks.choice("data", data, tuple(SIZES))
+    checks.several("widths", widths, even, at_least=2)
+    if train == SIZES[usual][0]:
+        train = SIZES[data][0]
+    most = {"digits": SIZES["digits"][0], "mnist": 12_000, "ball": 10**6}[data]
+    return {
+        "data": data,
+        "alpha": checks.real("alpha", alpha, at_least=0.0, below=1),
+        "epochs": checks.integer("epochs", epochs, at_least=1),
+        **shaped(data, train=checks.integer("train", train, at_least=10, at_most=most)),
+    }
+
+
+def even(name: str, value: object, **limits: int) -> int:
+    """An even integer: as many hidden units of each sign."""
+    number = checks.integer(name, value, **limits)
+    if number % 2:
+        raise ValueError(f"{name} must be even, as many units of each sign, got {number}")
+    return number
+
+
 def setting(**own: bool | int | float | str) -> Setting:
     """A setting, with the figures' own values for whatever is not named."""
     return {"data": "digits", "layers": "first", "width": 10, "eta": ETA, "alpha": ALPHA, "epochs": 10_000, **own}
@@ -147,7 +193,7 @@ def run(s: Setting, seed: int, *, only_end: bool = False) -> list[Row]:
     from learnability.training.two_layer import train
 
     data, k, epochs = str(s["data"]), int(s["width"]) // 2, int(s["epochs"])
-    S = sample(data)
+    S = sample(data, int(s.get("train", 0)), int(s.get("d", 0)), float(s.get("margin", 0)))
     m, d = S.X.shape
     if data == "sequence":  # nothing is random
         start = TwoLayer(lower_bound_weights(d, k, 1 / math.sqrt(2 * k)), initial(generator(0), d, k).v)
@@ -231,9 +277,10 @@ def errors(
 
 def plot(table: pd.DataFrame, panels: Sequence[Panel], title: str, note: str = "", **look: Any) -> Plot:
     """Panels side by side, with the name of the data, and one legend below."""
-    seeds = table["seed"].nunique()
+    seeds, first = table["seed"].nunique(), table.iloc[0]
+    name = TITLES[first["data"]].format(**shape(first["data"], first))
     note = note or "mean over {} runs, bands and bars: 95 % confidence for the mean"
     return Plot(
-        panels, columns=len(panels), size=(3.2, 3.1), title=f"{TITLES[str(table['data'].iloc[0])]}: {title}",
+        panels, columns=len(panels), size=(3.2, 3.1), title=f"{name}: {title}",
         note=note.format(seeds) if seeds > 1 else "one run", **{"legend_columns": 4, **look},
     )  # fmt: skip

@@ -23,6 +23,23 @@ TOLERANCE = 0.02
 SAME = 0.05
 """True errors up to this apart count as the same performance, where the paper says so without a number."""
 
+BETA_NAMES = {"n^3 h": "β = n³h", "0": "β = 0"}
+
+
+def superscript(number: int) -> str:
+    """The number as an exponent."""
+    return str(number).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def panels(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The first row of every panel, for what its setting says."""
+    return {str(panel): rows.iloc[0] for panel, rows in table.groupby("panel")}
+
+
+def sampled(row: pd.Series) -> str:
+    """How many examples a run sees, in units of n: "sample n"."""
+    return f"sample {'' if row['m'] == row['n'] else row['m'] // row['n']}n"
+
 
 def ends(table: pd.DataFrame, **where: object) -> pd.DataFrame:
     """Last row of every run that has the given values, by seed."""

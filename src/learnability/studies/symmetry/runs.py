@@ -17,18 +17,22 @@ The figures of Nachum & Yehudayoff differ in their settings only; this module ho
 Target, sample, test sample, initialisation and order of examples have generators of their own, so that all curves
 of a panel see the same data.
 
+Free in these figures are n, the sample in units of n, the ends of the axes (which follow n unless they are set, see
+:func:`lasting`), and what one of them varies.
+
 What the figure and the checks of Theorem 1 share stands here too: distributions, and the step within Lemma 4's limit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.checks import FloatArray
 from learnability.networks.one_hidden import OneHidden, random_init
 from learnability.networks.symmetry import SYMMETRY_KINDS, embedding, symmetry_init
@@ -78,11 +82,65 @@ def setting(**values: bool | int | float | str) -> Setting:
 
 
 def scales(
-    smoke: tuple[Setting, ...], full: tuple[Setting, ...], seconds: tuple[float, float, float]
+    smoke: Callable[..., tuple[Setting, ...]],
+    full: Callable[..., tuple[Setting, ...]],
+    seconds: tuple[float, float, float],
 ) -> dict[str, Scale]:
     """Two seeds of something small, and the paper's settings with ten seeds and with thirty."""
     sizes = {"smoke": (smoke, 2), "laptop": (full, 10), "paper": (full, 30)}
     return {name: Scale(*size, taken) for (name, size), taken in zip(sizes.items(), seconds, strict=True)}
+
+
+INITS = tuple(kind for kind in SYMMETRY_KINDS if kind != "sigmoid")
+BETAS = ("n^3 h", "0")
+TARGETS = ("random", "parity")
+
+
+def problem(n: int, sample: int, target: str, init: str) -> dict[str, int | str]:
+    """Problem and start of a setting from free values; ``sample`` is in units of n."""
+    return {
+        "n": checks.integer("n", n, at_least=1),
+        "m": checks.integer("sample", sample, at_least=1) * n,
+        "target": checks.choice("target", target, TARGETS),
+        "init": checks.choice("init", init, INITS),
+    }
+
+
+def powers(name: str, found: Sequence[int], most: int = 26) -> tuple[int, ...]:
+    """Exponents of steps h = n^-power or samples n^power, as many as there may be panels."""
+    if len(found) > most:
+        raise ValueError(f"{name} must hold at most {most} values, got {len(found)}")
+    return checks.several(name, found, checks.integer, at_least=1, at_most=100)
+
+
+def lasting(
+    epochs: Sequence[int], usual: Mapping[int, int], keys: Sequence[int], growth: Callable[[int], float]
+) -> dict[int, int]:
+    """The end of the axis of every panel.
+
+    The usual ones follow n: Figure 2's, 60,000 at n = 30 and 250,000 at n = 60, grow with n^2. Others are taken as
+    they are set.
+
+    Parameters
+    ----------
+    epochs : sequence of int
+        The free value: as in ``usual``, or one for each of ``keys``, or one for all, >= 1.
+    usual : mapping
+        From what tells the scale's panels apart to their axes; another panel has that of the nearest.
+    keys : sequence of int
+        What tells the panels apart, different numbers.
+    growth : callable (key) -> float
+        By how much the axis of a panel is longer than the usual one.
+    """
+    if tuple(epochs) == tuple(usual.values()):
+        nearest = {key: min(usual, key=lambda known: abs(known - key)) for key in keys}
+        return {key: max(1, round(usual[known] * growth(key))) for key, known in nearest.items()}
+    if len(epochs) not in (1, len(keys)):
+        raise ValueError(
+            f"epochs must hold {len(keys)} numbers, one for each panel, or one for all, got {len(epochs)}"
+        )
+    whole = [checks.integer("each of epochs", number, at_least=1) for number in epochs]
+    return dict(zip(keys, whole * (len(keys) if len(whole) == 1 else 1), strict=True))
 
 
 def target(s: Setting, seed: int) -> SymmetricFunction:

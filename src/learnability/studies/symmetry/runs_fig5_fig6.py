@@ -9,21 +9,35 @@ fit n examples, which Figure 5 shows it does. Whether the claim depends on this 
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import mean
 from learnability.evidence.tables import last, pick
+from learnability.networks.one_hidden import RANDOM_KINDS
 from learnability.problems.symmetry import UniformCube
 from learnability.studies.symmetry import PAPER, claim
-from learnability.studies.symmetry.claims_curves import TOLERANCE, compression, ends, learning_curves
-from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.studies.symmetry.claims_curves import (
+    TOLERANCE,
+    compression,
+    ends,
+    learning_curves,
+    panels,
+    superscript,
+)
+from learnability.studies.symmetry.runs import lasting, problem, run, scales, setting
+from learnability.studies.symmetry.runs import powers as exponents_of
 from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.plotting import Plot
@@ -32,51 +46,96 @@ NOT_LEARNT = 0.8  # a true error of at least this share of the best constant's c
 OURS, OURS_CONFIDENT, RANDOM = "symmetry, beta 0", "symmetry, beta n^3 h", "random"
 # The steps' neighbours, reported beside the claims and not drawn. The random one is left out at the sample of n^4,
 # where it would double the figure's time; symmetry/random-init has it.
-OURS_NEIGHBOUR, RANDOM_NEIGHBOUR = "symmetry, h n^-4", "random, h n^-2"
+_NEIGHBOUR = ", h n^-"
 
 
 def experiment(
-    number: int, title: str, target: str, epochs: dict[str, int], seconds: tuple[float, float, float]
+    number: int, title: str, target: str, epochs: dict[int, int], seconds: tuple[float, float, float]
 ) -> Experiment:
-    """The experiment of one of the two figures, from its target and the ends of its panels' axes."""
-    smoke = settings(8, target, {"a": 1_000, "b": 200, "c": 50, "d": 10})
+    """The experiment of one of the two figures, from its target and the ends of its axes by the sample's exponent."""
     return Experiment(
         title=title,
         source=f"{PAPER}, Figure {number}",
         revision=1,
-        scales=scales(smoke, settings(20, target, epochs), seconds),
+        scales=scales(cells(8, target, {1: 1_000, 2: 200, 3: 50, 4: 10}), cells(20, target, epochs), seconds),
         run=run,
         figure=figure,
         claims=partial(claims, name=f"fig{number}", where=f"Figure {number}"),
     )
 
 
-def settings(n: int, target: str, epochs: dict[str, int]) -> tuple[Setting, ...]:
+def cells(usual_n: int, target: str, axes: dict[int, int]) -> Callable[..., tuple[Setting, ...]]:
     """Three curves a panel and their neighbours; panel "a" has a sample of n, "b" of n^2 and so on."""
-    found: list[Setting] = []
-    for power, (panel, length) in enumerate(epochs.items(), start=1):
-        common = {"panel": panel, "n": n, "m": n**power, "target": target, "epochs": length}
-        found += [
-            setting(curve=OURS, beta="0", **common),
-            setting(curve=OURS_CONFIDENT, **common),
-            setting(curve=OURS_NEIGHBOUR, beta="0", h_power=4, **common),
-            setting(curve=RANDOM, init="he", h_power=3, **common),
-        ]
-        if power < 4:
-            found.append(setting(curve=RANDOM_NEIGHBOUR, init="he", h_power=2, **common))
-    return tuple(found)
+    exponents, ends = tuple(axes), tuple(axes.values())
+
+    def settings(
+        n: int = usual_n,
+        powers: tuple[int, ...] = exponents,
+        epochs: tuple[int, ...] = ends,
+        init: str = "half_integer",
+        h_power: int = 6,
+        h_neighbour: int = 4,
+        random_init: str = "he",
+        random_h_power: int = 3,
+        random_h_neighbour: int = 2,
+    ) -> tuple[Setting, ...]:
+        common = problem(n, 1, target, init)
+        checks.choice("random_init", random_init, RANDOM_KINDS)
+        for name, power, neighbour in (
+            ("h", h_power, h_neighbour), ("random_h", random_h_power, random_h_neighbour)
+        ):  # fmt: skip
+            exponents_of(f"{name}_power", (power,))
+            exponents_of(f"{name}_neighbour", (neighbour,))
+            if power == neighbour:
+                raise ValueError(f"{name}_neighbour must differ from {name}_power, got {power} for both")
+        lengths = lasting(epochs, axes, exponents_of("powers", powers), lambda _: (n / usual_n) ** 2)
+        found: list[Setting] = []
+        for panel, size in zip(ascii_lowercase, powers, strict=False):
+            ours = {**common, "panel": panel, "m": n**size, "epochs": lengths[size]}
+            random = {**ours, "init": random_init}
+            found += [
+                setting(curve=OURS, beta="0", h_power=h_power, **ours),
+                setting(curve=OURS_CONFIDENT, h_power=h_power, **ours),
+                setting(curve=f"symmetry{_NEIGHBOUR}{h_neighbour}", beta="0", h_power=h_neighbour, **ours),
+                setting(curve=RANDOM, h_power=random_h_power, **random),
+            ]
+            if size < 4:
+                curve = f"random{_NEIGHBOUR}{random_h_neighbour}"
+                found.append(setting(curve=curve, h_power=random_h_neighbour, **random))
+        return tuple(found)
+
+    return settings
+
+
+def _first(table: pd.DataFrame, start: str) -> pd.Series:
+    """The first row of the curve, or curves, whose name begins so."""
+    return table[table["curve"].str.startswith(start)].iloc[0]
 
 
 def figure(table: pd.DataFrame) -> Plot:
     """One panel a sample size."""
-    n = table["n"].iloc[0]
-    titles = {panel: f"({panel}) n = {n}, sample n{power}" for panel, power in zip("abcd", ("", "²", "³", "⁴"))}
+    titles = {
+        panel: f"({panel}) n = {s['n']}, sample n{superscript(power) if (power := _exponent(s)) > 1 else ''}"
+        for panel, s in panels(table).items()
+    }
+    ours, random = _first(table, OURS), _first(table, RANDOM)
+    h, other = (superscript(-int(s["h_power"])) for s in (ours, random))
+    one = " = 1" if random["h_power"] == 3 else ""
     curves = {
-        OURS: "symmetry init, h = n⁻⁶, β = 0",
-        OURS_CONFIDENT: "symmetry init, h = n⁻⁶, β = n³h",
-        RANDOM: "random (He) init, h = n⁻³, β = n³h = 1",
+        OURS: f"symmetry init, h = n{h}, β = 0",
+        OURS_CONFIDENT: f"symmetry init, h = n{h}, β = n³h",
+        RANDOM: f"random ({_named(random['init'])}) init, h = n{other}, β = n³h{one}",
     }
     return learning_curves(table, titles, curves)
+
+
+def _named(kind: str) -> str:
+    return "He" if kind == "he" else kind
+
+
+def _exponent(row: pd.Series) -> int:
+    """Of the sample size."""
+    return round(math.log(row["m"], row["n"])) if row["n"] > 1 else 1
 
 
 def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
@@ -94,7 +153,7 @@ def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
         found.append(_random(inside, f"{name}{panel}/random-true-error", at))
     random = last(pick(table, curve=RANDOM), "panel")
     errors = random.pivot(index="seed", columns="panel", values="empirical_error").dropna()
-    if "a" in errors:
+    if "a" in errors and _exponent(panels(table)["a"]) == 1:
         found.append(
             claim(
                 f"{name}/random-fits-small-sample", f"{where}(a)", TOLERANCE, mean(errors["a"]), "at_most",
@@ -102,7 +161,8 @@ def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
             )
         )  # fmt: skip
     if errors.shape[1] > 1:
-        power = np.arange(errors.shape[1]) - (errors.shape[1] - 1) / 2
+        sizes = [_exponent(s) for panel, s in panels(table).items() if panel in errors]
+        power = np.array(sizes) - np.mean(sizes)
         slopes: pd.Series = errors.mul(power, axis=1).sum(axis=1) / (power @ power)
         found.append(
             claim(
@@ -117,7 +177,8 @@ def claims(table: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
 
 def _ours(inside: pd.DataFrame, name: str, at: str, short: str, curve: str) -> list[Guarantee]:
     """A panel's claims on our initialisation with one beta."""
-    ours, other = ends(inside, curve=curve), ends(inside, curve=OURS_NEIGHBOUR)
+    ours, near = ends(inside, curve=curve), _first(inside, f"symmetry{_NEIGHBOUR}")
+    other = ends(inside, curve=near["curve"])
     probabilities = UniformCube(int(inside["n"].iloc[0])).weight_probabilities
     unseen = float(probabilities @ (1 - probabilities) ** int(inside["m"].iloc[0]))
     found = []
@@ -126,9 +187,10 @@ def _ours(inside: pd.DataFrame, name: str, at: str, short: str, curve: str) -> l
         found.append(
             claim(
                 f"{name}/ours-{error}-error[{short}]", at, bound, mean(value), "at_most",
-                f"final {error} error, symmetry initialisation, h = n^-6 (median {value.median():.4f}, largest "
-                f"{value.max():.4f}); expected mass of weights that the sample misses {unseen:.4f}"
-                + (f"; with h = n^-4 {other[f'{error}_error'].mean():.4f}" if curve == OURS else ""),
+                f"final {error} error, symmetry initialisation, h = n^-{ours['h_power'].iloc[0]} (median "
+                f"{value.median():.4f}, largest {value.max():.4f}); expected mass of weights that the sample misses "
+                f"{unseen:.4f}"
+                + (f"; with h = n^-{near['h_power']} {other[f'{error}_error'].mean():.4f}" if curve == OURS else ""),
             )
         )  # fmt: skip
     return [*found, compression(f"{name}/compression[{short}]", at, ours)]
@@ -136,13 +198,16 @@ def _ours(inside: pd.DataFrame, name: str, at: str, short: str, curve: str) -> l
 
 def _random(inside: pd.DataFrame, id: str, at: str) -> Guarantee:
     """That a random initialisation does not learn: the mean error over the best constants', paired by seed."""
-    random, larger = ends(inside, curve=RANDOM), ends(inside, curve=RANDOM_NEIGHBOUR)
+    random, larger = ends(inside, curve=RANDOM), ends(inside[inside["curve"].str.startswith(f"random{_NEIGHBOUR}")])
     error, constant = random["true_error"], random["constant_error"]
     best = float(constant.mean()) or np.nan  # 0 if every target is constant: no ratio then
     above = mean(error - NOT_LEARNT * constant).mapped(lambda d: NOT_LEARNT + d / best, "ratio of means")
-    beside = f"; true error with h = n^-2: {larger['true_error'].mean():.3f}" if len(larger) else ""
+    kind, step = (random[name].iloc[0] for name in ("init", "h_power"))
+    beside = ""
+    if len(larger):
+        beside = f"; true error with h = n^-{larger['h_power'].iloc[0]}: {larger['true_error'].mean():.3f}"
     return claim(
         id, at, NOT_LEARNT, above, "at_least",
-        f"final true error ({error.mean():.3f}) over the best constant's, random (He) initialisation, h = n^-3, "
-        f"beta = n^3 h{beside}",
+        f"final true error ({error.mean():.3f}) over the best constant's, random ({_named(kind)}) initialisation, "
+        f"h = n^-{step}, beta = n^3 h{beside}",
     )  # fmt: skip

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import mean
 from learnability.evidence.tables import last, pick, values
 from learnability.plotting import Curve, Panel, Plot
@@ -28,6 +29,8 @@ from learnability.studies.separable import claims as sure
 from learnability.study import Experiment, Scale, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.theory import Guarantee
@@ -71,8 +74,20 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     ]
 
 
-def _cells(data: str, widths: tuple[int, ...]) -> tuple[Setting, ...]:
-    return tuple(runs.setting(data=data, width=width) for width in widths)
+def _cells(usual: str, usual_widths: tuple[int, ...]) -> Callable[..., tuple[Setting, ...]]:
+    def cells(
+        data: str = usual,
+        widths: tuple[int, ...] = usual_widths,
+        eta: float = runs.ETA,
+        alpha: float = runs.ALPHA,
+        epochs: int = 10_000,
+        train: int = runs.SIZES[usual][0],
+    ) -> tuple[Setting, ...]:
+        common = runs.common(data, widths, alpha, epochs, train, usual)
+        checks.real("eta", eta, above=0.0)
+        return tuple(runs.setting(**common, width=width, eta=eta) for width in widths)
+
+    return cells
 
 
 EXPERIMENT = Experiment(

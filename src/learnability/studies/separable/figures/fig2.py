@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from learnability import checks
 from learnability.evidence.tables import last, pick
 from learnability.plotting import Line, Panel, Plot
 from learnability.studies.separable import PAPER, runs
@@ -18,6 +19,8 @@ from learnability.studies.separable import claims as sure
 from learnability.study import Experiment, Scale, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.theory import Guarantee
@@ -51,10 +54,24 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     ]  # fmt: skip
 
 
-def _cells(data: str, widths: tuple[int, ...]) -> tuple[Setting, ...]:
-    return tuple(
-        runs.setting(data=data, width=width, layers=layers) for layers in ("both", "first") for width in widths
-    )
+def _cells(usual: str, usual_widths: tuple[int, ...]) -> Callable[..., tuple[Setting, ...]]:
+    def cells(
+        data: str = usual,
+        widths: tuple[int, ...] = usual_widths,
+        eta: float = runs.ETA,
+        alpha: float = runs.ALPHA,
+        epochs: int = 10_000,
+        train: int = runs.SIZES[usual][0],
+    ) -> tuple[Setting, ...]:
+        common = runs.common(data, widths, alpha, epochs, train, usual)
+        checks.real("eta", eta, above=0.0)
+        return tuple(
+            runs.setting(**common, width=width, layers=layers, eta=eta)
+            for layers in ("both", "first")
+            for width in widths
+        )
+
+    return cells
 
 
 EXPERIMENT = Experiment(

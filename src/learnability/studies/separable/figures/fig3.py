@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from learnability import checks
 from learnability.evidence.intervals import extreme
 from learnability.evidence.tables import by, last, pick, values
 from learnability.plotting import Line, Panel, Plot
@@ -24,14 +25,11 @@ from learnability.studies.separable import claims as sure
 from learnability.study import Experiment, Scale, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.theory import Guarantee
-
-
-def step(width: int) -> float:
-    """The step for 2k = ``width``."""
-    return 1 / math.sqrt(width)
 
 
 def figure(table: pd.DataFrame) -> Plot:
@@ -48,7 +46,8 @@ def figure(table: pd.DataFrame) -> Plot:
         xscale="log", yscale="log" if kept else "symlog",
     )  # fmt: skip
     name = f"η = {usual['eta'].iloc[0]:g} for all (Figure 2)"
-    shown = runs.errors(chosen, usual, name, lambda width: f"2k = {width}, η = {step(width):.2g}")
+    steps = chosen.groupby("width")["eta"].first()
+    shown = runs.errors(chosen, usual, name, lambda width: f"2k = {width}, η = {steps[width]:.2g}")
     return runs.plot(table, [*shown, ratios], "both layers trained, a step for each width")
 
 
@@ -76,12 +75,29 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     return found + sure.update_bounds("fig3", chosen)
 
 
-def _cells(data: str, widths: tuple[int, ...]) -> tuple[Setting, ...]:
-    return tuple(
-        {**runs.setting(data=data, width=width, layers="both", eta=eta), "rule": rule}
-        for rule, etas in (("per width", map(step, widths)), ("one for all", [runs.ETA] * len(widths)))
-        for width, eta in zip(widths, etas, strict=True)
-    )
+def _cells(usual: str, usual_widths: tuple[int, ...]) -> Callable[..., tuple[Setting, ...]]:
+    """Settings with the step ``eta_each`` / sqrt(2k) for each width, and with ``eta`` for all."""
+
+    def cells(
+        data: str = usual,
+        widths: tuple[int, ...] = usual_widths,
+        eta_each: float = 1.0,
+        eta: float = runs.ETA,
+        alpha: float = runs.ALPHA,
+        epochs: int = 10_000,
+        train: int = runs.SIZES[usual][0],
+    ) -> tuple[Setting, ...]:
+        common = runs.common(data, widths, alpha, epochs, train, usual)
+        checks.real("eta", eta, above=0.0)
+        checks.real("eta_each", eta_each, above=0.0)
+        each = [eta_each / math.sqrt(width) for width in widths]
+        return tuple(
+            {**runs.setting(**common, width=width, layers="both", eta=step), "rule": rule}
+            for rule, steps in (("per width", each), ("one for all", [eta] * len(widths)))
+            for width, step in zip(widths, steps, strict=True)
+        )
+
+    return cells
 
 
 EXPERIMENT = Experiment(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from learnability import checks
 from learnability.evidence.tables import by, pick, values
 from learnability.plotting import Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.separable import PAPER, runs
@@ -17,6 +18,8 @@ from learnability.studies.separable import claims as sure
 from learnability.study import Experiment, Row, Scale, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.theory import Guarantee
@@ -82,14 +85,28 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
 
 
 def _cells(
-    data: str, widths: tuple[int, ...], first: tuple[float, ...], both: tuple[float, ...]
-) -> tuple[Setting, ...]:
-    return tuple(
-        runs.setting(data=data, layers=layers, width=width, eta=eta, epochs=100_000)
-        for layers, steps in (("first", first), ("both", both))
-        for width in widths
-        for eta in steps
-    )
+    usual: str, usual_widths: tuple[int, ...], usual_first: tuple[float, ...], usual_both: tuple[float, ...]
+) -> Callable[..., tuple[Setting, ...]]:
+    """``first`` and ``both``: the steps with the first layer trained, and with both."""
+
+    def cells(
+        data: str = usual,
+        widths: tuple[int, ...] = usual_widths,
+        first: tuple[float, ...] = usual_first,
+        both: tuple[float, ...] = usual_both,
+        alpha: float = runs.ALPHA,
+        epochs: int = 100_000,
+        train: int = runs.SIZES[usual][0],
+    ) -> tuple[Setting, ...]:
+        common = runs.common(data, widths, alpha, epochs, train, usual)
+        return tuple(
+            runs.setting(**common, layers=layers, width=width, eta=eta)
+            for layers, steps in (("first", first), ("both", both))
+            for width in widths
+            for eta in checks.several(layers, steps, checks.real, above=0.0)
+        )
+
+    return cells
 
 
 EXPERIMENT = Experiment(

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Panel, Plot
 from learnability.studies.separable import PAPER, claim, runs
 from learnability.studies.separable import claims as sure
-from learnability.studies.separable.runs import SEQUENCE, setting
+from learnability.studies.separable.runs import setting
 from learnability.studies.separable.theorems import thm2_thm6 as thm2
 from learnability.studies.separable.theorems import thm4_thm10 as thm4
 from learnability.study import Experiment, Row, Scale, Setting
@@ -33,6 +34,8 @@ from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
 
 _WIDTHS = (2, 6, 20, 60, 200, 600, 2000, 6000, 20_000)
@@ -40,8 +43,8 @@ _STEPS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _USUAL = {"sequence": 0.1, "ball": 0.1, "digits": 0.1, "mnist": 1.0}
 """The step of the upper row."""
 _NAMES = {
-    "sequence": f"Theorem 4's sequence, d = {SEQUENCE}",
-    "ball": "ball, margin 0.15, d = 20",
+    "sequence": "Theorem 4's sequence, d = {d}",
+    "ball": "ball, margin {margin:g}, d = {d}",
     "digits": "digits 8x8, 3 against 5",
     "mnist": "MNIST, 3 against 5",
 }
@@ -53,9 +56,14 @@ def run(s: Setting, seed: int) -> list[Row]:
     exact = 0
     if s["data"] == "sequence":
         exact = thm4.sequence_updates(
-            d=SEQUENCE, k=int(s["width"]) // 2, eta=_decimal(s["eta"]), alpha=_decimal(s["alpha"])
+            d=_dimension(s), k=int(s["width"]) // 2, eta=_decimal(s["eta"]), alpha=_decimal(s["alpha"])
         )
     return [{**row, "exact": exact} for row in rows]
+
+
+def _dimension(s: Any) -> int:
+    """Of the sequence, by a setting or a row."""
+    return int(runs.shape("sequence", s)["d"])
 
 
 def _decimal(number: Any) -> Any:
@@ -65,7 +73,7 @@ def _decimal(number: Any) -> Any:
 
 def figure(table: pd.DataFrame) -> Plot:
     """Above: updates against the width. Below: against the step. A column, with one axis, for each data set."""
-    shades = dict(zip(values(pick(table, axis="step"), "width"), COLORS[1:], strict=False))
+    shades = dict(zip(values(pick(table, axis="step"), "width"), itertools.cycle(COLORS[1:]), strict=False))
     above: list[Panel] = []
     below: list[Panel] = []
     for data in (data for data in _NAMES if (table["data"] == data).any()):
@@ -77,7 +85,9 @@ def figure(table: pd.DataFrame) -> Plot:
             "ylabel": "" if above else "non-zero updates", "xscale": "log", "yscale": "log",
             "ylim": (shown.min() / 2, 2 * shown.max()),
         }  # fmt: skip
-        above.append(Panel(wide, _NAMES[data], f"hidden units 2k (η = {_USUAL[data]:g})", **axes))
+        name = _NAMES[data].format(**runs.shape(data, rows.iloc[0]))
+        eta = float(pick(rows, axis="width")["eta"].iloc[0])
+        above.append(Panel(wide, name, f"hidden units 2k (η = {eta:g})", **axes))
         below.append(Panel(steps, "", "step η", **axes))
     seeds = table["seed"].nunique()
     note = f"mean over {seeds} runs, bands: from the least to the most" if seeds > 1 else "one run"
@@ -92,10 +102,12 @@ def _against(rows: pd.DataFrame, x: str, shades: dict[Any, str]) -> list[Curve]:
     else:
         grid = steps = np.geomspace(rows["eta"].min(), rows["eta"].max(), 60)
         groups = [(f"measured, 2k = {k}", shades[k], pick(rows, width=k)) for k in values(rows, "width")]
-    most = [thm2.corollary3_bound(w_norm=float(rows["w_norm"].iloc[0]), eta=e, alpha=runs.ALPHA) for e in steps]
+    first, alpha = rows.iloc[0], float(rows["alpha"].iloc[0])
+    most = [thm2.corollary3_bound(w_norm=float(first["w_norm"]), eta=e, alpha=alpha) for e in steps]
     found = [Curve(grid, most, color="black", label="Theorem 2 = Corollary 3: at most")]
-    if rows["data"].iloc[0] == "sequence":
-        least = [float(thm4.lower_bound(d=SEQUENCE, k=1, eta=e, alpha=runs.ALPHA, form="sharp")) for e in steps]
+    if first["data"] == "sequence":
+        d = _dimension(first)
+        least = [float(thm4.lower_bound(d=d, k=1, eta=e, alpha=alpha, form="sharp")) for e in steps]
         found.append(Curve(grid, least, color="#555555", linestyle="--", label="Theorem 4, sharp: at least"))
     for index, (label, shade, group) in enumerate(groups):
         count = group.groupby(x)["updates"]
@@ -135,10 +147,11 @@ def _within(rows: pd.DataFrame, data: str, width: int) -> list[Guarantee]:
 
 def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
     """The engine's count against the exact one, and against Theorem 4 from below."""
+    d = _dimension(rows.iloc[0])
     ended = rows[rows["outcome"] == "converged"]
     tied = np.array([_tied(row) for _, row in ended.iterrows()], dtype=bool)
     where = "Theorem 4 (exact count: this project)"
-    apart = (ended["updates"] - ended["exact"]).abs() / SEQUENCE
+    apart = (ended["updates"] - ended["exact"]).abs() / d
     clear, ties = apart[~tied], apart[tied]
     counts = [
         claim(
@@ -161,7 +174,7 @@ def _sequence(rows: pd.DataFrame) -> list[Guarantee]:
         g
         for _, row in rows.iterrows()
         for g in thm4.theorem4(
-            d=SEQUENCE, k=int(row["width"]) // 2, eta=_decimal(row["eta"]), alpha=_decimal(row["alpha"]),
+            d=d, k=int(row["width"]) // 2, eta=_decimal(row["eta"]), alpha=_decimal(row["alpha"]),
             updates=int(row["updates"]), ended=row["outcome"] == "converged",
             case=f"2k={row['width']},eta={row['eta']:g}",
         )
@@ -176,35 +189,70 @@ def _tied(row: Any) -> bool:
     """
     eta, alpha = _decimal(row["eta"]), _decimal(row["alpha"])
     near = (eta * (1 + Fraction(sign, 10**9)) for sign in (-1, 1))
-    k = int(row["width"]) // 2
-    return any(thm4.sequence_updates(d=SEQUENCE, k=k, eta=e, alpha=alpha) != row["exact"] for e in near)
+    d, k = _dimension(row), int(row["width"]) // 2
+    return any(thm4.sequence_updates(d=d, k=k, eta=e, alpha=alpha) != row["exact"] for e in near)
+
+
+_MNIST = {"steps": (0.3, 1.0, 3.0, 10.0)}
+"""What of the free values MNIST has of its own unless they are set."""
+_MNIST_LAPTOP = {**_MNIST, "widths": _WIDTHS[:6], "pair": (10, 100)}
+_HERE = ("sequence", "ball", "digits", *(("mnist",) if runs.images() == "mnist" else ()))
 
 
 def _cells(
-    data: str, widths: tuple[int, ...], steps: tuple[float, ...], pair: tuple[int, int]
-) -> tuple[Setting, ...]:
-    cells = [("width", width, _USUAL[data]) for width in widths]
-    cells += [("step", width, eta) for width in pair for eta in steps]
-    return tuple(
-        {**setting(data=data, width=width, eta=eta, epochs=100_000), "axis": axis} for axis, width, eta in cells
-    )
+    usual_widths: tuple[int, ...],
+    usual_steps: tuple[float, ...],
+    usual_pair: tuple[int, int],
+    here: tuple[str, ...],
+    mnist: Mapping[str, Any],
+) -> Callable[..., tuple[Setting, ...]]:
+    """Every data set at its step for all widths, and at all steps for the widths of ``pair``."""
+    usual = {"widths": usual_widths, "steps": usual_steps, "pair": usual_pair}
 
+    def cells(
+        data: tuple[str, ...] = here,
+        widths: tuple[int, ...] = usual_widths,
+        steps: tuple[float, ...] = usual_steps,
+        pair: tuple[int, ...] = usual_pair,
+        alpha: float = runs.ALPHA,
+        d: int = runs.SHAPES["sequence"]["d"],
+        ball_d: int = runs.SHAPES["ball"]["d"],
+        margin: float = runs.SHAPES["ball"]["margin"],
+        epochs: int = 100_000,
+    ) -> tuple[Setting, ...]:
+        checks.several("data", data, checks.choice, tuple(_USUAL))
+        if len(checks.several("widths", widths, runs.even, at_least=2)) < 2:
+            raise ValueError(f"widths must hold at least two values, for a growth, got {widths}")
+        checks.several("pair", pair, runs.even, at_least=2)
+        checks.several("steps", steps, checks.real, above=0.0)
+        checks.real("alpha", alpha, above=0.0, below=1)
+        checks.integer("epochs", epochs, at_least=1)
+        checks.integer("d", d, at_least=1)
+        checks.integer("ball_d", ball_d, at_least=1)
+        checks.real("margin", margin, above=0.0, below=1)
+        found: list[Setting] = []
+        for name in data:
+            chosen: dict[str, Any] = {"widths": widths, "steps": steps, "pair": pair}
+            if name == "mnist":
+                chosen |= {key: value for key, value in mnist.items() if chosen[key] == usual[key]}
+            common: dict[str, Any] = {"data": name, "alpha": alpha, "epochs": epochs}
+            common |= runs.shaped(name, d=d if name == "sequence" else ball_d, margin=margin)
+            at = [("width", width, _USUAL[name]) for width in chosen["widths"]]
+            at += [("step", width, eta) for width in chosen["pair"] for eta in chosen["steps"]]
+            found += [{**setting(**common, width=width, eta=eta), "axis": axis} for axis, width, eta in at]
+        return tuple(found)
 
-_SMOKE = [_cells(data, (2, 20, 200), (0.1, 1.0, 10.0), (2, 20)) for data in ("sequence", "ball", "digits")]
-_ARTIFICIAL = _cells("sequence", _WIDTHS, _STEPS, (10, 1000)) + _cells("ball", _WIDTHS, _STEPS, (10, 1000))
-_DIGITS = _cells("digits", _WIDTHS, _STEPS, (10, 1000))
-_MNIST = _cells("mnist", _WIDTHS, (0.3, 1.0, 3.0, 10.0), (10, 1000))
-_SMALL_MNIST = _cells("mnist", _WIDTHS[:6], (0.3, 1.0, 3.0, 10.0), (10, 100))
-_HERE = runs.images() == "mnist"
+    return cells
+
 
 EXPERIMENT = Experiment(
     title="Updates against width and step, with upper and lower bounds",
     source=f"{PAPER}, Theorem 2, Corollary 3 and Theorem 4",
     revision=1,
     scales={
-        "smoke": Scale(tuple(itertools.chain(*_SMOKE)), seeds=2, seconds=5),
-        "laptop": Scale(_ARTIFICIAL + _DIGITS + (_SMALL_MNIST if _HERE else ()), seeds=3, seconds=175),
-        "paper": Scale(_ARTIFICIAL + _DIGITS + (_MNIST if _HERE else ()), seeds=10, seconds=3600),
+        "smoke": Scale(_cells((2, 20, 200), (0.1, 1.0, 10.0), (2, 20), _HERE[:3], {}), seeds=2, seconds=5),
+        "laptop": Scale(_cells(_WIDTHS, _STEPS, (10, 1000), _HERE, _MNIST_LAPTOP), seeds=3, seconds=175),
+        "paper": Scale(_cells(_WIDTHS, _STEPS, (10, 1000), _HERE, _MNIST), seeds=10, seconds=3600),
     },
     run=run,
     figure=figure,

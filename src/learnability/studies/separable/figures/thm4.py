@@ -15,11 +15,13 @@ all. Nothing is random: one seed at every scale.
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.tables import pick, values
 from learnability.networks.separable import TwoLayer
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot
@@ -33,6 +35,8 @@ from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 _LOOKS = {
@@ -114,7 +118,7 @@ def _counts(rows: pd.DataFrame, x: str) -> list[Curve]:
     for form, (label, line, shade) in _LOOKS.items():
         found.append(Curve(one[x], one[form], label=f"at least: {label}", color=shade, linestyle=line))
     found.append(Curve(one[x], one["exact"], label="updates, exact", linewidth=1.0))
-    for marker, k in zip("ox+", units, strict=False):
+    for marker, k in zip(itertools.cycle("ox+"), units, strict=False):
         engine, label = pick(rows, units=k), f"updates, engine, 2k = {2 * k}"
         found.append(Curve(engine[x], engine["updates"], label=label, linestyle="", marker=marker, hollow=True))
     return found
@@ -142,7 +146,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     result = [tightest(f"separable/thm4[figure,{form}]", below[form]) for form in thm4.FORMS]
     result.append(tightest("separable/cor3[thm4]", above))
     different = int((table["updates"] != table["exact"]).sum())
-    large = table[table["eta"] >= 1 / table["alpha"] ** 2]
+    small, large = table[table["eta"] <= 0.125], table[table["eta"] >= 1 / table["alpha"] ** 2]
     attained = {form: int((table["exact"] == table[form]).sum()) for form in thm4.FORMS}
     beyond = int(((table["exact"] == table["sharp"]) & (table["exact"] > table["d"])).sum())
     counted = ", ".join(f"{form} {number}" for form, number in attained.items())
@@ -164,44 +168,79 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             "more than d updates",
         ),
         claim(
-            "thm4/small-step", f"{where} (limit for small steps: this project)", 3, _short(table), "at_most",
+            "thm4/small-step", f"{where} (limit for small steps: this project)", 3,
+            _short(small) if len(small) else None, "at_most",
             "largest distance of an example's updates from 2 (1 + r / alpha + alpha^2 r) / (eta (1 + alpha^2)), "
             "r = 1 / (2 sqrt(d)), over steps up to 1/8: three roundings of at most one update each",
         ),
         claim(
             "thm4/large-step", "Section 5.2 and Remark 1 (d updates for large steps)", 0,
-            int((large["updates"] != large["d"]).sum()), "equal",
+            int((large["updates"] != large["d"]).sum()) if len(large) else None, "equal",
             f"cells of {len(large)} with eta >= 1 / alpha^2 in which the count is not d",
         ),
     ]  # fmt: skip
 
 
-def _short(table: pd.DataFrame) -> float:
+def _short(small: pd.DataFrame) -> float:
     """Largest distance, in updates of one example, from the count that a small step leads to.
 
     After n updates of an example, if w and u have both come to their other side, a = h n - r / alpha and b = -alpha
     (h n - r) but for rounding; the output is a - alpha b, and it comes to 1.
     """
-    small = table[table["eta"] <= 0.125]
     r, alpha = 0.5 / np.sqrt(small["d"]), small["alpha"]
     limit = (1 + r / alpha + alpha**2 * r) / (1 + alpha**2) * 2 / small["eta"]
     return float((small["updates"] / small["d"] - limit).abs().max())
 
 
-def _cells(d: int, units: tuple[int, ...], steps: tuple[int, int], largest: int) -> tuple[Setting, ...]:
-    """Exponents ``from`` to ``to``: of 2 for the steps at dimension d, of 4 for the dimensions at the step 1/16."""
+def _cells(
+    usual_d: int, usual_units: tuple[int, ...], usual_steps: tuple[int, int], usual_largest: int
+) -> Callable[..., tuple[Setting, ...]]:
+    """Settings by exponents: ``steps`` of 2, the least and the largest, at dimension d; ``largest`` of 4, from 0 on,
+    for the dimensions at the step ``eta``.
+    """
 
-    def cell(axis: str, alpha: float, k: int, ends: tuple[int, int]) -> Setting:
-        along = axis == "step"
-        fixed: Setting = {"d_fixed": d if along else 0, "eta_fixed": 0.0 if along else 0.0625}
-        return {"axis": axis, "alpha": alpha, "units": k, **fixed, "from": ends[0], "to": ends[1]}
+    def cells(
+        d: int = usual_d,
+        units: tuple[int, ...] = usual_units,
+        steps: tuple[int, ...] = usual_steps,
+        alphas: tuple[float, ...] = (0.125, 0.75),
+        largest: int = usual_largest,
+        eta: float = 0.0625,
+    ) -> tuple[Setting, ...]:
+        _power_of_4("d", checks.integer("d", d, at_least=1, at_most=4**10))
+        for k in checks.several("units", units, checks.integer, at_least=1, at_most=4**8):
+            _power_of_4("twice each of units", 2 * k)
+        if len(steps) != 2 or not -20 <= steps[0] < steps[1] <= 20:
+            raise ValueError(f"steps must hold two exponents of 2, the least first, from -20 to 20, got {steps}")
+        for alpha in checks.several("alphas", alphas, checks.real, above=0.0, below=1):
+            _dyadic("each of alphas", alpha)
+        checks.integer("largest", largest, at_least=1, at_most=10)
+        _dyadic("eta", checks.real("eta", eta, above=0.0))
 
-    return tuple(
-        cell(axis, alpha, k, ends)
-        for axis, ends in (("step", steps), ("dimension", (0, largest)))
-        for alpha in (0.125, 0.75)
-        for k in units
-    )
+        def cell(axis: str, alpha: float, k: int, ends: tuple[int, ...]) -> Setting:
+            along = axis == "step"
+            fixed: Setting = {"d_fixed": d if along else 0, "eta_fixed": 0.0 if along else eta}
+            return {"axis": axis, "alpha": alpha, "units": k, **fixed, "from": ends[0], "to": ends[1]}
+
+        return tuple(
+            cell(axis, alpha, k, ends)
+            for axis, ends in (("step", steps), ("dimension", (0, largest)))
+            for alpha in alphas
+            for k in units
+        )
+
+    return cells
+
+
+def _power_of_4(name: str, number: int) -> None:
+    """So that its root is a power of 2."""
+    if number & (number - 1) or number.bit_length() % 2 == 0:
+        raise ValueError(f"{name} must be a power of 4, for float64 to round nothing, got {number}")
+
+
+def _dyadic(name: str, number: float) -> None:
+    if Fraction(number).denominator > 1024:
+        raise ValueError(f"{name} must be a multiple of 1/1024, for float64 to round nothing, got {number}")
 
 
 EXPERIMENT = Experiment(

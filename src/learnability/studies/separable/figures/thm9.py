@@ -11,13 +11,16 @@ separable/thm9-engine`` checks). Each seed makes ``draws`` runs of every cell.
 
 from __future__ import annotations
 
+import itertools
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import share
-from learnability.evidence.tables import pick, values
+from learnability.evidence.tables import pick, told, values
 from learnability.plotting import COLORS, Curve, HeatMap, Item, Panel, Plot
 from learnability.seeding import generator
 from learnability.studies.separable import PAPER, claim
@@ -33,20 +36,22 @@ if TYPE_CHECKING:
 
 DELTA = 0.1
 RANGE, ETA = 1.0, 0.5
-"""The entries of W_0 are uniform on [-RANGE, RANGE]; the step."""
+"""The entries of W_0 are uniform on [-RANGE, RANGE]; the step. What is set otherwise is named in the settings,
+and so is another delta."""
 
 
 def run(s: Setting, seed: int) -> list[Row]:
     """One row for each k: how many runs failed, how many had a dead example, most updates of a run that did not."""
     d, draws = int(s["d"]), int(s["draws"])
+    radius, eta = float(s.get("C", RANGE)), float(s.get("eta", ETA))
     rows = []
     for k in range(1, int(s["k_most"]) + 1):
         rng = generator(seed, "thm9", "start", d, k)
         failures = exceptions = most = 0
         for _ in range(draws):
-            W = rng.uniform(-RANGE, RANGE, (2 * k, d))
+            W = rng.uniform(-radius, radius, (2 * k, d))
             dead = bool((W[:k] <= 0).all(axis=0).any())
-            ends = by_coordinates(W, ETA)
+            ends = by_coordinates(W, eta)
             stuck = bool((ends.outputs < 1).any())
             failures += stuck
             exceptions += stuck != dead
@@ -66,14 +71,14 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
 
 def figure(table: pd.DataFrame) -> Plot:
     """(a) The phase diagram; (b) cuts at some d with the closed form; (c) all cells over k - log2 d."""
-    cells = pooled(table)
+    cells, delta = pooled(table), float(told(table, "delta", DELTA))
     sizes, most = values(cells, "d"), int(cells["k"].max())
     ks, cuts = np.linspace(1, most, 300), []
     for d, shade in zip(sizes[:: max(1, (len(sizes) - 1) // 3)], COLORS, strict=False):
         cuts.append(Curve(ks, -np.expm1(d * np.log1p(-(0.5**ks))), color=shade, linewidth=1.0))
         cuts.append(_shares(pick(cells, d=d), pick(cells, d=d)["k"], color=shade, label=f"d = {d}"))
     grid = np.linspace(-6, 9, 300)
-    ends = (-6, -math.log2(-math.log(DELTA))), (math.log2(2 / DELTA), 9)
+    ends = (-6, -math.log2(-math.log(delta))), (math.log2(2 / delta), 9)
     collapse = [
         _shares(cells, cells["k"] - np.log2(cells["d"]), markersize=2, alpha=0.5, label="measured, every d and k"),
         Curve(grid, -np.expm1(-(0.5**grid)), color="black", linewidth=1.0, label="limit 1 − exp(−2$^{-z}$)"),
@@ -84,7 +89,7 @@ def figure(table: pd.DataFrame) -> Plot:
     ]
     chance = "P(non-global minimum)"
     panels = [
-        _phase(cells),
+        _phase(cells, delta),
         Panel(
             cuts, "(b) cuts; lines: 1 − (1 − 2$^{-k}$)$^d$", "units of each sign k", chance,
             xticks=range(2, most + 1, 2), legend="upper right",
@@ -95,17 +100,20 @@ def figure(table: pd.DataFrame) -> Plot:
         ),
     ]  # fmt: skip
     draws = int(cells["draws"].min())
-    note = f"{draws} runs in each cell, bars: 95 % confidence (Clopper–Pearson), δ = {DELTA:g}"
+    note = f"{draws} runs in each cell, bars: 95 % confidence (Clopper–Pearson), δ = {delta:g}"
     return Plot(panels, columns=3, size=(3.7, 3.4), note=note, legend_columns=4)
 
 
-def _phase(cells: pd.DataFrame) -> Panel:
+def _phase(cells: pd.DataFrame, delta: float) -> Panel:
     """Measured shares as colours, level sets of the closed form, and the theorem's thresholds."""
     square = cells.pivot(index="k", columns="d", values="estimate")
     exponents = np.log2(square.columns.to_numpy(float))
-    gap = float(exponents[1] - exponents[0]) if len(exponents) > 1 else 1.0
     at = np.linspace(-0.5, len(exponents) - 0.5, 100)  # a column is a place, and so is a row: k - 1
-    x = exponents[0] + gap * at
+    if len(exponents) == 1:
+        x = exponents[0] + at
+    else:  # the outer halves of the first and the last column have the slope of their neighbours
+        left, right = 2 * exponents[0] - exponents[1], 2 * exponents[-1] - exponents[-2]
+        x = np.interp(at, np.arange(-1, len(exponents) + 1), [left, *exponents, right])
     items: list[Item] = [
         HeatMap(
             square.to_numpy(), [str(d) if i % 2 == 0 else "" for i, d in enumerate(square.columns)],
@@ -117,7 +125,7 @@ def _phase(cells: pd.DataFrame) -> Panel:
         items.append(Curve(at, k - 1, color="black", linewidth=1.0, linestyle=line, label=label))
     sides = (("failure", "fails", "below", COLORS[1]), ("success", "succeeds", "above", COLORS[2]))
     for side, word, where, shade in sides:
-        k = x + thm9.width_threshold(1, DELTA, side=side)
+        k = x + thm9.width_threshold(1, delta, side=side)
         label = f"Theorem 9: {word} with P ≥ 1 − δ {where}"
         items.append(Curve(at, k - 1, color=shade, linestyle="--", label=label))
     return Panel(
@@ -133,14 +141,15 @@ def _shares(cells: pd.DataFrame, x: pd.Series, **look: Any) -> Curve:
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """The closed form and both thresholds at every cell, who fails and why, and the number of updates."""
-    cells = pooled(table)
+    cells, delta = pooled(table), float(told(table, "delta", DELTA))
+    radius, eta = float(told(table, "C", RANGE)), float(told(table, "eta", ETA))
     exact, totals, inside = [], [], []
     counts = [(int(d), int(k), int(x), int(n)) for d, k, x, n in cells[["d", "k", "failures", "draws"]].to_numpy()]
     for (d, k, failures, draws), most, low, high in zip(
         counts, cells["most_updates"], cells["low"], cells["high"], strict=True
     ):
         chance, *limits = thm9.theorem9(
-            d=d, k=k, failures=failures, draws=draws, C=RANGE, eta=ETA,
+            d=d, k=k, failures=failures, draws=draws, C=radius, eta=eta,
             updates=int(most) if failures < draws else None,
         )  # fmt: skip
         exact.append(chance)
@@ -150,7 +159,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     reach = f"figure,d={cells['d'].min()}..{cells['d'].max()}"
     result = [
         tightest(statement_id("separable/thm9", reach), exact, "frequency of failure at every k and d"),
-        *thm9.thresholds(counts, DELTA, reach),
+        *thm9.thresholds(counts, delta, reach),
     ]
     if totals:
         result.append(tightest(statement_id("separable/thm9-updates", reach), totals, "runs without a dead example"))
@@ -168,9 +177,28 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     ]  # fmt: skip
 
 
-def _cells(exponents: tuple[int, ...], beyond: int, draws: int) -> tuple[Setting, ...]:
-    most = exponents[-1] + beyond
-    return tuple({"d": 2**j, "k_most": most, "draws": draws} for j in exponents)
+_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+
+def _cells(
+    d: tuple[int, ...] = _SIZES,
+    beyond: int = 6,
+    draws: int = 50,
+    C: float = RANGE,
+    eta: float = ETA,
+    delta: float = DELTA,
+) -> tuple[Setting, ...]:
+    """The largest k is ``beyond`` more than log2 of the largest d."""
+    if any(more <= less for less, more in itertools.pairwise(checks.several("d", d, checks.integer, at_least=2))):
+        raise ValueError(f"d must rise, got {d}")
+    checks.integer("beyond", beyond, at_least=1)
+    checks.integer("draws", draws, at_least=1)
+    checks.real("delta", delta, above=0.0, below=1)
+    found = {"C": checks.real("C", C, above=0.0), "eta": checks.real("eta", eta, above=0.0), "delta": delta}
+    usual = {"C": RANGE, "eta": ETA, "delta": DELTA}
+    other = {name: value for name, value in found.items() if value != usual[name]}
+    most = math.ceil(math.log2(d[-1])) + beyond
+    return tuple({"d": size, "k_most": most, "draws": draws, **other} for size in d)
 
 
 EXPERIMENT = Experiment(
@@ -178,9 +206,9 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, Theorem 9",
     revision=1,
     scales={
-        "smoke": Scale(_cells((3, 5, 7), 5, 40), seeds=1, seconds=2),
-        "laptop": Scale(_cells(tuple(range(3, 13)), 6, 50), seeds=4, seconds=57),
-        "paper": Scale(_cells(tuple(range(3, 13)), 6, 200), seeds=10, seconds=600),
+        "smoke": Scale(partial(_cells, d=(8, 32, 128), beyond=5, draws=40), seeds=1, seconds=2),
+        "laptop": Scale(_cells, seeds=4, seconds=57),
+        "paper": Scale(partial(_cells, draws=200), seeds=10, seconds=600),
     },
     run=run,
     figure=figure,

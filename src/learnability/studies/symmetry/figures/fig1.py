@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learnability import checks
 from learnability.networks.one_hidden import activate
 from learnability.networks.symmetry import represent_relu, represent_sigmoid, represent_zigzag
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot
@@ -21,23 +22,34 @@ from learnability.theory import Guarantee, Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-A = (1, 5, 7, 15, 20, 21, 22, 25)
+PUBLISHED = (1, 5, 7, 15, 20, 21, 22, 25)
+"""A of the figure."""
 _MAKERS = {"sigmoid": represent_sigmoid, "relu": represent_relu, "zigzag": represent_zigzag}
-_SETTINGS: tuple[Setting, ...] = tuple({"n": 30, "representation": name} for name in _MAKERS)
+
+
+def _cells(n: int = 30, A: tuple[int, ...] = PUBLISHED) -> tuple[Setting, ...]:
+    """Another set than the figure's is named in the settings."""
+    checks.integer("n", n, at_least=1)
+    weights = checks.several("A", A, checks.integer, at_least=0, at_most=n)
+    other: Setting = {} if weights == PUBLISHED else {"A": " ".join(map(str, weights))}
+    return tuple({"n": n, "representation": name, **other} for name in _MAKERS)
 
 
 def run(s: Setting, seed: int) -> list[Row]:
     """The network's output along the Hamming weight taken as a real number, twenty points a unit."""
     n, name = int(s["n"]), str(s["representation"])
+    A = tuple(int(k) for k in str(s["A"]).split()) if "A" in s else PUBLISHED
     network = _MAKERS[name](n, A)
     weight = np.arange(20 * n + 1) / 20
     # constant hidden rows: the hidden layer sees the sum of the input only
     z = weight[:, None] * network.W[:, 0] + network.B
     output = activate(z, "sigmoid" if name == "sigmoid" else "relu") @ network.M + network.b
-    return [{"weight": float(k), "output": float(o), "label": _label(k)} for k, o in zip(weight, output, strict=True)]
+    return [
+        {"weight": float(k), "output": float(o), "label": _label(k, A)} for k, o in zip(weight, output, strict=True)
+    ]
 
 
-def _label(weight: float) -> float:
+def _label(weight: float, A: tuple[int, ...]) -> float:
     """f_A at an integer weight, 0 in between."""
     if weight != round(weight):
         return 0.0
@@ -105,7 +117,7 @@ EXPERIMENT = Experiment(
     title="Symmetric functions represented by sigmoid and ReLU networks",
     source=f"{PAPER}, Figure 1",
     revision=1,
-    scales=dict.fromkeys(("smoke", "laptop", "paper"), Scale(_SETTINGS, seeds=1, seconds=1)),
+    scales=dict.fromkeys(("smoke", "laptop", "paper"), Scale(_cells, seeds=1, seconds=1)),
     run=run,
     figure=figure,
     claims=claims,

@@ -12,43 +12,80 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import mean, share
 from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
+    BETA_NAMES,
     SAME,
     compression,
     ends,
     epochs_to_zero,
     fitted,
     learning_curves,
+    panels,
+    sampled,
+    superscript,
 )
-from learnability.studies.symmetry.runs import run, scales, setting
-from learnability.study import Experiment
+from learnability.studies.symmetry.runs import BETAS, lasting, powers, problem, run, scales, setting
+from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.plotting import Plot
 
 _LAYERS = ("both", "output")
-_FULL = tuple(
-    setting(panel=panel, curve=layers, n=n, m=n, layers=layers, epochs=epochs)
-    for panel, n, epochs in (("a", 30, 60_000), ("b", 60, 250_000))
-    for layers in _LAYERS
-)
-# The last layer alone is cheap: followed further, to see when the empirical error vanishes.
-_LONG = setting(panel="c", curve="output", n=60, m=60, layers="output", epochs=1_500_000)
-_SMOKE = tuple(setting(panel="a", curve=layers, n=10, m=10, layers=layers, epochs=3_000) for layers in _LAYERS)
+
+
+def _cells(usual: dict[int, int], longer: int) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n with their axes; panel c follows the last of them, or is left out with 0."""
+    several, axes = tuple(usual), tuple(usual.values())
+
+    def cells(
+        n: tuple[int, ...] = several,
+        epochs: tuple[int, ...] = axes,
+        longer: int = longer,
+        sample: int = 1,
+        h_power: int = 6,
+        beta: str = "n^3 h",
+        target: str = "random",
+        init: str = "half_integer",
+    ) -> tuple[Setting, ...]:
+        if len(checks.several("n", n, checks.integer, at_least=1)) > 2:
+            raise ValueError(f"n must hold one value or two, got {len(n)}")
+        checks.integer("longer", longer, at_least=0)
+        powers("h_power", (h_power,))
+        checks.choice("beta", beta, BETAS)
+        places = range(len(n))
+        lengths = lasting(
+            epochs, dict(enumerate(axes)), places, lambda i: (n[i] / several[min(i, len(usual) - 1)]) ** 2
+        )
+
+        def cell(panel: str, place: int, layers: str, epochs: int) -> Setting:
+            common = problem(n[place], sample, target, init)
+            return setting(
+                panel=panel, curve=layers, **common, layers=layers, epochs=epochs, h_power=h_power, beta=beta
+            )
+
+        found = [cell("ab"[place], place, layers, lengths[place]) for place in places for layers in _LAYERS]
+        if longer:  # the last layer alone is cheap: followed further, to see when the empirical error vanishes
+            found.append(cell("c", places[-1], "output", longer * lengths[places[-1]]))
+        return tuple(found)
+
+    return cells
 
 
 def figure(table: pd.DataFrame) -> Plot:
     """Error against epoch, both settings."""
-    sizes = table.groupby("panel")["n"].first()
     titles = {
-        str(panel): f"({panel}) n = {n}, sample n, h = n⁻⁶, β = n³h{', longer' * (panel == 'c')}"
-        for panel, n in sizes.items()
+        panel: f"({panel}) n = {s['n']}, {sampled(s)}, h = n{superscript(-s['h_power'])}, {BETA_NAMES[s['beta']]}"
+        f"{', longer' * (panel == 'c')}"
+        for panel, s in panels(table).items()
     }
     return learning_curves(table, titles, {"both": "layers 1+2", "output": "layer 2 only"}, columns=3)
 
@@ -72,24 +109,31 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         found.append(compression(f"fig2{panel}/compression", where, ends(inside, layers="both")))
     long = pick(table, panel="c")
     if len(long):
-        zero = epochs_to_zero(long)
+        zero, at = epochs_to_zero(long), long.iloc[0]
+        first = next(s for name, s in panels(table).items() if name != "c" and s["n"] == at["n"])
+        axis, end = int(first["epochs"]), int(at["epochs"])
         found.append(
             claim(
-                "fig2c/zero-empirical-error", "beyond Figure 2(b): layer 2 only, on six times its axis", 0.5,
-                share(np.isfinite(zero)), "at_least",
-                "share of runs whose empirical error is 0 at all later records (every 31,250 epochs); epochs until "
-                f"then from {zero.min():.0f} to {zero.max():.0f}, median {zero.median():.0f}; "
-                f"{(zero <= 250_000).mean():.0%} of the runs are there by 250,000",
+                "fig2c/zero-empirical-error",
+                f"beyond Figure 2({first['panel']}): layer 2 only, on {_count(end // axis)} times its axis",
+                0.5, share(np.isfinite(zero)), "at_least",
+                f"share of runs whose empirical error is 0 at all later records (every {end // 48:,} epochs); epochs "
+                f"until then from {zero.min():.0f} to {zero.max():.0f}, median {zero.median():.0f}; "
+                f"{(zero <= axis).mean():.0%} of the runs are there by {axis:,}",
             )
         )  # fmt: skip
     return found
+
+
+def _count(times: int) -> str:
+    return "six" if times == 6 else str(times)
 
 
 EXPERIMENT = Experiment(
     title="Both layers with a small step against the last layer only",
     source=f"{PAPER}, Figure 2",
     revision=1,
-    scales=scales(_SMOKE, (*_FULL, _LONG), seconds=(2, 52, 156)),
+    scales=scales(_cells({10: 3_000}, 0), _cells({30: 60_000, 60: 250_000}, 6), seconds=(2, 52, 156)),
     run=run,
     figure=figure,
     claims=claims,

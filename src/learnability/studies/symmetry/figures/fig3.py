@@ -6,55 +6,92 @@ n = 30, a sample of n, beta = n^3 h, h = n^-2, n^-3, n^-4. ``laptop`` is the pap
 
 from __future__ import annotations
 
+import itertools
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from learnability import checks
 from learnability.evidence.intervals import mean
 from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
+    BETA_NAMES,
     compression,
     ends,
     epochs_to_zero,
     fitted,
     learning_curves,
+    panels,
+    sampled,
     sooner,
 )
-from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.studies.symmetry.runs import BETAS, lasting, powers, problem, run, scales, setting
 from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.plotting import Plot
 
-_POWERS = {"a": 2, "b": 3, "c": 4}
-_EPOCHS = {"a": 16_000, "b": 80_000, "c": 90_000}
+_AXES = {2: 16_000, 3: 80_000, 4: 90_000}
 
 
-def _settings(n: int, epochs: dict[str, int]) -> tuple[Setting, ...]:
-    return tuple(
-        setting(panel=panel, curve=layers, n=n, m=n, layers=layers, h_power=power, epochs=epochs[panel])
-        for panel, power in _POWERS.items()
-        for layers in ("both", "output")
-    )
+def _cells(usual_n: int, axes: dict[int, int]) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n, with the ends of the axes by the exponent of the step."""
+    exponents, ends = tuple(axes), tuple(axes.values())
+
+    def cells(
+        n: int = usual_n,
+        h_powers: tuple[int, ...] = exponents,
+        epochs: tuple[int, ...] = ends,
+        sample: int = 1,
+        beta: str = "n^3 h",
+        target: str = "random",
+        init: str = "half_integer",
+    ) -> tuple[Setting, ...]:
+        common = problem(n, sample, target, init)
+        checks.choice("beta", beta, BETAS)
+        if any(larger >= smaller for larger, smaller in itertools.pairwise(powers("h_powers", h_powers))):
+            raise ValueError(f"h_powers must rise, from the largest step to the smallest, got {h_powers}")
+        lengths = lasting(epochs, axes, h_powers, lambda _: (n / usual_n) ** 2)
+        return tuple(
+            setting(
+                panel=panel, curve=layers, **common, layers=layers, h_power=power, beta=beta, epochs=lengths[power]
+            )
+            for panel, power in zip(ascii_lowercase, h_powers, strict=False)
+            for layers in ("both", "output")
+        )
+
+    return cells
+
+
+def _powers(table: pd.DataFrame) -> dict[str, int]:
+    """The exponent of the step in every panel."""
+    return {panel: int(s["h_power"]) for panel, s in panels(table).items()}
 
 
 def figure(table: pd.DataFrame) -> Plot:
     """Error against epoch for the three steps."""
-    n = table["n"].iloc[0]
-    titles = {panel: f"({panel}) h = n$^{{-{power}}}$, n = {n}, sample n" for panel, power in _POWERS.items()}
+    beta = str(table["beta"].iloc[0])
+    titles = {
+        panel: f"({panel}) h = n$^{{-{s['h_power']}}}$, n = {s['n']}, {sampled(s)}"
+        f"{'' if beta == 'n^3 h' else f', {BETA_NAMES[beta]}'}"
+        for panel, s in panels(table).items()
+    }
     return learning_curves(table, titles, {"both": "layers 1+2", "output": "layer 2 only"}, columns=3)
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Section 5.2: the larger the step, the sooner the empirical error vanishes and the larger the true error."""
-    found = []
+    found, exponents = [], _powers(table)
     both = pick(table, layers="both")
-    zero = {panel: epochs_to_zero(both, panel=panel) for panel in _POWERS}
-    error = {panel: ends(both, panel=panel)["true_error"] for panel in _POWERS}
-    for larger, smaller in (("a", "b"), ("b", "c")):
-        power, other = _POWERS[larger], _POWERS[smaller]
+    zero = {panel: epochs_to_zero(both, panel=panel) for panel in exponents}
+    error = {panel: ends(both, panel=panel)["true_error"] for panel in exponents}
+    for larger, smaller in itertools.pairwise(exponents):
+        power, other = exponents[larger], exponents[smaller]
         steps = f"h = n^-{power} against n^-{other}"
         found += [
             sooner(f"fig3/sooner[{power}<{other}]", "Figure 3", zero[larger], zero[smaller], steps),
@@ -66,7 +103,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 Kind.TREND,
             ),
         ]  # fmt: skip
-    for panel, power in _POWERS.items():
+    for panel, power in exponents.items():
         found.append(
             fitted(f"fig3{panel}/zero-empirical-error", f"Figure 3 (h = n^-{power})", ends(both, panel=panel))
         )
@@ -76,20 +113,25 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         claim(
             "fig3/frozen-scale-invariance", "section 3.3 (scale invariance)", 0.0,
             float(curves.sub(curves["a"], axis=0).abs().to_numpy().max()), "equal",
-            "training only layer 2 with beta = n^3 h does not depend on h: largest difference between panels "
-            f"over the {len(curves)} (seed, epoch) recorded in all three",
+            f"training only layer 2 with beta = {output['beta'].iloc[0]} does not depend on h: largest difference "
+            f"between panels over the {len(curves)} (seed, epoch) recorded in all {_count(curves.shape[1])}",
             Kind.EXACT,
         )
     )  # fmt: skip
-    found.append(compression("fig3c/compression", "Figure 3(c)", ends(both, panel="c")))
+    smallest = list(exponents)[-1]
+    found.append(compression(f"fig3{smallest}/compression", f"Figure 3({smallest})", ends(both, panel=smallest)))
     return found
+
+
+def _count(panels: int) -> str:
+    return "three" if panels == 3 else str(panels)
 
 
 EXPERIMENT = Experiment(
     title="Overstepping the theory: large steps",
     source=f"{PAPER}, Figure 3",
     revision=1,
-    scales=scales(_settings(10, {"a": 1_000, "b": 3_000, "c": 3_000}), _settings(30, _EPOCHS), seconds=(2, 14, 42)),
+    scales=scales(_cells(10, {2: 1_000, 3: 3_000, 4: 3_000}), _cells(30, _AXES), seconds=(2, 14, 42)),
     run=run,
     figure=figure,
     claims=claims,

@@ -8,8 +8,10 @@ setting with fewer seeds than ``paper``; ``smoke`` is n = 10.
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from learnability import checks
 from learnability.evidence.intervals import mean
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
@@ -19,39 +21,65 @@ from learnability.studies.symmetry.claims_curves import (
     epochs_to_zero,
     fitted,
     learning_curves,
+    panels,
+    sampled,
     sooner,
 )
-from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.studies.symmetry.runs import lasting, powers, problem, run, scales, setting
 from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.plotting import Plot
 
-_POWERS = {"a": 6, "b": 4}
 
+def _cells(usual_n: int, usual_epochs: int, usual_longer: int) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n, its axis, and how many times longer Figure 2's is."""
 
-def _settings(n: int, epochs: int, long: int) -> tuple[Setting, ...]:
-    zero = tuple(
-        setting(
-            panel=panel, curve=f"{layers}, beta 0", n=n, m=n, layers=layers, h_power=power, beta="0", epochs=epochs
+    def cells(
+        n: int = usual_n,
+        h_powers: tuple[int, ...] = (6, 4),
+        epochs: int = usual_epochs,
+        longer: int = usual_longer,
+        sample: int = 1,
+        target: str = "random",
+        init: str = "half_integer",
+    ) -> tuple[Setting, ...]:
+        common = problem(n, sample, target, init)
+        end = lasting((epochs,), {0: usual_epochs}, (0,), lambda _: (n / usual_n) ** 2)[0]
+        long = checks.integer("longer", longer, at_least=1) * end
+        steps = dict(zip(ascii_lowercase, powers("h_powers", h_powers), strict=False))
+        zero = tuple(
+            setting(
+                panel=panel, curve=f"{layers}, beta 0", **common, layers=layers, h_power=power, beta="0", epochs=end
+            )
+            for panel, power in steps.items()
+            for layers in ("both", "output")
         )
-        for panel, power in _POWERS.items()
-        for layers in ("both", "output")
-    )
-    positive = tuple(
-        setting(panel=panel, curve="both, beta n^3 h", n=n, m=n, h_power=power, epochs=length)
-        for panel, power, length in (("a", 6, epochs), ("b", 4, epochs), ("long", 6, long))
-    )
-    return zero + positive
+        positive = [(panel, power, end) for panel, power in steps.items()] + [("long", h_powers[0], long)]
+        return zero + tuple(
+            setting(panel=panel, curve="both, beta n^3 h", **common, h_power=power, epochs=length)
+            for panel, power, length in positive
+        )
+
+    return cells
+
+
+def _panels(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Those that are drawn."""
+    return {panel: s for panel, s in panels(table).items() if panel != "long"}
 
 
 def figure(table: pd.DataFrame) -> Plot:
     """Error against epoch, beta = 0 (both settings) and beta = n^3 h."""
-    n = table["n"].iloc[0]
-    titles = {panel: f"({panel}) n = {n}, sample n, h = n$^{{-{power}}}$" for panel, power in _POWERS.items()}
+    titles = {
+        panel: f"({panel}) n = {s['n']}, {sampled(s)}, h = n$^{{-{s['h_power']}}}$"
+        for panel, s in _panels(table).items()
+    }
     curves = {
         "both, beta 0": "layers 1+2, β = 0",
         "output, beta 0": "layer 2 only, β = 0",
@@ -64,10 +92,10 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Section 5.2 and Figure 4: errors vanish with beta = 0 too, and the true error is no worse."""
     found = [
         fitted(
-            f"fig4{panel}/zero-empirical-error", f"Figure 4 (h = n^-{power})",
+            f"fig4{panel}/zero-empirical-error", f"Figure 4 (h = n^-{s['h_power']})",
             ends(table, panel=panel, curve="both, beta 0"),
         )
-        for panel, power in _POWERS.items()
+        for panel, s in _panels(table).items()
     ]  # fmt: skip
     zero, positive = ends(table, panel="a", curve="both, beta 0"), ends(table, panel="long")
     return [
@@ -90,7 +118,7 @@ EXPERIMENT = Experiment(
     title="Confidence beta = 0: the perceptron rule",
     source=f"{PAPER}, Figure 4",
     revision=1,
-    scales=scales(_settings(10, 300, 3_000), _settings(30, 2_500, 60_000), seconds=(2, 10, 31)),
+    scales=scales(_cells(10, 300, 10), _cells(30, 2_500, 24), seconds=(2, 10, 31)),
     run=run,
     figure=figure,
     claims=claims,

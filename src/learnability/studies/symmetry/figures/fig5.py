@@ -11,6 +11,6 @@ EXPERIMENT = comparison.experiment(
     number=5,
     title="Parity is hard from a random start and easy from a symmetric one",
     target="parity",
-    epochs={"a": 12_000, "b": 400, "c": 1_200, "d": 35},
+    epochs={1: 12_000, 2: 400, 3: 1_200, 4: 35},
     seconds=(2, 160, 480),
 )

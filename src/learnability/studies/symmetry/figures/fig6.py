@@ -11,6 +11,6 @@ EXPERIMENT = comparison.experiment(
     number=6,
     title="A random symmetric function from a random and from a symmetric start",
     target="random",
-    epochs={"a": 450, "b": 180, "c": 250, "d": 25},
+    epochs={1: 450, 2: 180, 3: 250, 4: 25},
     seconds=(2, 100, 300),
 )

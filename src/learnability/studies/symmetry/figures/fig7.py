@@ -10,60 +10,99 @@ at most p plus what counts as minimised elsewhere. ``laptop`` is the paper's set
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from learnability import checks
 from learnability.evidence.intervals import mean
+from learnability.evidence.tables import values
 from learnability.studies.symmetry import PAPER, claim
-from learnability.studies.symmetry.claims_curves import SAME, TOLERANCE, late, learning_curves
-from learnability.studies.symmetry.runs import run, scales, setting
+from learnability.studies.symmetry.claims_curves import (
+    BETA_NAMES,
+    SAME,
+    TOLERANCE,
+    late,
+    learning_curves,
+    panels,
+    superscript,
+)
+from learnability.studies.symmetry.runs import lasting, powers, problem, run, scales, setting
 from learnability.study import Experiment, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.plotting import Plot
 
-_PANELS = {"a": (0.01, "n^3 h"), "b": (0.1, "n^3 h"), "c": (1 / 30, "n^3 h"), "d": (0.1, "0")}
-_CURVES = {"n^-6": 6, "n^-4": 4}
+_FLIPS = (0.01, 0.1, 1 / 30)
 
 
-def _settings(n: int, epochs: int) -> tuple[Setting, ...]:
-    return tuple(
-        setting(panel=panel, curve=curve, n=n, m=10 * n, h_power=power, beta=beta, flip=p, epochs=epochs)
-        for panel, (p, beta) in _PANELS.items()
-        for curve, power in _CURVES.items()
-    )
+def _cells(usual_n: int, usual_epochs: int) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n and its axis: a panel for each share, and one with beta = 0 at the largest."""
+
+    def cells(
+        n: int = usual_n,
+        sample: int = 10,
+        flips: tuple[float, ...] = _FLIPS,
+        h_powers: tuple[int, ...] = (6, 4),
+        epochs: int = usual_epochs,
+        target: str = "random",
+        init: str = "half_integer",
+    ) -> tuple[Setting, ...]:
+        common = problem(n, sample, target, init)
+        if len(checks.several("flips", flips, checks.real, above=0.0, at_most=0.5)) > 25:
+            raise ValueError(f"flips must hold at most 25 values, got {len(flips)}")
+        end = lasting((epochs,), {0: usual_epochs}, (0,), lambda _: (n / usual_n) ** 2)[0]
+        panels = [(p, "n^3 h") for p in flips] + [(max(flips), "0")]
+        return tuple(
+            setting(panel=panel, curve=f"n^-{power}", **common, h_power=power, beta=beta, flip=p, epochs=end)
+            for panel, (p, beta) in zip(ascii_lowercase, panels, strict=False)
+            for power in powers("h_powers", h_powers)
+        )
+
+    return cells
+
+
+def _powers(table: pd.DataFrame) -> list[int]:
+    """Exponents of the steps, the smallest step, which is judged, first."""
+    return values(table, "h_power")[::-1]
 
 
 def figure(table: pd.DataFrame) -> Plot:
     """Error against epoch for each share of wrong labels."""
     titles = {
-        panel: f"({panel}) flip probability {p:.3g}, β = {'0' if beta == '0' else 'n³h'}"
-        for panel, (p, beta) in _PANELS.items()
+        panel: f"({panel}) flip probability {s['flip']:.3g}, {BETA_NAMES[s['beta']]}"
+        for panel, s in panels(table).items()
     }
-    return learning_curves(table, titles, {"n^-6": "h = n⁻⁶", "n^-4": "h = n⁻⁴"})
+    return learning_curves(table, titles, {f"n^-{power}": f"h = n{superscript(-power)}" for power in _powers(table)})
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Section 5.4: satisfying results with corrupted labels."""
-    found = []
-    for panel, (p, beta) in _PANELS.items():
-        if beta == "0":
+    found, shown, curve = [], panels(table), f"n^-{_powers(table)[0]}"
+    for panel, s in shown.items():
+        if s["beta"] == "0":
             continue
-        true = late(table, "true_error", panel=panel, curve="n^-6")
-        empirical = late(table, "empirical_error", panel=panel, curve="n^-6")
+        p = float(s["flip"])
+        true = late(table, "true_error", panel=panel, curve=curve)
+        empirical = late(table, "empirical_error", panel=panel, curve=curve)
         found.append(
             claim(
                 f"fig7{panel}/true-error", f"Figure 7, p = {p:.3g}", p + TOLERANCE, mean(true), "at_most",
-                "true error over the last fifth of the axis (clean labels), h = n^-6, against p + "
+                f"true error over the last fifth of the axis (clean labels), h = {curve}, against p + "
                 f"{TOLERANCE}; empirical error there {empirical.mean():.4f}",
             )
         )  # fmt: skip
-    zero, positive = (late(table, "true_error", panel=panel, curve="n^-6") for panel in ("d", "b"))
+    last = next(panel for panel, s in shown.items() if s["beta"] == "0")
+    p = float(shown[last]["flip"])
+    other = next(panel for panel, s in shown.items() if s["flip"] == p)
+    zero, positive = (late(table, "true_error", panel=panel, curve=curve) for panel in (last, other))
     found.append(
         claim(
-            "fig7/beta-zero-as-well", "section 4, second remark (beta = 0 works as well), on Figure 7, p = 0.1",
+            "fig7/beta-zero-as-well", f"section 4, second remark (beta = 0 works as well), on Figure 7, p = {p:.3g}",
             SAME, mean((zero - positive).dropna()), "at_most",
             "late true error with beta = 0 minus with beta = n^3 h, paired "
             f"({zero.mean():.3f} - {positive.mean():.3f})",
@@ -76,7 +115,7 @@ EXPERIMENT = Experiment(
     title="Resistance to label errors",
     source=f"{PAPER}, Figure 7",
     revision=1,
-    scales=scales(_settings(10, 300), _settings(30, 7_000), seconds=(2, 45, 135)),
+    scales=scales(_cells(10, 300), _cells(30, 7_000), seconds=(2, 45, 135)),
     run=run,
     figure=figure,
     claims=claims,

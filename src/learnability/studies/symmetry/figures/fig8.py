@@ -10,31 +10,49 @@ is n = 10.
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from learnability import checks
 from learnability.evidence.intervals import Interval, mean
 from learnability.problems.symmetry import UniformCube, sum_error_floor
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry import runs as shared
-from learnability.studies.symmetry.claims_curves import late, learning_curves
-from learnability.studies.symmetry.runs import scales, setting
+from learnability.studies.symmetry.claims_curves import BETA_NAMES, late, learning_curves, panels
+from learnability.studies.symmetry.runs import lasting, powers, problem, scales, setting
 from learnability.study import Experiment, Row, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from learnability.plotting import Plot
 
-_PANELS = {"a": (6, "n^3 h"), "b": (4, "n^3 h"), "c": (6, "0")}
-_SHIFT = 0.1
 
+def _cells(usual_n: int, usual_epochs: int) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n and its axis: a panel for each step, and one with beta = 0 at the first."""
 
-def _settings(n: int, epochs: int) -> tuple[Setting, ...]:
-    return tuple(
-        setting(panel=panel, curve="both", n=n, m=10 * n, h_power=power, beta=beta, shift=_SHIFT, epochs=epochs)
-        for panel, (power, beta) in _PANELS.items()
-    )
+    def cells(
+        n: int = usual_n,
+        sample: int = 10,
+        shift: float = 0.1,
+        h_powers: tuple[int, ...] = (6, 4),
+        epochs: int = usual_epochs,
+        target: str = "random",
+        init: str = "half_integer",
+    ) -> tuple[Setting, ...]:
+        common = problem(n, sample, target, init)
+        checks.real("shift", shift, above=0.0)
+        end = lasting((epochs,), {0: usual_epochs}, (0,), lambda _: (n / usual_n) ** 2)[0]
+        panels = [(power, "n^3 h") for power in powers("h_powers", h_powers, most=25)] + [(h_powers[0], "0")]
+        return tuple(
+            setting(panel=panel, curve="both", **common, h_power=power, beta=beta, shift=shift, epochs=end)
+            for panel, (power, beta) in zip(ascii_lowercase, panels, strict=False)
+        )
+
+    return cells
 
 
 def run(s: Setting, seed: int) -> list[Row]:
@@ -46,8 +64,9 @@ def run(s: Setting, seed: int) -> list[Row]:
 def figure(table: pd.DataFrame) -> Plot:
     """Error against epoch with the floor."""
     titles = {
-        panel: f"({panel}) shifts in [−0.1, 0.1], h = n$^{{-{power}}}$, β = {'0' if beta == '0' else 'n³h'}"
-        for panel, (power, beta) in _PANELS.items()
+        panel: f"({panel}) shifts in [−{s['shift']:g}, {s['shift']:g}], h = n$^{{-{s['h_power']}}}$, "
+        f"{BETA_NAMES[s['beta']]}"
+        for panel, s in panels(table).items()
     }
     floor = table.groupby("seed")["floor"].first().mean()
     return learning_curves(table, titles, {"both": "layers 1+2"}, columns=3, reference=(floor, f"floor {floor:.3f}"))
@@ -57,10 +76,10 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Section 5.4: satisfying results with shifted inputs, read as: at most twice the floor, and not below it."""
     found = []
     floor = table.groupby("seed")["floor"].first()
-    for panel, (power, beta) in _PANELS.items():
+    for panel, s in panels(table).items():
         true = late(table, "true_error", panel=panel)
         moved = float(table[table["panel"] == panel]["movement"].max())
-        where = f"Figure 8, h = n^-{power}, beta = {beta}"
+        where = f"Figure 8, h = n^-{s['h_power']}, beta = {s['beta']}"
         what = "true error over the last fifth of the axis, paired with the floor of the seed's target"
         found += [
             claim(
@@ -94,7 +113,7 @@ EXPERIMENT = Experiment(
     title="Resistance to input errors",
     source=f"{PAPER}, Figure 8",
     revision=1,
-    scales=scales(_settings(10, 300), _settings(30, 12_000), seconds=(2, 75, 225)),
+    scales=scales(_cells(10, 300), _cells(30, 12_000), seconds=(2, 75, 225)),
     run=run,
     figure=figure,
     claims=claims,

@@ -12,10 +12,12 @@ Each seed draws its own random functions; ``laptop`` and ``paper`` differ in how
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learnability import checks
 from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.plotting import COLORS, Curve, Panel, Plot
 from learnability.problems.symmetry import parity, random_symmetric
@@ -34,8 +36,16 @@ _FITTED_FROM = 10
 """Least n of the fitted exponent: below, the ends of the weights 0..n still show."""
 
 
-def _settings(sizes: tuple[int, ...], draws: int) -> tuple[Setting, ...]:
-    return tuple({"init": kind, "n": n, "draws": draws} for kind in _INITS for n in sizes)
+_SIZES = (2, 3, 4, 6, 8, 10, 14, 20, 30, 42, 60, 85, 120, 160, 200)
+
+
+def _cells(
+    n: tuple[int, ...] = _SIZES, draws: int = 20, inits: tuple[str, ...] = tuple(_INITS)
+) -> tuple[Setting, ...]:
+    checks.several("n", n, checks.integer, at_least=1)
+    checks.several("inits", inits, checks.choice, tuple(_INITS))
+    checks.integer("draws", draws, at_least=1)
+    return tuple({"init": kind, "n": size, "draws": draws} for kind in inits for size in n)
 
 
 def run(s: Setting, seed: int) -> list[Row]:
@@ -64,6 +74,8 @@ def figure(table: pd.DataFrame) -> Plot:
     sizes = np.sort(table["n"].unique())
     for index, (color, marker, (kind, name)) in enumerate(zip(COLORS, "osD^", _INITS.items(), strict=False)):
         worst = _parity(table, kind)
+        if worst.empty:
+            continue
         n = worst.index.to_numpy(dtype=float)
         random = table[(table["init"] == kind) & (table["function"] == "random")].groupby("n")["margin"]
         beside = random.min().index.to_numpy(dtype=float) * 1.05 ** (index - 1.5)
@@ -108,6 +120,8 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     found = []
     for kind in _INITS:
         inside = table[table["init"] == kind]
+        if inside.empty:
+            continue
         least = inside.groupby("n")["margin"].min()
         # the n with the least room, relative to the bound, stands for all
         tightest = int(min(least.index, key=lambda n: least[n] / lemma3_bound(int(n), kind)))
@@ -147,15 +161,14 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     return found
 
 
-_SIZES = (2, 3, 4, 6, 8, 10, 14, 20, 30, 42, 60, 85, 120, 160, 200)
 EXPERIMENT = Experiment(
     title="Margin of the initial embedding against n",
     source=f"{PAPER}, Lemma 3",
     revision=1,
     scales={
-        "smoke": Scale(_settings((2, 4, 8, 12, 20, 40), 5), seeds=1, seconds=1),
-        "laptop": Scale(_settings(_SIZES, 20), seeds=1, seconds=6),
-        "paper": Scale(_settings(_SIZES, 200), seeds=1, seconds=55),
+        "smoke": Scale(partial(_cells, n=(2, 4, 8, 12, 20, 40), draws=5), seeds=1, seconds=1),
+        "laptop": Scale(_cells, seeds=1, seconds=6),
+        "paper": Scale(partial(_cells, draws=200), seeds=1, seconds=55),
     },
     run=run,
     figure=figure,

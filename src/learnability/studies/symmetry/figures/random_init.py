@@ -11,9 +11,11 @@ full map; ``smoke`` is n = 8.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from learnability import checks
 from learnability.evidence.intervals import at_all, mean
 from learnability.evidence.tables import pick
 from learnability.networks.one_hidden import RANDOM_KINDS
@@ -25,40 +27,54 @@ from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import pandas as pd
 
-_POWERS = (1, 2, 3, 4)
-_BETAS = ("n^3 h", "0")
-_EPOCHS = {1: 12_000, 2: 400, 3: 1_200, 4: 35}
+_AXES = {1: 12_000, 2: 400, 3: 1_200, 4: 35}
 _NEAR_HALF, _LEARNT = 0.4, 0.1
+_INTERESTING = {"sizes": (3,), "inits": ("normal", "he"), "h_powers": (2, 3), "betas": ("n^3 h",)}
+"""The cells of a wider network where not all of them are run."""
 
 
-def _cells(
-    n: int,
-    epochs: dict[int, int],
-    kinds: tuple[str, ...],
-    powers: tuple[int, ...],
-    betas: tuple[str, ...],
-    width: int,
-) -> tuple[Setting, ...]:
-    return tuple(
-        setting(
-            n=n,
-            m=n**size,
-            target="parity",
-            init=kind,
-            h_power=power,
-            beta=beta,
-            width=width,
-            epochs=length,
-            size=size,
-        )
-        for (size, length), kind, power, beta in product(epochs.items(), kinds, powers, betas)
-    )
+def _cells(usual_n: int, axes: dict[int, int], *, whole: bool = True) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n, with the epochs by the exponent of the sample; ``whole``: all cells at each width."""
+    exponents, ends = tuple(axes), tuple(axes.values())
 
+    def cells(
+        n: int = usual_n,
+        sizes: tuple[int, ...] = exponents,
+        epochs: tuple[int, ...] = ends,
+        inits: tuple[str, ...] = RANDOM_KINDS,
+        h_powers: tuple[int, ...] = (1, 2, 3, 4),
+        betas: tuple[str, ...] = curves.BETAS,
+        widths: tuple[int, ...] = (1, 4),
+    ) -> tuple[Setting, ...]:
+        checks.integer("n", n, at_least=1)
+        lengths = curves.lasting(epochs, axes, curves.powers("sizes", sizes), lambda _: (n / usual_n) ** 2)
+        checks.several("inits", inits, checks.choice, RANDOM_KINDS)
+        checks.several("betas", betas, checks.choice, curves.BETAS)
+        checks.several("widths", widths, checks.integer, at_least=1)
+        swept: dict[str, tuple[Any, ...]] = {
+            "sizes": sizes, "inits": inits, "h_powers": curves.powers("h_powers", h_powers), "betas": betas,
+        }  # fmt: skip
 
-_NARROW = _cells(20, {k: v for k, v in _EPOCHS.items() if k < 4}, RANDOM_KINDS, _POWERS, _BETAS, 1)
-_WIDE = _cells(20, {3: _EPOCHS[3]}, ("normal", "he"), (2, 3), ("n^3 h",), 4)
+        def at(width: int) -> Iterator[Setting]:
+            chosen = swept
+            if width > 1 and not whole:
+                chosen = {name: tuple(v for v in found if v in _INTERESTING[name]) for name, found in swept.items()}
+            for size, kind, power, beta in product(*chosen.values()):
+                yield setting(
+                    n=n, m=n**size, target="parity", init=kind, h_power=power, beta=beta, width=width,
+                    epochs=lengths[size], size=size,
+                )  # fmt: skip
+
+        found = tuple(cell for width in widths for cell in at(width))
+        if not found:
+            raise ValueError(f"widths must hold 1 where none of the cells of a wider network is chosen, got {widths}")
+        return found
+
+    return cells
 
 
 def run(s: Setting, seed: int) -> list[Row]:
@@ -123,13 +139,13 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, section 5.3, mapped",
     revision=1,
     scales={
-        "smoke": Scale(_cells(8, {1: 200, 2: 100, 3: 50}, ("normal", "he"), (1, 2), _BETAS, 1), seeds=3, seconds=3),
-        "laptop": Scale(_NARROW + _WIDE, seeds=10, seconds=1000),
-        "paper": Scale(
-            tuple(cell for width in (1, 4) for cell in _cells(20, _EPOCHS, RANDOM_KINDS, _POWERS, _BETAS, width)),
-            seeds=10,
-            seconds=12_000,
+        "smoke": Scale(
+            partial(_cells(8, {1: 200, 2: 100, 3: 50}), inits=("normal", "he"), h_powers=(1, 2), widths=(1,)),
+            seeds=3,
+            seconds=3,
         ),
+        "laptop": Scale(_cells(20, {size: _AXES[size] for size in (1, 2, 3)}, whole=False), seeds=10, seconds=1000),
+        "paper": Scale(_cells(20, _AXES), seeds=10, seconds=12_000),
     },
     run=run,
     figure=figure,

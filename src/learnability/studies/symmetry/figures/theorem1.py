@@ -20,11 +20,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import at_all, every, mean, share
+from learnability.evidence.tables import told, values
 from learnability.networks.symmetry import symmetry_init
 from learnability.plotting import COLORS, Curve, Panel, Plot, over_seeds
 from learnability.problems.symmetry import parity, random_symmetric
@@ -49,12 +52,37 @@ _DISTRIBUTIONS = {
 _PARAMETERS = {"lemma 4": "Lemma 4's h and β = R²h", "section 5": "section 5's h = n⁻⁶ and β = n³h"}
 
 
-def _settings(*cells: tuple[int, str]) -> tuple[Setting, ...]:
-    return tuple({"n": n, "parameters": p, "distribution": name} for n, p in cells for name in _DISTRIBUTIONS)
+def _cells(
+    n: tuple[int, ...] = (20, 30),
+    section5: int = 1,
+    distributions: tuple[str, ...] = tuple(_DISTRIBUTIONS),
+    epsilon: float = EPSILON,
+    delta: float = DELTA,
+) -> tuple[Setting, ...]:
+    """Every n with Lemma 4's parameters, the first ``section5`` of them with section 5's too.
+
+    Another epsilon or delta than the figure's is named in the settings.
+    """
+    checks.several("n", n, checks.integer, at_least=2)
+    checks.several("distributions", distributions, checks.choice, tuple(_DISTRIBUTIONS))
+    checks.integer("section5", section5, at_least=0)
+    other: Setting = {
+        name: checks.real(name, value, above=0.0, below=1)
+        for name, value, usual in (("epsilon", epsilon, EPSILON), ("delta", delta, DELTA))
+        if value != usual
+    }
+    cells = [(size, "lemma 4") for size in n] + [(size, "section 5") for size in n[:section5]]
+    return tuple(
+        {"n": size, "parameters": used, "distribution": name, **other}
+        for size, used in cells
+        for name in distributions
+    )
 
 
-def _sizes(n: int) -> list[int]:
-    return [(n + 1) // 2, n + 1, 2 * (n + 1), 4 * (n + 1), theory.theorem1_sample_size(n, EPSILON, DELTA)]
+def _sizes(n: int, s: Setting) -> list[int]:
+    """In order; what the theorem asks for may be among the others."""
+    asked = theory.theorem1_sample_size(n, float(s.get("epsilon", EPSILON)), float(s.get("delta", DELTA)))
+    return sorted({(n + 1) // 2, n + 1, 2 * (n + 1), 4 * (n + 1), asked})
 
 
 def _step(n: int, parameters: str) -> tuple[Fraction, Fraction]:
@@ -73,10 +101,10 @@ def run(s: Setting, seed: int) -> list[Row]:
     n, name = int(s["n"]), str(s["distribution"])
     f, distribution = random_symmetric(n, generator(seed, "target", n)), DISTRIBUTIONS[name](n)
     labels, probabilities = np.asarray(f.labels, dtype=float), distribution.weight_probabilities
-    everything = distribution.sample(generator(seed, "sample", n, name), max(_sizes(n)))
+    everything = distribution.sample(generator(seed, "sample", n, name), max(_sizes(n, s)))
     h, beta = _step(n, str(s["parameters"]))
     rows = []
-    for m in _sizes(n):
+    for m in _sizes(n, s):
         X = everything[:m]
         end = train(
             symmetry_init(n), X, f(X), h=h, beta=beta, rng=generator(seed, "order", n, m), epochs=_EPOCHS, record=[0]
@@ -103,18 +131,19 @@ def run(s: Setting, seed: int) -> list[Row]:
     return rows
 
 
-def _promised(n: int, m: float) -> float:
+def _promised(n: int, m: float, delta: float) -> float:
     """The error that Theorem 1 promises with probability 1 - delta at sample size m; vacuous above 1."""
-    return ((n + 1) * math.log(2) - math.log(DELTA)) / m
+    return ((n + 1) * math.log(2) - math.log(delta)) / m
 
 
 def figure(table: pd.DataFrame) -> Plot:
     """A row of panels for each n, a panel for each distribution: mean true error, unseen mass, bound."""
     sizes = sorted(table["n"].unique())
+    shown = {name: title for name, title in _DISTRIBUTIONS.items() if (table["distribution"] == name).any()}
     panels = []
     for n in sizes:
-        for name, title in _DISTRIBUTIONS.items():
-            first = name == next(iter(_DISTRIBUTIONS))
+        for name, title in shown.items():
+            first = name == next(iter(shown))
             panels.append(
                 Panel(
                     _curves(table[(table["n"] == n) & (table["distribution"] == name)], int(n), name),
@@ -128,19 +157,19 @@ def figure(table: pd.DataFrame) -> Plot:
             )
     seeds = table["seed"].nunique()
     note = f"mean over {seeds} samples, bands: 95 % confidence for the mean" if seeds > 1 else "one sample"
-    return Plot(panels, len(_DISTRIBUTIONS), size=(2.2, 2.2), note=note, sharex=True, sharey=True)
+    return Plot(panels, len(shown), size=(2.2, 2.2), note=note, sharex=True, sharey=True)
 
 
 def _curves(cell: pd.DataFrame, n: int, name: str) -> list[Curve]:
     """What is promised, the unseen mass, and the true errors with each choice of parameters."""
-    cell = cell.assign(ratio=cell["m"] / (n + 1))
+    cell, delta = cell.assign(ratio=cell["m"] / (n + 1)), float(told(cell, "delta", DELTA))
     grid = np.geomspace(cell["ratio"].min(), cell["ratio"].max(), 100)
     p = DISTRIBUTIONS[name](n).weight_probabilities
     look: dict[str, Any] = {"limits": (0, 1), "marker": "o", "markersize": 3}
     return [
         Curve(
-            grid, [_promised(n, r * (n + 1)) for r in grid], label=f"Theorem 1's ε (δ = {DELTA})", color="black",
-            linewidth=1.0,
+            grid, [_promised(n, r * (n + 1), delta) for r in grid], label=f"Theorem 1's ε (δ = {delta:g})",
+            color="black", linewidth=1.0,
         ),
         Curve(
             grid, [p @ (1 - p) ** (r * (n + 1)) for r in grid], label="expected mass of unseen weights",
@@ -156,20 +185,20 @@ def _curves(cell: pd.DataFrame, n: int, name: str) -> list[Curve]:
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """Theorem 1 at its sample size and at every other; the sample-compression bound on each run; training ends."""
-    found = []
+    found, delta = [], float(told(table, "delta", DELTA))
     for n, parameters in sorted({(int(n), str(p)) for n, p in zip(table["n"], table["parameters"], strict=True)}):
         runs = table[(table["n"] == n) & (table["parameters"] == parameters)]
         inside = Hypothesis(
             "h <= gamma^(5/2) / (100 R^2 R_X), beta = R^2 h", parameters == "lemma 4", f"parameters of {parameters}"
         )
         at = f"{parameters},n={n}"
-        above = runs["true_error"] > np.array([_promised(n, k) for k in runs["m"]])
+        above = runs["true_error"] > np.array([_promised(n, k, delta) for k in runs["m"]])
         cells = above.groupby([runs["distribution"], runs["m"]])
         shares = (share(cell, comparisons=cells.ngroups, what="largest share") for _, cell in cells)
-        found += [_promise(runs, n, name, parameters, inside) for name in _DISTRIBUTIONS]
+        found += [_promise(runs, n, name, parameters, inside) for name in values(runs, "distribution")]
         found += [
             claim(
-                f"theorem1/every-sample-size[{at}]", "Theorem 1 (its epsilon at each m)", DELTA,
+                f"theorem1/every-sample-size[{at}]", "Theorem 1 (its epsilon at each m)", delta,
                 at_all(shares, "at_most"), "at_most",
                 f"how often, for each of {cells.ngroups} (distribution, m), the true error is above ((n+1) ln 2 + "
                 "ln(1/delta)) / m, which is above 1 and so vacuous at m = (n+1)/2",
@@ -214,30 +243,30 @@ def _unseen_mass(runs: pd.DataFrame, inside: Hypothesis, at: str) -> list[Guaran
 
 def _promise(runs: pd.DataFrame, n: int, name: str, parameters: str, inside: Hypothesis) -> Guarantee:
     """Theorem 1 at its sample size, for one distribution."""
-    m = theory.theorem1_sample_size(n, EPSILON, DELTA)
+    epsilon, delta = float(told(runs, "epsilon", EPSILON)), float(told(runs, "delta", DELTA))
+    m = theory.theorem1_sample_size(n, epsilon, delta)
     last = runs[(runs["distribution"] == name) & (runs["m"] == m)]
     errors = last["true_error"]
-    failed = (errors > EPSILON) | (last["outcome"] != "converged")
-    note = f"m = {m}, epsilon = {EPSILON}; mean error {errors.mean():.4f}, largest {errors.max():.4f}"
+    failed = (errors > epsilon) | (last["outcome"] != "converged")
+    note = f"m = {m}, epsilon = {epsilon}; mean error {errors.mean():.4f}, largest {errors.max():.4f}"
     if inside.holds:
         return theory.theorem1(
-            n, epsilon=EPSILON, delta=DELTA, m=m, failed=failed, case=f"{name},{parameters}", note=note
+            n, epsilon=epsilon, delta=delta, m=m, failed=failed, case=f"{name},{parameters}", note=note
         )
     return claim(  # Theorem 1 says nothing of these parameters, the figure does
-        f"theorem1/failures[{name},{parameters},n={n}]", "Theorem 1, at section 5's step and confidence", DELTA,
+        f"theorem1/failures[{name},{parameters},n={n}]", "Theorem 1, at section 5's step and confidence", delta,
         share(failed, what="share of failures", unit="samples"), "at_most", note,
     )  # fmt: skip
 
 
-_LAPTOP = _settings((20, "lemma 4"), (30, "lemma 4"), (20, "section 5"))
 EXPERIMENT = Experiment(
     title="True error against sample size, for several distributions",
     source=f"{PAPER}, Theorem 1",
     revision=1,
     scales={
-        "smoke": Scale(_settings((10, "lemma 4")), seeds=3, seconds=2),
-        "laptop": Scale(_LAPTOP, seeds=64, seconds=280),
-        "paper": Scale(_LAPTOP + _settings((30, "section 5")), seeds=100, seconds=840),
+        "smoke": Scale(partial(_cells, n=(10,), section5=0), seeds=3, seconds=2),
+        "laptop": Scale(_cells, seeds=64, seconds=280),
+        "paper": Scale(partial(_cells, section5=2), seeds=100, seconds=840),
     },
     run=run,
     figure=figure,

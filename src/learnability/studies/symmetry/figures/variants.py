@@ -35,8 +35,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import Interval, at_all, mean, share
-from learnability.evidence.tables import last, pick
+from learnability.evidence.tables import last, pick, told
 from learnability.networks.one_hidden import forward
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot
 from learnability.plotting.plot import Item
@@ -44,25 +45,27 @@ from learnability.problems.symmetry import UniformCube
 from learnability.seeding import generator
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry import runs as curves
-from learnability.studies.symmetry.claims_curves import TOLERANCE, ends, epochs_to_zero
+from learnability.studies.symmetry.claims_curves import TOLERANCE, ends, epochs_to_zero, superscript
 from learnability.studies.symmetry.runs import TEST_SIZE
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 BASE = "batch 1"
-_BATCHES = (2, 8, 0)  # 0: the whole sample
+POWER = 6
+"""Of the step n^-6; another one is named in the settings."""
+_WHOLE = "batch m"
 _BETAS = {"n^3 h": "β = n³h", "0": "β = 0"}
 
 
-def _variants(m: int, beta: str) -> dict[str, dict[str, int | str]]:
+def _variants(m: int, beta: str, batches: tuple[int, ...]) -> dict[str, dict[str, int | str]]:
     """What each variant changes."""
     found: dict[str, dict[str, int | str]] = {BASE: {}}
-    for size in _BATCHES:
-        name = f"batch {size}" if size else "batch m"
-        batch = size or m
+    for name, batch in [*((f"batch {size}", size) for size in batches), (_WHOLE, m)]:
         found[f"{name}, step {name[6:]}·h"] = {"batch": batch, "step": batch}
         if beta != "0":
             found[f"{name}, step h"] = {"batch": batch}
@@ -73,23 +76,43 @@ def _variants(m: int, beta: str) -> dict[str, dict[str, int | str]]:
     return found
 
 
-def _settings(n: int, epochs: dict[int, int]) -> tuple[Setting, ...]:
-    """``epochs`` by the sample size in units of n."""
-    base: dict[str, int | str] = {
-        "n": n,
-        "target": "random",
-        "init": "half_integer",
-        "layers": "both",
-        "batch": 1,
-        "step": 1,
-    }
-    return tuple(
-        {**base, "panel": f"m = {'' if size == 1 else f'{size} '}n", "m": size * n, "beta": beta, "epochs": length,
-         "variant": variant, **changed}
-        for size, length in epochs.items()
-        for beta in _BETAS
-        for variant, changed in _variants(size * n, beta).items()
-    )  # fmt: skip
+def _cells(usual_n: int, axes: dict[int, int]) -> Callable[..., tuple[Setting, ...]]:
+    """Settings for the usual n; ``axes`` by the sample size in units of n."""
+    multiples, ends = tuple(axes), tuple(axes.values())
+
+    def cells(
+        n: int = usual_n,
+        samples: tuple[int, ...] = multiples,
+        epochs: tuple[int, ...] = ends,
+        batches: tuple[int, ...] = (2, 8),
+        betas: tuple[str, ...] = tuple(_BETAS),
+        h_power: int = POWER,
+        target: str = "random",
+    ) -> tuple[Setting, ...]:
+        checks.integer("n", n, at_least=1)
+        checks.several("samples", samples, checks.integer, at_least=1)
+        checks.several("batches", batches, checks.integer, empty=True, at_least=2, at_most=n * min(samples))
+        checks.several("betas", betas, checks.choice, tuple(_BETAS))
+        curves.powers("h_power", (h_power,))
+        lengths = curves.lasting(epochs, axes, samples, lambda _: (n / usual_n) ** 2)
+        base: dict[str, int | str] = {
+            "n": n,
+            "target": checks.choice("target", target, curves.TARGETS),
+            "init": "half_integer",
+            "layers": "both",
+            "batch": 1,
+            "step": 1,
+            **({} if h_power == POWER else {"h_power": h_power}),
+        }
+        return tuple(
+            {**base, "panel": f"m = {'' if size == 1 else f'{size} '}n", "m": size * n, "beta": beta,
+             "epochs": lengths[size], "variant": variant, **changed}
+            for size in samples
+            for beta in betas
+            for variant, changed in _variants(size * n, beta, batches).items()
+        )  # fmt: skip
+
+    return cells
 
 
 def run(s: Setting, seed: int) -> list[Row]:
@@ -102,7 +125,7 @@ def run(s: Setting, seed: int) -> list[Row]:
     X = distribution.sample(generator(seed, "sample", n, m), m)
     X_test = distribution.sample(generator(seed, "test", n), TEST_SIZE)
     y_test = f(X_test)
-    h, activation = Fraction(1, n**6), "sigmoid" if s["init"] == "sigmoid" else "relu"
+    h, activation = Fraction(1, n ** int(s.get("h_power", POWER))), "sigmoid" if s["init"] == "sigmoid" else "relu"
     end = train(
         curves.start(s, seed), X, f(X),
         h=int(s["step"]) * h, beta=n**3 * h if s["beta"] == "n^3 h" else 0,
@@ -133,6 +156,8 @@ def figure(table: pd.DataFrame) -> Plot:
         epochs: list[Item] = [Line(x=end, linestyle="--")]
         for color, marker, offset, (beta, legend) in zip(COLORS, "os", (-0.17, 0.17), _BETAS.items(), strict=False):
             runs = pick(inside, beta=beta)
+            if runs.empty:
+                continue
             base = mean(ends(runs, variant=BASE)["final_true_error"])
             low, high = ([edge] * 2 for edge in ends_of_rows)
             errors.append(Curve([max(base.low, 0), base.high], [np.nan] * 2, low, high, color=color, alpha=0.6))
@@ -145,8 +170,9 @@ def figure(table: pd.DataFrame) -> Plot:
         above.append(Panel(errors, title, "final true error (0-1)", xlim=(0, None), **rows))
         below.append(Panel(epochs, "", "epochs to empirical error 0", xscale="log", xlim=(1, 2 * end), **rows))
     n, seeds = int(table["n"].iloc[0]), table["seed"].nunique()
+    step = superscript(-int(told(table, "h_power", POWER)))
     note = (
-        f"n = {n}, h = n⁻⁶, {seeds} seeds. Above: mean and its 95 % confidence interval, shaded: batch 1.\n"
+        f"n = {n}, h = n{step}, {seeds} seeds. Above: mean and its 95 % confidence interval, shaded: batch 1.\n"
         "Below: epoch from which on the empirical error is 0, a point for each seed; tick: median over all seeds,\n"
         "arrow: the median seed does not get there before the end of the axis (dashed)."
     )
@@ -170,13 +196,18 @@ def _epochs(first: pd.Series, row: float, beyond: float, color: str, marker: str
     return [points, Curve([beyond], [row], color=color, linestyle="", marker=">", markersize=8)]
 
 
-_GROUPS = {
-    "batches of 2 and 8, step B h": ("batch 2, step 2·h", "batch 8, step 8·h"),
-    "whole sample, step m h": ("batch m, step m·h",),
-    "batches, step h": ("batch 2, step h", "batch 8, step h", "batch m, step h"),
-    "initialisations": ("init integer", "init quarter"),
-    "sigmoid": ("sigmoid, both layers", "sigmoid, last layer"),
-}
+def _groups(variants: list[str]) -> dict[str, list[str]]:
+    """Which variants a claim is about."""
+    small = [name for name in variants if name.startswith("batch ") and "," in name and not name.startswith(_WHOLE)]
+    sizes = list(dict.fromkeys(name.split()[1].rstrip(",") for name in small))
+    found = {
+        f"batches of {' and '.join(sizes)}, step B h": [name for name in small if name.endswith("·h")],
+        "whole sample, step m h": [f"{_WHOLE}, step m·h"],
+        "batches, step h": [name for name in variants if name.endswith("step h")],
+        "initialisations": ["init integer", "init quarter"],
+        "sigmoid": ["sigmoid, both layers", "sigmoid, last layer"],
+    }
+    return {group: [name for name in members if name in variants] for group, members in found.items()}
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
@@ -184,8 +215,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     found = []
     for beta in _BETAS:
         inside = table[table["beta"] == beta]
-        for group, members in _GROUPS.items():
-            names = [name for name in dict.fromkeys(inside["variant"]) if name in members]
+        for group, names in _groups(list(dict.fromkeys(inside["variant"]))).items():
             cells = [(panel, name) for panel in dict.fromkeys(inside["panel"]) for name in names]
             if cells:
                 found += _compared(inside, cells, f"{group},beta={beta}", beta)
@@ -243,9 +273,9 @@ EXPERIMENT = Experiment(
     source=f"{PAPER}, section 5 (remark)",
     revision=1,
     scales={
-        "smoke": Scale(_settings(8, {1: 1_500, 10: 300}), seeds=3, seconds=3),
-        "laptop": Scale(_settings(30, {1: 60_000, 10: 12_000}), seeds=12, seconds=110),
-        "paper": Scale(_settings(30, {1: 60_000, 10: 12_000}), seeds=30, seconds=260),
+        "smoke": Scale(_cells(8, {1: 1_500, 10: 300}), seeds=3, seconds=3),
+        "laptop": Scale(_cells(30, {1: 60_000, 10: 12_000}), seeds=12, seconds=110),
+        "paper": Scale(_cells(30, {1: 60_000, 10: 12_000}), seeds=30, seconds=260),
     },
     run=run,
     figure=figure,
