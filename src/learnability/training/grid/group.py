@@ -177,7 +177,8 @@ class Group:
             return False
         flat = (self.state[name][run].reshape(-1) for name in self.trained)
         # A sum of squares that is finite in the engine's type says so at once; one that is not may have overflowed.
-        return all(np.isfinite(part @ part) for part in flat) or math.isfinite(self._norm(run))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return all(np.isfinite(part @ part) for part in flat) or math.isfinite(self._norm(run))
 
     def _params(self, run: int) -> Any:
         shapes = {name: out_of_blocks(name, part[run], self.m, self.k) for name, part in self.state.items()}
