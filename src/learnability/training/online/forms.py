@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 _GRAM_POINTS = 2_900  # largest Gram matrix: 64 MiB
 _CACHE_BYTES = 2**26
 _TRACKED = 512  # examples whose embedding is compared with its start
+_MOST_UPDATES = 2**26  # that sums on a lattice have room for
 _LARGE = 1e60  # products of so large numbers stay finite
 
 Test = tuple[Points, Array] | None
@@ -221,10 +222,11 @@ class _Apart(Engine):
     def __init__(self, problem: Problem, points: Array, cls: NDArray[np.int32]) -> None:
         self.problem = problem
         X = problem.X
-        z0, z0_error, bits = _at_start(problem, points)
+        z0, low, z0_error, bits = _at_start(problem, points)
         # A neuron that is off on the whole sample at the start never gets a gradient, so it never moves: left out.
         self.live = np.flatnonzero((z0 > 0).any(axis=0))
         z0, size = _pad(z0[:, self.live]), np.abs(z0[:, self.live])
+        low = low if low is None else _pad(low[:, self.live])
         v0 = z0.clip(min=0)
         (K, L), n = z0.shape, X.shape[1]
         least = _pad(np.where(size > 0, size, np.inf).min(axis=0, initial=np.inf)[None, :])[0]
@@ -233,17 +235,20 @@ class _Apart(Engine):
         rows, kinks = np.nonzero((z0 == 0) & (np.abs(z0).max(axis=0) > 0))
         # a sum over neurons of products of two entries, each off by z0_error, and of 1
         largest = 1.0 + float(((np.abs(z0) + z0_error) ** 2).max(axis=0).sum())
-        gram_error = 2 * z0_error * float(size.sum(axis=1).max() + L * z0_error)
-        gram_error += (L + 10) * float(np.finfo(float).eps) * largest
+        gram_error = 0.0
+        if low is not None:
+            gram_error = 2 * z0_error * float(size.sum(axis=1).max() + L * z0_error)
+            gram_error += (L + 10) * float(np.finfo(float).eps) * largest
         self.classes = kernels.Classes(
             of=cls,
             z0=z0,
+            z0_low=np.empty((0, L)) if low is None else low,
             gram=gram,
-            size=np.stack([size.sum(axis=1), size.max(axis=1, initial=0), v0.sum(axis=1), v0.max(axis=1)], axis=1),
+            size=np.stack([v0.sum(axis=1), v0.max(axis=1)], axis=1),
             kinks=kinks,
             kink_ptr=np.searchsorted(rows, np.arange(K + 1)),
-            z0_max=np.abs(z0).max(axis=0) + z0_error,
-            z0_min=least if bits is not None else 0.75 * least,
+            z0_max=np.abs(z0).max(axis=0),
+            z0_min=least if low is None else 0.75 * least,
         )
         entry_max = np.maximum(np.abs(X).max(axis=0), 1.0)
         self.sample = kernels.Sample(problem.y, *problem.sparse_rows(), entry_max, 1.0 + np.abs(X) @ entry_max)
@@ -251,17 +256,15 @@ class _Apart(Engine):
             unit2=problem.unit * problem.unit,
             threshold=problem.threshold,
             residue=problem.residue,
-            z0_error=z0_error,
-            gram_error=0.0 if bits is not None else gram_error,
+            gram_error=gram_error,
             gram_max=float(gram.max()),
-            # up to here all sums of products are multiples of 4^-bits below 2^53 of them
-            exact=-1.0 if bits is None else 2.0**53 / (4.0**bits * largest),
+            exact=2.0**53 / (4.0**bits * largest),  # multiples of 4^-bits that add up to less than 2^53 of them
             large=problem.large,
         )
         book = np.zeros(kernels.BOOK)
         book[kernels.FAST], book[kernels.SINCE] = 1.0, kernels.REFRESH
-        mu0, mu1 = aligned(2, L)
-        self.moving = kernels.Moving(aligned(n + 1, L), mu0, mu1, np.zeros(K), book)
+        mu0, mu0_low, mu1 = aligned(3, L)
+        self.moving = kernels.Moving(aligned(n + 1, L), mu0, mu0_low, mu1, np.zeros(K), book)
         self.points = Points(X)
 
     def run(self, order: NDArray[np.int32], epochs: int) -> tuple[int, int, int]:
@@ -424,9 +427,9 @@ def _bits(*arrays: Array) -> int | None:
     return None
 
 
-def _at_start(problem: Problem, points: Array) -> tuple[Array, float, int | None]:
-    """Pre-activations at the start, of the right sign, and their error; where there is none, in multiples of which
-    power of 1/2 they come.
+def _at_start(problem: Problem, points: Array) -> tuple[Array, Array | None, float, int]:
+    """Pre-activations at the start, of the right sign; what they leave of the exact numbers, if anything; their
+    error; and the power of 1/2 in whose multiples they come.
     """
     W, B = problem.params.W, problem.params.B
     z0 = points @ W.T + B
@@ -434,10 +437,13 @@ def _at_start(problem: Problem, points: Array) -> tuple[Array, float, int | None
     sizes = np.abs(points) @ np.abs(W).T + np.abs(B)
     if problem.bits is not None and of_weights is not None:
         bits = problem.bits + of_weights
-        if sizes.max() * 4.0**bits < 2**53:
-            return z0, 0.0, bits
-    errors = (points.shape[1] + 3) * np.finfo(float).eps * sizes
+        if 4.0**bits * (1 + (sizes.max(axis=0) ** 2).sum()) < 2.0**53 / _MOST_UPDATES:
+            return z0, None, 0.0, bits
+    errors = (points.shape[1] + 3) * float(np.finfo(float).eps) * sizes
+    low = kernels.remainders(points, W, B, z0)
     for k, j in np.argwhere((np.abs(z0) <= 4 * errors) & (errors > 0)):
         terms = zip(W[j].tolist(), points[k].tolist(), strict=True)
-        z0[k, j] = float(sum((Fraction(w) * Fraction(x) for w, x in terms), Fraction(B[j])))
-    return z0, float(errors.max()), None
+        exact = sum((Fraction(w) * Fraction(x) for w, x in terms), Fraction(B[j]))
+        z0[k, j] = float(exact)
+        low[k, j] = float(exact - Fraction(z0[k, j]))
+    return z0, low, float(errors.max()), 0

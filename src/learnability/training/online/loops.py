@@ -213,17 +213,19 @@ class Classes(NamedTuple):
     of: NDArray[np.int32]
     """(m,) the class of each example."""
     z0: NDArray[np.float64]
-    """(K, L)."""
+    """(K, L), of the right sign."""
+    z0_low: NDArray[np.float64]
+    """(K, L) what z0 leaves of the exact numbers; (0, L) on a lattice, where it leaves nothing."""
     gram: NDArray[np.float64]
     """(K, K) of (ReLU(z0), 1)."""
     size: NDArray[np.float64]
-    """(K, 4): sum and largest of |z0|, sum and largest of ReLU(z0)."""
+    """(K, 2): sum and largest of ReLU(z0)."""
     kinks: NDArray[np.int64]
     """Neurons at z0 = 0 that may move, class by class."""
     kink_ptr: NDArray[np.int64]
     """(K+1,) where each class's kinks begin."""
     z0_max: NDArray[np.float64]
-    """(L,) largest |z0|, at least."""
+    """(L,) largest |z0|."""
     z0_min: NDArray[np.float64]
     """(L,) smallest |z0| other than 0, at most."""
 
@@ -248,12 +250,14 @@ class Moving(NamedTuple):
     """(n+1, L)."""
     mu0: NDArray[np.float64]
     """(L,)."""
+    mu0_low: NDArray[np.float64]
+    """(L,) what mu0 leaves of the exact sum."""
     mu1: NDArray[np.float64]
     """(L,)."""
     P: NDArray[np.float64]
-    """(K,) the exact part of the outputs, as long as no neuron has changed sign."""
+    """(K,) the leading part of the outputs, as long as no neuron has changed sign."""
     book: NDArray[np.float64]
-    """(18,) see below."""
+    """(BOOK,) see below."""
 
 
 class Scale(NamedTuple):
@@ -264,39 +268,77 @@ class Scale(NamedTuple):
     threshold: float
     """beta / step, and what the float leaves of it."""
     residue: float
-    z0_error: float
-    """Of an entry of z0: 0 where the start and the inputs lie on a lattice."""
     gram_error: float
+    """Of an entry of the Gram matrix, and the largest; no error on a lattice."""
     gram_max: float
     exact: float
-    """Updates up to which sums of entries of z0 and of the Gram matrix are exact."""
+    """Updates up to which sums are exact on a lattice."""
     large: float
 
 
 # Entries of ``book``: whether no neuron can have changed sign; exact ties; full evaluations; unresolved decisions;
 # updates so far, and since the last refresh of the bounds; the signed number of updates. Running bounds: of what P
 # leaves of the output; sum and largest of |mu0| + u^2 |mu1|; of sum_a |x_a Omega_a| over all inputs and neurons; sum
-# of |mu1| z0_max; of |mu1|; of |P|. And of errors by rounding: in P, in mu0, in zeta, in mu1.
-FAST, TIES, FULL, UNRESOLVED, TOTAL, SINCE, COUNT, BOUND, MU_SUM, MU_MAX, ZETA_MAX, MU1_SUM, MU1_MAX, P_MAX = range(
-    14
-)
-P_OFF, MU_OFF, ZETA_OFF, MU1_OFF = range(14, 18)
-BOOK = 18
+# of |mu1| z0_max; of |P|, and of the rounding in P.
+FAST, TIES, FULL, UNRESOLVED, TOTAL, SINCE, COUNT = range(7)
+BOUND, MU_SUM, MU_MAX, ZETA_MAX, MU1_SUM, P_MAX, P_ERROR = range(7, 14)
+BOOK = 14
 
 
 @njit(cache=True, inline="always")
-def _rest_bound(book, unit2, L, z0_sum, z0_error):  # type: ignore[no-untyped-def]
-    """Bound of |u^2 Q + u^4 S| by the running bounds, errors included."""
-    mu_off = book[MU_OFF] + unit2 * book[MU1_OFF]
-    first = (book[MU_SUM] + L * mu_off) * (book[ZETA_MAX] + book[ZETA_OFF])
-    second = book[MU1_SUM] + book[MU1_OFF] * z0_sum + z0_error * L * (book[MU1_MAX] + book[MU1_OFF])
-    return unit2 * (first + second) * (1.0 + 1e-9)
+def _two_sum(a, b):  # type: ignore[no-untyped-def]
+    """Sum and what it leaves."""
+    s = a + b
+    c = s - a
+    return s, (a - (s - c)) + (b - c)
 
 
 @njit(cache=True, inline="always")
+def _two_product(a, b):  # type: ignore[no-untyped-def]
+    """Product and what it leaves (Dekker)."""
+    p = a * b
+    c = 134217729.0 * a
+    a1 = c - (c - a)
+    c = 134217729.0 * b
+    b1 = c - (c - b)
+    a2, b2 = a - a1, b - b1
+    return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
+
+
+@njit(cache=True)
+def remainders(points, W, B, z0):  # type: ignore[no-untyped-def]
+    """What z0 (K, L) leaves of points @ W.T + B, to a relative 2^-100 of the sum of sizes."""
+    K, L = z0.shape
+    low = np.empty((K, L))
+    for k in range(K):
+        for j in range(L):
+            high, rest = _two_sum(B[j], -z0[k, j])
+            for a in range(points.shape[1]):
+                p, e = _two_product(points[k, a], W[j, a])
+                high, e2 = _two_sum(high, p)
+                rest += e + e2
+            low[k, j] = high + rest
+    return low
+
+
+@njit(cache=True)
+def _leading(label, up, mu0, mu0_low, zk, zk_low, count, scale):  # type: ignore[no-untyped-def]
+    """The leading part of y f - threshold, in twice the digits; and the sum of its terms' sizes."""
+    high, rest, size = count, 0.0, abs(count) + scale.threshold
+    for j in range(len(mu0)):
+        if up[j] != 0.0:
+            p, e = _two_product(mu0[j], zk[j])
+            high, e2 = _two_sum(high, p)
+            rest += (e + e2) + (mu0[j] * zk_low[j] + mu0_low[j] * zk[j])
+            size += abs(p)
+    high, e = _two_sum(label * high, -scale.threshold)
+    return high + ((e + label * rest) - scale.residue), size
+
+
+@njit(cache=True)
 def _refresh(moving, classes, sample, scale, t, zbound):  # type: ignore[no-untyped-def]
     """Bring the running bounds down to what the weights say; overwrites t and zbound."""
-    Omega, mu0, mu1, P, book = moving
+    Omega, mu0, mu1, book = moving.Omega, moving.mu0, moving.mu1, moving.book
     n = len(sample.entry_max)
     L = len(mu0)
     for j in range(L):
@@ -306,26 +348,22 @@ def _refresh(moving, classes, sample, scale, t, zbound):  # type: ignore[no-unty
         x_max = sample.entry_max[a]
         for j in range(L):
             zbound[j] += x_max * abs(w[j])
-    book[MU_SUM] = book[MU_MAX] = book[ZETA_MAX] = book[MU1_SUM] = book[MU1_MAX] = 0.0
+    mu_sum = mu_max = zeta_max = mu1_sum = 0.0
     for j in range(L):
         size = abs(mu0[j]) + scale.unit2 * abs(mu1[j])
-        book[MU_SUM] += size
-        book[MU_MAX] = max(book[MU_MAX], size)
-        book[ZETA_MAX] = max(book[ZETA_MAX], zbound[j])
-        book[MU1_SUM] += abs(mu1[j]) * classes.z0_max[j]
-        book[MU1_MAX] = max(book[MU1_MAX], abs(mu1[j]))
+        mu_sum += size
+        mu_max = max(mu_max, size)
+        zeta_max = max(zeta_max, zbound[j])
+        mu1_sum += abs(mu1[j]) * classes.z0_max[j]
         t[j] = size * zbound[j] + abs(mu1[j]) * classes.z0_max[j]
+    book[MU_SUM], book[MU_MAX], book[ZETA_MAX], book[MU1_SUM] = mu_sum, mu_max, zeta_max, mu1_sum
+    book[P_MAX] = np.abs(moving.P).max()
+    book[BOUND] = scale.unit2 * fold(t, L) * (1.0 + 1e-9) + book[P_ERROR] + abs(scale.residue)
     book[SINCE] = 0.0
-    if book[FAST] == 0.0:
-        return
-    book[P_MAX] = np.abs(P).max()
-    # the sum neuron by neuron is smaller than the product of bounds; what errors add to it is that of the bounds
-    whole = scale.unit2 * (book[MU_SUM] * book[ZETA_MAX] + book[MU1_SUM]) * (1.0 + 1e-9)
-    errors = _rest_bound(book, scale.unit2, L, classes.z0_max.sum(), scale.z0_error) - whole
-    book[BOUND] = scale.unit2 * fold(t, L) * (1.0 + 1e-9) + max(errors, 0.0) + book[P_OFF] + abs(scale.residue)
-    for j in range(L):
-        if scale.unit2 * (zbound[j] * (1.0 + 1e-9) + book[ZETA_OFF]) >= classes.z0_min[j]:
-            book[FAST] = 0.0
+    if scale.unit2 * zeta_max >= classes.z0_min.min():
+        for j in range(L):
+            if scale.unit2 * zbound[j] >= classes.z0_min[j]:
+                book[FAST] = 0.0
 
 
 @njit(cache=True)
@@ -339,39 +377,40 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
     bound that holds for every input with entries in [-entry_max, entry_max]: a visit with |y P - threshold| above it
     is decided by reading P. All others (exact ties above all) are evaluated in full.
 
-    Errors. With e = 2^-52 (twice what one operation rounds off) every sum of T terms moves away from its exact value
-    by T times the error of a term and e times the sum of its intermediate sizes; the running bounds add that up:
-
-    - mu0 and P by entries of z0 and of the Gram matrix, exact on a lattice;
-    - Omega by mu0 + u^2 mu1, times x: |zeta| is off by at most reach (error of mu + 2 e |mu|) + e |zeta| an update;
-    - mu1 by zeta, whose sum over the entries of an input adds (n + 2) e |zeta|.
-
-    A neuron taken on the wrong side of its kink is off by no more than its pre-activation, which is then within the
-    error of it. So a full evaluation is off by at most ``doubt``, and a decision within that is unresolved. So is an
-    update while a neuron stands at its kink to within rounding: its slope is uncertain, though the output is not.
+    Rounding. Off a lattice z0 and P are rounded. With e = 2^-52, twice what an operation rounds off, P moves away
+    from its exact value by gram_error + e |P| an update, which joins the bound; a full evaluation takes the leading
+    part from z0 and mu0 in twice the digits. There a sum of T terms is off by less than T e^2 times the sum of their
+    sizes, and mu0_low, a sum of T roundings of at most e |mu0| T in all, by T^2 e^2 |mu0|: together less than
+    (T + L)^2 e^2 times the sizes. The next order u^2 Q + u^4 S has an error of its own: ``ROUNDING`` for the sums of
+    this visit, and e for each update that Omega, mu0 and mu1 have added up, times the sum of its terms' sizes. A
+    decision within both errors of a tie is unresolved. (How an early rounding spreads by the dynamics is not
+    followed: no bound that follows it stays useful.) So is an update while a neuron stands at its kink to within
+    rounding: its slope is uncertain, though the output is not.
     """
-    Omega, mu0, mu1, P, book = moving
-    z0, gram, cls, kinks, kink_ptr = classes.z0, classes.gram, classes.of, classes.kinks, classes.kink_ptr
+    Omega, mu0, mu0_low, mu1, P, book = moving
+    z0, z0_low, gram, cls = classes.z0, classes.z0_low, classes.gram, classes.of
+    kinks, kink_ptr = classes.kinks, classes.kink_ptr
     y, indptr, columns, values, reach = sample.y, sample.indptr, sample.columns, sample.values, sample.reach
-    unit2, threshold, residue, z0_error = scale.unit2, scale.threshold, scale.residue, scale.z0_error
+    unit2, threshold, residue = scale.unit2, scale.threshold, scale.residue
     m = order.shape[1]
-    n = len(sample.entry_max)
-    L = z0.shape[1]
-    K = len(P)
+    K, L = z0.shape
+    rough = len(z0_low) > 0
     work = aligned(3 + 2 * batch, L)
     t, r, zbound = work[0], work[1], work[2]
     zeta, on = work[3 : 3 + batch], work[3 + batch :]
     pending = np.empty(batch, np.int32)
     z0_sum, z0_least = classes.z0_max.sum(), classes.z0_min.min()
-    entries = (n + 2) * _EPS
     total = 0
     for e in range(epochs):
         before = total
         for start in range(0, m, batch):
             n_pending = 0
-            if book[SINCE] >= REFRESH:
+            if book[SINCE] >= REFRESH and book[FAST] != 0.0:
                 _refresh(moving, classes, sample, scale, t, zbound)
-            fast, bound = book[FAST] != 0.0, book[BOUND]
+            fast, bound, zeta_max = book[FAST] != 0.0, book[BOUND], book[ZETA_MAX]
+            rounding = ROUNDING + _EPS * book[TOTAL]
+            # on a lattice a movement is a multiple of its spacing but for u^2 mu1: little is not yet nothing
+            nothing = rounding if rough else ROUNDING
             for visit in range(start, min(start + batch, m)):
                 i = order[e, visit]
                 k = cls[i]
@@ -382,61 +421,59 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                 zk, ze, up = z0[k], zeta[n_pending], on[n_pending]
                 sum_rows(Omega, ze, columns, values, indptr[i], indptr[i + 1], L)
                 # a neuron at z0 = 0 is decided by zeta alone: z0 + u^2 zeta may underflow, its sign may not
-                for j in range(L):
-                    active = zk[j] + unit2 * ze[j] > 0.0 or (zk[j] == 0.0 and ze[j] > 0.0)
-                    up[j] = 1.0 if active else 0.0
+                if rough:
+                    for j in range(L):
+                        active = zk[j] + (unit2 * ze[j] + z0_low[k, j]) > 0.0 or (zk[j] == 0.0 and ze[j] > 0.0)
+                        up[j] = 1.0 if active else 0.0
+                else:
+                    for j in range(L):
+                        active = zk[j] + unit2 * ze[j] > 0.0 or (zk[j] == 0.0 and ze[j] > 0.0)
+                        up[j] = 1.0 if active else 0.0
                 # Movements that cancel at a kink: what is left of zeta is rounding, so the slope is taken as 0.
-                zeta_error = book[ZETA_OFF] + entries * book[ZETA_MAX]
                 open_kinks = False
                 for at in range(kink_ptr[k], kink_ptr[k + 1]):
                     j = kinks[at]
-                    if abs(ze[j]) <= max(zeta_error, ROUNDING * book[ZETA_MAX]):
+                    if not fast or abs(ze[j]) <= nothing * zeta_max:
                         size = 0.0
                         for q in range(indptr[i], indptr[i + 1]):
                             size += abs(values[q] * Omega[columns[q], j])
-                        if size > 0.0:
+                        if size > 0.0 and abs(ze[j]) <= nothing * size:
+                            open_kinks = True
                             if abs(ze[j]) <= ROUNDING * size:
                                 up[j] = 0.0
-                            open_kinks = True
                 if not known:
                     book[FULL] += 1.0
                     for j in range(L):
                         t[j] = up[j] * (mu0[j] * zk[j])
                         r[j] = up[j] * ((mu0[j] * ze[j] + mu1[j] * zk[j]) + unit2 * (mu1[j] * ze[j]))
-                    if fast:
-                        leading = s - residue
-                        doubt = book[P_OFF]
+                    doubt = 0.0 if book[TOTAL] <= scale.exact else np.inf
+                    if rough:
+                        leading, size = _leading(y[i], up, mu0, mu0_low, zk, z0_low[k], book[COUNT], scale)
+                        doubt = (book[TOTAL] + L) ** 2 * _EPS**2 * size
                     else:
                         leading = (y[i] * (fold(t, L) + book[COUNT]) - threshold) - residue
-                        doubt = 2.0 * book[MU_SUM] * z0_error + book[MU_OFF] * classes.size[k, 0]
-                        if book[TOTAL] > scale.exact:
-                            doubt += ROUNDING * (book[MU_SUM] * classes.size[k, 1] + abs(book[COUNT]) + threshold)
                     for j in range(L):
                         t[j] = abs(r[j])
                     s = leading + y[i] * (unit2 * fold(r, L))
                     if leading == 0.0:
                         book[TIES] += 1.0
-                    of_mu = book[MU_OFF] + unit2 * book[MU1_OFF]
-                    further = book[MU_SUM] * (2.0 * zeta_error + ROUNDING * book[ZETA_MAX])
-                    further += L * of_mu * book[ZETA_MAX] + book[MU1_OFF] * classes.size[k, 0]
-                    further += L * book[MU1_MAX] * z0_error + ROUNDING * fold(t, L)
-                    if book[TOTAL] > 0.0 and abs(s) <= doubt + unit2 * further:
+                    if book[TOTAL] > 0.0 and abs(s) <= doubt + rounding * (unit2 * fold(t, L)):
                         book[UNRESOLVED] += 1.0
                     if not abs(s) < _HUGE:
                         return e, total, DIVERGED
                     if s > 0.0:
                         continue
-                if not open_kinks and not fast and book[TOTAL] > 0.0:
+                if not fast:
                     for j in range(L):
-                        at_zero = abs(zk[j] + unit2 * ze[j]) <= z0_error + _EPS * abs(zk[j]) + unit2 * zeta_error
-                        open_kinks = open_kinks or (zk[j] != 0.0 and at_zero)
+                        z = zk[j] + unit2 * ze[j]
+                        if zk[j] != 0.0 and abs(z) <= rounding * abs(zk[j]):
+                            open_kinks = True
                 if open_kinks:
                     book[UNRESOLVED] += 1.0
                 pending[n_pending] = i
                 n_pending += 1
             if n_pending == 0:
                 continue
-            mu_off = book[MU_OFF] + unit2 * book[MU1_OFF]
             for q in range(n_pending):
                 i = pending[q]
                 label, up = y[i], on[q]
@@ -444,41 +481,45 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                     t[j] = label * (up[j] * (mu0[j] + unit2 * mu1[j]))
                 add_rows(Omega, t, columns, values, indptr[i], indptr[i + 1], L)
                 book[ZETA_MAX] += reach[i] * book[MU_MAX]
-                book[ZETA_OFF] += reach[i] * (mu_off + 2.0 * _EPS * book[MU_MAX]) + _EPS * book[ZETA_MAX]
-            side = 2 if fast else 0
             for q in range(n_pending):
                 i = pending[q]
                 k = cls[i]
                 label, zk, ze, up = y[i], z0[k], zeta[q], on[q]
-                for j in range(L):
-                    mu0[j] += label * (up[j] * zk[j])
-                    mu1[j] += label * (up[j] * ze[j])
+                if rough:
+                    for j in range(L):
+                        mu0[j], left = _two_sum(mu0[j], label * (up[j] * zk[j]))
+                        mu0_low[j] += left + label * (up[j] * z0_low[k, j])
+                        mu1[j] += label * (up[j] * ze[j])
+                else:
+                    for j in range(L):
+                        mu0[j] += label * (up[j] * zk[j])
+                        mu1[j] += label * (up[j] * ze[j])
                 book[COUNT] += label
                 book[TOTAL] += 1.0
-                rough = book[TOTAL] > scale.exact
                 if fast:
                     row = gram[k]
                     for c in range(K):
                         P[c] += label * row[c]
                     if rough:
                         book[P_MAX] += scale.gram_max
-                        book[P_OFF] += scale.gram_error + _EPS * book[P_MAX]
-                book[MU_SUM] += classes.size[k, side] + unit2 * L * book[ZETA_MAX]
-                book[MU_MAX] += classes.size[k, side + 1] + unit2 * book[ZETA_MAX]
-                book[MU1_SUM] += book[ZETA_MAX] * z0_sum
-                book[MU1_MAX] += book[ZETA_MAX]
-                book[MU1_OFF] += book[ZETA_OFF] + entries * book[ZETA_MAX] + _EPS * book[MU1_MAX]
-                if rough:
-                    book[MU_OFF] += z0_error + _EPS * book[MU_MAX]
+                        book[P_ERROR] += scale.gram_error + _EPS * book[P_MAX]
+                    book[MU_SUM] += classes.size[k, 0] + unit2 * L * book[ZETA_MAX]
+                    book[MU_MAX] += classes.size[k, 1] + unit2 * book[ZETA_MAX]
+                    book[MU1_SUM] += book[ZETA_MAX] * z0_sum
             total += n_pending
             book[SINCE] += n_pending
             if fast:
-                rest = _rest_bound(book, unit2, L, z0_sum, z0_error)
-                book[BOUND] = rest + book[P_OFF] + abs(residue)
-                if unit2 * (book[ZETA_MAX] + book[ZETA_OFF]) >= z0_least:
+                rest = unit2 * (book[MU_SUM] * book[ZETA_MAX] + book[MU1_SUM]) * (1.0 + 1e-9)
+                book[BOUND] = rest + book[P_ERROR] + abs(residue)
+                if unit2 * book[ZETA_MAX] >= z0_least:
                     book[SINCE] = REFRESH  # the running bound no longer excludes a change of sign: look closely
         if total == before:
             return e + 1, total, CONVERGED
-        if not max(book[MU_MAX], book[MU1_MAX], book[ZETA_MAX], abs(book[COUNT])) < scale.large:
+        if not fast:
+            book[MU_MAX], book[ZETA_MAX] = (
+                max(_size(mu0.reshape(1, L), t), _size(mu1.reshape(1, L), t)),
+                _size(Omega, t),
+            )
+        if not max(book[MU_MAX], book[ZETA_MAX]) < scale.large:
             return e + 1, total, LARGE
     return epochs, total, BUDGET
