@@ -83,6 +83,7 @@ def test_every_module_says_what_it_is_and_exports_what_it_has(name):
 
 
 def test_every_file_in_the_folders_is_found():
+    assert discovery.installed().broken == {}
     root = Path(learnability.__file__).parent / "studies"
     figures = {f"{p.parents[1].name}/{p.stem.replace('_', '-')}" for p in root.glob("*/figures/[!_]*.py")}
     assert figures == set(discovery.installed().experiments)

@@ -72,7 +72,8 @@ def whole(name: str) -> str:
         "Made by `python tools/verdict_tables.py` from the study's record.",
     ]
     for title, command, seeds, entry in entries(name):
-        parts += [f"## {title}", f"`{command}`{f', {seeds} seeds' if seeds else ''}"]
+        over = f", {seeds} seed{'' if seeds == '1' else 's'}" if seeds else ""
+        parts += [f"## {title}", f"`{command}`{over}"]
         parts.append(verdict_markdown([{"hypotheses": [], "slack": slack(g), **g} for g in entry["guarantees"]]))
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
@@ -89,9 +90,9 @@ def pages() -> dict[Path, str]:
     """What each page should hold."""
     found = {}
     for name, home in installed().homes.items():
-        if not home.packaged:
-            continue
         page = DOCS / f"{name}.md"
+        if not home.packaged or not page.exists() or not (records.path_of(home) or page).exists():
+            continue
         text = page.read_text(encoding="utf-8")
         head, mark, rest = text.partition(BEGIN)
         _, end, tail = rest.partition(END)

@@ -111,9 +111,18 @@ def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue,
                 raise ValueError(f"{thing} holds no {what}")
             ids |= dict.fromkeys(getattr(found, part))
         else:
-            ids |= dict.fromkeys(select([thing], getattr(discovery.installed(), part), what))
+            try:
+                ids |= dict.fromkeys(select([thing], getattr(discovery.installed(), part), what))
+            except ValueError as error:
+                raise ValueError(f"{error}{_broken(thing)}") from None
     order = list(getattr(known, part))
     return known, sorted(ids, key=order.index)
+
+
+def _broken(thing: str) -> str:
+    """What is to be said where a study is asked for that could not be loaded."""
+    why = discovery.installed().broken.get(thing.partition("/")[0])
+    return f" (the study {thing.partition('/')[0]!r} could not be loaded: {why})" if why else ""
 
 
 def named(things: Sequence[str]) -> tuple[dict[str, Experiment], dict[str, Check]]:

@@ -25,7 +25,7 @@ from typing import Any
 from learnability import source
 from learnability.study import Check, Experiment, Home, Study
 
-__all__ = ["Catalogue", "adopted", "installed", "is_path", "load"]
+__all__ = ["Catalogue", "adopted", "installed", "installed_names", "is_path", "load", "taken"]
 
 GROUP = "learnability.studies"
 _RESERVED = ("tasks", "certify", "verify")
@@ -42,7 +42,7 @@ class Catalogue:
     homes: dict[str, Home] = field(default_factory=dict)
     """Where each study stands."""
     broken: dict[str, str] = field(default_factory=dict)
-    """Installed packages that could not be loaded, each with the reason."""
+    """Studies that could not be loaded, each with the reason: they stop no other."""
 
     def add(self, other: Catalogue) -> None:
         """Take another's over.
@@ -70,9 +70,15 @@ def installed() -> Catalogue:
     Checks stand in the order of their modules and their own.
     """
     found = Catalogue()
-    for name, module in _modules("learnability.studies"):
-        home = Home(module.STUDY, Path(str(module.__file__)).parent, packaged=True)
-        found.add(_of_package(module.__name__, name, home))
+    for name in sorted(installed_names()):
+        try:
+            module = importlib.import_module(f"learnability.studies.{name}")
+            if not isinstance(getattr(module, "STUDY", None), Study):
+                raise ValueError(f"{module.__file__} must hold STUDY, a Study")
+            home = Home(module.STUDY, Path(str(module.__file__)).parent, packaged=True)
+            found.add(_of_package(module.__name__, name, home))
+        except Exception as error:
+            found.broken[name] = _told(error)
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             found.add(_of_entry(entry))
@@ -101,6 +107,11 @@ def installed_names() -> frozenset[str]:
     """Names of the package's own studies."""
     package = importlib.import_module("learnability.studies")
     return frozenset(info.name for info in pkgutil.iter_modules(package.__path__))
+
+
+def taken(name: str) -> bool:
+    """Whether a study cannot have this name: the package has one, or results do."""
+    return name in installed_names() or name in _RESERVED
 
 
 def is_path(text: str) -> bool:
@@ -188,20 +199,25 @@ def adopted(experiment: Experiment) -> Experiment:
         return experiment
     if experiment.home is not None and not experiment.home.packaged and experiment.home.named:
         return experiment  # of a file that was loaded
-    main = sys.modules.get("__main__")
-    script = getattr(main, "__file__", None)
+    own = source.file_of(experiment.run)
+    script = own if own is not None and source.is_local(str(own)) else None
+    if script is None:
+        main = getattr(sys.modules.get("__main__"), "__file__", None)
+        script = Path(main).resolve() if main and Path(main).is_file() else None
     id = experiment.id
-    if not id or id.partition("/")[0] in installed().studies:
-        id = f"{_slug(Path(script).stem) if script else 'session'}/figure"
+    if not id or id.partition("/")[0] in installed_names():
+        id = f"{_slug(script.stem) if script else 'session'}/figure"
     elif "/" not in id:
         id = f"{id}/figure"
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", id):
         raise ValueError(f"an experiment's id must be <study>/<name> of letters, digits, - and _, got {id!r}")
     study = id.partition("/")[0]
-    if study in installed().studies or study in _RESERVED:
-        id = f"my-{id}"
-    study = id.partition("/")[0]
-    return replace(experiment, id=id, home=Home(Study(study, study, "an experiment of your own")))
+    if taken(study):
+        raise ValueError(f"the name {study} is taken: give the experiment an id of its own, got {id!r}")
+    module = sys.modules.get(getattr(experiment.run, "__module__", ""))
+    whole = script is not None and getattr(module, "EXPERIMENT", None) is experiment and not experiment.id
+    home = Home(Study(study, study, "an experiment of your own"), *((script, False, str(script)) if whole else ()))
+    return replace(experiment, id=id, home=home)
 
 
 def _home(module: ModuleType, name: str, place: Path, named: str) -> Home:

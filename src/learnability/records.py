@@ -95,8 +95,14 @@ def _read(path: Path, changed: int) -> Mapping[str, Any]:
         found: Mapping[str, Any] = json.loads(path.read_bytes())
         form = found["format"]
         if form == FORMAT:
-            found["figures"], found["checks"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            entries = [entry for scales in found["figures"].values() for entry in scales.values()]
+            for entry in entries:
+                entry["revision"], entry["seeds"], entry["settings"]
+            entries += [entry for checks in found["checks"].values() for entry in checks.values()]
+            for entry in entries:
+                for guarantee in entry["guarantees"]:
+                    guarantee["id"], guarantee["verdict"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the record of {name} is not readable ({error})") from None
     if form != FORMAT:
         raise ValueError(f"the record of {name} has format {form}, this version reads {FORMAT}")
@@ -235,7 +241,12 @@ def _take(section: Section, records: dict[str, Any], done: Update, known: Catalo
     id, scale = manifest["id"], manifest["scale"]
     place = f"{id} ({scale})"
     owner = id.partition("/")[0]
+    if id == "verify":
+        done.left_out.append(f"{place}: made by an older version; verify again")
     if owner not in records:
+        return
+    if scale == "smoke":
+        done.left_out.append(f"{place}: the smoke scale is for tests")
         return
     if id == f"{owner}/verify":
         by_id = {g["id"]: g for g in section.guarantees}
@@ -275,6 +286,12 @@ def _entry(manifest: Mapping[str, Any], guarantees: Sequence[Mapping[str, Any]],
 
 def _put(into: dict[str, Any], key: str, entry: dict[str, Any], done: Update, owner: str, place: str) -> None:
     if key in into:
-        done.differs.extend(_differences(into[key]["guarantees"], entry["guarantees"]))
+        before = into[key]
+        for name in ("revision", "seeds", "settings"):
+            if before.get(name) != entry.get(name):
+                done.differs.append(
+                    {"id": f"{place}: {name}", "recorded": str(before[name]), "now": str(entry[name])}
+                )
+        done.differs.extend(_differences(before["guarantees"], entry["guarantees"]))
     into[key] = entry
     done.entries.setdefault(owner, []).append(place)

@@ -12,7 +12,7 @@ import re
 import shlex
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from learnability import plotting, records, report, sweep
 from learnability.results import Store, versions, write_table
-from learnability.source import one_line
+from learnability.source import one_line, place_of
 from learnability.study import Experiment, Home, Scale
 from learnability.theory import Guarantee, Hypothesis, Kind
 
@@ -117,6 +117,12 @@ class Result:
         """Scale and what was set, in words: ``"laptop, n = 24"``."""
         return ", ".join([self.scale, *(f"{name} = {_word(value)}" for name, value in self.changed.items())])
 
+    @property
+    def folder(self) -> str:
+        """Name of its folder in that of the experiment: the scale, and what was set."""
+        told = ",".join(f"{name}={_word(value)}" for name, value in self.changed.items())
+        return re.sub(r"[^\w.,=+-]", "-", f"{self.scale}+{told}")[:120] if told else self.scale
+
     def __repr__(self) -> str:
         verdicts = report.counts(str(g.verdict) for g in self.guarantees)
         failed = f"; {len(self.failures)} failed" if self.failures else ""
@@ -207,6 +213,10 @@ class _Run:
         self.cached = len(self.seconds)
         self.pending = {task.key: task for task in tasks if task.key not in self.seconds}
         self.errors: dict[str, str] = {}
+        self.columns: dict[str, str] = {}  # and their kinds, of the user's own experiments: no task may have others
+        if tasks[0].code and self.seconds:
+            done = next(task.key for task in tasks if task.key in self.seconds)
+            self.columns = _kinds(store.read(experiment.id, [done]).iloc[0].to_dict())
         usual = experiment.scales[plan.scale]
         self.weight = max(usual.seconds / usual.tasks, 1e-3)  # expected seconds of a task
 
@@ -214,6 +224,15 @@ class _Run:
         task, error = self.pending.pop(done.task.key), done.error
         if done.rows is not None:
             try:
+                if task.code:
+                    kinds = _kinds(done.rows[0])
+                    self.columns = self.columns or kinds
+                    if kinds != self.columns:
+                        other, usual = kinds.items() - self.columns.items(), self.columns.items() - kinds.items()
+                        raise ValueError(
+                            f"rows must have the same columns in all tasks, got {_listed(other)} where others have "
+                            f"{_listed(usual)}{place_of(task.run)}"
+                        )
                 self.store.write(task.experiment, task.key, done.rows, done.seconds, task.record)
                 self.seconds[task.key] = done.seconds
             except (ValueError, IsADirectoryError) as refused:
@@ -239,7 +258,7 @@ class _Run:
             guarantees = [_of_scale(claim, self.experiment, self.scale, self.size) for claim in claims]
         recorded = records.Comparison(why="not everything is finished")
         if self.size.changed:
-            recorded = records.Comparison(why=f"of {self.size.told}")
+            recorded = records.Comparison(why=f"it has other values than {self.size.told}")
         elif not failures:
             recorded = records.compare_figure(
                 name, home=self.experiment.home, scale=self.scale, revision=self.experiment.revision,
@@ -261,6 +280,19 @@ class _Run:
         if self.kept:
             result = _keep(result, self.experiment, self.store, self.settings)
         return result
+
+
+def _kinds(row: Mapping[Any, Any]) -> dict[str, str]:
+    """What sort of value each column holds."""
+    kinds = {bool: "true or false", str: "text"}
+    return {
+        name: next((said for kind, said in kinds.items() if isinstance(value, kind)), "number")
+        for name, value in ((name, getattr(value, "item", lambda v=value: v)()) for name, value in row.items())
+    }
+
+
+def _listed(kinds: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds)) or "nothing"
 
 
 def lightened(result: Result) -> Result:
@@ -329,7 +361,7 @@ def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | No
 
 def _keep(result: Result, experiment: Experiment, store: Store, settings: str) -> Result:
     """Write figure, table, verdicts and manifest."""
-    folder = store.folder(result.id, _folder(result))
+    folder = store.folder(result.id, result.folder)
     for old in [*folder.glob("figure.*"), *folder.glob("table.*")]:  # whatever cannot be made now would be stale
         old.unlink(missing_ok=True)
     files: list[Path] = []
@@ -365,12 +397,6 @@ def _keep(result: Result, experiment: Experiment, store: Store, settings: str) -
 def _word(value: Any) -> str:
     """A free value as the command line takes it."""
     return ",".join(map(_word, value)) if isinstance(value, tuple) else str(value)
-
-
-def _folder(result: Result) -> str:
-    """The folder's name: the scale, and what was set."""
-    told = ",".join(f"{name}={_word(value)}" for name, value in result.changed.items())
-    return re.sub(r"[^\w.,=+-]", "-", f"{result.scale}+{told}")[:120] if told else result.scale
 
 
 def _instead(result: Result, experiment: Experiment) -> str:

@@ -21,6 +21,7 @@ import importlib
 import importlib.util
 import linecache
 import os
+import re
 import shutil
 import site
 import sys
@@ -35,7 +36,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["Luggage", "Reach", "alias", "file_of", "is_local", "one_line", "reach"]
+__all__ = ["Luggage", "Reach", "alias", "file_of", "is_local", "one_line", "place_of", "reach"]
 
 _PREFIX = "_learnability_"
 _PACKAGE = str(Path(__file__).resolve().parent)
@@ -69,13 +70,22 @@ def file_of(function: Any) -> Path | None:
     return path.resolve() if path is not None and path.is_file() else None
 
 
+def place_of(function: Any) -> str:
+    """Where a user's own function stands, for a message: " (staircase.py:12)"; nothing of other functions."""
+    code = getattr(_bare(function), "__code__", None)
+    if code is None or not is_local(code.co_filename):
+        return ""
+    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})"
+
+
 def one_line(error: BaseException) -> str:
     """The error's type, message and where it arose: in the user's own code, if that was on the way."""
     message = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if is_local(f.filename) and not f.filename.startswith("<")]
     last = (own or frames)[-1:]
-    where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last else ""
+    told = re.search(r" \([^() ]+\.py:\d+\)$", message)  # by who raised it
+    where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last and not told else ""
     return f"{type(error).__name__}: {message}{where}"
 
 
@@ -343,8 +353,11 @@ def _hash(text: str) -> str:
 
 
 def _name(found: Any) -> str:
-    module = str(getattr(found, "__module__", "") or "").removeprefix(_PREFIX)
-    return f"{module}:{getattr(found, '__qualname__', type(found).__qualname__)}"
+    """Module and name; the module as its file is called, whether it was imported, loaded or run as a script."""
+    module = str(getattr(found, "__module__", "") or "")
+    if module == "__main__":
+        module = Path(getattr(sys.modules[module], "__file__", None) or "session").stem
+    return f"{module.removeprefix(_PREFIX)}:{getattr(found, '__qualname__', type(found).__qualname__)}"
 
 
 def _filled(cell: Any) -> bool:

@@ -21,10 +21,13 @@ from typing import Any
 
 from learnability import checks, results, worker
 from learnability._version import __version__
-from learnability.source import Luggage, one_line, reach
+from learnability.source import Luggage, one_line, place_of, reach
 from learnability.study import Experiment, Row, Scale, Setting
 
 __all__ = ["Finished", "Task", "debugging", "execute", "tasks"]
+
+_UNBORN = 3
+"""Workers that may die at their start, one after the other, before that is taken for the machine's fault."""
 
 CONNECT_SECONDS = 5
 """How long a scheduler may take to answer, and to have a worker."""
@@ -122,6 +125,11 @@ def tasks(experiment: Experiment, scale: Scale, seeds: int | None = None) -> lis
         ]
     if not found:
         raise ValueError(f"{experiment.id} must have at least one setting, got none")
+    first = found[0].setting
+    other = next((task.setting for task in found if task.code and task.setting.keys() != first.keys()), None)
+    if other is not None:
+        told = f"{', '.join(other) or 'nothing'} after {', '.join(first) or 'nothing'}"
+        raise ValueError(f"{experiment.id}: settings must name the same things, got {told}")
     try:
         distinct = len({task.key for task in found})
     except ValueError:  # JSON knows no NaN
@@ -237,6 +245,7 @@ def _execute_here(jobs: Sequence[tuple[Task, Callable[..., Any], Any]], count: i
         running[future] = executor, job
 
     worker.make_room(count)
+    unborn = 0
     keeper = ThreadPoolExecutor(1, initializer=worker.deafen)  # Ctrl-C, and a second one, leave its work whole
     try:
         for _ in range(count):
@@ -248,9 +257,13 @@ def _execute_here(jobs: Sequence[tuple[Task, Callable[..., Any], Any]], count: i
                 error = future.exception()
                 told = error and worker.fate(error)
                 if not isinstance(error, BrokenProcessPool):
+                    unborn = 0
                     go_on(executor)
                 elif task is None:
-                    raise RuntimeError(f"a worker process did not start, it ended {told}")
+                    unborn += 1
+                    if unborn == _UNBORN:
+                        raise RuntimeError(f"a worker process did not start, it ended {told}")
+                    keeper.submit(start).result()
                 else:
                     told = f"its worker died twice, the last time {told}"
                     if task.key not in tried:  # the death may have had another cause
@@ -299,7 +312,7 @@ def _perform(
     try:
         with threadpool_limits(limits=1):
             rows = run(setting, seed)
-        return _complete(rows, setting, seed), None, time.perf_counter() - start
+        return _complete(rows, setting, seed, place_of(run)), None, time.perf_counter() - start
     except Exception as error:
         if debugging():
             raise
@@ -317,21 +330,24 @@ def _perform_packed(luggage: Luggage, setting: Setting, seed: int) -> tuple[list
     return _perform(run, setting, seed)
 
 
-def _complete(rows: list[Row], setting: Setting, seed: int) -> list[Row]:
+def _complete(rows: list[Row], setting: Setting, seed: int, place: str) -> list[Row]:
     """Rows of plain values with the setting's columns and the seed in front."""
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
-        raise ValueError(f"run must return a list of rows, each a dict of plain values, got {_said(rows)}")
+        raise ValueError(f"run must return a list of rows, each a dict of plain values, got {_said(rows)}{place}")
     if not rows:
-        raise ValueError("run must return at least one row, got none")
+        raise ValueError(f"run must return at least one row, got none{place}")
     for row in rows:
         if row.keys() != rows[0].keys():
             told = f"{', '.join(map(str, row))} after {', '.join(map(str, rows[0]))}"
-            raise ValueError(f"rows must have the same columns, got {told}")
+            raise ValueError(f"rows must have the same columns, got {told}{place}")
     identity = {**setting, "seed": seed}
     clash = identity.keys() & {name for row in rows for name in row}
     if clash:
-        raise ValueError(f"rows must not repeat the setting or the seed, got the columns {sorted(clash)}")
-    return [{**identity, **{name: _plain(f"column {name!r}", value) for name, value in row.items()}} for row in rows]
+        raise ValueError(f"rows must not repeat the setting or the seed, got the columns {sorted(clash)}{place}")
+    try:
+        return [{**identity, **{name: _plain(f"column {name!r}", v) for name, v in row.items()}} for row in rows]
+    except ValueError as error:
+        raise ValueError(f"{error}{place}") from None
 
 
 def _said(rows: Any) -> str:

@@ -98,9 +98,12 @@ def _run(name: str, check: Check, scale: str) -> list[Guarantee]:
     if check.home is None or check.home.packaged:
         return found
     owner = f"{check.home.study.name}/"
-    return [
-        one if one.id.startswith(owner) else replace(one, id=f"{name}/{one.id.rpartition('/')[2]}") for one in found
-    ]
+
+    def own(id: str) -> str:
+        last = id.rpartition("/")[2]
+        return f"{owner}{last}" if last.startswith(check.name) else f"{name}/{last}"
+
+    return [one if one.id.startswith(owner) else replace(one, id=own(one.id)) for one in found]
 
 
 def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, store: Store, known: Catalogue) -> None:

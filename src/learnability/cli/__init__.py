@@ -1,4 +1,4 @@
-"""The command line: ``learnability list | run | verify | certify | report | record | bench``.
+"""The command line: ``learnability list | run | verify | certify | report | record | new | bench``.
 
 A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints the answer or JSON on stdout,
 and turns outcomes into exit statuses: 0 the work was done, whatever the science says; 1 a task failed or something
@@ -21,6 +21,7 @@ from learnability._version import __version__
 from learnability.cli.benchmarks import bench
 from learnability.cli.certification import certify
 from learnability.cli.laboratory import list_, report, run, verify
+from learnability.cli.new import new
 from learnability.cli.record import record
 from learnability.cli.terminal import Terminated, complain
 
@@ -31,6 +32,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # panels would cut words where a terminal is narrow
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train networks exactly as the theorems describe, and put each guarantee beside what was measured.",
     epilog="Exit status: 0 the work was done, whatever the science says; 1 a task failed or something broke, or a "
@@ -55,7 +57,7 @@ def _options(
 
 
 app.command("list")(list_)
-for command in (run, verify, certify, report, record):
+for command in (run, verify, certify, report, record, new):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 

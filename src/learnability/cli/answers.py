@@ -33,13 +33,13 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
     found = [point for result in results for point in _points(result.guarantees, result.recorded.differs)]
     if len(results) == 1:
         (result,) = results
-        head = [headline(result), _counted(result.guarantees, [result.recorded], len(result.failures))]
+        head = [headline(result, seconds), _counted(result.guarantees, [result.recorded], len(result.failures))]
         paths = [f"figure: {path}" for path in result.files[:1]] or ["no figure"]
-        place = Path(out) / result.id / result.scale / "verdicts.md"
+        place = Path(out) / result.id / result.folder / "verdicts.md"
         return _answer(head, paths, found, [f"every claim (or --verbose): {place}"], width)
     tasks = {what: sum(result.tasks[what] for result in results) for what in results[0].tasks}
     guarantees = [g for result in results for g in result.guarantees]
-    scale = results[0].scale
+    scale = ", ".join(dict.fromkeys(result.place for result in results))
     head = [
         f"{len(results)} experiments ({scale}; tasks: {_tasks(tasks)}; {duration(seconds)})",
         _counted(
@@ -54,7 +54,7 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
         rows.append(f"... and {left} experiments more")
     if quiet := len(results) - len(shown):
         rows.append(f"{quiet} of which every claim holds or is outside its hypotheses")
-    place = Path(out) / "<experiment>" / scale / "verdicts.md"
+    place = Path(out) / "<experiment>" / results[0].folder / "verdicts.md"
     tail = [f"every claim (or --verbose): {place}"]
     return _answer(head, [_cut(row, width) for row in rows], found, tail, width)
 
@@ -85,10 +85,10 @@ def of_certification(done: Certification, seconds: float, width: int) -> list[Te
     return _answer([*answer(done), verdicts], paths, found, tail, width)
 
 
-def headline(result: Result) -> str:
-    """What was run."""
+def headline(result: Result, seconds: float) -> str:
+    """What was run, and how long that took."""
     seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
-    return f"{result.id} ({result.scale}, {seeds}; tasks: {_tasks(result.tasks)}; {duration(result.seconds)})"
+    return f"{result.id} ({result.place}, {seeds}; tasks: {_tasks(result.tasks)}; {duration(seconds)})"
 
 
 def _tasks(tasks: Mapping[str, int]) -> str:

@@ -60,7 +60,7 @@ def list_(
 
     known = discovery.installed()
     for name, why in known.broken.items():
-        complain(f"the installed study {name!r} is left out: {why}")
+        complain(f"the study {name!r} is left out: {why}")
     experiments, checks = dict(known.experiments), dict(known.statements)
     if names:
         experiments, checks = api.named(names)
@@ -127,6 +127,7 @@ def run(
         typer.Option(
             metavar="[smoke|laptop|paper]",
             help="Seconds, minutes on two cores, or the published parameters; your own may have others.",
+            autocompletion=lambda incomplete: [s for s in ("smoke", "laptop", "paper") if s.startswith(incomplete)],
             show_default="laptop",
         ),
     ] = None,
@@ -186,7 +187,7 @@ def run(
         console = stdout()
         if verbose:
             for result in done:
-                console.print(answers.headline(result), style="bold")
+                console.print(answers.headline(result, result.seconds), style="bold")
                 console.print(verdict_table(result.guarantees, console.width))
                 for path in result.files:
                     console.print(str(path), soft_wrap=True)

@@ -12,12 +12,21 @@ from learnability.cli.terminal import complain, print_json, stdout
 __all__ = ["record"]
 
 
+def _studies(incomplete: str) -> list[str]:
+    from learnability import discovery
+
+    return [name for name in discovery.installed().studies if name.startswith(incomplete)]
+
+
 def record(
-    names: Annotated[list[str] | None, typer.Argument(help="Studies; all by default.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Studies, files or folders; all studies that are installed by default.", autocompletion=_studies
+        ),
+    ] = None,
     out: Annotated[str, typer.Option("--out", help="Folder with results of run and verify.")] = DEFAULT_OUT,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Overwrite verdicts that are recorded otherwise.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite what is recorded otherwise.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the verdicts and numbers of finished runs into each study's record.json (in a source checkout).
@@ -36,8 +45,8 @@ def record(
             console.print(f"{change['id']}: {change['recorded'] or 'absent'} -> {change['now'] or 'absent'}")
         for line in done.left_out:
             console.print(f"left out: {line}")
-        for path in done.written:
-            console.print(f"{len(done.entries[path.parent.name])} results in {path}", soft_wrap=True)
+        for name, path in zip(done.entries, done.written):
+            console.print(f"{len(done.entries[name])} results in {path}", soft_wrap=True)
     if done.differs and not replace:
-        complain(f"nothing written: {len(done.differs)} verdicts are recorded otherwise; --replace overwrites them")
+        complain(f"nothing written: {len(done.differs)} things are recorded otherwise; --replace overwrites them")
         raise typer.Exit(1)

@@ -94,7 +94,7 @@ class Interval:
     def __str__(self) -> str:
         if not self.count:
             return f"no {self.unit}"
-        over = f"over {self.count} {self.unit}"
+        over = f"over {self.count} {self.unit if self.count > 1 else self.unit.removesuffix('s')}"
         if not self.low <= self.high or self.low == self.high == self.estimate:
             return f"{self.what} {self.estimate:.4g} {over}"
         limits = f"{100 * self.level:g} % interval {self.low:.4g} to {self.high:.4g}"
@@ -128,8 +128,11 @@ def mean(values: Any, *, comparisons: int = 1, what: str = "mean", unit: str = "
     values = np.asarray(values, dtype=float)
     if len(values) == 0:
         return Interval(math.nan, math.nan, math.nan, 0, what, unit=unit)
+    centre = float(values.mean())
     spread = float(values.std(ddof=1)) if len(values) > 1 and np.isfinite(values).all() else math.nan
-    return summarised(float(values.mean()), spread, len(values), comparisons=comparisons, what=what, unit=unit)
+    if np.isfinite(values).all() and values.min() == values.max():  # the sums of equal numbers would be rounded
+        centre, spread = float(values[0]), 0.0 if len(values) > 1 else math.nan
+    return summarised(centre, spread, len(values), comparisons=comparisons, what=what, unit=unit)
 
 
 def summarised(
@@ -148,7 +151,10 @@ def summarised(
 
 
 def share(flags: Any, *, comparisons: int = 1, what: str = "share", unit: str = "runs") -> Interval:
-    """Clopper and Pearson's interval for the share of runs that have a property."""
+    """Clopper and Pearson's interval for the share of runs that have a property; a NaN makes it unknown."""
+    known = ~np.isnan(np.asarray(flags, dtype=float))
+    if not known.all():
+        return Interval(math.nan, math.nan, math.nan, len(known), what, unit=unit)
     flags = np.asarray(flags, dtype=bool)
     count, part = len(flags), float(flags.mean()) if len(flags) else math.nan
     if count == 0:
@@ -169,13 +175,16 @@ def share(flags: Any, *, comparisons: int = 1, what: str = "share", unit: str = 
 def every(flags: Any, *, unit: str = "runs") -> Interval:
     """For a claim about every run, against a bound of 1: one run refutes it.
 
-    If none does, the note says how large the share of such runs is known to be.
+    If none does, the note says how large the share of such runs is known to be; a NaN then makes it unknown.
     """
-    flags = np.asarray(flags, dtype=bool)
+    values = np.asarray(flags, dtype=float)
     known = share(flags, unit=unit)
-    if len(flags) == 0:
-        return known
     part = known.estimate
+    if len(values) and (values == 0).any():
+        part = float((values == 1).mean())
+    elif part != part:
+        return known
+    flags = values
     if part < 1:  # an observation, not an estimate: however few the runs, this one is there
         return Interval(part, part, part, len(flags), "share of those seen", unit=unit, observed=True)
     what = f"share of those seen (so with 95 % confidence at least {known.low:.2f} of all)"
@@ -188,16 +197,16 @@ def extreme(values: Any, bound: float, direction: str, *, unit: str = "runs") ->
     Parameters
     ----------
     values : array_like of float
-        One a run; a NaN among them makes the extreme unknown.
+        One a run; a NaN among them makes the extreme unknown, unless another refutes the claim.
     bound, direction
         Of the claim.
     """
     values = np.asarray(values, dtype=float)
     most = direction == "at_most"
-    flags = values <= bound if most else values >= bound
+    flags = np.where(np.isnan(values), math.nan, values <= bound if most else values >= bound)
     kept, worst = every(flags, unit=unit), math.nan
-    if kept.count:
-        worst = float(values.max() if most else values.min())
+    if kept.observed or kept.estimate == kept.estimate:
+        worst = float(np.nanmax(values) if most else np.nanmin(values))
     what = "largest of all" if most else "least of all"
     if kept.estimate == 1:
         what += f" (so with 95 % confidence a share of at least {share(flags).low:.2f} keeps to the bound)"
@@ -250,9 +259,14 @@ def at_all(intervals: Iterable[Interval], direction: str, what: str = "") -> Int
     smallest. Give each the ``comparisons``.
     """
     found = list(intervals)
-    if not found or any(not one.low <= one.high for one in found):
-        few = min((one.count for one in found), default=0)
+    open_ = [one for one in found if not one.low <= one.high]
+    few = min((one.count for one in found), default=0)
+    if len(open_) == len(found):
         return Interval(math.nan, math.nan, math.nan, few, what or "worst")
+    if open_:  # they may hide something worse, but not that another is bad enough
+        seen = at_all([one for one in found if one.low <= one.high], direction, what)
+        far = math.inf if direction == "at_most" else -math.inf
+        return replace(seen, low=min(seen.low, far), high=max(seen.high, far), count=few, limits_at=None)
     choose = max if direction == "at_most" else min
     ats = [one.limits_at for one in found]
 
@@ -262,6 +276,4 @@ def at_all(intervals: Iterable[Interval], direction: str, what: str = "") -> Int
 
     worst = choose(found, key=lambda one: one.estimate)
     low, high = choose(one.low for one in found), choose(one.high for one in found)
-    return Interval(
-        worst.estimate, low, high, min(one.count for one in found), what or worst.what, limits, worst.unit
-    )  # fmt: skip
+    return Interval(worst.estimate, low, high, few, what or worst.what, limits, worst.unit)

@@ -6,8 +6,10 @@ context: nobody's global matplotlib settings, backend or open figures are touche
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from learnability import checks
@@ -96,7 +98,10 @@ def draw(plot: Plot) -> Figure:
     with style():
         for number, (ax, panel) in enumerate(zip(axes, plot.panels)):
             names.append([])
+            plain = itertools.cycle(COLORS)
             for item in panel.items:
+                if isinstance(item, Curve) and not item.color:
+                    item = replace(item, color=next(plain))
                 drawn = _DRAWN[type(item)](ax, item)
                 if isinstance(item, HeatMap) and item.label:
                     shared = (item.label, item.colors, item.log, item.limits or number)
@@ -142,14 +147,15 @@ def _curve(ax: Axes, curve: Curve) -> Any:
     """Draw it, and return the label at its end if it has one."""
     import numpy as np
 
+    color = curve.color or COLORS[0]
     label = curve.label if curve.label and not curve.direct else "_"
     look: dict[str, Any] = {
-        "color": curve.color,
+        "color": color,
         "linestyle": curve.linestyle or "none",
         "marker": curve.marker or None,
         "linewidth": curve.linewidth,
         "markersize": curve.markersize,
-        "markerfacecolor": "none" if curve.hollow else curve.color,
+        "markerfacecolor": "none" if curve.hollow else color,
         "alpha": curve.alpha,
         "label": label,
     }
@@ -165,7 +171,7 @@ def _curve(ax: Axes, curve: Curve) -> Any:
             (drawn,) = ax.plot(x, y, **look)
             if np.isfinite(low).any():
                 order = drawn.get_zorder() - 0.1
-                ax.fill_between(x, low, high, color=curve.color, alpha=0.2 * curve.alpha, linewidth=0, zorder=order)
+                ax.fill_between(x, low, high, color=color, alpha=0.2 * curve.alpha, linewidth=0, zorder=order)
     shown = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if not (curve.direct and curve.label and shown.size):
         return None
@@ -173,7 +179,7 @@ def _curve(ax: Axes, curve: Curve) -> Any:
 
     return ax.annotate(
         curve.label, (x[shown[-1]], y[shown[-1]]), xytext=(5, 0), textcoords="offset points", va="center",
-        color=curve.color, fontsize=7, annotation_clip=False,
+        color=color, fontsize=7, annotation_clip=False,
         path_effects=[withStroke(linewidth=2, foreground="white")],
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ class Curve:
     label : str
         What it is; none keeps it out of the legend.
     color : str
-        As matplotlib understands it.
+        As matplotlib understands it; empty for the panel's next of :data:`COLORS`.
     linestyle, marker : str
         As matplotlib understands them; empty for none.
     linewidth, markersize : float
@@ -55,7 +55,7 @@ class Curve:
     low: ArrayLike | None = None
     high: ArrayLike | None = None
     label: str = ""
-    color: str = COLORS[0]
+    color: str = ""
     linestyle: Any = "-"
     marker: str = ""
     linewidth: float = 1.4
