@@ -185,6 +185,7 @@ def train(
     start = None if states is None else states[going[0]]
     if start is not None:
         set_position(rng, start.generators["rng"])
+        at = {epoch for epoch in at if epoch > start.epoch}
     names = ["epoch", "running_loss", *(f"{name}_loss" for name in watched), "norm"]
     journal = Journal(names, measure, -(-len(X) // batch), rates, decays)
     journal.try_out(going[0], 0 if start is None else start.epoch, lambda: _network(kind, arrays, dtype, start))

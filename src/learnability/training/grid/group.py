@@ -104,7 +104,7 @@ class Group:
                 values = [epoch, self.losses[run], *seen, self._norm(run)]
                 journal.row(self.names[run], values, partial(self._params, run))
 
-        if epoch == epochs or (epoch == 0 and 0 in at):
+        if epoch in at or epoch == epochs:
             note()
         while epoch < epochs and len(self.runs):
             epoch += 1
