@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.tables import last, pick, values
 from learnability.networks.parity import ParityNet, good_neurons, initial
 from learnability.problems.parity import ParityMixture, random_mixture
@@ -43,6 +44,21 @@ LEARNT = 0.05
 TEST_SIZE = 2048
 
 _SHOWN = ("loss", "loss_1", "loss_2", "error_1", "error_2")
+
+
+def odd(name: str, value: object, **limits: int) -> int:
+    """The size of a parity: with an even one the labels of D^(2) would all be +1."""
+    number = checks.integer(name, value, **limits)
+    if number % 2 == 0:
+        raise ValueError(f"{name} must be odd, got {number}")
+    return number
+
+
+def sizes(**values: int) -> dict[str, int]:
+    """Free values that are sizes, >= 1, and k, an odd one <= n: checked, by name."""
+    found = {name: checks.integer(name, value, at_least=1) for name, value in values.items()}
+    odd("k", found["k"], at_least=1, at_most=found["n"])
+    return found
 
 
 def setting(**values: bool | int | float | str) -> Setting:

@@ -31,12 +31,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.checks import FloatArray
 from learnability.networks import residual as networks
 from learnability.problems.residual import PairTarget, UniformSigns
@@ -268,20 +269,55 @@ def cells(
     )
 
 
-def problem(samples: int, *, d: int = 30, test: int = 4000, epochs: int = 800, beta: float = 1.0) -> dict[str, Any]:
-    """Section 8.1's problem, by default with its numbers."""
+def problem(
+    samples: int,
+    *,
+    d: int = 30,
+    alpha: float = 0.3,
+    beta: float = 1.0,
+    test: int = 4000,
+    batch: int = 50,
+    epochs: int = 800,
+) -> dict[str, Any]:
+    """Section 8.1's problem, by default with its numbers: free values, checked."""
+    found = PairTarget(d, alpha, beta)
+    sizes = {"samples": (samples, 2), "test": (test, 2), "batch": (batch, 1), "epochs": (epochs, 1)}
+    for name, (size, least) in sizes.items():
+        checks.integer(name, size, at_least=least)
+    if not alpha > 0:
+        raise ValueError(f"alpha must be > 0, for a line to be below, got {alpha}")
     return {
-        "d": d, "alpha": 0.3, "beta": beta, "samples": samples, "validation": test // 2, "test": test, "batch": 50,
+        "d": found.d,
+        "alpha": alpha,
+        "beta": beta,
+        "samples": samples,
+        "validation": test // 2,
+        "test": test,
+        "batch": batch,
         "epochs": epochs,
-    }  # fmt: skip
+    }
 
 
-WHOLE_RATES = {"all": "0.005 0.01 0.02 0.05 0.1 0.2 0.5 1", "hidden": "0.01 0.02 0.05 0.1 0.2 0.5 1 2"}
+def grid(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[str, str]:
+    """SGD's grid as a setting has it."""
+    checks.several("learning_rates", learning_rates, checks.real, above=0.0)
+    checks.several("weight_decays", weight_decays, checks.real, at_least=0.0)
+    return _text(learning_rates), _text(weight_decays)
+
+
+def _text(numbers: Sequence[float]) -> str:
+    return " ".join(repr(float(number)).removesuffix(".0") for number in numbers)
+
+
+WHOLE_RATES = {
+    "all": (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+    "hidden": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
+}
 """{1, 2, 5} x 10^-k, the ends of which the paper does not say: at the upper end everything diverges, below the lower
 one too little happens in 800 epochs."""
-WHOLE_DECAYS = "0.0001 0.0002 0.0005 0.001 0.002 0.005 0.01 0.02 0.05"
-RATES = {"all": "0.02 0.05 0.1 0.2 0.5", "hidden": "0.05 0.1 0.2 0.5 1"}
-DECAYS = "0.0005 0.001 0.002 0.005 0.01"
+WHOLE_DECAYS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+RATES = {"all": (0.02, 0.05, 0.1, 0.2, 0.5), "hidden": (0.05, 0.1, 0.2, 0.5, 1.0)}
+DECAYS = (0.0005, 0.001, 0.002, 0.005, 0.01)
 """The part of the grid that ``laptop`` has, around what is best for 3resnet. 3layer and 2layer are sometimes best at
 the largest of these decays; at 0.02 and 0.05 they came 0.04 to 0.2 lower in cells tried, still above the line."""
 KERNEL_RATES, KERNEL_DECAYS = "0.0005 0.001 0.002 0.005 0.01 0.02 0.05", "0.02 0.05 0.1 0.2 0.5 1"
@@ -290,39 +326,80 @@ KERNEL_RATES, KERNEL_DECAYS = "0.0005 0.001 0.002 0.005 0.01 0.02 0.05", "0.02 0
 
 def opponents(
     trained: str,
-    widths: tuple[int, ...],
-    wide: tuple[int, ...],
-    by_sgd: tuple[int, ...],
-    rates: str,
-    decays: str,
-    **common: Any,
-) -> tuple[Setting, ...]:
+    usual_widths: tuple[int, ...],
+    usual_wide: tuple[int, ...],
+    usual_by_sgd: tuple[int, ...],
+    usual_rates: tuple[float, ...],
+    usual_decays: tuple[float, ...],
+    usual: dict[str, Any],
+) -> Callable[..., tuple[Setting, ...]]:
     """Figure 2: networks at ``widths`` (3layer, whose steps cost m^2, at ``wide``), kernels exactly and by SGD."""
-    found: list[Setting] = []
-    for network in networks.NETWORKS:
-        own = wide if network == "3layer" else widths
-        found += cells("sgd", network, trained, own, rates, decays, **common)
-        for method in ("last", "ntk"):
-            found += cells("regression", network, method, own, **common)
-            found += cells("sgd", network, method, by_sgd, KERNEL_RATES, KERNEL_DECAYS, **common)
-    return (*found, *(cell for method in CLOSED for cell in cells("closed", "none", method, (0,), **common)))
+
+    def chosen_cells(
+        d: int = usual["d"],
+        alpha: float = usual["alpha"],
+        beta: float = usual["beta"],
+        samples: int = usual["samples"],
+        test: int = usual["test"],
+        batch: int = usual["batch"],
+        epochs: int = usual["epochs"],
+        widths: tuple[int, ...] = usual_widths,
+        wide: tuple[int, ...] = usual_wide,
+        by_sgd: tuple[int, ...] = usual_by_sgd,
+        learning_rates: tuple[float, ...] = usual_rates,
+        weight_decays: tuple[float, ...] = usual_decays,
+    ) -> tuple[Setting, ...]:
+        for name, given in (("widths", widths), ("wide", wide), ("by_sgd", by_sgd)):
+            checks.several(name, given, checks.integer, empty=name == "by_sgd", at_least=1)
+        common = problem(samples, d=d, alpha=alpha, beta=beta, test=test, batch=batch, epochs=epochs)
+        swept = grid(learning_rates, weight_decays)
+        found: list[Setting] = []
+        for network in networks.NETWORKS:
+            own = wide if network == "3layer" else widths
+            found += cells("sgd", network, trained, own, *swept, **common)
+            for method in ("last", "ntk"):
+                found += cells("regression", network, method, own, **common)
+                found += cells("sgd", network, method, by_sgd, KERNEL_RATES, KERNEL_DECAYS, **common)
+        return (*found, *(cell for method in CLOSED for cell in cells("closed", "none", method, (0,), **common)))
+
+    return chosen_cells
 
 
 def faint(
     trained: str,
-    widths: tuple[int, ...],
-    betas: tuple[float, ...],
-    rates: str,
-    decays: str,
-    samples: int,
-    **common: Any,
-) -> tuple[Setting, ...]:
+    usual_widths: tuple[int, ...],
+    usual_betas: tuple[float, ...],
+    usual_rates: tuple[float, ...],
+    usual_decays: tuple[float, ...],
+    usual: dict[str, Any],
+) -> Callable[..., tuple[Setting, ...]]:
     """Figure 3: 3resnet at ``widths`` for each of ``betas``."""
-    return tuple(
-        cell
-        for beta in betas
-        for cell in cells("sgd", "3resnet", trained, widths, rates, decays, **problem(samples, beta=beta, **common))
-    )
+
+    def chosen_cells(
+        d: int = usual["d"],
+        alpha: float = usual["alpha"],
+        betas: tuple[float, ...] = usual_betas,
+        samples: int = usual["samples"],
+        test: int = usual["test"],
+        batch: int = usual["batch"],
+        epochs: int = usual["epochs"],
+        widths: tuple[int, ...] = usual_widths,
+        learning_rates: tuple[float, ...] = usual_rates,
+        weight_decays: tuple[float, ...] = usual_decays,
+    ) -> tuple[Setting, ...]:
+        checks.several("betas", betas, checks.real, at_least=0.0)
+        checks.several("widths", widths, checks.integer, at_least=1)
+        swept = grid(learning_rates, weight_decays)
+        return tuple(
+            cell
+            for beta in betas
+            for cell in cells(
+                "sgd", "3resnet", trained, widths, *swept,
+                **problem(samples, d=d, alpha=alpha, beta=beta, test=test, batch=batch, epochs=epochs),
+            )
+        )  # fmt: skip
+
+    return chosen_cells
 
 
 BETAS = (1.0, 0.5, 0.3, 0.2, 0.0)

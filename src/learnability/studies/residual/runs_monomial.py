@@ -22,12 +22,13 @@ Errors of the hand-built networks are exact (by enumeration) and the same on any
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.checks import FloatArray
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import at_all, extreme, summarised
@@ -37,7 +38,7 @@ from learnability.networks import vertices
 from learnability.networks.residual import Layer2
 from learnability.networks.vertices import LEAST_NORM, PUBLISHED, VertexNet
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot, Words
-from learnability.problems.residual import UniformSigns, degree_six
+from learnability.problems.residual import MONOMIAL_DEGREE, UniformSigns, degree_six
 from learnability.seeding import generator
 from learnability.studies.residual import PAPER, claim
 from learnability.study import Experiment, Row, Scale, Setting
@@ -54,6 +55,8 @@ DECAYS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3)
 """Weight decays of the whole grid: at 1e-3 W ends below the norm it started from."""
 RECIPE = (4e-4, 1.5e-4, 5e-5)
 """Weights of the squared norm at d = 6, one for each published point."""
+FURTHER = (10.0,), (1e-5, 2e-5)
+"""Learning rate and weight decays of widths at which only the most promising cells are run."""
 RUN = ["m", "learning_rate", "weight_decay", "seed"]
 """What tells training runs apart; without the seed, cells of the search."""
 
@@ -354,6 +357,60 @@ def searched(
         for rate in rates
         for decay in decays
     )
+
+
+def cells(
+    usual: dict[str, int],
+    usual_widths: tuple[int, ...],
+    usual_rates: tuple[float, ...],
+    usual_decays: tuple[float, ...],
+    *,
+    usual_further: tuple[int, ...] = (),
+    usual_recipe: tuple[float, ...] = RECIPE,
+) -> Callable[..., tuple[Setting, ...]]:
+    """What is built by hand, the search, and ``further`` widths with the rates and decays of :data:`FURTHER`."""
+
+    def chosen_cells(
+        d: int = usual["d"],
+        samples: int = usual["samples"],
+        test: int = usual["test"],
+        batch: int = usual["batch"],
+        epochs: int = usual["epochs"],
+        widths: tuple[int, ...] = usual_widths,
+        learning_rates: tuple[float, ...] = usual_rates,
+        weight_decays: tuple[float, ...] = usual_decays,
+        further: tuple[int, ...] = usual_further,
+        recipe: tuple[float, ...] = usual_recipe,
+    ) -> tuple[Setting, ...]:
+        checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=10**6)
+        common = {"d": d, "samples": samples, "test": test, "batch": batch, "epochs": epochs}
+        for name in ("samples", "test"):
+            checks.integer(name, common[name], at_least=2)
+        for name in ("batch", "epochs"):
+            checks.integer(name, common[name], at_least=1)
+        checks.several("widths", widths, even, at_least=2)
+        checks.several("further", further, even, empty=True, at_least=2)
+        if both := sorted({*widths} & {*further}):
+            raise ValueError(f"further must hold other values than widths, got {both[0]}")
+        checks.several("learning_rates", learning_rates, checks.real, above=0.0)
+        checks.several("weight_decays", weight_decays, checks.real, at_least=0.0)
+        checks.several("recipe", recipe, checks.real, above=0.0)
+        rates, decays = FURTHER
+        return (
+            *hand_built(d, recipe),
+            *searched(widths, learning_rates, weight_decays, **common),
+            *searched(further, rates, decays, **common),
+        )
+
+    return chosen_cells
+
+
+def even(name: str, value: object, **limits: int) -> int:
+    """An even width, for as many units of each sign."""
+    number = checks.integer(name, value, **limits)
+    if number % 2:
+        raise ValueError(f"{name} must be even, for as many units of each sign, got {number}")
+    return number
 
 
 def experiment(

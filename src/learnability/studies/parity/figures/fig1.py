@@ -31,8 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import Interval, at_all, mean
-from learnability.evidence.tables import pick
+from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, HeatMap, Item, Line, Panel, Plot, Words, over_seeds
 from learnability.seeding import generator
 from learnability.studies.parity import PAPER, claim
@@ -41,6 +42,8 @@ from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Hypothesis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pandas as pd
 
 NETWORK = "relu"
@@ -51,7 +54,8 @@ LINEAR: dict[str, str] = {
     "gaussian_features": "Gaussian random features",
 }
 LABELS = {NETWORK: "ReLU network", **LINEAR}
-FIGURE_RATE, OTHER_RATE = 1.0, 0.001
+RATES = (1.0, 0.001)
+"""Learning rates; the largest is taken for the figure's."""
 
 ALMOST_80, ROOM_80 = 0.8, 0.05
 """A mean accuracy of 0.75 to 0.85 counts as "almost 80 %"."""
@@ -76,55 +80,79 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     }
     data = str(table["data"].iloc[0])
     mnist = (Hypothesis("images of MNIST", data == "mnist", TITLES[data]),)
-    three = {model: final[3, model, FIGURE_RATE] for model in LABELS}
-    one = {model: final[1, model, FIGURE_RATE] for model in LABELS}
-    found = [
+    rates, sizes = _rates(table), sorted({k for k, _, _ in cells})
+    rate, found = rates[0], []
+    by_k = {k: {model: final[k, model, rate] for model in LABELS} for k in sizes}
+    slight = "section 6 (slight advantage to the neural-network model)"
+    for k in sizes[::-1]:
+        found += _hard(k, by_k[k], rate, mnist) if k > 1 else [
+            *_easy(by_k[k], mnist), _ahead("advantage[k=1]", slight, 0.0, by_k[k], mnist)
+        ]  # fmt: skip
+    for k in (k for k in sizes if k > 1):
+        slow = [final[k, model, other] for other in rates[1:] for model in LABELS]
+        if slow:
+            found.append(
+                _claim(
+                    f"chance-at-other-rate[k={k}]", "Figure 1, with Keras' later default", CHANCE,
+                    at_all((mean(accuracy, comparisons=len(slow)) for accuracy in slow), "at_most"), "at_most", mnist,
+                    f"our statement: with Adadelta's learning rate {_listed(rates[1:])} no model learns in these "
+                    f"epochs, so that the figure's is {rate:g}; final test accuracy of the best model, the network "
+                    "included",
+                )
+            )  # fmt: skip
+        found += [
+            _claim(
+                f"gap-kernel[k={k},{kernel}]", "section 6, beyond the paper", DRAMATIC,
+                mean(by_k[k][NETWORK] - final[k, kernel, 0.0]), "at_least", mnist,
+                f"final test accuracy of the network less that of the kernel machine, "
+                f"{final[k, kernel, 0.0].mean():.4f}, fitted to far fewer strips than the network sees",
+            )
+            for kernel in KERNELS
+            if (k, kernel, 0.0) in final
+        ]  # fmt: skip
+    return found
+
+
+def _rates(table: pd.DataFrame) -> list[float]:
+    """Learning rates of the networks, the figure's, which is the largest, first."""
+    return values(table[table["learning_rate"] > 0], "learning_rate")[::-1]
+
+
+def _listed(rates: Sequence[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in rates)
+
+
+def _hard(k: int, of_k: dict[str, pd.Series], rate: float, data: tuple[Hypothesis, ...]) -> list[Guarantee]:
+    """What the paper says of k = 3."""
+    at = f"final test accuracy at learning rate {rate:g}"
+    network = mean(of_k[NETWORK]).distance(ALMOST_80)
+    return [
         _claim(
-            "almost-80[k=3,relu]", "Figure 1 and section 6 (almost 80% accuracy)", ROOM_80,
-            mean(three[NETWORK]).distance(ALMOST_80), "at_most", mnist,
-            f"final test accuracy at learning rate {FIGURE_RATE:g}",
-        )
+            f"almost-80[k={k},relu]", "Figure 1 and section 6 (almost 80% accuracy)", ROOM_80, network, "at_most",
+            data, at,
+        ),
+        *(
+            _claim(
+                f"chance[k={k},{model}]", "section 6 (barely better than a chance)", CHANCE, mean(of_k[model]),
+                "at_most", data, f"{at}; {CHANCE} is our number",
+            )
+            for model in LINEAR
+        ),
+        _ahead(f"gap[k={k}]", "section 6 (a dramatic gap)", DRAMATIC, of_k, data),
     ]  # fmt: skip
-    found += [
-        _claim(
-            f"chance[k=3,{model}]", "section 6 (barely better than a chance)", CHANCE, mean(three[model]), "at_most",
-            mnist, f"final test accuracy at learning rate {FIGURE_RATE:g}; {CHANCE} is our number",
-        )
-        for model in LINEAR
-    ]  # fmt: skip
-    found.append(_ahead("gap[k=3]", "section 6 (a dramatic gap)", DRAMATIC, three, mnist))
-    found += [
+
+
+def _easy(one: dict[str, pd.Series], data: tuple[Hypothesis, ...]) -> list[Guarantee]:
+    """What it says of k = 1."""
+    return [
         _claim(
             f"similar[k=1,{model}]", "section 6 (similar performance)", SIMILAR, mean(one[NETWORK] - one[model]),
-            "at_most", mnist,
+            "at_most", data,
             f"final test accuracy of the network, {one[NETWORK].mean():.4f}, less that of this model, "
             f"{one[model].mean():.4f} (one-sided, see advantage); {SIMILAR} is our number",
         )
         for model in LINEAR
     ]  # fmt: skip
-    slight = "section 6 (slight advantage to the neural-network model)"
-    found.append(_ahead("advantage[k=1]", slight, 0.0, one, mnist))
-    slow = [final[3, model, OTHER_RATE] for model in LABELS if (3, model, OTHER_RATE) in final]
-    if slow:
-        found.append(
-            _claim(
-                "chance-at-other-rate[k=3]", "Figure 1, with Keras' later default", CHANCE,
-                at_all((mean(accuracy, comparisons=len(slow)) for accuracy in slow), "at_most"), "at_most", mnist,
-                f"our statement: with Adadelta's learning rate {OTHER_RATE:g} no model learns in these epochs, so "
-                f"that the figure's is {FIGURE_RATE:g}; final test accuracy of the best model, the network included",
-            )
-        )  # fmt: skip
-    found += [
-        _claim(
-            f"gap-kernel[k=3,{kernel}]", "section 6, beyond the paper", DRAMATIC,
-            mean(three[NETWORK] - final[3, kernel, 0.0]), "at_least", mnist,
-            f"final test accuracy of the network less that of the kernel machine, "
-            f"{final[3, kernel, 0.0].mean():.4f}, fitted to far fewer strips than the network sees",
-        )
-        for kernel in KERNELS
-        if (3, kernel, 0.0) in final
-    ]  # fmt: skip
-    return found
 
 
 def _claim(
@@ -151,10 +179,13 @@ def figure(table: pd.DataFrame) -> Plot:
     """Example strips with their labels; below, test accuracy against epochs for k = 1 and k = 3."""
     data, seeds = str(table["data"].iloc[0]), table["seed"].nunique()
     note = f"mean over {seeds} seeds, bands: 95 % confidence for the mean" if seeds > 1 else "one seed"
-    if (table["learning_rate"] == OTHER_RATE).any():
-        note += f"; dashed: Adadelta's learning rate {OTHER_RATE:g} instead of {FIGURE_RATE:g}"
+    first, *others = _rates(table)
+    if others:
+        note += f"; dashed: Adadelta's learning rate {_listed(others)} instead of {first:g}"
+    sizes = values(table, "k")
     return Plot(
-        [*(_strips(data, k) for k in (1, 3)), *(_accuracies(pick(table, k=k), k) for k in (1, 3))],
+        [*(_strips(data, k) for k in sizes), *(_accuracies(pick(table, k=k), k, k == sizes[0]) for k in sizes)],
+        columns=len(sizes),
         size=(3.7, 2.3),
         heights=(0.42, 1.58),
         title=f"{TITLES[data]}: is the sum of k digits even?",
@@ -168,7 +199,7 @@ def _strips(data: str, k: int) -> Panel:
         pool = images(data)
     except ValueError:
         return Panel([HeatMap([[math.nan]], limits=(0, 1))])
-    shown = 6 if k == 1 else 2
+    shown = max(1, 6 // k)
     strips, _ = streams(data, k, 0, 0)
     X, y = strips.compose(strips.draw(generator(0, "strips", data, k))[:shown])
     h, w = pool.x_train.shape[1:]
@@ -183,13 +214,13 @@ def _strips(data: str, k: int) -> Panel:
     return Panel([HeatMap(canvas, colors="gray", limits=(0, 1)), *words])
 
 
-def _accuracies(table: pd.DataFrame, k: int) -> Panel:
-    epochs = int(table["epochs"].max())
+def _accuracies(table: pd.DataFrame, k: int, leftmost: bool) -> Panel:
+    epochs, rates = int(table["epochs"].max()), _rates(table)
     items: list[Item] = [Line(y=0.5, linewidth=0.8, linestyle=(0, (1, 1)), label="chance")]
     for color, (model, label) in zip(COLORS, LABELS.items()):
-        for rate in (OTHER_RATE, FIGURE_RATE):
+        for rate in reversed(rates):
             rows = pick(table, model=model, learning_rate=rate)
-            look: dict[str, Any] = {"label": label} if rate == FIGURE_RATE else {"linestyle": "--", "linewidth": 0.8}
+            look: dict[str, Any] = {"label": label} if rate == rates[0] else {"linestyle": "--", "linewidth": 0.8}
             if len(rows):
                 items.append(over_seeds(rows, "epoch", "test_accuracy", limits=(0, 1), color=color, **look))
     for color, (model, name) in zip(COLORS[len(LABELS) :], KERNELS.items()):
@@ -199,7 +230,7 @@ def _accuracies(table: pd.DataFrame, k: int) -> Panel:
             accuracy = float(rows["test_accuracy"].mean())
             items.append(Line(y=accuracy, color=color, linewidth=1.4, label=label))
     return Panel(
-        items, f"k = {k}", "epoch", "test accuracy" if k == 1 else "", xlim=(0, epochs), ylim=(0.45, 1.0),
+        items, f"k = {k}", "epoch", "test accuracy" if leftmost else "", xlim=(0, epochs), ylim=(0.45, 1.0),
         xticks=range(0, epochs + 1, max(1, epochs // 4)),
     )  # fmt: skip
 
@@ -207,29 +238,62 @@ def _accuracies(table: pd.DataFrame, k: int) -> Panel:
 # Settings -----------------------------------------------------------------------------------------------------
 
 
-def _cells(data: str, strips: int, test_strips: int, epochs: int, units: int, machine: int) -> tuple[Setting, ...]:
-    """Every model at both learning rates, then the kernel machines."""
-    common: Setting = {"data": data, "units": units, "batch": 128, "epochs": epochs, "test_strips": test_strips}
-    cells: list[Setting] = []
-    for k in (1, 3):
-        for rate in (FIGURE_RATE, OTHER_RATE):
-            cells += [{**common, "k": k, "model": m, "learning_rate": rate, "strips": strips} for m in LABELS]
-        cells += [{**common, "k": k, "model": m, "learning_rate": 0.0, "strips": machine} for m in KERNELS]
-    return tuple(cells)
+SIZES = {"mnist": (60_000, 10_000), "digits": (20_000, 5_000)}
+"""Strips in an epoch, and to test after it."""
 
 
-_PUBLISHED = _cells("mnist", 60_000, 10_000, 20, UNITS, 10_000)
-_STAND_IN = _cells("digits", 20_000, 5_000, 20, UNITS, 10_000)
-_SETTINGS = _PUBLISHED if available() == "mnist" else _STAND_IN
+def _cells(
+    usual: str, usual_strips: tuple[int, int], usual_epochs: int, usual_units: int, usual_machine: int
+) -> Callable[..., tuple[Setting, ...]]:
+    """Every model at all learning rates, then the kernel machines, for each k."""
+
+    def cells(
+        data: str = usual,
+        k: tuple[int, ...] = (1, 3),
+        learning_rates: tuple[float, ...] = RATES,
+        strips: int = usual_strips[0],
+        test_strips: int = usual_strips[1],
+        epochs: int = usual_epochs,
+        units: int = usual_units,
+        batch: int = 128,
+        machine_strips: int = usual_machine,
+    ) -> tuple[Setting, ...]:
+        checks.choice("data", data, tuple(SIZES))
+        checks.several("k", k, checks.integer, at_least=1)
+        checks.several("learning_rates", learning_rates, checks.real, above=0.0)
+        if data != usual and (strips, test_strips) == SIZES[usual]:
+            strips, test_strips = SIZES[data]
+        common: Setting = {
+            "data": data,
+            "units": checks.integer("units", units, at_least=1),
+            "batch": checks.integer("batch", batch, at_least=1),
+            "epochs": checks.integer("epochs", epochs, at_least=1),
+            "test_strips": checks.integer("test_strips", test_strips, at_least=1),
+        }
+        checks.integer("strips", strips, at_least=1)
+        checks.integer("machine_strips", machine_strips, at_least=2)
+        found: list[Setting] = []
+        for size in k:
+            for rate in learning_rates:
+                at: Setting = {**common, "k": size, "learning_rate": rate, "strips": strips}
+                found += [{**at, "model": model} for model in LABELS]
+            at = {**common, "k": size, "learning_rate": 0.0, "strips": machine_strips}
+            found += [{**at, "model": kernel} for kernel in KERNELS]
+        return tuple(found)
+
+    return cells
+
+
+_FULL = _cells(available(), SIZES[available()], 20, UNITS, 10_000)
 
 EXPERIMENT = Experiment(
     title="Parity of the sum of k digits: a network where no linear method goes",
     source=f"{PAPER}, Figure 1",
     revision=1,
     scales={
-        "smoke": Scale(_cells("digits", 400, 200, 2, 16, 200), seeds=2, seconds=12),
-        "laptop": Scale(_SETTINGS, seeds=3, seconds=2700),
-        "paper": Scale(_SETTINGS, seeds=10, seconds=9000),
+        "smoke": Scale(_cells("digits", (400, 200), 2, 16, 200), seeds=2, seconds=12),
+        "laptop": Scale(_FULL, seeds=3, seconds=2700),
+        "paper": Scale(_FULL, seeds=10, seconds=9000),
     },
     run=run,
     figure=figure,

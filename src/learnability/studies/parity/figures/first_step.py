@@ -19,18 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.checks import FloatArray
 from learnability.evidence.tables import pick
 from learnability.networks.parity import CAP, ParityNet, good_neurons, hidden, initial, relu6
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
-from learnability.problems.parity import ParityMixture, random_mixture
+from learnability.problems.parity import MAX_ENUMERATED, ParityMixture, random_mixture
 from learnability.seeding import generator
 from learnability.studies.parity import PAPER
 from learnability.studies.parity.claims_first_step import claims
+from learnability.studies.parity.runs_mixture import odd, sizes
 from learnability.study import Experiment, Row, Scale, Setting
 from learnability.training.population import correlation, first_step, gradient, sampled_gradient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 BATCH = 8192
@@ -56,7 +60,9 @@ def run(s: Setting, seed: int) -> list[Row]:
         net = _step(start, gradient(start, problem)[1])
     else:
         net = _step(start, _sampled(start, problem, seed, int(s["samples"])))
-    return [*_neurons(start, net, problem), _net(start, net, problem, seed)]
+    rows = [*_neurons(start, net, problem), _net(start, net, problem, seed)]
+    columns = dict.fromkeys((*rows[0], *rows[-1]), math.nan)  # a neuron has other numbers than the net
+    return [{**columns, **row} for row in rows]
 
 
 def _step(start: ParityNet, slope: ParityNet) -> ParityNet:
@@ -283,42 +289,64 @@ def _setting(start: str, n: int, k: int, q: int, samples: int = 0) -> Setting:
     return {"start": start, "n": n, "k": k, "q": q, "samples": samples}
 
 
-_SMALL = (_setting("safe exact", 15, 3, 128), _setting("printed enumerated", 15, 3, 128))
-_LAPTOP = (
-    *_SMALL,
-    _setting("safe exact", 200, 3, 256),
-    _setting("safe sampled", 200, 3, 256, 16 * BATCH),
-    _setting("printed sampled", 200, 3, 256, 16 * BATCH),
-    _setting("safe exact", 1000, 3, 256),
-    _setting("safe exact", 1000, 5, 512),
-    _setting("safe exact", 3000, 5, 512),
-    _setting("estimate", 200, 3, 32, 2**17),
-    _setting("estimate", 1000, 5, 32, 2**17),
-)
+def _cells(
+    usual_n: int,
+    usual_q: int,
+    usual_samples: int,
+    usual_larger: tuple[int, ...],
+    starts: tuple[str, ...],
+    estimated_q: int,
+    whole: bool = False,
+) -> Callable[..., tuple[Setting, ...]]:
+    """``starts`` at n; the exact step at larger dimensions; estimates at n and the first of these."""
+
+    def cells(
+        n: int = usual_n,
+        k: int = 3,
+        q: int = usual_q,
+        samples: int = usual_samples,
+        n_enumerated: int = 15,
+        q_enumerated: int = 128,
+        n_larger: tuple[int, ...] = usual_larger,
+        k_larger: int = 5,
+        q_larger: int = 512,
+    ) -> tuple[Setting, ...]:
+        sizes(n=n, k=k, q=q, n_enumerated=n_enumerated, q_enumerated=q_enumerated, q_larger=q_larger)
+        checks.integer("n_enumerated", n_enumerated, at_least=k, at_most=MAX_ENUMERATED)
+        checks.several("n_larger", n_larger, checks.integer, empty=True, at_least=max(k, k_larger))
+        odd("k_larger", k_larger, at_least=1)
+        checks.integer("samples", samples, at_least=BATCH)
+        if samples & (samples - 1):
+            raise ValueError(f"samples must be a power of 2, got {samples}")
+        if n in (n_enumerated, *n_larger):
+            raise ValueError(f"n must differ from n_enumerated and n_larger, got {n}")
+        larger = (k_larger, q_larger)
+        found = [_setting(start, n_enumerated, k, q_enumerated) for start in ("safe exact", "printed enumerated")]
+        found += [_setting(start, n, k, q, samples if start.endswith("sampled") else 0) for start in starts]
+        if n_larger:
+            found.append(_setting("safe exact", n_larger[0], k, q))
+        found += [
+            _setting("safe exact", size, *larger) for size in n_larger if (n_larger[0], k, q) != (size, *larger)
+        ]
+        found.append(_setting("estimate", n, k, estimated_q, samples))
+        if n_larger:
+            found.append(_setting("estimate", n_larger[0], k_larger, estimated_q, samples))
+        if whole and n_larger:
+            found += [_setting(f"{s} sampled", n_larger[0], *larger, 3 * samples) for s in ("safe", "printed")]
+        return tuple(found)
+
+    return cells
+
+
+_FULL = (200, 256, 16 * BATCH, (1000, 3000), ("safe exact", "safe sampled", "printed sampled"), 32)
 EXPERIMENT = Experiment(
     title="Weights after the first step, in the parity and outside",
     source=f"{PAPER}, Lemmas 5 to 12",
     revision=1,
     scales={
-        "smoke": Scale(
-            (
-                *_SMALL,
-                _setting("printed sampled", 60, 3, 96, BATCH),
-                _setting("safe exact", 60, 3, 96),
-                _setting("estimate", 60, 3, 16, BATCH),
-            ),
-            seeds=2,
-            seconds=2,
-        ),
-        "laptop": Scale(_LAPTOP, seeds=5, seconds=60),
-        "paper": Scale(
-            (
-                *_LAPTOP,
-                *(_setting(f"{start} sampled", 1000, 5, 512, 48 * BATCH) for start in ("safe", "printed")),
-            ),
-            seeds=5,
-            seconds=550,
-        ),
+        "smoke": Scale(_cells(60, 96, BATCH, (), ("printed sampled", "safe exact"), 16), seeds=2, seconds=2),
+        "laptop": Scale(_cells(*_FULL), seeds=5, seconds=60),
+        "paper": Scale(_cells(*_FULL, whole=True), seeds=5, seconds=550),
     },
     run=run,
     figure=figure,

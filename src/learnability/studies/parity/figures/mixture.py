@@ -28,16 +28,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import at_all, every, exponent, mean
 from learnability.evidence.intervals import share as share_of
 from learnability.evidence.tables import pick
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
-from learnability.studies.parity.runs_mixture import LEARNT, ends, finals, learning_times, run, setting
+from learnability.studies.parity.runs_mixture import LEARNT, ends, finals, learning_times, run, setting, sizes
 from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Kind
 
@@ -177,15 +179,17 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         rows = pick(table, n=n, start="theorem")
         errors, times = finals(rows, "share"), learning_times(rows, "share")
         steps = int(rows["step"].max())
-        half, none = pick(times, share=0.5)["time"], errors[0.0]
-        found.append(
-            claim(
-                f"mixture/learnt[share=0.5,n={n}]", "Theorem 3, with eta = 0.3", 1.0, every(np.isfinite(half)),
-                "at_least", f"share of runs with error at most {LEARNT:g} on D^(1) at the end of {steps} steps; "
-                f"median steps {half.median():g}",
-            )
-        )  # fmt: skip
-        if n == sizes[0]:
+        half, none = pick(times, share=0.5)["time"], errors.get(0.0)
+        if len(half):
+            found.append(
+                claim(
+                    f"mixture/learnt[share=0.5,n={n}]", f"Theorem 3, with eta = {rows['eta'].iloc[0]:g}", 1.0,
+                    every(np.isfinite(half)), "at_least",
+                    f"share of runs with error at most {LEARNT:g} on D^(1) at the end of {steps} steps; median steps "
+                    f"{half.median():g}",
+                )
+            )  # fmt: skip
+        if n == sizes[0] and none is not None:
             found.append(
                 claim(
                     f"mixture/not-learnt[share=0,n={n}]", WHERE, 0.4, mean(none), "at_least",
@@ -193,8 +197,10 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                     "more steps",
                 )
             )  # fmt: skip
-        found += [_monotone(errors, n), _faster(times, n)]
-    if len(sizes) > 1:
+        if sum(share <= 0.5 for share in errors) > 1:
+            found.append(_monotone(errors, n))
+        found.append(_faster(times, n))
+    if all((pick(table, n=n, start="theorem")["share"] == 0).any() for n in sizes) and len(sizes) > 1:
         found.append(_harder(table, sizes))
     return [*found, *_longer(pick(table, n=sizes[0]))]
 
@@ -272,22 +278,47 @@ def _longer(table: pd.DataFrame) -> list[Guarantee]:
     return found
 
 
-def _cells(size: dict[str, int], shares: dict[str, tuple[float, ...]], samples: int) -> tuple[Setting, ...]:
+_SMALLER = {"theorem": (0.0, 0.005, 0.02, 0.1, 0.5), "longer": (0.005, 0.02)}
+"""The shares, of those chosen, that the smaller dimension has too; all of them if none is chosen."""
+
+
+def _cells(
+    n: int = 100,
+    n_smaller: int = 30,
+    k: int = 3,
+    q: int = 128,
+    steps: int = 6000,
+    eta: float = 0.3,
+    batch: int = 512,
+    shares: tuple[float, ...] = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
+    longer: tuple[float, ...] = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+    estimated: tuple[float, ...] = (0.005, 0.02, 0.05, 0.1, 0.2),
+    samples: int = 2**16,
+) -> tuple[Setting, ...]:
+    """Shares of the theorem's start, of the longer one and of the estimated one; without a smaller n if that is 0."""
+    common = sizes(n=n, k=k, q=q, steps=steps, batch=batch)
+    if n_smaller:
+        checks.integer("n_smaller", n_smaller, at_least=k, at_most=n - 1)
+    checks.real("eta", eta, above=0.0)
+    checks.integer("samples", samples, at_least=1)
+    checks.several("shares", shares, checks.real, at_least=0.0, at_most=1.0)
+    if not max(shares) > 0:
+        raise ValueError(f"shares must hold one above 0, got {shares}")
+    for name, given in (("longer", longer), ("estimated", estimated)):
+        checks.several(name, given, checks.real, empty=True, above=0.0, at_most=1.0)
+    chosen = {"theorem": shares, "longer": longer, "estimated": estimated}
+    cells = [(n, start, share) for start, several in chosen.items() for share in several]
+    if n_smaller:
+        for start, few in _SMALLER.items():
+            cells += [(n_smaller, start, share) for share in [x for x in chosen[start] if x in few] or chosen[start]]
     return tuple(
-        setting(**size, share=share, start=start, samples=samples if start == "estimated" else 0)
-        for start, several in shares.items()
-        for share in several
-    )
+        setting(
+            **{**common, "n": size}, eta=eta, share=share, start=start,
+            samples=samples if start == "estimated" else 0,
+        )
+        for size, start, share in cells
+    )  # fmt: skip
 
-
-_LARGE = {"n": 100, "k": 3, "q": 128, "steps": 6000}
-_SMALL = {"n": 30, "k": 3, "q": 128, "steps": 6000}
-_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-_LAPTOP = _cells(
-    _LARGE,
-    {"theorem": _SHARES, "longer": _SHARES[1:8], "estimated": (0.005, 0.02, 0.05, 0.1, 0.2)},
-    2**16,
-) + _cells(_SMALL, {"theorem": (0.0, 0.005, 0.02, 0.1, 0.5), "longer": (0.005, 0.02)}, 0)
 
 EXPERIMENT = Experiment(
     title="The share of D^(2) in the mixture, from one half to none (beyond the paper)",
@@ -295,16 +326,23 @@ EXPERIMENT = Experiment(
     revision=1,
     scales={
         "smoke": Scale(
-            _cells(
-                {"n": 20, "k": 3, "q": 48, "steps": 600, "batch": 128},
-                {"theorem": (0.0, 0.05, 0.5), "longer": (0.05,), "estimated": (0.05,)},
-                2048,
+            partial(
+                _cells,
+                n=20,
+                n_smaller=0,
+                q=48,
+                steps=600,
+                batch=128,
+                shares=(0.0, 0.05, 0.5),
+                longer=(0.05,),
+                estimated=(0.05,),
+                samples=2048,
             ),
             seeds=2,
             seconds=3,
         ),
-        "laptop": Scale(_LAPTOP, seeds=5, seconds=480),
-        "paper": Scale(_LAPTOP, seeds=20, seconds=1200),
+        "laptop": Scale(_cells, seeds=5, seconds=480),
+        "paper": Scale(_cells, seeds=20, seconds=1200),
     },
     run=run,
     figure=figure,

@@ -25,11 +25,12 @@ A seed draws A, the features, the start and all examples.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.tables import pick
 from learnability.kernels.features import parities
 from learnability.networks.parity import initial
@@ -39,6 +40,7 @@ from learnability.seeding import generator
 from learnability.studies.parity import PAPER
 from learnability.studies.parity import linear_methods as opponents
 from learnability.studies.parity.claims_separation import LEARNT, REACH, claims
+from learnability.studies.parity.runs_mixture import odd
 from learnability.studies.parity.theorems.feature_map import feature_values
 from learnability.studies.parity.theorems.linear import features_needed, linear_bound
 from learnability.study import Experiment, Row, Scale, Setting
@@ -48,10 +50,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ETA = 0.3
+"""From which the step falls; another one is named in the network's settings."""
 BATCH = 1024
 NORMS = (1.0, 10.0, 100.0)
-CUBE = 10
-"""Dimension of (d)."""
 LARGEST_NORM = 1e7
 
 LABELS = {
@@ -64,7 +65,6 @@ LABELS = {
 }
 _SHADES = dict(zip(LABELS, ("#000000", *COLORS[:5]), strict=True))
 _MARKERS = dict(zip(LABELS, "*sov^D", strict=True))
-_BY_K = {1: COLORS[5], 3: COLORS[0], 5: COLORS[1], 7: COLORS[2], 9: COLORS[3]}
 _CHANCE = Line(y=0.5, color="gray", linestyle="-", linewidth=0.8)
 _FORMS = {"direct": "-", "sharper": "--", "corrected": ":"}
 
@@ -107,7 +107,7 @@ def _network(s: Setting, seed: int) -> Row:
     problem = opponents.mixture(seed, n, k)
     end = train(
         initial(generator(seed, "init", n, k, width), n, k, width // 2), problem, steps=steps,
-        eta=ETA * np.arange(steps - 1, 0, -1) / steps, first="exact", later=BATCH,
+        eta=float(s.get("eta", ETA)) * np.arange(steps - 1, 0, -1) / steps, first="exact", later=BATCH,
         rng=generator(seed, "steps", n, k, width), record=[steps], evaluate=opponents.TEST, dtype=np.float32,
     )  # fmt: skip
     last = {name: end.final(f"test_{name}") for name in ("loss_1", "loss_2", "error_1", "error_2")}
@@ -157,12 +157,13 @@ def _needed(seed: int, n: int, k: int, family: str, most: int) -> Row:
 
 def figure(table: pd.DataFrame) -> Plot:
     """(a) Hinge loss against N B^2 and the bounds; error against (b) k and (c) N; (d) N B^2 needed against k."""
-    seeds = table["seed"].nunique()
+    seeds, first = table["seed"].nunique(), pick(table, panel="error").iloc[0]
+    n = f"{first['n'] // first['k']}k"
     note = f"mean of {seeds} seeds and its 95 % confidence band" if seeds > 1 else "one seed"
     return Plot(
         (_losses(table), _against_k(table), _against_size(table), _what_is_needed(table)),
         size=(4.6, 3.5),
-        title=f"Sparse parities on D$_A$, n = 16k: gradient descent and linear methods ({note})",
+        title=f"Sparse parities on D$_A$, n = {n}: gradient descent and linear methods ({note})",
         note="(b), (c)",
         legend_columns=4,
     )
@@ -174,7 +175,7 @@ def _losses(table: pd.DataFrame) -> Panel:
     items: list[Item] = []
     for k in sorted(rows["k"].unique()):
         of_k = pick(rows, k=k)
-        n, shade = int(of_k["n"].iloc[0]), _BY_K[int(k)]
+        n, shade = int(of_k["n"].iloc[0]), COLORS[(int(k) - 3) // 2 % len(COLORS)]
         for form, line in _FORMS.items():
             bounds = np.array([linear_bound(N=1, B=math.sqrt(x), n=n, k=int(k), form=form) for x in grid])
             width = 1.5 if form == "direct" else 0.9
@@ -184,7 +185,7 @@ def _losses(table: pd.DataFrame) -> Panel:
             items.append(_points(mean["features"] * mean["norm"] ** 2, mean["loss"], str(method), shade, hollow=True))
         net = _largest(pick(table, panel="error", method="network", k=k))
         items.append(_points([1e12], [net["loss"].mean()], "network", shade, markersize=11))
-        items.append(_key(f"k = {k}, n = {16 * k}", color=shade))
+        items.append(_key(f"k = {k}, n = {n}", color=shade))
     items += [_key(f"at least: {form}", linestyle=line) for form, line in _FORMS.items()]
     items += [_points([], [], method, "gray", hollow=True, label=LABELS[method]) for method in opponents.FAMILIES]
     items.append(_points([], [], "network", "gray", markersize=9, label="network, its own norm"))
@@ -226,7 +227,8 @@ def _against_k(table: pd.DataFrame) -> Panel:
 def _against_size(table: pd.DataFrame) -> Panel:
     rows = pick(table, panel="error")
     items: list[Item] = []
-    for line, k in zip(("-", "--"), (3, 5), strict=True):
+    ks = sorted(rows["k"].unique())
+    for line, k in zip(("-", "--"), [k for k in ks if k > 1] or ks, strict=False):
         for method in LABELS:
             one = pick(rows, method=method, k=k)
             if not one.empty:
@@ -236,8 +238,7 @@ def _against_size(table: pd.DataFrame) -> Panel:
                         marker=_MARKERS[method], markersize=7 if method == "network" else 4,
                     )
                 )  # fmt: skip
-        if k in set(rows["k"]):
-            items.append(_key(f"k = {k}", linestyle=line))
+        items.append(_key(f"k = {k}", linestyle=line))
     return Panel(
         [*items, _CHANCE], "(c) error on D$_A^{(1)}$ against size",
         "N: features, width, or examples of a kernel machine", "error (0-1)", xscale="log",
@@ -246,7 +247,8 @@ def _against_size(table: pd.DataFrame) -> Panel:
 
 
 def _what_is_needed(table: pd.DataFrame) -> Panel:
-    rows = pick(table, panel="needed")
+    rows, error = pick(table, panel="needed"), pick(table, panel="error")
+    n, ratio = int(rows["n"].iloc[0]), int(error["n"].iloc[0] // error["k"].iloc[0])
     rows = rows[rows["loss_1"] <= REACH + 1e-9].assign(needed=rows["features"] * rows["norm"] ** 2)
     names = {"relu": LABELS["relu"], "cosine": LABELS["cosine"], "parities": "all parities of k bits"}
     items: list[Item] = []
@@ -255,14 +257,14 @@ def _what_is_needed(table: pd.DataFrame) -> Panel:
         if not one.empty:
             look: dict[str, Any] = {"color": _SHADES.get(method, "#000000"), "marker": _MARKERS.get(method, "P")}
             middle = one.groupby("k")["needed"].median()
-            items.append(Curve(middle.index, middle, label=f"{name}, n = {CUBE}", **look))
+            items.append(Curve(middle.index, middle, label=f"{name}, n = {n}", **look))
             items.append(Curve(one["k"], one["needed"], linestyle="", markersize=3, alpha=0.4, **look))
-    ks = range(1, 10, 2)
-    for n_of, line, name in ((lambda k: CUBE, "--", f"n = {CUBE}"), (lambda k: 16 * k, "-", "n = 16k")):
+    ks = range(1, max(10, int(table["k"].max()) + 1), 2)
+    for n_of, line, name in ((lambda k: n, "--", f"n = {n}"), (lambda k: ratio * k, "-", f"n = {ratio}k")):
         inside = [k for k in ks if k <= n_of(k) / 2]
         needs = [float(features_needed(loss=REACH, B=1, n=n_of(k), k=k, part="uniform")) for k in inside]
         items.append(Curve(inside, needs, color="gray", linestyle=line, label=f"at least: direct, {name}"))
-    net = pick(table, panel="error", method="network")
+    net = pick(error, method="network")
     means = net.groupby(["k", "features"], as_index=False)[["error_1"]].mean()
     widths = means[means["error_1"] <= LEARNT].groupby("k")["features"].min()
     label = f"network, width, error ≤ {LEARNT:g}"
@@ -282,35 +284,81 @@ def _largest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(
-    ks: tuple[int, ...],
-    widths: dict[int, tuple[int, ...]],
-    steps: dict[int, int],
-    sizes: dict[str, int],
-    needed: tuple[int, ...],
-) -> tuple[Setting, ...]:
-    """Every cell of one scale: ``sizes`` has the most features and the examples of each kind of linear method."""
+    usual_widths: dict[int, tuple[int, ...]],
+    usual_steps: dict[int, int],
+    usual_sizes: dict[str, int],
+    usual_needed: tuple[int, ...],
+) -> Callable[..., tuple[Setting, ...]]:
+    """Every cell of one scale.
 
-    def cell(panel: str, method: str, n: int, k: int, most: int, examples: int) -> Setting:
-        return {"panel": panel, "method": method, "n": n, "k": k, "most": most, "examples": examples}
+    The network's widths and steps by k; ``most`` features and ``examples`` of the linear methods, of their ``kernel``
+    machines, of those with a ``norm`` and of what is ``needed`` on the cube; the k of the latter. Unless they are
+    set, widths and steps are those of the nearest k.
+    """
+    ks, all_widths = tuple(usual_widths), tuple(sorted({w for several in usual_widths.values() for w in several}))
 
-    def cells() -> Iterator[Setting]:
-        for k in ks:
-            n = 16 * k
-            for width in widths[k]:
-                yield cell("error", "network", n, k, width, BATCH * steps[k])
-            for method in opponents.FAMILIES:
-                yield cell("error", method, n, k, n if method == "bits" else sizes["most"], sizes["examples"])
-            for method in opponents.KERNELS:
-                yield cell("error", method, n, k, sizes["kernel"], sizes["kernel"])
-            if k > 1:
+    def cells(
+        k: tuple[int, ...] = ks,
+        ratio: int = 16,
+        widths: tuple[int, ...] = all_widths,
+        steps: tuple[int, ...] = tuple(usual_steps.values()),
+        eta: float = ETA,
+        most: int = usual_sizes["most"],
+        examples: int = usual_sizes["examples"],
+        kernel: int = usual_sizes["kernel"],
+        norm: int = usual_sizes["norm"],
+        norm_examples: int = usual_sizes["norm_examples"],
+        k_needed: tuple[int, ...] = usual_needed,
+        cube: int = 10,
+        needed: int = usual_sizes["needed"],
+    ) -> tuple[Setting, ...]:
+        checks.several("k", k, odd, at_least=1)
+        checks.integer("ratio", ratio, at_least=2)
+        for width in checks.several("widths", widths, checks.integer, at_least=2):
+            if width % 2:
+                raise ValueError(f"widths must be even, for units and their twins, got {width}")
+        checks.real("eta", eta, above=0.0)
+        for name, least, value in (
+            ("most", 16, most), ("examples", 1, examples), ("kernel", 2, kernel), ("norm", 16, norm),
+            ("norm_examples", 1, norm_examples), ("needed", 1, needed),
+        ):  # fmt: skip
+            checks.integer(name, value, at_least=least)
+        checks.several("k_needed", k_needed, odd, at_least=1)
+        checks.integer("cube", cube, at_least=max(k_needed), at_most=16)
+        nearest = {one: min(ks, key=lambda known: abs(known - one)) for one in k}
+        of_k = {one: usual_widths[near] if widths == all_widths else widths for one, near in nearest.items()}
+        if steps == tuple(usual_steps.values()):
+            lengths = {one: usual_steps[near] for one, near in nearest.items()}
+        elif len(steps) in (1, len(k)):
+            each = [checks.integer("each of steps", number, at_least=1) for number in steps]
+            lengths = dict(zip(k, each * (len(k) if len(each) == 1 else 1), strict=True))
+        else:
+            raise ValueError(f"steps must hold {len(k)} numbers, one for each k, or one for all, got {len(steps)}")
+        usual: Setting = {} if eta == ETA else {"eta": eta}
+
+        def cell(panel: str, method: str, n: int, k: int, most: int, examples: int) -> Setting:
+            return {"panel": panel, "method": method, "n": n, "k": k, "most": most, "examples": examples}
+
+        def found() -> Iterator[Setting]:
+            for one in k:
+                n = ratio * one
+                for width in of_k[one]:
+                    yield {**cell("error", "network", n, one, width, BATCH * lengths[one]), **usual}
                 for method in opponents.FAMILIES:
-                    yield cell("norm", method, n, k, n if method == "bits" else sizes["norm"], sizes["norm_examples"])
-        for k in needed:
-            for method in ("parities", "relu", "cosine"):
-                most = math.comb(CUBE, k) if method == "parities" else sizes["needed"]
-                yield cell("needed", method, CUBE, k, most, 2**CUBE)
+                    yield cell("error", method, n, one, n if method == "bits" else most, examples)
+                for method in opponents.KERNELS:
+                    yield cell("error", method, n, one, kernel, kernel)
+                if one > 1:
+                    for method in opponents.FAMILIES:
+                        yield cell("norm", method, n, one, n if method == "bits" else norm, norm_examples)
+            for one in k_needed:
+                for method in ("parities", "relu", "cosine"):
+                    size = math.comb(cube, one) if method == "parities" else needed
+                    yield cell("needed", method, cube, one, size, 2**cube)
 
-    return tuple(cells())
+        return tuple(found())
+
+    return cells
 
 
 EXPERIMENT = Experiment(
@@ -319,17 +367,17 @@ EXPERIMENT = Experiment(
     revision=1,
     scales={
 "smoke": Scale(_cells(
-            (1, 3), {1: (16,), 3: (16, 256)}, {1: 100, 3: 600},
+            {1: (16,), 3: (16, 256)}, {1: 100, 3: 600},
             {"most": 64, "examples": 4096, "kernel": 400, "norm": 16, "norm_examples": 1024, "needed": 128}, (1, 3),
         ), seeds=2, seconds=6),
 "laptop": Scale(_cells(
-            (1, 3, 5, 7), {1: (16, 64), 3: (16, 64, 256, 512), 5: (64, 256, 1024), 7: (256, 1024)},
+            {1: (16, 64), 3: (16, 64, 256, 512), 5: (64, 256, 1024), 7: (256, 1024)},
             {1: 300, 3: 1000, 5: 3000, 7: 4000},
             {"most": 1024, "examples": 32768, "kernel": 2000, "norm": 256, "norm_examples": 8192, "needed": 512},
             (1, 3, 5),
         ), seeds=3, seconds=270),
 "paper": Scale(_cells(
-            (1, 3, 5, 7), {1: (16, 64), 3: (16, 64, 256, 1024), 5: (64, 256, 1024, 4096), 7: (256, 1024, 4096)},
+            {1: (16, 64), 3: (16, 64, 256, 1024), 5: (64, 256, 1024, 4096), 7: (256, 1024, 4096)},
             {1: 300, 3: 2000, 5: 8000, 7: 20000},
             {"most": 4096, "examples": 262144, "kernel": 10000, "norm": 1024, "norm_examples": 32768, "needed": 512},
             (1, 3, 5),

@@ -14,15 +14,18 @@ beside it, for the same reason outside the hypotheses.
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.evidence.intervals import every, mean
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
-from learnability.studies.parity.runs_mixture import LEARNT, ends, finals, learning_times, run, setting
+from learnability.studies.parity.runs_mixture import LEARNT, ends, finals, learning_times, odd, run, setting, sizes
 from learnability.studies.parity.theorems.theorem3 import theorem3, theorem3_step, theorem3_terms
 from learnability.study import Experiment, Scale, Setting
 from learnability.theory import Guarantee, Hypothesis, Kind
@@ -33,14 +36,31 @@ if TYPE_CHECKING:
 
 THEOREM = 0.0
 """How a setting says: the theorem's step size."""
-USUAL = 0.3
 WHERE = "Theorem 3"
-BEYOND = "Theorem 3 (with eta = 0.3: this project)"
 VACUOUS = Hypothesis("the bound is below 1", False, "Theorem 3 promises nothing at these sizes")
-_NAMES = {USUAL: "η = 0.3", THEOREM: "theorem's η = k²/(T√q)", 0.05: "η = 0.05", 1.0: "η = 1"}
 _SHOWN = (1e-3, 1e5)
 """Least hinge losses and bounds that are drawn."""
-_SHADES = dict(zip(_NAMES, COLORS, strict=False))
+
+
+def _usual(table: pd.DataFrame) -> float:
+    """The main step size beside the theorem's: that of the run with another k."""
+    base = _base(table)
+    others = table[~table["base"] & (table["eta"] > 0)]
+    return float((others if len(others) else base[base["eta"] > 0])["eta"].iloc[0])
+
+
+def _beyond(table: pd.DataFrame) -> str:
+    return f"Theorem 3 (with eta = {_usual(table):g}: this project)"
+
+
+def _names(table: pd.DataFrame) -> dict[float, str]:
+    """The step sizes, the two main ones first."""
+    main = {_usual(table): f"η = {_usual(table):g}", THEOREM: "theorem's η = k²/(T√q)"}
+    return {**main, **{eta: f"η = {eta:g}" for eta in values(_base(table), "eta") if eta not in main}}
+
+
+def _shades(table: pd.DataFrame) -> dict[float, str]:
+    return dict(zip(_names(table), itertools.cycle(COLORS), strict=False))
 
 
 def _base(table: pd.DataFrame) -> pd.DataFrame:
@@ -51,12 +71,12 @@ def _base(table: pd.DataFrame) -> pd.DataFrame:
 def figure(table: pd.DataFrame) -> Plot:
     """(a) Along the run, (b) against q, (c) against n, (d) against T, (e) k = 5, (f) the loss and the bound."""
     base = _base(table)
-    n, q, T = (int(base[name].iloc[0]) for name in ("n", "q", "steps"))
+    n, k, q, T = (int(base[name].iloc[0]) for name in ("n", "k", "q", "steps"))
     seeds = table["seed"].nunique()
     final: dict[str, Any] = {"ylabel": "final error on $D^{(1)}$", "xscale": "log", "ylim": (-0.02, 0.8)}
     return Plot(
         (
-            Panel(_runs(base), f"(a) n = {n}, k = 3, q = {q}", "step", "error: $D^{(1)}$; dotted: $D^{(2)}$"),
+            Panel(_runs(table), f"(a) n = {n}, k = {k}, q = {q}", "step", "error: $D^{(1)}$; dotted: $D^{(2)}$"),
             Panel(
                 _final(table, "q"), f"(b) against the width, n = {n}, {T:,} steps", "q (2q units)",
                 xticks=_ticks(table, "q"), **final,
@@ -69,8 +89,8 @@ def figure(table: pd.DataFrame) -> Plot:
                 xscale="log", xticks=_ticks(table, "steps"), ylim=(0, None),
             ),
             Panel(
-                _orders(table), f"(e) η = 0.3, n = {n}, q = {q}", "step", "error on $D^{(1)}$", xscale="log",
-                legend="best",
+                _orders(table), f"(e) η = {_usual(table):g}, n = {n}, q = {q}", "step", "error on $D^{(1)}$",
+                xscale="log", legend="best",
             ),
             Panel(
                 _losses(table), f"(f) $D_A$ against the width, n = {n}", "q (2q units)", "least hinge loss",
@@ -79,17 +99,17 @@ def figure(table: pd.DataFrame) -> Plot:
         ),
         columns=3,
         size=(3.4, 2.9),
-        note=f"mean over {seeds} seeds and its 95 % confidence band; k = 3 where nothing else is said",
+        note=f"mean over {seeds} seeds and its 95 % confidence band; k = {k} where nothing else is said",
         legend_columns=4,
     )  # fmt: skip
 
 
-def _runs(base: pd.DataFrame) -> list[Item]:
+def _runs(table: pd.DataFrame) -> list[Item]:
     found: list[Item] = []
-    for eta, name in _NAMES.items():
-        rows = pick(base, eta=eta)
+    for (eta, name), shade in zip(_names(table).items(), _shades(table).values(), strict=True):
+        rows = pick(_base(table), eta=eta)
         if len(rows):
-            look: dict[str, Any] = {"limits": (0, 1), "color": _SHADES[eta]}
+            look: dict[str, Any] = {"limits": (0, 1), "color": shade}
             found.append(over_seeds(rows, "step", "error_1", label=name, **look))
             found.append(over_seeds(rows, "step", "error_2", linestyle=":", **look))
     return found
@@ -98,14 +118,14 @@ def _runs(base: pd.DataFrame) -> list[Item]:
 def _final(table: pd.DataFrame, axis: str) -> list[Item]:
     return [
         over_seeds(
-            ends(_axis(table, axis, eta), axis), axis, "error_1", limits=(0, 1), marker="o", color=_SHADES[eta]
+            ends(_axis(table, axis, eta), axis), axis, "error_1", limits=(0, 1), marker="o", color=shade
         )
-        for eta in (USUAL, THEOREM)
+        for eta, shade in itertools.islice(_shades(table).items(), 2)
     ]  # fmt: skip
 
 
 def _schedules(table: pd.DataFrame) -> list[Item]:
-    rows, color = ends(_axis(table, "steps", THEOREM), "steps"), _SHADES[THEOREM]
+    rows, color = ends(_axis(table, "steps", THEOREM), "steps"), _shades(table)[THEOREM]
     lines = (("loss_1", "$D^{(1)}$", "-"), ("loss", "$D_A$", "--"), ("loss_2", "$D^{(2)}$", ":"))
     return [
         over_seeds(rows, "steps", column, marker="o", color=color, linestyle=line, label=label, direct=True)
@@ -114,12 +134,22 @@ def _schedules(table: pd.DataFrame) -> list[Item]:
 
 
 def _orders(table: pd.DataFrame) -> list[Item]:
-    both = ((3, COLORS[0], pick(_base(table), eta=USUAL)), (5, COLORS[4], pick(table, k=5, eta=USUAL)))
+    base, eta = _base(table), _usual(table)
+    k, other = int(base["k"].iloc[0]), _other(table)
+    both = (
+        (k, COLORS[0], pick(base, eta=eta)),
+        (other["k"].max(), COLORS[4], other),
+    )
     return [
         over_seeds(rows, "step", "error_1", limits=(0, 1), color=color, label=f"k = {k}")
         for k, color, rows in both
         if len(rows)
     ]
+
+
+def _other(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs with another k."""
+    return pick(table[table["k"] != _base(table)["k"].iloc[0]], eta=_usual(table))
 
 
 def _axis(table: pd.DataFrame, axis: str, eta: float) -> pd.DataFrame:
@@ -139,10 +169,10 @@ def _ticks(table: pd.DataFrame, axis: str) -> dict[float, str]:
 def _losses(table: pd.DataFrame) -> list[Item]:
     """Least loss on D_A along runs, the level that a linear method reaches, and the bound."""
     found: list[Item] = []
-    for eta in (USUAL, THEOREM):
+    for eta, shade in itertools.islice(_shades(table).items(), 2):
         rows = _axis(table, "q", eta)
         least = rows[rows["step"] >= 1].groupby(["q", "seed"])["loss"].min().reset_index()
-        found.append(over_seeds(least, "q", "loss", limits=_SHOWN, marker="o", color=_SHADES[eta]))
+        found.append(over_seeds(least, "q", "loss", limits=_SHOWN, marker="o", color=shade))
     base = _base(table).iloc[0]
     grid = np.geomspace(rows["q"].min(), rows["q"].max(), 30)
     n, k, T = (int(base[name]) for name in ("n", "k", "steps"))
@@ -156,11 +186,11 @@ def _losses(table: pd.DataFrame) -> list[Item]:
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
     """The theorem outside its hypotheses; error below loss; what eta = 0.3 reaches; the trends in q, T, n and k."""
-    base = _base(table)
-    last = ends(pick(base, eta=USUAL), "eta")
+    base, usual, beyond = _base(table), _usual(table), _beyond(table)
+    last = ends(pick(base, eta=usual), "eta")
     steps = int(base["steps"].iloc[0])
     zero = (last["error_1"] == 0) & (last["error_2"] == 0)
-    times = learning_times(pick(base, eta=USUAL), "eta")["time"]
+    times = learning_times(pick(base, eta=usual), "eta")["time"]
     theirs = ends(pick(base, eta=THEOREM), "eta")
     excess = max(float((table[f"error_{part}"] - table[f"loss_{part}"]).max()) for part in (1, 2))
     found = [
@@ -171,7 +201,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             Kind.UPPER_BOUND, tolerance=1e-12,
         ),
         claim(
-            "theorem3/both-parts-at-0[eta=0.3]", BEYOND, 1.0, every(zero), "at_least",
+            f"theorem3/both-parts-at-0[eta={usual:g}]", beyond, 1.0, every(zero), "at_least",
             f"share of runs with no error among the held-out examples of both parts at step {steps}; error on D^(1) "
             f"at most {LEARNT:g} from step {times.median():g} on (median)",
         ),
@@ -181,15 +211,15 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             f"q is too little movement; mean loss on D^(2) {theirs['loss_2'].mean():.3f}, on D_A "
             f"{theirs['loss'].mean():.3f}",
         ),
-        _trend(table, "q", USUAL, "error_1", BEYOND),
-        _trend(table, "n", USUAL, "error_1", WHERE),
+        _trend(table, "q", usual, "error_1", beyond),
+        _trend(table, "n", usual, "error_1", WHERE),
         _trend(table, "q", THEOREM, "loss", WHERE),
         _trend(table, "steps", THEOREM, "loss", WHERE),
         _trend(table, "n", THEOREM, "loss", WHERE),
     ]  # fmt: skip
-    fives = pick(table, k=5, eta=USUAL)
-    if len(fives):
-        found.append(_slower(fives, last, times, steps))
+    other = _other(table)
+    if len(other):
+        found.append(_slower(other, last, times, steps, beyond))
     return found
 
 
@@ -219,59 +249,79 @@ def _trend(table: pd.DataFrame, axis: str, eta: float, column: str, where: str) 
     return claim(
         f"theorem3/with-{name}[{schedule}]", where, 0.0, mean(groups[most] - groups[least]), "at_most",
         f"change of the final {what} from {name} = {least:g} to {most:g}; means {listed}", Kind.TREND,
-        hypotheses=() if where == BEYOND else (VACUOUS,),
+        hypotheses=() if where != WHERE else (VACUOUS,),
     )  # fmt: skip
 
 
-def _slower(fives: pd.DataFrame, threes: pd.DataFrame, times: pd.Series, steps: int) -> Guarantee:
-    at = fives[fives["step"] <= steps].groupby("seed")["error_1"].last()
-    slower = learning_times(fives, "k")["time"]
+def _slower(other: pd.DataFrame, usual: pd.DataFrame, times: pd.Series, steps: int, where: str) -> Guarantee:
+    """That the run with another k, a larger one, is slower."""
+    k, more, eta = (int(usual["k"].iloc[0]), int(other["k"].iloc[0]), float(usual["eta"].iloc[0]))
+    at = other[other["step"] <= steps].groupby("seed")["error_1"].last()
+    slower = learning_times(other, "k")["time"]
     return claim(
-        "theorem3/k=5-is-slower[eta=0.3]", BEYOND, 0.0, mean(at - threes.set_index("seed")["error_1"]), "at_least",
-        f"error on D^(1) at step {steps} less that of k = 3; k = 5 at step {int(fives['step'].max())}: "
-        f"{ends(fives, 'k')['error_1'].mean():.3f}; median steps to learn {slower.median():g} (k = 3: "
+        f"theorem3/k={more}-is-slower[eta={eta:g}]", where, 0.0,
+        mean(at - usual.set_index("seed")["error_1"]), "at_least",
+        f"error on D^(1) at step {steps} less that of k = {k}; k = {more} at step {int(other['step'].max())}: "
+        f"{ends(other, 'k')['error_1'].mean():.3f}; median steps to learn {slower.median():g} (k = {k}: "
         f"{times.median():g})", Kind.TREND,
     )  # fmt: skip
 
 
 def _cells(
-    base: dict[str, int],
-    widths: tuple[int, ...],
-    dimensions: tuple[int, ...],
-    budgets: tuple[int, ...],
-    etas: tuple[float, ...],
-    five: dict[str, int] | None,
+    n: int = 200,
+    k: int = 3,
+    q: int = 256,
+    steps: int = 1000,
+    batch: int = 512,
+    eta: float = 0.3,
+    etas: tuple[float, ...] = (0.05, 1.0),
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512),
+    dimensions: tuple[int, ...] = (50, 100, 200, 500),
+    budgets: tuple[int, ...] = (30, 100, 300, 1000),
+    k_larger: int = 5,
+    steps_larger: int = 4000,
 ) -> tuple[Setting, ...]:
-    """The base at all step sizes; one number changed at the two main ones; T at the theorem's."""
-    changed = [({"q": q}, eta) for q in widths if q != base["q"] for eta in (USUAL, THEOREM)]
-    changed += [({"n": n}, eta) for n in dimensions if n != base["n"] for eta in (USUAL, THEOREM)]
-    changed += [({"steps": T}, THEOREM) for T in budgets if base["steps"] != T]
-    cells = [setting(**base, eta=eta, base=True) for eta in (USUAL, THEOREM, *etas)]
-    cells += [setting(**{**base, **change}, eta=eta, base=False) for change, eta in changed]
-    if five is not None:
-        cells.append(setting(**{**base, **five}, eta=USUAL, base=False))
-    return tuple(cells)
+    """The base at all step sizes; one number changed at the two main ones; T at the theorem's; a larger k."""
+    base = sizes(n=n, k=k, q=q, steps=steps, batch=batch)
+    for name, given, least in (("widths", widths, 1), ("dimensions", dimensions, k), ("budgets", budgets, 1)):
+        checks.several(name, given, checks.integer, at_least=least)
+    checks.real("eta", eta, above=0.0)
+    checks.several("etas", etas, checks.real, empty=True, above=0.0)
+    odd("k_larger", k_larger, at_least=k + 1, at_most=n)
+    checks.integer("steps_larger", steps_larger, at_least=1)
+    changed = [({"q": width}, step) for width in widths if width != q for step in (eta, THEOREM)]
+    changed += [({"n": dimension}, step) for dimension in dimensions if dimension != n for step in (eta, THEOREM)]
+    changed += [({"steps": T}, THEOREM) for T in budgets if steps != T]
+    found = [
+        setting(**base, eta=step, base=True) for step in (eta, THEOREM, *(other for other in etas if other != eta))
+    ]
+    found += [setting(**{**base, **change}, eta=step, base=False) for change, step in changed]
+    return (*found, setting(**{**base, "k": k_larger, "steps": steps_larger}, eta=eta, base=False))
 
-
-_BASE = {"n": 200, "k": 3, "q": 256, "steps": 1000}
 
 EXPERIMENT = Experiment(
     title="Theorem 3's training run against width, steps and dimension",
     source=f"{PAPER}, Theorem 3",
     revision=1,
     scales={
-"smoke": Scale(_cells(
-            {"n": 30, "k": 3, "q": 32, "steps": 200, "batch": 128}, (8, 32), (10, 30), (50, 200), (), {"k": 5}
-        ), seeds=2, seconds=3),
-"laptop": Scale(_cells(
-            _BASE, (16, 32, 64, 128, 256, 512), (50, 100, 200, 500), (30, 100, 300, 1000), (0.05, 1.0),
-            {"k": 5, "steps": 4000},
-        ), seeds=4, seconds=250),
-"paper": Scale(_cells(
-            _BASE, (16, 32, 64, 128, 256, 512, 1024), (50, 100, 200, 500, 1000), (30, 100, 300, 1000, 3000, 10_000),
-            (0.05, 1.0), {"k": 5, "steps": 10_000},
-        ), seeds=20, seconds=6000),
-},
+        "smoke": Scale(
+            partial(
+                _cells, n=30, q=32, steps=200, batch=128, etas=(), widths=(8, 32), dimensions=(10, 30),
+                budgets=(50, 200), steps_larger=200,
+            ),
+            seeds=2,
+            seconds=3,
+        ),
+        "laptop": Scale(_cells, seeds=4, seconds=250),
+        "paper": Scale(
+            partial(
+                _cells, widths=(16, 32, 64, 128, 256, 512, 1024), dimensions=(50, 100, 200, 500, 1000),
+                budgets=(30, 100, 300, 1000, 3000, 10_000), steps_larger=10_000,
+            ),
+            seeds=20,
+            seconds=6000,
+        ),
+    },
     run=run,
     figure=figure,
     claims=claims,

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from learnability import checks
 from learnability.checks import FloatArray
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import Interval, exponents, mean
@@ -299,14 +300,34 @@ def _against_samples(network: pd.DataFrame, d: int, k: int) -> Panel:
 # Settings -----------------------------------------------------------------------------------------------------
 
 
+_ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_RATES = (0.03, 0.1, 0.3)
+
+
 def _cells(
-    d: int, k: int, alphas: tuple[float, ...], rates: tuple[float, ...], m: int, steps: int, test: int, N: int
+    d: int = 60,
+    k: int = 4,
+    alphas: tuple[float, ...] = _ALPHAS,
+    learning_rates: tuple[float, ...] = _RATES,
+    m: int = 200,
+    steps: int = 300_000,
+    test: int = 10_000,
+    N: int = 400,
 ) -> tuple[Setting, ...]:
+    """Networks of width m for ``steps`` samples, kernel machines on N."""
+    checks.integer("k", k, at_least=2)
+    checks.integer("d", d, at_least=k)
+    checks.several("alphas", alphas, checks.real, above=0.0, below=1)
+    checks.several("learning_rates", learning_rates, checks.real, above=0.0)
+    if checks.integer("steps", steps, at_least=EPOCH) % EPOCH:
+        raise ValueError(f"steps must be a multiple of {EPOCH}, where risks are recorded, got {steps}")
+    for name, size in (("m", m), ("test", test), ("N", N)):
+        checks.integer(name, size, at_least=1)
     common: Setting = {"d": d, "k": k, "test": test}
     networks = tuple(
         {**common, "method": NETWORK, "alpha": alpha, "m": m, "samples": steps, "learning_rate": rate}
         for alpha in alphas
-        for rate in rates
+        for rate in learning_rates
     )
     machines = tuple(
         {**common, "method": name, "alpha": alpha, "m": 0, "samples": N, "learning_rate": 0.0}
@@ -316,18 +337,21 @@ def _cells(
     return networks + machines
 
 
-_ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-_RATES = (0.03, 0.1, 0.3)
-
 EXPERIMENT = Experiment(
     title="Risk against alpha: a ResNet trained online, and every kernel",
     source=f"{PAPER}, Corollary 7.1 and Theorem 2",
     revision=1,
     scales={
-        "smoke": Scale(_cells(16, 3, (0.1, 0.4), (0.1,), 50, 10_000, 500, 50), seeds=2, seconds=3),
-        "laptop": Scale(_cells(60, 4, _ALPHAS, _RATES, 200, 300_000, 10_000, 400), seeds=3, seconds=120),
+        "smoke": Scale(
+            partial(_cells, d=16, k=3, alphas=(0.1, 0.4), learning_rates=(0.1,), m=50, steps=10_000, test=500, N=50),
+            seeds=2,
+            seconds=3,
+        ),
+        "laptop": Scale(_cells, seeds=3, seconds=120),
         "paper": Scale(
-            _cells(60, 4, (0.01, *_ALPHAS), (0.01, *_RATES), 1000, 400_000, 10_000, 400), seeds=10, seconds=10_000
+            partial(_cells, alphas=(0.01, *_ALPHAS), learning_rates=(0.01, *_RATES), m=1000, steps=400_000),
+            seeds=10,
+            seconds=10_000,
         ),
     },
     run=run,

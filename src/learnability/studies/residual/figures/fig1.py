@@ -20,7 +20,7 @@ network's.
 
 from __future__ import annotations
 
-from learnability.studies.residual.runs_monomial import DECAYS, RATES, RECIPE, experiment, hand_built, searched
+from learnability.studies.residual.runs_monomial import DECAYS, RATES, RECIPE, cells, experiment
 from learnability.study import Scale
 
 WIDTHS = (200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
@@ -34,18 +34,21 @@ EXPERIMENT = experiment(
     floor=0.69,
     scales={
         "smoke": Scale(
-            hand_built(8, RECIPE[-1:])
-            + searched((64,), (1.0, 10.0), (1e-5, 1e-3), d=8, samples=200, test=500, batch=50, epochs=40),
+            cells(
+                {"d": 8, "samples": 200, "test": 500, "batch": 50, "epochs": 40},
+                (64,),
+                (1.0, 10.0),
+                (1e-5, 1e-3),
+                usual_recipe=RECIPE[-1:],
+            ),
             seeds=2,
             seconds=8,
         ),
         "laptop": Scale(
-            hand_built(40)
-            + searched((200,), RATES, DECAYS, **_PUBLISHED)
-            + searched((1000,), (10.0,), (1e-5, 2e-5), **_PUBLISHED),
+            cells(_PUBLISHED, (200,), RATES, DECAYS, usual_further=(1000,)),
             seeds=3,
             seconds=473,
         ),
-        "paper": Scale(hand_built(40) + searched(WIDTHS, RATES, DECAYS, **_PUBLISHED), seeds=3, seconds=420_000),
+        "paper": Scale(cells(_PUBLISHED, WIDTHS, RATES, DECAYS), seeds=3, seconds=420_000),
     },
 )

@@ -30,20 +30,24 @@ EXPERIMENT = experiment(
     scales={
         "smoke": Scale(
             opponents(
-                "all", (10, 20), (10,), (10,), "0.05 0.1", "0.002 0.005", **problem(100, d=8, test=200, epochs=40)
+                "all",
+                (10, 20),
+                (10,),
+                (10,),
+                (0.05, 0.1),
+                (0.002, 0.005),
+                problem(100, d=8, test=200, epochs=40),
             ),
             seeds=2,
             seconds=15,
         ),
         "laptop": Scale(
-            opponents("all", WIDTHS[:6], WIDTHS[:4], WIDTHS[1:2], RATES["all"], DECAYS, **problem(500)),
+            opponents("all", WIDTHS[:6], WIDTHS[:4], WIDTHS[1:2], RATES["all"], DECAYS, problem(500)),
             seeds=3,
             seconds=742,
         ),
         "paper": Scale(
-            opponents(
-                "all", WIDTHS, WIDTHS, WIDTHS[:4], WHOLE_RATES["all"], WHOLE_DECAYS, **problem(500, test=10_000)
-            ),
+            opponents("all", WIDTHS, WIDTHS, WIDTHS[:4], WHOLE_RATES["all"], WHOLE_DECAYS, problem(500, test=10_000)),
             seeds=3,
             seconds=30_000,
         ),

@@ -28,13 +28,19 @@ EXPERIMENT = experiment(
     scales={
         "smoke": Scale(
             opponents(
-                "hidden", (10, 20), (10,), (10,), "0.05 0.1", "0.002 0.005", **problem(100, d=8, test=200, epochs=40)
+                "hidden",
+                (10, 20),
+                (10,),
+                (10,),
+                (0.05, 0.1),
+                (0.002, 0.005),
+                problem(100, d=8, test=200, epochs=40),
             ),
             seeds=2,
             seconds=15,
         ),
         "laptop": Scale(
-            opponents("hidden", WIDTHS[:5], WIDTHS[:4], (), RATES["hidden"], DECAYS, **problem(1000)),
+            opponents("hidden", WIDTHS[:5], WIDTHS[:4], (), RATES["hidden"], DECAYS, problem(1000)),
             seeds=3,
             seconds=1_030,
         ),
@@ -46,7 +52,7 @@ EXPERIMENT = experiment(
                 WIDTHS[:4],
                 WHOLE_RATES["hidden"],
                 WHOLE_DECAYS,
-                **problem(1000, test=10_000),
+                problem(1000, test=10_000),
             ),
             seeds=3,
             seconds=60_000,

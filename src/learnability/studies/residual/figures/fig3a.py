@@ -15,7 +15,7 @@ between 2.0 and 2.6. beta = 0.5 is learnt by one seed of three at width 50, and 
 from __future__ import annotations
 
 from learnability.studies.residual.claims_fig2_fig3 import experiment
-from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
+from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint, problem
 from learnability.study import Scale
 
 EXPERIMENT = experiment(
@@ -26,11 +26,15 @@ EXPERIMENT = experiment(
     by_beta=True,
     scales={
         "smoke": Scale(
-            faint("all", (10, 20), (1.0, 0.2), "0.05 0.1", "0.002", 100, d=8, test=200, epochs=40), seeds=2, seconds=5
+            faint("all", (10, 20), (1.0, 0.2), (0.05, 0.1), (0.002,), problem(100, d=8, test=200, epochs=40)),
+            seeds=2,
+            seconds=5,
         ),
-        "laptop": Scale(faint("all", WIDTHS[1:5], BETAS, RATES["all"], DECAYS, 500), seeds=3, seconds=363),
+        "laptop": Scale(faint("all", WIDTHS[1:5], BETAS, RATES["all"], DECAYS, problem(500)), seeds=3, seconds=363),
         "paper": Scale(
-            faint("all", WIDTHS, BETAS, WHOLE_RATES["all"], WHOLE_DECAYS, 500, test=10_000), seeds=3, seconds=4_200
+            faint("all", WIDTHS, BETAS, WHOLE_RATES["all"], WHOLE_DECAYS, problem(500, test=10_000)),
+            seeds=3,
+            seconds=4_200,
         ),
     },
 )

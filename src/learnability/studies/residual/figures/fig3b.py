@@ -15,7 +15,7 @@ and there further (0.13 against 0.31); beta <= alpha stays between 1.6 and 2.3.
 from __future__ import annotations
 
 from learnability.studies.residual.claims_fig2_fig3 import experiment
-from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint
+from learnability.studies.residual.runs import BETAS, DECAYS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint, problem
 from learnability.study import Scale
 
 EXPERIMENT = experiment(
@@ -26,13 +26,15 @@ EXPERIMENT = experiment(
     by_beta=True,
     scales={
         "smoke": Scale(
-            faint("hidden", (10, 20), (1.0, 0.2), "0.05 0.1", "0.002", 100, d=8, test=200, epochs=40),
+            faint("hidden", (10, 20), (1.0, 0.2), (0.05, 0.1), (0.002,), problem(100, d=8, test=200, epochs=40)),
             seeds=2,
             seconds=5,
         ),
-        "laptop": Scale(faint("hidden", WIDTHS[1:4], BETAS, RATES["hidden"], DECAYS, 1000), seeds=3, seconds=370),
+        "laptop": Scale(
+            faint("hidden", WIDTHS[1:4], BETAS, RATES["hidden"], DECAYS, problem(1000)), seeds=3, seconds=370
+        ),
         "paper": Scale(
-            faint("hidden", WIDTHS, BETAS, WHOLE_RATES["hidden"], WHOLE_DECAYS, 1000, test=10_000),
+            faint("hidden", WIDTHS, BETAS, WHOLE_RATES["hidden"], WHOLE_DECAYS, problem(1000, test=10_000)),
             seeds=3,
             seconds=8_400,
         ),

@@ -11,7 +11,7 @@ error comes down to 0.48, at a norm three times that of an exact network.
 
 from __future__ import annotations
 
-from learnability.studies.residual.runs_monomial import DECAYS, RATES, RECIPE, experiment, hand_built, searched
+from learnability.studies.residual.runs_monomial import DECAYS, RATES, RECIPE, cells, experiment
 from learnability.study import Scale
 
 WIDTHS = (200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
@@ -25,14 +25,17 @@ EXPERIMENT = experiment(
     floor=0.98,
     scales={
         "smoke": Scale(
-            hand_built(10, RECIPE[-1:])
-            + searched((64,), (1.0, 10.0), (1e-5, 1e-3), d=10, samples=400, test=500, batch=100, epochs=40),
+            cells(
+                {"d": 10, "samples": 400, "test": 500, "batch": 100, "epochs": 40},
+                (64,),
+                (1.0, 10.0),
+                (1e-5, 1e-3),
+                usual_recipe=RECIPE[-1:],
+            ),
             seeds=2,
             seconds=8,
         ),
-        "laptop": Scale(
-            hand_built(100) + searched((200,), (10.0, 20.0), (1e-6, 5e-6, 1e-5), **_PUBLISHED), seeds=3, seconds=756
-        ),
-        "paper": Scale(hand_built(100) + searched(WIDTHS, RATES, DECAYS, **_PUBLISHED), seeds=3, seconds=2_100_000),
+        "laptop": Scale(cells(_PUBLISHED, (200,), (10.0, 20.0), (1e-6, 5e-6, 1e-5)), seeds=3, seconds=756),
+        "paper": Scale(cells(_PUBLISHED, WIDTHS, RATES, DECAYS), seeds=3, seconds=2_100_000),
     },
 )

@@ -91,7 +91,7 @@ def figure(table: pd.DataFrame) -> Plot:
         below.append(Panel(steps, "", "step η", **axes))
     seeds = table["seed"].nunique()
     note = f"mean over {seeds} runs, bands: from the least to the most" if seeds > 1 else "one run"
-    return Plot([*above, *below], columns=len(above), size=(2.6, 2.6), note=note, legend_columns=3)
+    return Plot([*above, *below], columns=len(above), size=(2.6, 2.6), note=note, legend_columns=min(3, len(above)))
 
 
 def _against(rows: pd.DataFrame, x: str, shades: dict[Any, str]) -> list[Curve]:
