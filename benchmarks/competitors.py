@@ -240,10 +240,13 @@ def engine_form(form: str, listed: int = 20_000) -> Loop:
     def loop(params: OneHidden, X: Array, y: Array, order: Array, h: Any, beta: Any) -> Run:
         problem = forms.Problem(params, X, y, h, beta, 1, 1, "both", "relu")
         engine = forms.choose(problem, form)
+        visits = order.reshape(-1, len(y))
         begin = time.perf_counter()
-        engine.run(order.reshape(-1, len(y)))
+        engine.decide(0)
+        engine.run(visits, len(visits))
         seconds = time.perf_counter() - begin
         again = forms.choose(problem, form)
+        again.decide(0)
         updated = np.array([_one_visit(again, problem, i, form) for i in order[:listed]])
         return Run(engine.final()[0], updated, seconds)
 
@@ -253,12 +256,12 @@ def engine_form(form: str, listed: int = 20_000) -> Loop:
 def _one_visit(engine: Any, problem: Any, i: int, form: str) -> bool:
     visit = np.full((1, 1), i, np.int32)
     if form != "direct":
-        return bool(engine.run(visit)[1])
+        return bool(engine.run(visit, 1)[1])
     # this kernel takes the number of examples from the order's width: give it a sample of one
     indptr, columns, values = engine.rows
     sample = indptr[i : i + 2], columns, values, problem.y[i : i + 1]
-    rest = problem.unit, problem.beta, 1, True, False
-    return bool(kernels.direct(engine.WT, engine.M, engine.b, *sample, np.zeros_like(visit), *rest)[1])
+    rest = problem.unit, problem.beta, 1, True, False, problem.large
+    return bool(kernels.direct(engine.WT, engine.M, engine.b, *sample, np.zeros_like(visit), 1, *rest)[1])
 
 
 COMPETITORS = {

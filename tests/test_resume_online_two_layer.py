@@ -1,11 +1,10 @@
-"""A run of ``online`` or ``two_layer`` is the same however it is recorded, and wherever it is cut and gone on with."""
+"""A run of ``online`` or ``two_layer`` is the same however it is recorded, and wherever it is cut."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +18,7 @@ from learnability.networks.symmetry import symmetry_init
 from learnability.training import online, two_layer
 from learnability.training.reference import sgd
 from learnability.training.state import State
+from training_oracle import network, sample
 
 
 def same(one, other):
@@ -53,9 +53,15 @@ def same_run(one, other):
         same(one.columns[name][mine], other.columns[name][its])
 
 
-def measured(network, epoch, updates):
-    weights = network[0].sum()
-    return {"weights": float(weights), "at": epoch, "updates_then": updates, "odd": bool(epoch % 2), "name": str(epoch)}
+def measured(now, epoch, updates):
+    weights = now[0].sum()
+    return {
+        "weights": float(weights),
+        "at": epoch,
+        "updates_then": updates,
+        "odd": bool(epoch % 2),
+        "name": str(epoch),
+    }
 
 
 # Problems ------------------------------------------------------------------------------------------------------
@@ -88,7 +94,7 @@ def online_problems(draw, cases=ONLINE, most=120):
         params = random_init(rng, n, draw(st.integers(1, 20)), "normal")
         if start == "zero":
             params = params._replace(M=0 * params.M, b=0.0)
-    h = draw(st.sampled_from([Fraction(10**9), Fraction(1, 3), Fraction(1, 10), Fraction(1, 1000), Fraction(1, 10**9)]))
+    h = draw(st.sampled_from([Fraction(10**9), *(Fraction(1, d) for d in (3, 10, 1000, 10**9))]))
     arguments = {
         "h": h, "beta": draw(st.sampled_from([0, 1, 27])) * h, "layers": layers, "form": form,
         "batch": draw(st.sampled_from([1, 1, 2, 5, 20])), "activation": activation,
@@ -99,7 +105,9 @@ def online_problems(draw, cases=ONLINE, most=120):
 
     def run(**further):
         run.told = {"n": n, "m": m, **arguments}
-        return online.train(params, X, y, rng=np.random.default_rng(seed), **{"epochs": epochs, **arguments, **further})
+        return online.train(
+            params, X, y, rng=np.random.default_rng(seed), **{"epochs": epochs, **arguments, **further}
+        )
 
     return epochs, run
 
@@ -213,3 +221,320 @@ def test_nor_with_small_blocks(tmp_path_factory, problem, data):
 def test_nor_without_the_gram_matrix_of_all_examples(tmp_path_factory, problem, data):
     check_recording(problem, data)
     check_resume(problem, data, tmp_path_factory.getbasetemp() / "state")
+
+
+@pytest.mark.parametrize("form", ["deviation", "direct", "cached", "auto"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_online_of_the_size_that_is_used(form, activation):
+    rng = np.random.default_rng(3)
+    n, m = 12, 60
+    X, y = rng.integers(0, 2, (m, n)) * 1.0, rng.choice([-1.0, 1.0], m)
+    params = random_init(rng, n, 50, "normal")
+    if form == "deviation":
+        params, activation = symmetry_init(n), "relu"
+
+    def run(epochs=150, **further):
+        arguments = {"h": Fraction(1, n**3), "beta": 1, "rng": np.random.default_rng(5), "form": form}
+        return online.train(params, X, y, epochs=epochs, activation=activation, **arguments, **further)
+
+    whole = run(record=range(151))
+    same_run(whole, run(record=[0, 7, 64, 65]))
+    for cut in (1, 33, 64, 101):
+        same_run(whole, run(record=range(151), resume=run(epochs=cut, record=[3 % cut]).state))
+
+
+@pytest.mark.parametrize("form", ["direct", "blocked", "auto"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("layers", ["first", "both"])
+def test_two_layer_of_the_size_that_is_used(form, dtype, layers):
+    rng = np.random.default_rng(4)
+    d, m, units = 40, 300, 200
+    X, y = rng.standard_normal((m, d)) / np.sqrt(d), rng.choice([-1.0, 1.0], m)
+    params = TwoLayer(rng.standard_normal((units, d)) * 0.1, np.repeat([0.1, -0.1], units // 2))
+
+    def run(epochs=100, **further):
+        arguments = {"eta": 0.1, "alpha": 0.1, "rng": np.random.default_rng(5), "form": form}
+        return two_layer.train(params, X, y, epochs=epochs, layers=layers, dtype=dtype, **arguments, **further)
+
+    whole = run(record=range(101))
+    assert whole.epochs > 70
+    same_run(whole, run(record=[0, 7, 64, 65]))
+    for cut in (1, 3, 33, 64, 70):
+        same_run(whole, run(record=range(101), resume=run(epochs=cut, record=[3 % cut]).state))
+
+
+_ELSEWHERE = """
+import sys
+import numpy as np
+from fractions import Fraction
+from learnability.networks.symmetry import symmetry_init
+from learnability.networks.separable import initial
+from learnability.training import online, two_layer
+from learnability.training.state import State
+
+n, rng = 6, np.random.default_rng(1)
+X = rng.integers(0, 2, (20, n)) * 1.0
+y = np.where(X.sum(axis=1) % 2 == 0, 1.0, -1.0)
+runs = {
+    "online": lambda **more: online.train(
+        symmetry_init(n), X, y, h=Fraction(1, n**6), beta=Fraction(1, n**3), rng=np.random.default_rng(2), **more
+    ),
+    "two_layer": lambda **more: two_layer.train(
+        initial(np.random.default_rng(3), n, 50), X, y, eta=0.01, alpha=0.1, rng=np.random.default_rng(2), **more
+    ),
+}
+folder, what = sys.argv[1:]
+for name, run in runs.items():
+    if what == "begin":
+        run(epochs=4).state.save(f"{folder}/{name}")
+    elif what == "go on":
+        run(epochs=10, resume=State.load(f"{folder}/{name}.npz")).state.save(f"{folder}/{name} in two")
+    else:
+        run(epochs=10).state.save(f"{folder}/{name} at once")
+"""
+
+
+def test_in_another_process(tmp_path):
+    for what in ("begin", "go on", "at once"):
+        subprocess.run([sys.executable, "-c", _ELSEWHERE, str(tmp_path), what], check=True)
+    for name in ("online", "two_layer"):
+        same(*(State.load(tmp_path / f"{name} {how}.npz") for how in ("in two", "at once")))
+
+
+def test_a_moment_to_record_is_the_state_s_own_where_none_is_left():
+    X, y = np.array([[0.0, 1.0], [1.0, 1.0]]), [1, -1]
+
+    def run(**further):
+        rng = np.random.default_rng(0)
+        return online.train(symmetry_init(2), X, y, h=Fraction(1, 8), beta=0, rng=rng, **further)
+
+    done = run(epochs=50)
+    assert done.outcome == "converged"
+    more = run(epochs=90, resume=done.state, record=[0, 80])
+    assert more.columns["epoch"].tolist() == [done.epochs]
+    assert (more.epochs, more.updates, more.outcome) == (done.epochs, done.updates, done.outcome)
+    half = run(epochs=1, record=[0])
+    assert run(epochs=1, resume=half.state).columns["epoch"].tolist() == [1]
+    assert run(epochs=3, resume=half.state, record=range(4)).columns["epoch"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("start", [1.0, 1e155, 1e-3])
+@pytest.mark.parametrize("form", ["direct", "cached"])
+def test_divergence_does_not_hang_on_what_is_recorded(form, start):
+    rng = np.random.default_rng(7)
+    X, y = rng.standard_normal((9, 4)), rng.choice([-1.0, 1.0], 9)
+    X[1], y[:2] = X[0], (1, -1)  # what it never gets right
+    params = random_init(rng, 4, 5, "normal")
+    params = params._replace(M=params.M * start)
+
+    def run(epochs=40, **further):
+        arguments = {"h": 1e60, "beta": 1, "rng": np.random.default_rng(1), "form": form}
+        return online.train(params, X, y, epochs=epochs, **arguments, **further)
+
+    whole = run(record=range(41))
+    assert whole.outcome == "diverged"
+    assert whole.state is None
+    assert all(np.isfinite(whole.columns[name]).all() for name in ("train_loss", "norm", "movement"))
+    for record in ([], [1], [0, 2], [5, 11, 30]):
+        same_run(whole, run(record=record))
+    for epochs in range(whole.epochs + 3):
+        short = run(epochs=epochs, record=[])
+        assert (short.outcome == "diverged") == (epochs > whole.epochs or whole.epochs == 0)
+
+
+# Decisions off the lattice -------------------------------------------------------------------------------------
+
+
+def decisions(params, X, y, *, seed, epochs, h, beta, batch):
+    """Updates up to each epoch by the engine (and how many were unresolved), and in exact arithmetic."""
+    run = online.train(
+        params, X, y, h=h, beta=beta, rng=np.random.default_rng(seed), epochs=epochs, batch=batch,
+        record=range(epochs + 1), form="deviation",
+    )  # fmt: skip
+    exact = sgd(
+        network(Fraction, params), *sample(X, y), h=h, beta=beta, rng=np.random.default_rng(seed), epochs=epochs,
+        batch=batch,
+    )  # fmt: skip
+    return run, np.cumsum([0, *(epoch.updated.sum() for epoch in exact)])
+
+
+def test_the_run_that_recording_changed():
+    X = np.array([[0.3, 0.2, 0.6], [0.3, 0.2, 0.6], [0.8, 0.6, 0.7], [0.7, 0.5, 0.9]])
+    problem = {"seed": 2143, "epochs": 6, "h": Fraction(1, 1000), "beta": 0, "batch": 3}
+    run, exact = decisions(symmetry_init(3), X, [-1, 1, 1, -1], **problem)
+    assert run.unresolved == 0
+    assert run.updates == exact[-1] == 17
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_what_is_not_counted_as_unresolved_is_decided_as_in_exact_arithmetic(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**30)))
+    n, m = data.draw(st.integers(1, 4)), data.draw(st.integers(2, 6))
+    X = rng.integers(0, 10, (m, n)) / 10 if data.draw(st.booleans()) else rng.integers(-6, 7, (m, n)) / 3
+    if data.draw(st.booleans()):
+        X[1] = X[0]
+    if data.draw(st.booleans()):
+        params = symmetry_init(n)
+    else:
+        params = random_init(rng, n, data.draw(st.integers(1, 8)), "normal")
+        params = params._replace(W=params.W.round(1), B=params.B.round(1), M=0 * params.M, b=0.0)
+    h = Fraction(1, data.draw(st.sampled_from([3, 10, 1000, 10**6, 10**9])))
+    run, exact = decisions(
+        params, X, rng.choice([-1.0, 1.0], m), seed=data.draw(st.integers(0, 2**30)), epochs=6, h=h,
+        beta=data.draw(st.sampled_from([0, 0, 1, 8])) * h, batch=data.draw(st.integers(1, 3)),
+    )  # fmt: skip
+    if run.unresolved == 0:
+        assert run.columns["updates"].tolist() == exact.tolist()
+
+
+def test_a_threshold_that_no_float_holds_is_not_met_by_its_neighbour():
+    h = Fraction(0.001)
+    beta = 27 * h * (1 + Fraction(1, 10**20))  # beta / h rounds to 27
+    X, y = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.array([1.0, 1.0, -1.0])
+    resolved = 0
+    for seed in range(20):
+        run, exact = decisions(symmetry_init(2), X, y, seed=seed, epochs=30, h=h, beta=beta, batch=1)
+        if run.unresolved == 0:
+            resolved += 1
+            assert run.columns["updates"].tolist() == exact.tolist()
+    assert resolved >= 5
+
+
+# Bad input -----------------------------------------------------------------------------------------------------
+
+
+class Problem:
+    X, y = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]), [1, -1, 1]
+
+    @classmethod
+    def online(cls, **changed):
+        arguments = {
+            "params": symmetry_init(2), "X": cls.X, "y": cls.y, "h": Fraction(1, 64), "beta": 0, "epochs": 4,
+            "rng": np.random.default_rng(0), **changed,
+        }  # fmt: skip
+        return online.train(**arguments)
+
+    @classmethod
+    def two_layer(cls, **changed):
+        arguments = {
+            "params": TwoLayer(np.ones((2, 2)), np.array([1.0, -1.0])), "X": cls.X, "y": cls.y, "eta": 0.01,
+            "alpha": 0.1, "epochs": 4, "rng": np.random.default_rng(0), **changed,
+        }  # fmt: skip
+        return two_layer.train(**arguments)
+
+
+BOTH = pytest.mark.parametrize("run", [Problem.online, Problem.two_layer], ids=["online", "two_layer"])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"X": Problem.X + 1}, "another X$"),
+        ({"X": Problem.X + 1, "y": [1, 1, 1]}, "another X and y$"),
+        ({"epochs": 1}, "^epochs must be >= 2"),
+        ({"form": "direct", "layers": "both"}, "form 'direct', got one of 'auto'"),
+        ({"rng": np.random.Generator(np.random.MT19937(1))}, "^rng must be of the kind .* PCG64, got MT19937"),
+        ({"resume": "state.npz"}, "^resume must be a State, got str"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(run, changed, message):
+    state = run(epochs=2).state
+    with pytest.raises(ValueError, match=message):
+        run(**{"resume": state, **changed})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("h", Fraction(1, 65)), ("beta", 1), ("batch", 2), ("layers", "output"), ("activation", "sigmoid")],
+)
+def test_online_refuses_a_state_of_other_options(name, value):
+    with pytest.raises(ValueError, match=f"^resume must be a state of the same problem, got one with another {name}"):
+        Problem.online(resume=Problem.online(epochs=2).state, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("eta", 0.02), ("alpha", 0.2), ("layers", "both"), ("order", "cyclic"), ("dtype", "float32")],
+)
+def test_two_layer_refuses_a_state_of_other_options(name, value):
+    with pytest.raises(ValueError, match=f"^resume must be a state of the same problem, got one with another {name}"):
+        Problem.two_layer(resume=Problem.two_layer(epochs=2).state, **{name: value})
+
+
+def test_a_state_of_another_engine_or_version_is_refused():
+    state = Problem.online(epochs=2).state
+    with pytest.raises(ValueError, match=r"^resume must be a state of engine 'two_layer', got one of 'online'"):
+        Problem.two_layer(resume=state)
+    with pytest.raises(ValueError, match=r"^resume must be a state of version"):
+        Problem.online(resume=replace(state, version="0.0"))
+
+
+@BOTH
+def test_a_damaged_file_is_refused(run, tmp_path):
+    path = run(epochs=2).state.save(tmp_path / "state")
+    whole = path.read_bytes()
+    for damaged in (b"", b"no zip", whole[: len(whole) // 2], whole[:200] + b"\0" * 50 + whole[250:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is not a state of a training run"):
+            State.load(path)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        (lambda network: {}, "^measure must be a function of .network, epoch. and, by name, updates"),
+        (lambda network, epoch, weights: {}, "^measure must be a function"),
+        (lambda network, epoch: {"W": network[0]}, "^measure must return plain values by name, got ndarray for 'W'"),
+        (lambda network, epoch: [1.0], "^measure must return a mapping"),
+        (lambda network, epoch: {"epoch": 1}, "^measure must not return a column of the engine's, got 'epoch'"),
+        (lambda network, epoch: 1 / 0, "^measure raised ZeroDivisionError at epoch 0"),
+    ],
+)
+def test_a_measurement_that_is_none_is_refused_before_any_work(run, measure, message):
+    rng = np.random.default_rng(5)
+    before = rng.bit_generator.state
+    with pytest.raises(ValueError, match=message):
+        run(measure=measure, rng=rng)
+    assert rng.bit_generator.state == before
+
+
+@BOTH
+def test_a_measurement_that_changes_its_mind_is_refused(run):
+    with pytest.raises(ValueError, match=r"^measure must return the same names at every moment, got late at epoch 2"):
+        run(measure=lambda network, epoch: {"late" if epoch > 1 else "early": 1}, record=[0, 2])
+    with pytest.raises(ValueError, match=r"^measure raised KeyError at epoch 2"):
+        run(measure=lambda network, epoch: {"a": {0: 1}[epoch]}, record=[0, 2])
+
+
+@BOTH
+def test_a_measurement_gets_copies(run):
+    kept = []
+
+    def spoil(network, epoch):
+        for part in network:
+            if isinstance(part, np.ndarray):
+                part += 1.0
+        kept.append((epoch, network))
+        return {"zero": 0}
+
+    same_run(run(record=range(5), measure=spoil), run(record=range(5), measure=lambda network, epoch: {"zero": 0}))
+    assert [epoch for epoch, _ in kept] == list(range(len(kept)))
+    assert len({id(network[0]) for _, network in kept}) == len(kept) > 3
+
+
+def test_online_offers_the_deviation():
+    def measure(network, epoch, *, deviation, updates):
+        return {
+            "kept": deviation is not None,
+            "count": 0.0 if deviation is None else deviation.count,
+            "made": updates,
+        }
+
+    apart = Problem.online(measure=measure, record=range(5))
+    assert apart.columns["kept"].all()
+    assert apart.columns["count"][-1] == apart.deviation.count
+    assert not Problem.online(measure=measure, form="direct").columns["kept"].any()
+    np.testing.assert_array_equal(apart.columns["made"], apart.columns["updates"])
