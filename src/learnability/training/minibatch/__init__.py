@@ -55,7 +55,7 @@ def train(
     batch: int,
     epochs: int,
     rng: np.random.Generator | Sequence[np.random.Generator],
-    loss: str = "hinge",
+    loss: str | Callable[[Any, Any], Any] = "hinge",
     trainable: Sequence[str] | None = None,
     stacked: bool = False,
     schedule: Callable[[int], float] | None = None,
@@ -87,8 +87,9 @@ def train(
         Draws the visits of the epochs, one call of ``source.draw`` an epoch until all runs have ended. One generator:
         all runs see the same batches. A sequence: each run its own, until it has ended. What is watched draws from
         children spawned from the (first) generator, and so changes nothing here.
-    loss : {"hinge", "squared", "logistic"}
-        max(0, 1 - y f), (f - y)^2 / 2 or log(1 + exp(-y f)); the sum over outputs, the mean over the batch.
+    loss : {"hinge", "squared", "logistic"}, or callable (f, y) -> losses
+        max(0, 1 - y f), (f - y)^2 / 2 or log(1 + exp(-y f)), or a function of outputs and labels of one shape,
+        elementwise and traceable by JAX; the sum over outputs, the mean over the batch.
     trainable : sequence of str, optional
         Fields of ``params`` that are trained; all of them if not given.
     stacked : bool
@@ -126,7 +127,8 @@ def train(
         different shapes, ``measure`` does not return plain values by the same names, or ``resume`` is of other runs
         or has more than ``epochs`` behind it.
     """
-    checks.choice("loss", loss, tuple(LOSSES))
+    if not callable(loss):
+        checks.choice("loss", loss, tuple(LOSSES))
     checks.choice("dtype", dtype, ("float32", "float64"))
     batch = checks.integer("batch", batch, at_least=1)
     epochs = checks.integer("epochs", epochs, at_least=0)
@@ -140,7 +142,7 @@ def train(
     rates, decays = np.broadcast_to(rates, count), np.broadcast_to(decays, count)
     model = Model(apply, loss, rule, dict if isinstance(params, Mapping) else type(params), dtype)
     fixed = digests(
-        apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule), loss=loss,
+        apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule), loss=named(loss),
         source=[source.size, named(source.draw), named(source.gather), source.store, source.repeats],
         learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=sorted(trained),
         stacked=stacked, dtype=dtype,
@@ -162,26 +164,21 @@ def train(
     children = generators[0].spawn(len(others))
 
     with jax.enable_x64(dtype == "float64"):
-
-        def group(*those: State) -> Group:
-            new = Group(model, trained, frozen, stacked, generators, rates, decays)
-            if those:
-                new.restore({int(state.arrays["run"]): state for state in those})
-            return new
-
-        starts: list[tuple[Group, State | None]] = [(group(state), state) for state in known if state not in going]
-        if going or not known:
-            starts.append((group(*going), going[0] if going else None))
         watched = [Watched(*one, child) for one, child in zip(others.items(), children, strict=True)]
         journal = Journal(watched, EVALUATION_BATCH, measure, -(-source.size // batch), rates, decays)
-        journal.try_first(starts[0][0], known[0].epoch if known else 0)
-        for together, start in starts:
-            epoch, outcome = (0, Outcome.BUDGET_REACHED) if start is None else (start.epoch, start.outcome)
-            over = epoch == epochs or outcome is Outcome.CONVERGED
-            if start is not None:
+        starts = [[state] for state in known if state not in going] + ([going] if going or not known else [])
+        for these in starts:
+            together = Group(model, trained, frozen, stacked, generators, rates, decays)
+            epoch, outcome = 0, Outcome.BUDGET_REACHED
+            if these:
+                together.restore({int(state.arrays["run"]): state for state in these})
+                epoch, outcome = these[0].epoch, these[0].outcome
                 for one in watched:
-                    one.restore(start)
-            if over or (start is None and 0 in at):
+                    one.restore(these[0])
+            if these is starts[0]:
+                journal.try_first(together, epoch)
+            over = epoch == epochs or outcome is Outcome.CONVERGED
+            if over or (not these and 0 in at):
                 journal.note(together, epoch, together.alive)
             if over:
                 journal.close(together, epoch, together.alive, [outcome] * count)

@@ -30,11 +30,18 @@ class Model(NamedTuple):
     """What is trained, and how: everything that compiled code depends on beside shapes."""
 
     apply: Callable[[Any, Any], Any]
-    loss: str
+    loss: str | Callable[[Any, Any], Any]
     rule: Callable[[Any, Any], optax.GradientTransformation]
     kind: type
     """Of the parameters: a NamedTuple's class, or dict."""
     dtype: str
+
+    def of_each(self, f: Any, y: Any) -> Any:
+        """The loss of each output."""
+        losses = (self.loss if callable(self.loss) else LOSSES[self.loss])(f, y)
+        if jnp.shape(losses) != jnp.shape(f):
+            raise ValueError(f"loss must return one number for each output, shape {f.shape}, got {jnp.shape(losses)}")
+        return losses
 
     def outputs(self, trained: Any, frozen: Any, store: Any, gather: Any, visits: Any) -> tuple[Any, Any]:
         """Outputs and labels of some visits."""
@@ -85,7 +92,7 @@ def epoch(model: Model, gather: Any, batch: int, layout: Layout) -> Any:
 
         def objective(trained: Any, visits: Any) -> tuple[Any, Any]:
             f, y = model.outputs(trained, frozen, store, gather, visits)
-            total = LOSSES[model.loss](f, y).sum()
+            total = model.of_each(f, y).sum()
             return total / len(y), (total, _wrong(f, y))
 
         def step(state: Any, visits: Any) -> tuple[Any, Any]:
@@ -124,7 +131,7 @@ def evaluation(model: Model, gather: Any, batch: int, layout: Layout) -> Any:
     def one(trained: Any, frozen: Any, store: Any, visits: Any) -> Any:
         def of(visits: Any) -> tuple[Any, Any]:
             f, y = model.outputs(trained, frozen, store, gather, visits)
-            return LOSSES[model.loss](f, y).sum(), _wrong(f, y)
+            return model.of_each(f, y).sum(), _wrong(f, y)
 
         head, last = _batches(visits, batch)
         _, (losses, wrong) = jax.lax.scan(lambda _, visits: (None, of(visits)), None, head)
