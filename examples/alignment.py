@@ -51,19 +51,19 @@ def figure(table):
         )
         for y, label, more in (
             ("test_error", "test error", []),
-            ("aligned", "share of |W|² on the three inputs", [Line(y=3 / table["n"].iloc[0], label="at the start")]),
+            ("aligned", "share of |W|² that matters", [Line(y=3 / table["n"].iloc[0], label="at the start")]),
         )
     ]  # fmt: skip
     return Plot(panels, note="mean over seeds, band: 95 % confidence for the mean")
 
 
 def claims(table):
-    """Training both layers turns the neurons to the three inputs; and then the test error is smaller."""
+    """Training both layers turns the neurons to the three inputs, and then the test error is smaller."""
     ends = last(table, "layers")
     both, output = (pick(ends, layers=name).set_index("seed") for name in ("both", "output"))
-    half = 0.5
+    at_start = 3 / table["n"].iloc[0]
     return [
-        claim("aligned", half, mean(both["aligned"]), "at_least", "share on the three inputs, both layers"),
+        claim("aligned", at_start, mean(both["aligned"]), "at_least", "share on the three inputs, both layers"),
         claim("better", 0.0, mean(both["test_error"] - output["test_error"]), "at_most", "test error, paired"),
     ]
 

@@ -1,8 +1,10 @@
 """Your own target, start and features: who learns the multiplexer, and from how many examples?
 
 The target reads two bits as an address and answers with the data bit that stands there. As a polynomial it has degree
-three, so linear methods on all monomials up to degree three can learn it and on those up to degree two cannot. A
-network that starts with neurons on random triples of inputs is compared with them.
+three, so linear methods on all monomials up to degree three can learn it. Its part of degree two is 3/4 of the right
+data bit and plus or minus 1/4 of the three others, which is 0 on an eighth of all inputs: least squares on monomials
+up to degree two errs on a sixteenth, however many examples it sees. A network that starts with neurons on random
+triples of inputs is compared with them.
 
     learnability run multiplexer.py
 """
@@ -72,17 +74,20 @@ def figure(table):
         over_seeds(pick(table, method=method), "m", "error", limits=(0, 1), label=label, marker="o")
         for method, label in LABELS.items()
     ]
-    panel = Panel(curves, xlabel="examples m", ylabel="test error", xscale="log", ylim=(0, 0.5))
-    return Plot([panel], note="mean over seeds, band: 95 % confidence for the mean", legend_columns=2)
+    ticks = {float(m): str(m) for m in table["m"].unique()}
+    panel = Panel(curves, xlabel="examples m", ylabel="test error", xscale="log", xticks=ticks, ylim=(0, 0.5))
+    return Plot([panel], note="mean over seeds, band: 95 % confidence for the mean", legend_columns=1)
 
 
 def claims(table):
-    """At the largest m: degree three suffices, degree two does not, and the network is no worse than degree three."""
+    """At the largest m: degree three suffices, degree two keeps erring (on 1/16 in the end), and the network is no
+    worse than degree three.
+    """
     ends = pick(table, m=table["m"].max())
     errors = {method: pick(ends, method=method).set_index("seed")["error"] for method in LABELS}
     return [
         claim("degree-3", 0.05, mean(errors["degree 3"]), "at_most", "error of degree 3"),
-        claim("degree-2", 0.15, mean(errors["degree 2"]), "at_least", "error of degree 2"),
+        claim("degree-2", 0.05, mean(errors["degree 2"]), "at_least", "error of degree 2"),
         claim("triples", 0.0, mean(errors["triples"] - errors["degree 3"]), "at_most", "network less degree 3"),
     ]
 

@@ -61,13 +61,12 @@ def run(setting, seed):
 
 
 def figure(table):
-    """Test loss against epochs, a curve for each width."""
-    curves = [over_seeds(part, "epoch", "loss", limits=(0, 10), label=f"p = {p}") for p, part in table.groupby("p")]
-    panel = Panel(
-        curves, xlabel="epoch", ylabel="test loss / that of answering 0", xscale="symlog", xlim=(0, None),
-        yscale="log", title=f"n = {table['n'].iloc[0]}, teacher with {TEACHER} neurons",
-    )  # fmt: skip
-    return Plot([panel], note="mean over seeds, band: 95 % confidence for the mean")
+    """Test loss against epochs, a curve for each width: means of logarithms."""
+    logs = table.assign(digits=np.log10(table["loss"]))
+    curves = [over_seeds(part, "epoch", "digits", label=f"p = {p}") for p, part in logs.groupby("p")]
+    title = f"n = {table['n'].iloc[0]}, teacher with {TEACHER} neurons"
+    panel = Panel(curves, title, xlabel="epoch", ylabel="log₁₀ (loss / loss of 0)", xscale="symlog", xlim=(0, None))
+    return Plot([panel], note="test loss, mean over seeds, band: 95 % confidence")
 
 
 def claims(table):

@@ -1,0 +1,592 @@
+"""Experiments of one's own: files, folders, installed packages, sessions; their keys, ids, claims and travels."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import learnability
+from learnability import cli, discovery, source, study
+from learnability.study import Experiment, Scale, grid
+
+MINE = """
+import helpers
+from helpers import double
+from learnability.evidence import claim, mean
+from learnability.plotting import Panel, Plot, over_seeds
+from learnability.study import Check, Experiment, Scale, grid
+from learnability.theory import Guarantee, Kind
+
+OFFSET = 3
+
+
+def run(setting, seed):
+    "A task."
+    from helpers import late
+
+    return [{"y": double(setting["x"]) + OFFSET + late() + 0.1 * seed}]
+
+
+def figure(table):
+    return Plot([Panel([over_seeds(table, "x", "y")], xlabel="x", ylabel="y")])
+
+
+def claims(table):
+    return [claim("small", 100.0, mean(table["y"]), "at_most")]
+
+
+def cells(x=(1.0, 2.0)):
+    return grid(x=x)
+
+
+def one(scale):
+    return [Guarantee("one", "nowhere", Kind.EXACT, 1.0, 1.0)]
+
+
+EXPERIMENT = Experiment(
+    title="Mine", run=run, figure=figure, claims=claims, scales=Scale(cells, seeds=3, seconds=1)
+)
+CHECKS = (Check("one", "nowhere", one),)
+"""
+HELPERS = """
+FACTOR = 2.0
+
+
+def double(x):
+    return FACTOR * x
+
+
+def late():
+    return 0.0
+
+
+def unused():
+    return 1
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a file of one's own, which the working directory is."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "helpers.py").write_text(HELPERS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """The command line in this process: exit status, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["learnability", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capfd.readouterr()
+
+    return call
+
+
+def edit(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def ran(here, **options):
+    return learnability.run("mine.py", out=here / "out", **options).tasks["run"]
+
+
+def test_a_file_is_an_experiment_and_its_answers_are_kept(here, call):
+    code, out, err = call("run", "mine.py", "--out", "out")
+    assert (code, err) == (0, "")
+    assert out.startswith("mine/figure (laptop, 3 seeds; tasks: 6 run;")
+    manifest = json.loads((here / "out/mine/figure/laptop/manifest.json").read_text())
+    assert manifest["command"] == "learnability run mine.py --scale laptop --seeds 3"
+    (claim,) = json.loads((here / "out/mine/figure/laptop/verdicts.json").read_text())["guarantees"]
+    assert claim["id"] == "mine/figure/small"
+    assert claim["source"]
+    assert claim["verdict"] == "holds"
+    assert call("run", "mine.py", "--out", "out")[1].startswith(
+        "mine/figure (laptop, 3 seeds; tasks: 0 run, 6 cached"
+    )
+
+
+def test_list_verify_record_and_report_know_it_too(here, call):
+    assert "mine/figure" in call("list", "mine.py")[1]
+    assert "x=[1.0, 2.0]" in call("list", "mine.py")[1]
+    assert call("list", "mine.py", "--statements")[1].split()[-2:] == ["mine/one", "nowhere"]
+    assert call("run", "mine.py", "--out", "out")[0] == 0
+    code, out, _ = call("verify", "mine.py", "--out", "out")
+    assert code == 0
+    assert out.startswith("mine (laptop): 1 statement, 1 hold")
+    assert call("record", "mine.py", "--out", "out")[0] == 0
+    assert set(json.loads((here / "mine.record.json").read_text())["figures"]) == {"mine/figure"}
+    assert "as recorded" in call("run", "mine.py", "--out", "out")[1]
+    edit(here / "helpers.py", "FACTOR = 2.0", "FACTOR = 200.0")
+    assert "no record (the one there is has other settings, data or code)" in call("run", "mine.py", "--out", "o2")[1]
+    assert call("report", "--out", "out")[0] == 0
+    text = (here / "out/report.md").read_text()
+    for command in (
+        "learnability run mine.py --scale laptop --seeds 3",
+        "learnability verify mine.py --scale laptop",
+    ):
+        assert f"`{command}`" in text
+        assert call(*shlex.split(command)[1:], "--out", "again")[0] == 0
+
+
+def test_what_run_reaches_is_computed_again_and_nothing_else(here):
+    assert ran(here) == 6
+    edit(
+        here / "mine.py",
+        'return Plot([Panel([over_seeds(table, "x", "y")]',
+        'return Plot([Panel([over_seeds(table, "x", "y", label="a")]',
+    )
+    edit(here / "mine.py", '"small", 100.0', '"small", 1.0')
+    edit(here / "mine.py", '"A task."', '"One of six tasks."  # and a remark')
+    edit(here / "helpers.py", "def double(x):", "def double(x):\n    # twice\n")
+    assert ran(here) == 0
+    edit(here / "mine.py", "+ OFFSET", "- OFFSET")
+    assert ran(here) == 6
+    edit(here / "mine.py", "OFFSET = 3", "OFFSET = 4")
+    assert ran(here) == 6
+    edit(here / "helpers.py", "return FACTOR * x", "return x * FACTOR")
+    assert ran(here) == 6
+    edit(here / "helpers.py", "FACTOR = 2.0", "FACTOR = 3.0")
+    assert ran(here) == 6
+    edit(here / "helpers.py", "return 0.0", "return 1.0")  # imported inside the function
+    assert ran(here) == 6
+    edit(here / "mine.py", "x=(1.0, 2.0)", "x=(1.0, 2.0, 3.0)")
+    assert ran(here) == 3
+    assert ran(here, set={"x": (1.0, 5.0)}) == 3
+
+
+def test_rows_are_the_same_in_workers_and_here(here):
+    alone, two = (learnability.run("mine.py", workers=workers) for workers in (1, 2))
+    assert two.failures == []
+    assert alone.table.equals(two.table)
+
+
+def test_a_cluster_gets_the_files(here):
+    from distributed import LocalCluster
+
+    alone = learnability.run("mine.py")
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+        there = learnability.run("mine.py", scheduler=cluster.scheduler_address)
+        edit(here / "helpers.py", "FACTOR = 2.0", "FACTOR = 3.0")  # the worker has the old one in memory
+        after = learnability.run("mine.py", scheduler=cluster.scheduler_address)
+    assert there.failures == after.failures == []
+    assert alone.table.equals(there.table)
+    assert (after.table["y"] - there.table["y"]).tolist() == pytest.approx(there.table["x"].tolist())
+
+
+def test_a_process_without_the_files_unpacks_copies(here, tmp_path_factory):
+    experiment = discovery.load("mine.py").experiments["mine/figure"]
+    packed = source.Luggage.of(experiment.run)
+    assert {Path(name).name for name in packed.files} == {"mine.py", "helpers.py"}
+    expected = experiment.run({"x": 2.0}, 1)
+    for name in ("mine.py", "helpers.py"):
+        (here / name).unlink()
+    parcel = tmp_path_factory.mktemp("post") / "parcel"
+    import cloudpickle
+
+    parcel.write_bytes(cloudpickle.dumps(packed))
+    code = (
+        "import sys, cloudpickle\n"
+        "luggage = cloudpickle.loads(open(sys.argv[1], 'rb').read())\n"
+        "print(luggage.unpack()({'x': 2.0}, 1))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(parcel)], capture_output=True, text=True, timeout=300)
+    assert (done.stdout.strip(), done.stderr) == (str(expected), "")
+
+
+@pytest.mark.parametrize("way", ["file", "standard input"])
+def test_a_script_hands_its_experiment_over(here, way):
+    text = """
+        import learnability
+        from helpers import double
+        from learnability.study import Experiment, Scale, grid
+
+        OFFSET = 1
+
+        def run(setting, seed):
+            return [{"y": double(setting["x"]) + OFFSET}]
+
+        mine = Experiment(title="Of a script", run=run, scales=Scale(grid(x=[1.0, 2.0]), seeds=3, seconds=1))
+        for workers in (2, 1):
+            found = learnability.run(mine, workers=workers, out="out")
+            print(found.id, found.tasks["run"], found.failures, sorted(set(found.table["y"])))
+    """
+    script = textwrap.dedent(text)
+    (here / "asks.py").write_text(script)
+    arguments = (
+        {"args": [sys.executable, "asks.py"]} if way == "file" else {"args": [sys.executable, "-"], "input": script}
+    )
+    done = subprocess.run(**arguments, capture_output=True, text=True, timeout=300)
+    name = "asks" if way == "file" else "session"
+    assert (done.stdout, done.stderr) == (
+        f"{name}/figure 6 [] [3.0, 5.0]\n{name}/figure 0 [] [3.0, 5.0]\n", "",
+    )  # fmt: skip
+
+
+# Studies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(here):
+    """A folder laid out like a study."""
+    (here / "lab/figures").mkdir(parents=True)
+    (here / "lab/checks").mkdir()
+    (here / "lab/common.py").write_text(HELPERS)
+    body = MINE.replace("import helpers\n", "").replace("from helpers", "from ..common")
+    figure, _, check = body.partition("CHECKS =")
+    (here / "lab/figures/first_one.py").write_text(figure)
+    (here / "lab/checks/all.py").write_text(f"{body.partition('EXPERIMENT =')[0]}\nCHECKS ={check}")
+    return here
+
+
+def test_a_folder_of_figures_and_checks_is_a_study(folder, call):
+    found = learnability.run("lab", workers=2, out="out")
+    assert (found.id, found.failures, found.tasks["run"]) == ("lab/first-one", [], 6)
+    assert learnability.run("lab/figures/first_one.py", out="out").tasks["run"] == 0
+    assert [g.id for g in learnability.verify("lab")] == ["lab/one"]
+    manifest = json.loads((folder / "out/lab/first-one/laptop/manifest.json").read_text())
+    assert manifest["command"] == "learnability run lab/figures/first_one.py --scale laptop --seeds 3"
+    edit(folder / "lab/common.py", "FACTOR = 2.0", "FACTOR = 1.0")
+    assert learnability.run("lab", out="out").tasks["run"] == 6
+    (folder / "lab/__init__.py").write_text(
+        'from learnability.study import Study\nSTUDY = Study("lab", "Me", "Me. A study. 2030.")\n'
+    )
+    assert call("verify", "lab", "--out", "out")[0] == 0
+    assert json.loads((folder / "out/lab/verify/laptop/manifest.json").read_text())["source"] == "Me. A study. 2030."
+    assert call("record", "lab", "--out", "out")[0] == 0
+    assert (folder / "lab/record.json").exists()
+
+
+def test_a_copied_study_is_the_copier_s_own(here):
+    shutil.copytree(Path(learnability.__file__).parent / "studies/separable", here / "copied")
+    found = discovery.load("copied")
+    assert set(found.studies) == {"copied"}
+    assert {id.partition("/")[2] for id in found.experiments} == {
+        id.partition("/")[2] for id in discovery.installed().experiments if id.startswith("separable/")
+    }
+    done = learnability.run("copied/figures/fig1.py", scale="smoke", seeds=3)
+    assert done.failures == []
+    assert all(g.id.startswith("copied/fig1/") for g in done.guarantees)
+
+
+@pytest.fixture
+def package(here, monkeypatch):
+    """An installed package with a good study, and one with a broken one."""
+    site = here / "site"
+    (site / "good_lab").mkdir(parents=True)
+    shutil.copy(here / "helpers.py", site / "helpers.py")
+    (site / "good_lab/__init__.py").write_text(MINE)
+    (site / "bad_lab.py").write_text("1 / 0\n")
+    for name, module in (("good", "good_lab"), ("bad", "bad_lab")):
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[learnability.studies]\n{name} = {module}\n")
+    (site / "good_lab/__init__.py").rename(site / "good_lab.py")
+    (site / "good_lab").rmdir()
+    monkeypatch.syspath_prepend(str(site))
+    discovery.installed.cache_clear()
+    yield site
+    discovery.installed.cache_clear()
+    for name in ("good_lab", "bad_lab", "helpers"):
+        sys.modules.pop(name, None)
+
+
+def test_an_installed_package_is_found_and_a_broken_one_stops_nothing(package, call):
+    code, out, err = call("list")
+    assert code == 0
+    assert "good/figure" in out
+    assert err == "learnability: the study 'bad' is left out: ZeroDivisionError: division by zero (bad_lab.py:1)\n"
+    code, out, err = call("run", "good/figure", "--out", "out")
+    assert (code, err) == (0, "")
+    manifest = json.loads(Path("out/good/figure/laptop/manifest.json").read_text())
+    assert manifest["command"] == "learnability run good/figure --scale laptop --seeds 3"
+    assert call("run", "bad/figure")[0] == 2
+    assert "could not be loaded: ZeroDivisionError" in call("run", "bad/figure")[2]
+    assert call("verify", "good", "--out", "out")[0] == 0
+
+
+def test_new_writes_a_study_that_runs_is_verified_listed_recorded_and_reported(here, call):
+    code, out, _ = call("new", "stairs")
+    assert code == 0
+    assert "learnability run stairs.py" in out
+    for arguments in (
+        ["run", "stairs.py", "--scale", "smoke", "--workers", "2"], ["verify", "stairs.py"], ["list", "stairs.py"],
+        ["record", "stairs.py"], ["report"],
+    ):  # fmt: skip
+        assert call(*arguments)[0] == 0, arguments
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "stairs.py"],
+        capture_output=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout
+    code, out, err = call("new", "stairs")
+    assert (code, out, err) == (2, "", "learnability: stairs.py exists already; nothing was written\n")
+
+
+@pytest.mark.parametrize("name", ["random", "symmetry", "3d", "a b", "test_it", "tasks", "nowhere/at/all/x y"])
+def test_new_refuses_names_that_would_not_do(here, call, name):
+    code, _, err = call("new", name)
+    assert code == 2
+    assert err.startswith("learnability: name must")
+    assert sorted(p.name for p in here.iterdir()) == ["helpers.py", "mine.py"]
+
+
+# Ids and claims ----------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_of_a_paper_s_figure_carries_an_id_of_its_own(here):
+    (here / "bigger.py").write_text(
+        "from dataclasses import replace\n"
+        "from learnability.study import Scale\n"
+        "from learnability.studies.symmetry.figures.lemma3 import EXPERIMENT as PAPERS\n"
+        "EXPERIMENT = replace(PAPERS, scales={'tiny': PAPERS.scales['smoke']})\n"
+    )
+    done = learnability.run("bigger.py")
+    assert done.id == "bigger/figure"
+    assert done.scale == "tiny"
+    assert done.guarantees
+    assert all(g.id.startswith("bigger/figure/") for g in done.guarantees)
+    assert discovery.installed().experiments["symmetry/lemma3"].id == "symmetry/lemma3"
+    adopted = discovery.adopted(discovery.load("bigger.py").experiments["bigger/figure"])
+    assert adopted.id == "bigger/figure"
+
+
+def nothing(setting, seed):
+    return [{"y": 1.0}]
+
+
+def plain(**changes):
+    return Experiment(
+        **{"title": "Plain", "run": nothing, "scales": Scale(grid(x=[1]), seeds=3, seconds=1), **changes}
+    )
+
+
+def test_ids_of_a_session_come_from_its_file_or_are_given():
+    assert discovery.adopted(plain()).id == "test-own-experiments/figure"
+    assert discovery.adopted(plain(id="deep")).id == "deep/figure"
+    assert discovery.adopted(plain(id="deep/wide")).id == "deep/wide"
+    with pytest.raises(ValueError, match="must be <study>/<name>"):
+        discovery.adopted(plain(id="a/b/c"))
+    with pytest.raises(ValueError, match="the name verify is taken"):
+        discovery.adopted(plain(id="verify/x"))
+    mine = discovery.installed().experiments["symmetry/fig5"]
+    assert discovery.adopted(mine) is mine
+
+
+def test_two_of_one_id_are_refused(here):
+    with pytest.raises(ValueError, match="two experiments have the id 'test-own-experiments/figure'"):
+        learnability.run_many([plain(), plain(title="Another")])
+    (here / "sub").mkdir()
+    (here / "sub/mine.py").write_text(MINE)
+    shutil.copy(here / "helpers.py", here / "sub/helpers.py")
+    with pytest.raises(ValueError, match="two studies are named 'mine'"):
+        learnability.run_many(["mine.py", "sub/mine.py"])
+
+
+def test_what_is_set_is_said_and_claims_of_a_paper_stand_outside(here, call):
+    done = learnability.run("symmetry/lemma3", scale="smoke", out="out")
+    free = discovery.installed().experiments["symmetry/lemma3"].scales["smoke"].free
+    assert free
+    assert done.changed == {}
+    for values, message in (
+        ({"nonsense": 3}, "'nonsense' is not free: free are "),
+        ({next(iter(free)): "word"}, "must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            learnability.run("symmetry/lemma3", scale="smoke", set=values)
+    code, _, err = call("run", "mine.py", "--set", "x=three", "--out", "none")
+    assert (code, err) == (2, "learnability: mine/figure cannot be set so: x must be a number, as 1, got 'three'\n")
+    assert not Path("none").exists()
+    assert call("run", "mine.py", "--set", "x=4", "--out", "out")[0] == 0
+    manifest = json.loads(Path("out/mine/figure/laptop+x=4.0/manifest.json").read_text())
+    assert manifest["set"] == {"x": [4.0]}
+    assert manifest["title"] == "Mine (x = 4.0 instead of 1.0,2.0)"
+    assert manifest["command"] == "learnability run mine.py --scale laptop --seeds 3 --set x=4.0"
+    assert call(*shlex.split(manifest["command"])[1:], "--out", "out")[0] == 0
+    assert call("record", "mine.py", "--out", "out")[1].startswith("left out: mine/figure (laptop): with x = [4.0]")
+
+
+def test_scales_with_free_values():
+    made = Scale(lambda n=3, step=(0.1, 0.2), kind="he", exact=False: grid(n=n, step=step, kind=kind, exact=exact))
+    assert len(made.settings) == 2
+    assert made.at({}) is made
+    assert made.at({"n": 3}) is made
+    assert made.at({"n": 4, "step": 1}).settings == ({"n": 4, "step": 1.0, "kind": "he", "exact": False},)
+    assert made.at({"n": 4}).changed == {"n": 4}
+    for values, message in (
+        ({"n": 2.5}, "n must be an integer, as 3, got 2.5"),
+        ({"n": True}, "n must be an integer"),
+        ({"step": "a"}, "step must be a number"),
+        ({"step": ()}, "step must hold at least one value"),
+        ({"step": float("nan")}, "step must be finite"),
+        ({"kind": 3}, "kind must be a word"),
+        ({"exact": 1}, "exact must be true or false"),
+        ({"m": 1}, r"'m' is not free: free are n \(3\), step \(0.1,0.2\), kind \(he\), exact \(False\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made.at(values)
+    with pytest.raises(ValueError, match="nothing is"):
+        Scale(grid(n=3), 1, 1.0).at({"n": 4})
+    with pytest.raises(ValueError, match="function of values with defaults, n has none"):
+        Scale(lambda n: grid(n=n), 1, 1.0)
+
+
+def test_a_grid_is_every_combination():
+    assert grid(n=[1, 2], kind="he", step=(0.1, 0.2)) == (
+        {"n": 1, "kind": "he", "step": 0.1},
+        {"n": 1, "kind": "he", "step": 0.2},
+        {"n": 2, "kind": "he", "step": 0.1},
+        {"n": 2, "kind": "he", "step": 0.2},
+    )
+
+
+# Bad input ---------------------------------------------------------------------------------------------------------
+
+HEAD = "from learnability.study import Check, Experiment, Scale, grid\n"
+RUN = "def run(setting, seed):\n    return [{'y': 1}]\n"
+WRONG = {
+    "no experiment": ("x = 3\n", "wrong.py holds no experiment and no check: it must have EXPERIMENT"),
+    "raises": ("import os\n1 / 0\n", "wrong.py cannot be imported: ZeroDivisionError: division by zero (wrong.py:2)"),
+    "syntax": ("def f(:\n", "wrong.py cannot be imported: SyntaxError: invalid syntax (wrong.py:1)"),
+    "missing module": ("import nowhere_at_all\n", "wrong.py cannot be imported: ModuleNotFoundError: No module"),
+    "no run": (HEAD + "EXPERIMENT = Experiment(title='x', scales=Scale([{}]))\n", "missing 1 required keyword-only"),
+    "run is no function": (
+        HEAD + "EXPERIMENT = Experiment(title='x', run=3, scales=Scale([{}]))\n", "run must be a function, got 3",
+    ),
+    "another thing": ("EXPERIMENT = 5\n", "EXPERIMENT must be an Experiment, got int"),
+    "checks": ("CHECKS = (1,)\n", "CHECKS must be a tuple of Check"),
+    "no scales": (HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales={})\n", "scales must map names"),
+    "no title": (HEAD + RUN + "EXPERIMENT = Experiment(title='', run=run, scales=Scale([{}]))\n", "title must be"),
+    "no settings": (HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales=Scale([]))\n", "at least one"),
+    "an array": (
+        HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales=Scale([{'n': [3]}]))\n",
+        "wrong/figure: setting n must be a bool, int, float or str, got list",
+    ),
+    "uneven settings": (
+        HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales=Scale([{'n': 1}, {'m': 1}]))\n",
+        "wrong/figure: settings must name the same things, got m after n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_file_that_will_not_do_is_one_line_and_nothing_is_begun(here, call, case):
+    text, message = WRONG[case]
+    (here / "wrong.py").write_text(text)
+    code, out, err = call("run", "wrong.py", "--out", "out")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list((here / "out").rglob("*.*"))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["run", "absent.py"], "there is no file or folder 'absent.py'"),
+    (["run", "./absent"], "there is no file or folder './absent'"),
+    (["run", "mine.py", "--scale", "huge"], "scale must be one of laptop for mine/figure, got 'huge'"),
+    (["run", "mine.py", "--set", "x"], "--set must be NAME=VALUE, for instance n=24, got 'x'"),
+    (["run", "mine.py", "--set", "x=1", "--set", "x=2"], "--set must name a value once, got x twice"),
+    (["verify", "empty"], "empty holds no experiment and no check"),
+])  # fmt: skip
+def test_a_wrong_request_is_one_line(here, call, arguments, message):
+    (here / "empty").mkdir()
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["symmetry.py", "tasks.py"])
+def test_a_file_cannot_have_the_name_of_a_study_of_the_package(here, call, name):
+    (here / name).write_text(MINE)
+    code, _, err = call("run", name)
+    assert code == 2
+    assert f"rename {name}" in err
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    ("return [{'y': 1}, {'z': 2}]", "rows must have the same columns, got z after y (odd.py:2)"),
+    ("return [{'y': 1}] if seed else [{'z': 1}]", "got y (number) where others have z (number) (odd.py:2)"),
+    ("return [{'y': 1}] if seed else [{'y': 'a'}]", "got y (number) where others have y (text) (odd.py:2)"),
+    ("return [{'y': [1]}]", "column 'y' must be a bool, int, float or str, got list (odd.py:2)"),
+    ("return {'y': 1}", "run must return a list of rows, each a dict of plain values, got dict (odd.py:2)"),
+    ("return []", "run must return at least one row, got none (odd.py:2)"),
+    ("return [{'x': 1}]", "rows must not repeat the setting or the seed, got the columns ['x'] (odd.py:2)"),
+    ("return [{'y': 1 / 0}]", "ZeroDivisionError: division by zero (odd.py:3)"),
+])  # fmt: skip
+def test_rows_that_make_no_table_fail_with_their_place(here, call, body, message):
+    (here / "odd.py").write_text(
+        f"from learnability.study import Experiment, Scale\ndef run(setting, seed):\n    {body}\n"
+        "EXPERIMENT = Experiment(title='odd', run=run, scales=Scale([{'x': 1}], seeds=2))\n"
+    )
+    code, _, err = call("run", "odd.py", "--out", "out")
+    assert code == 1
+    assert message in err
+    assert all(line.startswith("learnability: failed: odd/figure [x=1] seed ") for line in err.splitlines())
+
+
+def test_what_cannot_travel_is_said_before_anything_is_run(here):
+    lock = open(os.devnull)  # noqa: SIM115
+
+    def run(setting, seed):
+        return [{"y": lock.fileno()}]
+
+    with lock, pytest.raises(ValueError, match="run cannot be sent to other processes"):
+        learnability.run(plain(run=run), workers=2)
+
+
+# Digests -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_digest_follows_values_classes_partials_and_closures():
+    from functools import partial
+
+    import numpy as np
+
+    class Box:
+        def __init__(self, size):
+            self.size = size
+
+        def double(self):
+            return 2 * self.size
+
+    def maker(held):
+        def run(setting, seed):
+            return held
+
+        return run
+
+    digests = [
+        source.reach(function).digest
+        for function in (
+            maker(1), maker(2), maker((1, 2)), maker({"a": 1}), maker({"a": 2}), maker(np.ones(3)), maker(np.ones(4)),
+            maker(Box(1)), maker(Box(2)), maker(nothing), maker(plain), partial(nothing, 1), partial(nothing, 2),
+            Box(1).double, maker(frozenset("ab")), maker(Scale(grid(n=1), 1, 1.0)), maker(study.Study("a", "b", "c")),
+        )
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
+    assert source.reach(maker(np.ones(3))).digest == digests[5]
+    assert source.reach(maker(frozenset("ba"))).digest == digests[14]
+
+
+def test_code_of_installed_packages_counts_by_its_name():
+    import numpy as np
+
+    assert source.reach(np.linalg.norm).files == ()
+    assert source.reach(learnability.run).files == ()
