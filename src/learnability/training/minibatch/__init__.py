@@ -142,10 +142,10 @@ def train(
     rates, decays = np.broadcast_to(rates, count), np.broadcast_to(decays, count)
     model = Model(apply, loss, rule, dict if isinstance(params, Mapping) else type(params), dtype)
     fixed = digests(
-        apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule), loss=named(loss),
+        apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule),
         source=[source.size, named(source.draw), named(source.gather), source.store, source.repeats],
         learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=sorted(trained),
-        stacked=stacked, dtype=dtype,
+        loss=named(loss), stacked=stacked, dtype=dtype,
     )  # fmt: skip
 
     def factor(epoch: int) -> float:
