@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import learnability
-from learnability import datasets, study
+from learnability import datasets, discovery
 from learnability.discovery import installed
 from learnability.evidence.tables import last
 from learnability.studies.separable import claims, runs
@@ -89,7 +89,8 @@ def test_a_damaged_file_of_images_is_refused_before_any_task(tmp_path, monkeypat
         scales={"laptop": Scale(tuple(cells), seeds=1, seconds=1)},
         run=lambda s, seed: seen.append(s) or [{"epoch": 0}],
     )  # fmt: skip
-    monkeypatch.setattr(study, "experiments", lambda: {"separable/fig1": experiment})
+    found = replace(installed(), experiments={"separable/fig1": experiment})
+    monkeypatch.setattr(discovery, "installed", lambda: found)
     with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
         learnability.run("separable/fig1", on_progress=seen.append)
     assert not seen

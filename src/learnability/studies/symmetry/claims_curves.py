@@ -71,7 +71,7 @@ def fitted(id: str, where: str, runs: pd.DataFrame) -> Guarantee:
     """That the typical run ends at empirical error 0: the paper shows one run a panel, so half of ours must."""
     return claim(
         id, where, 0.5, share(runs["empirical_error"] == 0), "at_least",
-        "share of runs at empirical error 0 at the end of the paper's axis (the paper shows one run); mean final "
+        "share of runs at empirical error 0 at the end of the axis (the paper shows one run); mean final "
         f"empirical error {runs['empirical_error'].mean():.4f}, true error {runs['true_error'].mean():.4f}",
     )  # fmt: skip
 

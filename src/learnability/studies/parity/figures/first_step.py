@@ -321,6 +321,8 @@ def _cells(
         if n in (n_enumerated, *n_larger):
             raise ValueError(f"n must differ from n_enumerated and n_larger, got {n}")
         larger = (k_larger, q_larger)
+        if not n_larger and larger != (5, 512):
+            raise ValueError(f"k_larger and q_larger must stay as they are without n_larger, got {larger}")
         found = [_setting(start, n_enumerated, k, q_enumerated) for start in ("safe exact", "printed enumerated")]
         found += [_setting(start, n, k, q, samples if start.endswith("sampled") else 0) for start in starts]
         if n_larger:

@@ -218,7 +218,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
 def _unseen_mass(runs: pd.DataFrame, inside: Hypothesis, at: str) -> list[Guarantee]:
     """The true error against the mass of the weights not in the sample: on each run, and on average."""
     ended = runs[runs["outcome"] == "converged"]
-    ratio = ended["true_error"].mean() / ended["unseen"].mean()
+    ratio = ended["true_error"].mean() / (ended["unseen"].mean() or np.nan)  # every weight may have been seen
     by_seed = runs.groupby("seed")[["true_error", "expected_unseen"]].mean()
     return [
         claim(
