@@ -106,12 +106,12 @@ class _Cells(tuple[Setting, ...]):
 
     @classmethod
     def of(cls, make: Callable[..., Iterable[Setting]], changed: Mapping[str, Any]) -> _Cells:
-        cells = cls(make(**changed))
-        cells.make, cells.changed = make, changed
         parameters = inspect.signature(make).parameters
         for name, parameter in parameters.items():
             if parameter.default is parameter.empty:
                 raise ValueError(f"a scale's settings must be a function of values with defaults, {name} has none")
+        cells = cls(make(**changed))
+        cells.make, cells.changed = make, changed
         cells.free = {name: parameter.default for name, parameter in parameters.items()}
         return cells
 
@@ -210,7 +210,7 @@ def _fitting(name: str, value: Any, default: Any) -> Any:
         parts = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
         if isinstance(value, str) and "," in value:
             parts = [part.strip() for part in value.split(",")]
-        if not parts:
+        if not parts and default:
             raise ValueError(f"{name} must hold at least one value, got none")
         return tuple(_fitting(name, part, default[0]) for part in parts) if default else tuple(parts)
     kinds: dict[type, tuple[str, tuple[type, ...]]] = {
