@@ -13,11 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 
 import learnability
-from learnability import plotting, study
+from learnability import discovery, plotting, study
 from learnability.results import tidy
 from learnability.theory import Verdict
 
-EXPERIMENTS, STATEMENTS = study.experiments(), study.statements()
+FOUND = discovery.installed()
+EXPERIMENTS, STATEMENTS = FOUND.experiments, FOUND.statements
 SECONDS_A_TASK = (1e-2, 1800)
 """What a task may be said to take at any scale."""
 MOST_TASKS = 5000
@@ -27,9 +28,9 @@ def plain(value):
     return type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
-@pytest.mark.parametrize("name", study.studies())
+@pytest.mark.parametrize("name", FOUND.studies)
 def test_a_study_says_which_paper_it_is(name):
-    found = study.studies()[name]
+    found = FOUND.studies[name]
     assert found.name == name
     assert found.paper
     assert re.search(r"\b(19|20)\d\d\b", found.citation)
@@ -43,7 +44,7 @@ def test_an_experiment_is_well_described(id):
     assert experiment.id == id
     assert re.fullmatch(r"[a-z]+/[a-z0-9-]+", id)
     assert 0 < len(experiment.title) <= 110
-    assert experiment.source.startswith(study.studies()[id.partition("/")[0]].paper)
+    assert experiment.source.startswith(FOUND.studies[id.partition("/")[0]].paper)
     assert experiment.revision >= 1
 
 
@@ -137,7 +138,7 @@ def check_guarantees(id, guarantees):
 def test_a_statement_is_not_violated_at_smoke(id):
     check = STATEMENTS[id]
     assert id == f"{id.partition('/')[0]}/{check.name}"
-    paper = study.studies()[id.partition("/")[0]].paper
+    paper = FOUND.studies[id.partition("/")[0]].paper
     assert paper in check.source or "this project" in check.source
     found = check.run("smoke")
     assert found
