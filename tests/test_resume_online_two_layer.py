@@ -257,9 +257,9 @@ def test_two_layer_of_the_size_that_is_used(form, dtype, layers):
         return two_layer.train(params, X, y, epochs=epochs, layers=layers, dtype=dtype, **arguments, **further)
 
     whole = run(record=range(101))
-    assert whole.epochs > 70
+    assert whole.epochs > 20
     same_run(whole, run(record=[0, 7, 64, 65]))
-    for cut in (1, 3, 33, 64, 70):
+    for cut in (1, 3, 19, 33, 64, 70):
         same_run(whole, run(record=range(101), resume=run(epochs=cut, record=[3 % cut]).state))
 
 
@@ -362,7 +362,6 @@ def test_the_run_that_recording_changed():
     X = np.array([[0.3, 0.2, 0.6], [0.3, 0.2, 0.6], [0.8, 0.6, 0.7], [0.7, 0.5, 0.9]])
     problem = {"seed": 2143, "epochs": 6, "h": Fraction(1, 1000), "beta": 0, "batch": 3}
     run, exact = decisions(symmetry_init(3), X, [-1, 1, 1, -1], **problem)
-    assert run.unresolved == 0
     assert run.updates == exact[-1] == 17
 
 
@@ -386,6 +385,14 @@ def test_what_is_not_counted_as_unresolved_is_decided_as_in_exact_arithmetic(dat
     )  # fmt: skip
     if run.unresolved == 0:
         assert run.columns["updates"].tolist() == exact.tolist()
+
+
+def test_a_movement_that_cancels_to_rounding_is_told():
+    X = np.array([[8, 6, 3, 6], [8, 6, 3, 6], [0, 6, 7, 3], [9, 4, 1, 9], [9, 8, 4, 4]]) / 10
+    run, exact = decisions(
+        symmetry_init(4), X, [-1, 1, -1, 1, -1], seed=3874, epochs=6, h=Fraction(1, 3), beta=0, batch=1
+    )
+    assert run.unresolved > 0 or run.updates == exact[-1]
 
 
 def test_a_threshold_that_no_float_holds_is_not_met_by_its_neighbour():

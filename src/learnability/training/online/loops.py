@@ -279,10 +279,11 @@ class Scale(NamedTuple):
 # Entries of ``book``: whether no neuron can have changed sign; exact ties; full evaluations; unresolved decisions;
 # updates so far, and since the last refresh of the bounds; the signed number of updates. Running bounds: of what P
 # leaves of the output; sum and largest of |mu0| + u^2 |mu1|; of sum_a |x_a Omega_a| over all inputs and neurons; sum
-# of |mu1| z0_max; of |P|, and of the rounding in P.
+# of |mu1| z0_max; of |P|, and of the rounding in P. Off a lattice, sums of the sizes of what was added to Omega (in
+# zeta) and to mu1: cancellation leaves roundings of that size.
 FAST, TIES, FULL, UNRESOLVED, TOTAL, SINCE, COUNT = range(7)
-BOUND, MU_SUM, MU_MAX, ZETA_MAX, MU1_SUM, P_MAX, P_ERROR = range(7, 14)
-BOOK = 14
+BOUND, MU_SUM, MU_MAX, ZETA_MAX, MU1_SUM, P_MAX, P_ERROR, ZETA_PATH, MU1_PATH = range(7, 16)
+BOOK = 16
 
 
 @njit(cache=True, inline="always")
@@ -323,16 +324,17 @@ def remainders(points, W, B, z0):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _leading(label, up, mu0, mu0_low, zk, zk_low, count, scale):  # type: ignore[no-untyped-def]
-    """The leading part of y f - threshold, in twice the digits; and the sum of its terms' sizes."""
-    high, rest, size = count, 0.0, abs(count) + scale.threshold
+    """The leading part of y f - threshold, in twice the digits; the sums of its terms' sizes, and of |mu0|."""
+    high, rest, size, mu_sum = count, 0.0, abs(count) + scale.threshold, 0.0
     for j in range(len(mu0)):
         if up[j] != 0.0:
             p, e = _two_product(mu0[j], zk[j])
             high, e2 = _two_sum(high, p)
             rest += (e + e2) + (mu0[j] * zk_low[j] + mu0_low[j] * zk[j])
             size += abs(p)
+            mu_sum += abs(mu0[j])
     high, e = _two_sum(label * high, -scale.threshold)
-    return high + ((e + label * rest) - scale.residue), size
+    return high + ((e + label * rest) - scale.residue), size, mu_sum
 
 
 @njit(cache=True)
@@ -382,10 +384,11 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
     part from z0 and mu0 in twice the digits. There a sum of T terms is off by less than T e^2 times the sum of their
     sizes, and mu0_low, a sum of T roundings of at most e |mu0| T in all, by T^2 e^2 |mu0|: together less than
     (T + L)^2 e^2 times the sizes. The next order u^2 Q + u^4 S has an error of its own: ``ROUNDING`` for the sums of
-    this visit, and e for each update that Omega, mu0 and mu1 have added up, times the sum of its terms' sizes. A
-    decision within both errors of a tie is unresolved. (How an early rounding spreads by the dynamics is not
-    followed: no bound that follows it stays useful.) So is an update while a neuron stands at its kink to within
-    rounding: its slope is uncertain, though the output is not.
+    this visit, and e for each update that Omega and mu1 have added up, times the sum of its terms' sizes; off a
+    lattice, where sums may cancel, also times the sizes of what was added up (``zeta_off``). A decision within both
+    errors of a tie is unresolved. (How an early rounding spreads by the dynamics is not followed: no bound that
+    follows it stays useful.) So is an update while a neuron stands at its kink to within rounding: its slope is
+    uncertain, though the output is not.
     """
     Omega, mu0, mu0_low, mu1, P, book = moving
     z0, z0_low, gram, cls = classes.z0, classes.z0_low, classes.gram, classes.of
@@ -411,6 +414,7 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
             rounding = ROUNDING + _EPS * book[TOTAL]
             # on a lattice a movement is a multiple of its spacing but for u^2 mu1: little is not yet nothing
             nothing = rounding if rough else ROUNDING
+            zeta_off = _EPS * book[TOTAL] * book[ZETA_PATH]
             for visit in range(start, min(start + batch, m)):
                 i = order[e, visit]
                 k = cls[i]
@@ -433,11 +437,11 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                 open_kinks = False
                 for at in range(kink_ptr[k], kink_ptr[k + 1]):
                     j = kinks[at]
-                    if not fast or abs(ze[j]) <= nothing * zeta_max:
+                    if not fast or abs(ze[j]) <= nothing * zeta_max + zeta_off:
                         size = 0.0
                         for q in range(indptr[i], indptr[i + 1]):
                             size += abs(values[q] * Omega[columns[q], j])
-                        if size > 0.0 and abs(ze[j]) <= nothing * size:
+                        if size + zeta_off > 0.0 and abs(ze[j]) <= nothing * size + zeta_off:
                             open_kinks = True
                             if abs(ze[j]) <= ROUNDING * size:
                                 up[j] = 0.0
@@ -448,8 +452,12 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                         r[j] = up[j] * ((mu0[j] * ze[j] + mu1[j] * zk[j]) + unit2 * (mu1[j] * ze[j]))
                     doubt = 0.0 if book[TOTAL] <= scale.exact else np.inf
                     if rough:
-                        leading, size = _leading(y[i], up, mu0, mu0_low, zk, z0_low[k], book[COUNT], scale)
+                        leading, size, mu_sum = _leading(y[i], up, mu0, mu0_low, zk, z0_low[k], book[COUNT], scale)
+                        mu1_off = _EPS * book[TOTAL] * book[MU1_PATH] + book[TOTAL] * zeta_off
                         doubt = (book[TOTAL] + L) ** 2 * _EPS**2 * size
+                        doubt += unit2 * (2.0 * mu_sum * zeta_off + z0_sum * mu1_off)
+                        for j in range(L):
+                            r[j] += up[j] * (mu0_low[j] * ze[j])
                     else:
                         leading = (y[i] * (fold(t, L) + book[COUNT]) - threshold) - residue
                     for j in range(L):
@@ -466,7 +474,7 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                 if not fast:
                     for j in range(L):
                         z = zk[j] + unit2 * ze[j]
-                        if zk[j] != 0.0 and abs(z) <= rounding * abs(zk[j]):
+                        if zk[j] != 0.0 and abs(z) <= rounding * abs(zk[j]) + unit2 * zeta_off:
                             open_kinks = True
                 if open_kinks:
                     book[UNRESOLVED] += 1.0
@@ -478,7 +486,9 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                 i = pending[q]
                 label, up = y[i], on[q]
                 for j in range(L):
-                    t[j] = label * (up[j] * (mu0[j] + unit2 * mu1[j]))
+                    t[j] = label * (up[j] * (mu0[j] + (unit2 * mu1[j] + mu0_low[j])))
+                if rough:
+                    book[ZETA_PATH] += reach[i] * np.abs(t).max()
                 add_rows(Omega, t, columns, values, indptr[i], indptr[i + 1], L)
                 book[ZETA_MAX] += reach[i] * book[MU_MAX]
             for q in range(n_pending):
@@ -486,6 +496,7 @@ def deviation(moving, classes, sample, scale, order, epochs, batch):  # type: ig
                 k = cls[i]
                 label, zk, ze, up = y[i], z0[k], zeta[q], on[q]
                 if rough:
+                    book[MU1_PATH] += np.abs(ze).max()
                     for j in range(L):
                         mu0[j], left = _two_sum(mu0[j], label * (up[j] * zk[j]))
                         mu0_low[j] += left + label * (up[j] * z0_low[k, j])

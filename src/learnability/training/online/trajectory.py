@@ -50,9 +50,8 @@ class Trajectory(Run):
     unresolved : int
         Decisions that tied at the next order too, or that hung on a neuron standing at its kink after moving, both to
         within rounding (relative 1e-14, and 2^-52 for each update before): only a further order or more digits could
-        settle them. With 0 no decision was that close; no such run has been found to differ from exact arithmetic, on
-        a lattice or off it (``tests/test_online_exact.py``, ``tests/test_resume_online_two_layer.py``). Counted by the
-        ``deviation`` form only.
+        settle them. With 0 no decision was that close, on a lattice or off it, and the tests find no such run that
+        differs from exact arithmetic (``tests/test_online_exact.py``). Counted by the ``deviation`` form only.
     """
 
     deviation: Deviation | None
