@@ -64,7 +64,7 @@ class Monitor:
         self.tried = {step: self._measured(step, params)}
 
     def _measured(self, step: int, params: ParityNet) -> dict[str, Any]:
-        return self.measure(copied(params), step, updates=step)
+        return {} if self.measure.function is None else self.measure(copied(params), step, updates=step)
 
     def add(self, slope: Slope, by_u: Array, decay: float, u: Array, rival: Array | None) -> None:
         """One iterate's objective, the gradient by u with its regulariser, and the comparator's objective."""
