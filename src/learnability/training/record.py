@@ -20,11 +20,11 @@ An engine adds columns of its own, and ``measure=`` those of the user.
 from __future__ import annotations
 
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,9 +143,7 @@ class Measure:
         If it is no function of these.
     """
 
-    def __init__(
-        self, function: Measurement | None, columns: Collection[str], offered: Collection[str] = ()
-    ) -> None:
+    def __init__(self, function: Measurement | None, columns: Collection[str], offered: Collection[str] = ()) -> None:
         self.function, self.columns = function, frozenset(columns)
         self.names: tuple[str, ...] | None = None
         self.wanted: tuple[str, ...] = ()
@@ -184,7 +182,7 @@ class Measure:
             found = function(network, epoch, **{name: offered[name] for name in self.wanted})
         except Exception as error:
             frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
-            where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+            where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
             told = " ".join(str(error).split())
             raise ValueError(f"measure raised {type(error).__name__} at epoch {epoch}: {told}{where}") from error
         place = _place(function)
@@ -210,7 +208,7 @@ class Measure:
 def _place(function: Any) -> str:
     """Where a function stands, for a message."""
     code = getattr(function, "__code__", None)
-    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
+    return f" ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else ""
 
 
 def log_spaced(epochs: int, points: int = 60) -> NDArray[np.int64]:

@@ -70,7 +70,7 @@ class State:
         return f"State({self.engine!r}, epoch={self.epoch}, updates={self.updates}, {self.outcome}, {size:,} bytes)"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the state as NPZ, whole or not at all, and return the path (``.npz`` is added where it is missing)."""
+        """Write the state as NPZ, whole or not at all, and return the path; ``.npz`` is added where it is missing."""
         target = Path(path)
         target = target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")
         told = {
@@ -133,9 +133,13 @@ class State:
         ):
             if mine != asked:
                 raise ValueError(f"resume must be a state of {what} {asked!r}, got one of {mine!r}")
-        other = [name for name in dict.fromkeys([*problem, *self.problem]) if problem.get(name) != self.problem.get(name)]
+        other = [
+            name for name in dict.fromkeys([*problem, *self.problem]) if problem.get(name) != self.problem.get(name)
+        ]
         if other:
-            raise ValueError(f"resume must be a state of the same problem, got one with another {' and '.join(other)}")
+            raise ValueError(
+                f"resume must be a state of the same problem, got one with another {' and '.join(other)}"
+            )
         if epochs < self.epoch:
             raise ValueError(f"epochs must be >= {self.epoch}, the epochs that resume has behind it, got {epochs}")
 
@@ -154,7 +158,7 @@ def _canonical(value: Any) -> bytes:
         return b"(%s)" % b",".join(map(_canonical, value))
     if value is None or isinstance(value, bool | str):
         return repr(value).encode()
-    if isinstance(value, Rational) and not isinstance(value, np.generic):
+    if isinstance(value, Rational):
         return f"{value.numerator}/{value.denominator}".encode()
     if callable(value):
         return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', repr(value))}".encode()
@@ -177,7 +181,9 @@ def set_position(rng: np.random.Generator, found: Mapping[str, Any], name: str =
     """
     own = rng.bit_generator.state["bit_generator"]
     if own != found["bit_generator"]:
-        raise ValueError(f"{name} must be of the kind that resume was drawn with, {found['bit_generator']}, got {own}")
+        raise ValueError(
+            f"{name} must be of the kind that resume was drawn with, {found['bit_generator']}, got {own}"
+        )
     rng.bit_generator.state = _arrays(dict(found))
 
 
