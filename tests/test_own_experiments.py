@@ -271,7 +271,7 @@ def test_a_folder_of_figures_and_checks_is_a_study(folder, call):
     assert (folder / "lab/record.json").exists()
 
 
-def test_a_copied_study_is_the_copier_s_own(here):
+def test_a_copied_study_is_the_copier_s_own(here, call):
     shutil.copytree(Path(learnability.__file__).parent / "studies/separable", here / "copied")
     found = discovery.load("copied")
     assert set(found.studies) == {"copied"}
@@ -281,6 +281,11 @@ def test_a_copied_study_is_the_copier_s_own(here):
     done = learnability.run("copied/figures/fig1.py", scale="smoke", seeds=3)
     assert done.failures == []
     assert all(g.id.startswith("copied/fig1/") for g in done.guarantees)
+    assert all(g.id.startswith("copied/") for g in learnability.verify("copied/checks/relu.py", scale="smoke"))
+    assert "copied/thm9" in call("list", "copied")[1]
+    for arguments in (["run", "copied/figures/thm4.py"], ["record", "copied"], ["report"]):
+        assert call(*arguments, "--out", "out")[0] == 0, arguments
+    assert set(json.loads((here / "copied/record.json").read_text())["figures"]) == {"copied/thm4"}
 
 
 @pytest.fixture
@@ -321,14 +326,22 @@ def test_an_installed_package_is_found_and_a_broken_one_stops_nothing(package, c
 
 
 def test_new_writes_a_study_that_runs_is_verified_listed_recorded_and_reported(here, call):
+    from distributed import LocalCluster
+
     code, out, _ = call("new", "stairs")
     assert code == 0
     assert "learnability run stairs.py" in out
     for arguments in (
-        ["run", "stairs.py", "--scale", "smoke", "--workers", "2"], ["verify", "stairs.py"], ["list", "stairs.py"],
+        ["run", "stairs.py", "--seeds", "3", "--workers", "2"], ["verify", "stairs.py"], ["list", "stairs.py"],
         ["record", "stairs.py"], ["report"],
     ):  # fmt: skip
         assert call(*arguments)[0] == 0, arguments
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+        code, out, _ = call(
+            "run", "stairs.py", "--seeds", "3", "--scheduler", cluster.scheduler_address, "--out", "cluster"
+        )
+    assert code == 0
+    assert "3 hold; as recorded" in out
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "stairs.py"],
         capture_output=True,

@@ -215,7 +215,7 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
         else:
             raise ValueError(f"unknown study {name!r}; there are {', '.join(known.studies)}")
     done = Update()
-    records = {name: json.loads(json.dumps(read(known.homes[name]))) for name in sorted(studies)}
+    records = {name: _of(name, read(known.homes[name])) for name in sorted(studies)}
     for section in read_sections(folder(out)):
         _take(section, records, done, known)
     if done.differs and not replace:
@@ -233,6 +233,18 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
         done.written.append(path)
     _read.cache_clear()
     return done
+
+
+def _of(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record to be written to, without what a copied folder brought of another study."""
+    mine: dict[str, Any] = json.loads(json.dumps(record))
+    own = f"{name}/"
+    mine["figures"] = {id: entry for id, entry in mine["figures"].items() if id.startswith(own)}
+    mine["checks"] = {
+        scale: {id: entry for id, entry in found.items() if id.startswith(own)}
+        for scale, found in mine["checks"].items()
+    }
+    return mine
 
 
 def _take(section: Section, records: dict[str, Any], done: Update, known: Catalogue) -> None:
