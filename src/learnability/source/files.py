@@ -55,8 +55,8 @@ class Finder(MetaPathFinder):
         if path is not None or top in sys.stdlib_module_names or top == "learnability":
             return None
         found = PathFinder.find_spec(fullname, self.folders) if self.folders else None
-        if found is None or found.origin is None:  # a folder without modules is nothing
-            return None
+        if found is None or (found.origin is None and PathFinder.find_spec(fullname) is not None):
+            return None  # a folder without __init__.py does not hide a package that is installed
         self.served.add(fullname)
         return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-__all__ = ["bare", "file_of", "is_local", "one_line", "place_of"]
+__all__ = ["bare", "count_as_own", "file_of", "is_local", "one_line", "place_of"]
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -25,6 +25,15 @@ def _foreign() -> tuple[str, ...]:
     return (*(str(Path(path).resolve()) + os.sep for path in paths), _PACKAGE + os.sep)
 
 
+_OWN: set[str] = set()
+
+
+def count_as_own(place: Path) -> None:
+    """Let an installed package count as a user's own, since its studies were asked for by their entry points."""
+    _OWN.add(str(place.resolve()))
+    is_local.cache_clear()
+
+
 @functools.cache
 def is_local(filename: str) -> bool:
     """Whether a file of code is a user's own: not Python's, an installed package's or this one's."""
@@ -32,7 +41,8 @@ def is_local(filename: str) -> bool:
         return False
     if not filename or filename.startswith("<"):  # a session's, or code made by a program
         return True
-    return not str(Path(filename).resolve()).startswith(_foreign())
+    path = Path(filename).resolve()
+    return bool(_OWN & {str(part) for part in (path, *path.parents)}) or not str(path).startswith(_foreign())
 
 
 def file_of(function: Any) -> Path | None:

@@ -7,15 +7,16 @@ import copy
 import functools
 import linecache
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any
 
-__all__ = ["parsed", "text_of", "text_of_function"]
+__all__ = ["compiled", "parsed", "text_of"]
 
 
 @functools.lru_cache(maxsize=256)
 def parsed(filename: str) -> ast.Module | None:
     """The syntax tree of a file, or of what a session has entered; None if there is no text."""
+    linecache.checkcache(filename)
     text = "".join(linecache.getlines(filename))
     if not text and Path(filename).is_file():
         text = Path(filename).read_text(encoding="utf-8", errors="replace")
@@ -47,21 +48,9 @@ def text_of(node: ast.AST) -> str:
     return ast.unparse(_Plain().visit(copy.deepcopy(node)))
 
 
-def text_of_function(found: FunctionType) -> str:
-    """The text of a function, or its compiled code where there is none."""
-    code = found.__code__
-    tree = parsed(code.co_filename)
-    if tree is not None:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
-                first = min([node.lineno, *(part.lineno for part in node.decorator_list)])
-                if first == code.co_firstlineno:
-                    return text_of(node)
-    return _compiled(code)
-
-
-def _compiled(code: CodeType) -> str:
-    constants = [_compiled(c) if isinstance(c, CodeType) else _constant(c) for c in code.co_consts]
+def compiled(code: CodeType) -> str:
+    """A function's compiled code as text, wherever it stands."""
+    constants = [compiled(c) if isinstance(c, CodeType) else _constant(c) for c in code.co_consts]
     return repr((code.co_name, code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 
