@@ -10,7 +10,10 @@ import pytest
 
 from learnability import discovery, source
 
-HEAD = "import dataclasses\nimport functools\n\nimport numpy as np\n\nfrom learnability.study import Experiment, Scale, grid\n"
+HEAD = (
+    "import dataclasses\nimport functools\n\nimport numpy as np\n\n"
+    "from learnability.study import Experiment, Scale, grid\n"
+)
 TAIL = "\nEXPERIMENT = Experiment(title='t', run=run, scales=Scale(grid(n=[1]), seeds=1, seconds=1))\n"
 
 # name: files, (file, before, after), whether the digest must change
@@ -746,8 +749,10 @@ def test_scripts_and_effects_count_only_where_they_matter(tmp_path):
         "def run(s, seed):\n    return [{'v': TABLE['a']}]\n" + TAIL + "print(EXPERIMENT.title)\n"
     )
     digests = []
-    for before, after in (("", ""), ("all='warn'", "all='ignore'"), ("TABLE['a'] = 1", "TABLE['a'] = 2"),
-                          ("print(EXPERIMENT.title)", "print(EXPERIMENT.source)"), ("title='t'", "title='u'")):  # fmt: skip
+    for before, after in (
+        ("", ""), ("all='warn'", "all='ignore'"), ("TABLE['a'] = 1", "TABLE['a'] = 2"),
+        ("print(EXPERIMENT.title)", "print(EXPERIMENT.source)"), ("title='t'", "title='u'"),
+    ):  # fmt: skip
         (tmp_path / "e.py").write_text(text.replace(before, after) if before else text)
         digests.append(reached(tmp_path).digest)
     assert len(set(digests[:3])) == 3
@@ -788,7 +793,8 @@ def test_a_module_that_is_reloaded_in_a_session_counts_as_it_is(tmp_path):
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "(2, [2, 2]) (0, [2, 2])",
-        "hlp.py was changed since it was imported: reload it, or start afresh, so that what is run is what stands there",
+        "hlp.py was changed since it was imported: reload it, or start afresh, so that what is run is what stands "
+        "there",
         "(2, [345678, 345678]) (0, [345678, 345678])",
     ]
 
