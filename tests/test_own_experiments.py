@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import learnability
-from learnability import cli, discovery, source, study
+from learnability import cli, discovery, records, runner, source, study
+from learnability.evidence import claim
+from learnability.runner import FailureWarning
 from learnability.study import Experiment, Scale, grid
 
 MINE = """
@@ -271,6 +275,26 @@ def test_a_folder_of_figures_and_checks_is_a_study(folder, call):
     assert (folder / "lab/record.json").exists()
 
 
+@pytest.mark.parametrize("part", ["figures", "checks"])
+def test_a_broken_file_of_a_folder_is_named_and_stops_no_other_alone(folder, call, part):
+    (folder / f"lab/{part}/bad.py").write_text("import os\n1 / 0\n")
+    message = f"learnability: {part}/bad.py cannot be imported: ZeroDivisionError: division by zero (bad.py:2)\n"
+    for arguments in (["run", "lab"], ["list", "lab"], ["verify", "lab"], ["run", f"lab/{part}/bad.py"]):
+        assert call(*arguments, "--out", "out")[0] == 2 if arguments[0] != "list" else call(*arguments)[0] == 2
+        assert call(*arguments)[1:] == ("", message)
+    assert call("run", "lab/figures/first_one.py", "--out", "out")[0] == 0
+    assert call("verify", "lab/checks/all.py", "--out", "out")[0] == 0
+
+
+def test_two_files_of_a_folder_for_one_id_are_refused(folder, call):
+    shutil.copy(folder / "lab/figures/first_one.py", folder / "lab/figures/first-one.py")
+    message = (
+        "learnability: two experiments have the id 'lab/first-one': figures/first-one.py and figures/first_one.py\n"
+    )
+    for place in ("lab", "lab/figures/first_one.py"):
+        assert call("run", place, "--out", "out") == (2, "", message)
+
+
 def test_a_copied_study_is_the_copier_s_own(here, call):
     shutil.copytree(Path(learnability.__file__).parent / "studies/separable", here / "copied")
     found = discovery.load("copied")
@@ -325,6 +349,18 @@ def test_an_installed_package_is_found_and_a_broken_one_stops_nothing(package, c
     assert call("verify", "good", "--out", "out")[0] == 0
 
 
+def test_an_installed_package_that_ends_python_stops_nothing(package, call):
+    (package / "bad_lab.py").write_text("import sys\nsys.exit(7)\n")
+    code, out, err = call("list")
+    assert code == 0
+    assert "good/figure" in out
+    assert err == "learnability: the study 'bad' is left out: SystemExit: 7 (bad_lab.py:2)\n"
+    (package / "bad_lab.py").write_text("raise KeyboardInterrupt\n")
+    sys.modules.pop("bad_lab", None)
+    discovery.installed.cache_clear()
+    assert call("list")[0] == 130
+
+
 def test_new_writes_a_study_that_runs_is_verified_listed_recorded_and_reported(here, call):
     from distributed import LocalCluster
 
@@ -352,7 +388,9 @@ def test_new_writes_a_study_that_runs_is_verified_listed_recorded_and_reported(h
     assert (code, out, err) == (2, "", "learnability: stairs.py exists already; nothing was written\n")
 
 
-@pytest.mark.parametrize("name", ["random", "symmetry", "3d", "a b", "test_it", "tasks", "nowhere/at/all/x y"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "random", "symmetry", "3d", "a b", "test_it", "tasks", "nowhere/at/all/x y"]
+)
 def test_new_refuses_names_that_would_not_do(here, call, name):
     code, _, err = call("new", name)
     assert code == 2
@@ -380,6 +418,65 @@ def test_a_copy_of_a_paper_s_figure_carries_an_id_of_its_own(here):
     assert adopted.id == "bigger/figure"
 
 
+def test_a_copied_figure_keeps_its_claims_apart_and_does_not_speak_for_its_paper(here, call):
+    shutil.copy(Path(learnability.__file__).parent / "studies/symmetry/figures/fig5.py", here / "myfig.py")
+    done = learnability.run("myfig.py", scale="smoke", seeds=3, out="out")
+    assert done.failures == []
+    ids = [g.id for g in done.guarantees]
+    assert {"myfig/figure/fig5a/random-true-error", "myfig/figure/fig5b/random-true-error"} < set(ids)
+    for guarantee in done.guarantees:
+        failed = {h.name: h.detail for h in guarantee.hypotheses if not h.holds}
+        assert "an experiment of your own" in failed["published parameters"]
+    manifest = json.loads((here / "out/myfig/figure/smoke/manifest.json").read_text())
+    assert manifest["source"] == "an experiment of your own, after Nachum & Yehudayoff, Figure 5"
+
+
+def test_one_s_own_claims_about_a_copy_are_judged():
+    def claims(table):
+        return [claim(f"n={n}/a", 1.0, 0.5, "at_most") for n in (3, 4)] + [
+            claim("symmetry/lemma3[n=3]", 1.0, 0.5, "at_most")
+        ]
+
+    papers = discovery.installed().experiments["symmetry/lemma3"]
+    mine = replace(
+        papers, id="mine/twisted", run=nothing, scales=Scale(grid(n=1), 3, 1.0), figure=None, claims=claims
+    )
+    done = learnability.run(mine)
+    assert [g.id for g in done.guarantees] == [
+        "mine/twisted/n=3/a", "mine/twisted/n=4/a", "mine/twisted/lemma3[n=3]",
+    ]  # fmt: skip
+    assert {g.source for g in done.guarantees} == {"an experiment of your own, after Nachum & Yehudayoff, Lemma 3"}
+    assert {str(g.verdict) for g in done.guarantees} == {"holds"}
+    with pytest.warns(FailureWarning, match="claims must have different ids, got 'mine/twisted/a' twice"):
+        learnability.run(
+            replace(mine, claims=lambda table: [claim(id, 1.0, 0.5, "at_most") for id in ("a", "mine/a")])
+        )
+
+
+@pytest.mark.parametrize("name", sorted(discovery.installed_names()))
+def test_no_figure_of_a_copied_study_has_two_claims_of_one_id(name):
+    record = records.read(discovery.installed().homes[name])
+    for id, scales in record["figures"].items():
+        ids = [g["id"] for entry in scales.values() for g in entry["guarantees"]]
+        for experiment in ("myfig/figure", id.replace(name, "copied")):
+            assert len({runner.own_id(one, experiment) for one in ids}) == len(set(ids))
+
+
+def test_guarantees_of_a_check_keep_what_tells_them_apart(here):
+    edit(
+        here / "mine.py",
+        'return [Guarantee("one", "nowhere", Kind.EXACT, 1.0, 1.0)]',
+        'cases = ("n=3", "n=4", "one", "parity/n=5")\n'
+        '    return [Guarantee(f"{case}/a", "nowhere", Kind.EXACT, 1.0, 1.0) for case in cases]',
+    )
+    assert [g.id for g in learnability.verify("mine.py")] == [
+        "mine/one/n=3/a", "mine/one/n=4/a", "mine/one/a", "mine/one/n=5/a",
+    ]  # fmt: skip
+    edit(here / "mine.py", '"n=4"', '"n=3"')
+    with pytest.warns(FailureWarning), pytest.raises(RuntimeError, match="guarantees must have different ids"):
+        learnability.verify("mine.py")
+
+
 def nothing(setting, seed):
     return [{"y": 1.0}]
 
@@ -400,6 +497,44 @@ def test_ids_of_a_session_come_from_its_file_or_are_given():
         discovery.adopted(plain(id="verify/x"))
     mine = discovery.installed().experiments["symmetry/fig5"]
     assert discovery.adopted(mine) is mine
+
+
+@pytest.mark.parametrize("id", ["../x", "a/..", "/x", "a/.b", "a\\b", "a b/c", "a/b/c", "a/", 3])
+def test_an_id_cannot_lead_out_of_the_folder_of_results(here, id):
+    with pytest.raises(ValueError, match="an experiment's id must be <study>/<name>"):
+        plain(id=id)
+    loaded = discovery.load("mine.py").experiments["mine/figure"]
+    with pytest.raises(ValueError, match="an experiment's id must be <study>/<name>"):
+        replace(loaded, id=id)
+
+
+@pytest.mark.parametrize("name", ["../x", "..", ".x", "a/b", "", "a b", 3])
+def test_a_scale_s_name_is_that_of_a_folder(name):
+    with pytest.raises(ValueError, match="a scale's name must be letters"):
+        plain(scales={name: Scale(grid(x=1), 3, 1)})
+
+
+def test_a_changed_copy_of_a_file_s_experiment_cannot_take_a_paper_s_id(here):
+    loaded = discovery.load("mine.py").experiments["mine/figure"]
+    assert discovery.adopted(replace(loaded, id="symmetry/fig5")).id == "mine/figure"
+    assert discovery.adopted(replace(loaded, id="mine/other")).id == "mine/other"
+
+
+def test_what_a_session_did_is_a_call_that_does_it_again(here):
+    experiment = plain(id="talk/figure", scales=Scale(lambda n=4, k=2, word="a": grid(n=n, k=k, word=word), 2, 1))
+    for values in ({}, {"n": 5, "k": 3, "word": "it's"}):
+        done = learnability.run(experiment, set=values, out="out")
+        manifest = json.loads((here / "out/talk/figure" / done.folder / "manifest.json").read_text())
+        assert manifest["command"].endswith("  # in talk, a session or script")
+        again = eval(manifest["command"], {"learnability": learnability, "EXPERIMENT": experiment})
+        assert (again.seeds, dict(again.changed)) == (2, values)
+
+
+def test_long_names_of_folders_stay_apart(here):
+    experiment = plain(id="long/figure", scales=Scale(lambda n=(1, 2): grid(n=n), 1, 1))
+    folders = {learnability.run(experiment, set={"n": (*range(10**5, 10**5 + 20), last)}).folder for last in (1, 2)}
+    assert len(folders) == 2
+    assert {len(folder) for folder in folders} == {120}
 
 
 def test_two_of_one_id_are_refused(here):
@@ -456,6 +591,59 @@ def test_scales_with_free_values():
             made.at(values)
     with pytest.raises(ValueError, match="nothing is"):
         Scale(grid(n=3), 1, 1.0).at({"n": 4})
+    for arguments, message in (
+        ((grid(n=3), 2.5), "seeds of a scale must be an integer, got 2.5"),
+        ((grid(n=3), 0), "seeds of a scale must be >= 1"),
+        ((grid(n=3), 1, "a"), "seconds of a scale must be a real number"),
+        ((3,), "settings of a scale must be mappings"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Scale(*arguments)
+
+
+def test_the_default_s_type_says_how_text_is_read():
+    made = Scale(
+        lambda n=3, step=0.5, kind="he", exact=False, ns=(1,), steps=(0.5,), kinds=("he",), more=(): [
+            {"all": repr((n, step, kind, exact, ns, steps, kinds, more))}
+        ]
+    )
+    for name, text, value in (
+        ("n", "12", 12), ("step", "1", 1.0), ("step", "1e-3", 0.001), ("exact", "true", True),
+        ("exact", "True", True), ("kind", "0", "0"), ("kind", "12", "12"), ("kind", "true", "true"),
+        ("kind", "a,b", "a,b"),
+        ("ns", "2,3", (2, 3)), ("ns", "[2, 3]", (2, 3)), ("ns", "(2,3)", (2, 3)), ("ns", "2,", (2,)),
+        ("ns", "2", (2,)), ("steps", "1,0.25", (1.0, 0.25)), ("kinds", "n^3 h,0", ("n^3 h", "0")),
+        ("kinds", "12", ("12",)), ("more", "1,0.5,a", (1, 0.5, "a")),
+    ):  # fmt: skip
+        assert made.at({name: text}).changed == {name: value}, (name, text)
+    for name, text, message in (
+        ("n", "a", "n must be an integer, as 3, got 'a'"),
+        ("n", "2.5", "n must be an integer, as 3, got '2.5'"),
+        ("n", "2,", "n must be an integer, as 3, got '2,'"),
+        ("n", "[2,3]", "n must be an integer, as 3, got '[2,3]'"),
+        ("n", "true", "n must be an integer, as 3, got 'true'"),
+        ("step", "nan", "step must be finite"),
+        ("exact", "1", "exact must be true or false, as False, got '1'"),
+        ("ns", "2,,3", "ns must be an integer, as 1, got ''"),
+        ("ns", "2,a", "ns must be an integer, as 1, got 'a'"),
+        ("ns", "[]", "ns must hold at least one value, got none"),
+        ("kind", 0, "kind must be a word, as he, got 0"),
+        ("step", 10**400, "step must be finite"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            made.at({name: text})
+
+
+def test_words_that_look_like_numbers_can_be_set_and_the_command_does_it_again(here, call):
+    for id, told in (("symmetry/fig2", "beta=0"), ("symmetry/random-init", "betas=0,n^3 h")):
+        code, _, err = call("run", id, "--scale", "smoke", "--seeds", "1", "--set", told, "--out", "out")
+        assert (code, err) == (0, "")
+        (path,) = Path("out", id).glob("*/manifest.json")
+        arguments = shlex.split(json.loads(path.read_text())["command"])[1:]
+        assert arguments[-1] == told
+        code, out, _ = call(*arguments, "--out", "out")
+        assert code == 0
+        assert "tasks: 0 run" in out
     with pytest.raises(ValueError, match="function of values with defaults, n has none"):
         Scale(lambda n: grid(n=n), 1, 1.0)
 
@@ -481,6 +669,27 @@ WRONG = {
     "no run": (HEAD + "EXPERIMENT = Experiment(title='x', scales=Scale([{}]))\n", "missing 1 required keyword-only"),
     "run is no function": (
         HEAD + "EXPERIMENT = Experiment(title='x', run=3, scales=Scale([{}]))\n", "run must be a function, got 3",
+    ),
+    "exit": ("raise SystemExit(3)\n", "wrong.py cannot be imported: SystemExit: 3 (wrong.py:1)"),
+    "run of one": (
+        HEAD + "def run(s):\n    return []\nEXPERIMENT = Experiment(title='x', run=run, scales=Scale([{}]))\n",
+        "run must be a function of (setting, seed), got run(s) (wrong.py:4)",
+    ),
+    "a figure of nothing": (
+        HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, figure=lambda: 3, scales=Scale([{}]))\n",
+        "figure must be a function of (table), got <lambda>() (wrong.py:4)",
+    ),
+    "half a seed": (
+        HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales=Scale([{}], seeds=2.5))\n",
+        "seeds of a scale must be an integer, got 2.5 (wrong.py:4)",
+    ),
+    "a scale's name": (
+        HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales={3: Scale([{}])})\n",
+        "a scale's name must be letters, digits, -, _ and dots inside, got 3 (wrong.py:4)",
+    ),
+    "a setting's name": (
+        HEAD + RUN + "EXPERIMENT = Experiment(title='x', run=run, scales=Scale([{3: 1}]))\n",
+        "wrong/figure: a setting must have names of text, got {3: 1}",
     ),
     "another thing": ("EXPERIMENT = 5\n", "EXPERIMENT must be an Experiment, got int"),
     "checks": ("CHECKS = (1,)\n", "CHECKS must be a tuple of Check"),
@@ -541,6 +750,8 @@ def test_a_file_cannot_have_the_name_of_a_study_of_the_package(here, call, name)
     ("return {'y': 1}", "run must return a list of rows, each a dict of plain values, got dict (odd.py:2)"),
     ("return []", "run must return at least one row, got none (odd.py:2)"),
     ("return [{'x': 1}]", "rows must not repeat the setting or the seed, got the columns ['x'] (odd.py:2)"),
+    ("return [{3: 1}]", "columns must have names of text, got 3 (odd.py:2)"),
+    ("raise SystemExit('over')", "SystemExit: over (odd.py:3)"),
     ("return [{'y': 1 / 0}]", "ZeroDivisionError: division by zero (odd.py:3)"),
 ])  # fmt: skip
 def test_rows_that_make_no_table_fail_with_their_place(here, call, body, message):
@@ -552,6 +763,37 @@ def test_rows_that_make_no_table_fail_with_their_place(here, call, body, message
     assert code == 1
     assert message in err
     assert all(line.startswith("learnability: failed: odd/figure [x=1] seed ") for line in err.splitlines())
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    ("figure = lambda table: 3", "TypeError: figure must return a Plot or a matplotlib Figure, got int (odd.py:4)"),
+    ("figure = lambda table: exit(4)", "SystemExit: 4 (odd.py:4)"),
+    ("claims = lambda table: None", "TypeError: claims must return a list of Guarantee, got NoneType"),
+])  # fmt: skip
+def test_figures_and_claims_that_are_none_fail_alone(here, call, body, message):
+    name = body.partition(" ")[0]
+    (here / "odd.py").write_text(
+        f"{HEAD}{RUN}{body}\n"
+        f"EXPERIMENT = Experiment(title='odd', run=run, {name}={name}, scales=Scale([{{'x': 1}}]))\n"
+    )
+    code, _, err = call("run", "odd.py", "--out", "out")
+    assert code == 1
+    assert err.startswith(f"learnability: failed: odd/figure: {name}: {message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    ("{}[n]", "KeyError: 5 (odd.py:6)"),
+    ("exit(3)", "SystemExit: 3 (odd.py:6)"),
+])  # fmt: skip
+def test_a_function_of_settings_that_breaks_is_one_line(here, call, body, message):
+    (here / "odd.py").write_text(
+        f"{HEAD}{RUN}def cells(n=3):\n    if n != 3:\n        {body}\n    return grid(n=n)\n"
+        "EXPERIMENT = Experiment(title='odd', run=run, scales=Scale(cells))\n"
+    )
+    code, out, err = call("run", "odd.py", "--set", "n=5", "--out", "out")
+    assert (code, out, err) == (2, "", f"learnability: odd/figure cannot be set so: {message}\n")
+    assert not (here / "out").exists()
 
 
 def test_what_cannot_travel_is_said_before_anything_is_run(here):

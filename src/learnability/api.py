@@ -24,6 +24,7 @@ from learnability.datasets import DataSet
 from learnability.discovery import Catalogue
 from learnability.results import Store, write_json
 from learnability.runner import Planned, Progress, Result
+from learnability.source import one_line
 from learnability.study import Check, Experiment
 from learnability.verification import Verification, check_all
 
@@ -296,6 +297,8 @@ def _planned(experiment: Experiment, scale: str | None, values: Mapping[str, Any
         return Planned(experiment, name, size.at(values))
     except ValueError as error:
         raise ValueError(f"{experiment.id} cannot be set so: {error}") from None
+    except (Exception, SystemExit) as error:  # of the function that makes the settings
+        raise ValueError(f"{experiment.id} cannot be set so: {one_line(error)}") from error
 
 
 def verify(

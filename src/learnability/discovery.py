@@ -11,10 +11,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
@@ -77,12 +77,12 @@ def installed() -> Catalogue:
                 raise ValueError(f"{module.__file__} must hold STUDY, a Study")
             home = Home(module.STUDY, Path(str(module.__file__)).parent, packaged=True)
             found.add(_of_package(module.__name__, name, home))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.broken[name] = _told(error)
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             found.add(_of_entry(entry))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.broken[entry.name] = _told(error)
     return found
 
@@ -129,7 +129,8 @@ def load(text: str) -> Catalogue:
     Raises
     ------
     ValueError
-        If there is no such file or folder, it holds neither, or it cannot be imported: with file and line.
+        If there is no such file or folder, it holds neither, or it cannot be imported: with file and line. Of a
+        folder all files must be sound; one of them can be had alone whatever the others are.
     """
     path = Path(text).expanduser()
     if not path.exists():
@@ -149,24 +150,21 @@ def load(text: str) -> Catalogue:
     if any(place.parent == Path(one).resolve() for one in package):
         return _only(installed(), only or place)
     alias = source.alias(place)
-    try:
-        module = importlib.import_module(alias)
-    except Exception as error:
-        raise ValueError(f"{text} cannot be imported: {_told(error)}") from error
+    module = _imported(alias, text if only is None else place.name)
     home = _home(module, name, place, text)
     if place.is_file():
         found = _of_module(module, home)
         missing = "EXPERIMENT = Experiment(...) or CHECKS = (Check(...), ...)"
     else:
-        found = _of_package(alias, name, home)
+        found = _of_package(alias, name, home, only)
         missing = "figures/*.py with EXPERIMENT or checks/*.py with CHECKS"
     if not found.experiments and not found.statements:
         raise ValueError(f"{text} holds no experiment and no check: it must have {missing}")
-    return found if only is None else _only(found, only)
+    return found
 
 
 def _only(found: Catalogue, place: Path) -> Catalogue:
-    """What one file of a folder holds, or all of a folder."""
+    """What one file of a study of the package holds, or all of the study."""
     if place.is_dir():
         names = {name for name, home in found.homes.items() if home.place == place}
         return Catalogue(
@@ -197,7 +195,8 @@ def adopted(experiment: Experiment) -> Experiment:
     """
     if installed().experiments.get(experiment.id) is experiment:
         return experiment
-    if experiment.home is not None and not experiment.home.packaged and experiment.home.named:
+    home = experiment.home
+    if home is not None and not home.packaged and home.named and experiment.id.startswith(f"{home.study.name}/"):
         return experiment  # of a file that was loaded
     own = source.file_of(experiment.run)
     script = own if own is not None and source.is_local(str(own)) else None
@@ -209,8 +208,6 @@ def adopted(experiment: Experiment) -> Experiment:
         id = f"{_slug(script.stem) if script else 'session'}/figure"
     elif "/" not in id:
         id = f"{id}/figure"
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", id):
-        raise ValueError(f"an experiment's id must be <study>/<name> of letters, digits, - and _, got {id!r}")
     study = id.partition("/")[0]
     if taken(study):
         raise ValueError(f"the name {study} is taken: give the experiment an id of its own, got {id!r}")
@@ -232,19 +229,29 @@ def _home(module: ModuleType, name: str, place: Path, named: str) -> Home:
     return Home(study, place, named=named)
 
 
-def _of_package(package: str, name: str, home: Home) -> Catalogue:
-    """The figures and checks of a package laid out like a study."""
+def _of_package(package: str, name: str, home: Home, only: Path | None = None) -> Catalogue:
+    """The figures and checks of a package laid out like a study, or what one of its files holds."""
     found = Catalogue({name: home.study}, homes={name: home})
     experiments: dict[str, Experiment] = {}
-    for stem, module in _modules(f"{package}.figures"):
+    files: dict[str, str] = {}
+    for stem in _stems(package, "figures"):
+        id = f"{name}/{_slug(stem)}"
+        if files.setdefault(id, stem) != stem:
+            raise ValueError(f"two experiments have the id {id!r}: figures/{files[id]}.py and figures/{stem}.py")
+    for id, stem in files.items():
+        module = _module(package, "figures", stem, only)
+        if module is None:
+            continue
         experiment = getattr(module, "EXPERIMENT", None)
         if not isinstance(experiment, Experiment):
             told = "nothing" if experiment is None else type(experiment).__name__
             raise ValueError(f"{module.__file__} must hold EXPERIMENT, an Experiment, got {told}")
-        experiments.update(_named(experiment, f"{name}/{_slug(stem)}", home))
+        experiments.update(_named(experiment, id, home))
     found.experiments.update(sorted(experiments.items()))
-    for _, module in _modules(f"{package}.checks"):
-        _add_checks(found, module, name, home)
+    for stem in _stems(package, "checks"):
+        module = _module(package, "checks", stem, only)
+        if module is not None:
+            _add_checks(found, module, name, home)
     return found
 
 
@@ -280,17 +287,27 @@ def _add_checks(found: Catalogue, module: ModuleType, name: str, home: Home) -> 
         found.statements[identity] = replace(check, home=home)
 
 
-def _modules(package: str) -> Iterator[tuple[str, ModuleType]]:
-    """The modules of a package, by name, in alphabetic order; none if there is no such package."""
+def _stems(package: str, part: str) -> list[str]:
+    """Names of the modules of a part of a package, in alphabetic order; none if there is no such part."""
+    if importlib.util.find_spec(f"{package}.{part}") is None:
+        return []
+    found = _imported(f"{package}.{part}", part)
+    return [info.name for info in pkgutil.iter_modules(found.__path__) if not info.name.startswith("_")]
+
+
+def _module(package: str, part: str, stem: str, only: Path | None) -> ModuleType | None:
+    """A module of a part, or None where only another file was asked for."""
+    if only is not None and (only.parent.name, only.stem) != (part, stem):
+        return None
+    return _imported(f"{package}.{part}.{stem}", f"{part}/{stem}.py")
+
+
+def _imported(module: str, what: str) -> ModuleType:
+    """A module of somebody's, who may have made a mistake."""
     try:
-        found = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        return
-    for info in pkgutil.iter_modules(found.__path__):
-        if not info.name.startswith("_"):
-            yield info.name, importlib.import_module(f"{package}.{info.name}")
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{what} cannot be imported: {_told(error)}") from error
 
 
 def _slug(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import os
 import re
 import shlex
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from learnability import plotting, records, report, sweep
+from learnability import discovery, plotting, records, report, sweep
 from learnability.results import Store, versions, write_table
 from learnability.source import one_line, place_of
 from learnability.study import Experiment, Home, Scale
@@ -34,17 +35,24 @@ __all__ = [
     "Planned",
     "Progress",
     "Result",
+    "as_guarantees",
     "attempt",
     "command",
+    "different",
     "iterate",
     "lightened",
     "occasion",
+    "own_id",
+    "without_study",
 ]
 
 T = TypeVar("T")
 
 IN_PROCESS_SECONDS = 10
 """Work that is expected to take less is done in this process unless the caller has named a number of workers."""
+
+_LONGEST = 120
+"""Characters of a folder's name."""
 
 
 class FailureWarning(UserWarning):
@@ -121,7 +129,12 @@ class Result:
     def folder(self) -> str:
         """Name of its folder in that of the experiment: the scale, and what was set."""
         told = ",".join(f"{name}={_word(value)}" for name, value in self.changed.items())
-        return re.sub(r"[^\w.,=+-]", "-", f"{self.scale}+{told}")[:120] if told else self.scale
+        if not told:
+            return self.scale
+        name = re.sub(r"[^\w.,=+-]", "-", f"{self.scale}+{told}")
+        if len(name) <= _LONGEST:
+            return name
+        return f"{name[: _LONGEST - 9]}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"  # another may begin alike
 
     def __repr__(self) -> str:
         verdicts = report.counts(str(g.verdict) for g in self.guarantees)
@@ -252,10 +265,10 @@ class _Run:
         draw, judge = self.experiment.figure, self.experiment.claims
         if finished and draw is not None:
             with plotting.style():
-                figure = attempt(f"{name}: figure", lambda: plotting.drawn(draw(table)), failures)
+                figure = attempt(f"{name}: figure", lambda: _drawn(draw, table), failures)
         if finished and judge is not None:
             claims = attempt(f"{name}: claims", lambda: _checked(judge(table), self.experiment), failures) or []
-            guarantees = [_of_scale(claim, self.experiment, self.scale, self.size) for claim in claims]
+            guarantees = [_of_paper(claim, self.experiment, self.scale, self.size) for claim in claims]
         recorded = records.Comparison(why="not everything is finished")
         if self.size.changed:
             recorded = records.Comparison(why=f"it has other values than {self.size.told}")
@@ -303,42 +316,83 @@ def lightened(result: Result) -> Result:
     return kept
 
 
+def _drawn(draw: Callable[[pd.DataFrame], Any], table: pd.DataFrame) -> Figure:
+    from matplotlib.figure import Figure
+
+    found = draw(table)
+    if not isinstance(found, plotting.Plot | Figure):
+        raise TypeError(
+            f"figure must return a Plot or a matplotlib Figure, got {type(found).__name__}{place_of(draw)}"
+        )
+    return plotting.drawn(found)
+
+
 def _checked(claims: Any, experiment: Experiment) -> list[Guarantee]:
     """The claims, under the experiment's own id and with a source: a copied figure's claims are not its paper's."""
-    found = list(claims)
-    for claim in found:
-        if not isinstance(claim, Guarantee):
-            raise TypeError(f"claims must return a list of Guarantee, got one of {type(claim).__name__}")
+    found = as_guarantees(claims, "claims must return a list of Guarantee")
     if experiment.home is None or experiment.home.packaged:
         return found
-    own = [
-        dataclasses.replace(c, id=_own_id(c.id, experiment.id), source=c.source or _source(experiment)) for c in found
-    ]
-    if len({claim.id for claim in own}) != len(own):
-        raise ValueError("claims must have different ids")
+    source, id = _source(experiment), experiment.id
+    own = [dataclasses.replace(c, id=own_id(c.id, id), source=c.source or source) for c in found]
+    different(own, "claims")
     return own
 
 
-def _own_id(claim: str, experiment: str) -> str:
-    if claim.startswith(f"{experiment}/"):
-        return claim
-    first, _, rest = claim.partition("/")
-    if rest and first == experiment.partition("/")[0]:  # <study>/<claim>
-        return f"{experiment}/{rest}"
-    parts = claim.split("/")
-    return f"{experiment}/{parts[-1] if len(parts) > 1 else claim}"
+def as_guarantees(found: Any, must: str) -> list[Guarantee]:
+    """What claims or a check have returned, if they are guarantees."""
+    if not isinstance(found, Iterable):
+        raise TypeError(f"{must}, got {type(found).__name__}")
+    listed = list(found)
+    for one in listed:
+        if not isinstance(one, Guarantee):
+            raise TypeError(f"{must}, got one of {type(one).__name__}")
+    return listed
+
+
+def different(claims: Sequence[Guarantee], what: str) -> None:
+    """Refuse two of one id."""
+    ids = [claim.id for claim in claims]
+    twice = next((id for number, id in enumerate(ids) if id in ids[:number]), None)
+    if twice is not None:
+        raise ValueError(f"{what} must have different ids, got {twice!r} twice")
+
+
+def own_id(claim: str, experiment: str) -> str:
+    """``<study>/<name>/...`` for whatever a claim is called."""
+    study = experiment.partition("/")[0]
+    rest = without_study(claim, study)
+    return f"{study}/{rest}" if f"{study}/{rest}".startswith(f"{experiment}/") else f"{experiment}/{rest}"
+
+
+def without_study(id: str, study: str) -> str:
+    """A claim's id without the name of its study: its own, or one of the package's that it was copied from."""
+    first, _, rest = id.partition("/")
+    return rest if rest and (first == study or first in discovery.installed_names()) else id
 
 
 def _source(experiment: Experiment) -> str:
-    return experiment.source or (experiment.home.study.citation if experiment.home else experiment.id)
+    """What a claim's source is where it names none: of a changed copy of a paper's figure not the paper."""
+    home, source = experiment.home, experiment.source
+    if home is None or home.packaged:
+        return source or experiment.id
+    return f"an experiment of your own, after {source}" if _is_paper(source) else source or home.study.citation
 
 
-def _of_scale(claim: Guarantee, experiment: Experiment, scale: str, size: Scale) -> Guarantee:
+def _is_paper(source: str) -> bool:
+    """Whether a source is one of the package's papers."""
+    known = discovery.installed()
+    papers = [study.paper for name, study in known.studies.items() if known.homes[name].packaged]
+    return source.startswith(tuple(papers))
+
+
+def _of_paper(claim: Guarantee, experiment: Experiment, scale: str, size: Scale) -> Guarantee:
     """A paper's empirical claims are about its parameters: other ones can neither confirm nor refute them."""
     packaged = experiment.home is None or experiment.home.packaged
     if claim.kind not in (Kind.THRESHOLD, Kind.TREND):
         return claim
     why = [f"{size.told} was set"] if size.changed and packaged else []
+    if not packaged and _is_paper(claim.source):
+        why.append("an experiment of your own")
     if scale == "smoke":
         why.append("the smoke scale is for tests")
     if not why:
@@ -351,7 +405,7 @@ def attempt(what: str, function: Callable[[], T], failures: list[str]) -> T | No
     """The function's value, or ``None`` and a line in ``failures``: shards outlive a faulty figure."""
     try:
         return function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if sweep.debugging():
             raise
         failures.append(f"{what}: {one_line(error)}")
@@ -386,11 +440,8 @@ def _keep(result: Result, experiment: Experiment, store: Store, settings: str) -
         "failures": result.failures,
         "seconds": result.seconds,
     }
-    told = ["--scale", result.scale, "--seeds", str(result.seeds)]
-    for name, value in result.changed.items():
-        told += ["--set", f"{name}={_word(value)}"]
-    said = command("run", result.id, experiment.home, told)
-    report.write_verdicts(folder, [g.to_json() for g in result.guarantees], {**manifest, **occasion(said)})
+    verdicts = [g.to_json() for g in result.guarantees]
+    report.write_verdicts(folder, verdicts, {**manifest, **occasion(_again(result, experiment.home))})
     return dataclasses.replace(result, files=files, table_file=table_file)
 
 
@@ -406,17 +457,26 @@ def _instead(result: Result, experiment: Experiment) -> str:
     return f" ({', '.join(told)})" if told else ""
 
 
-def command(verb: str, id: str, home: Home | None, options: Sequence[str]) -> str:
-    """The command that does it again. What belongs to a running session has none: there it is a call."""
+def _again(result: Result, home: Home | None) -> str:
+    """What does it again: a command, or a call for what belongs to a running session."""
     if home is not None and home.place is None and not home.packaged:
-        values = ", ".join(f"{name[2:]}={value!r}" for name, value in zip(options[::2], options[1::2], strict=True))
-        return f"learnability.{verb}(EXPERIMENT, {values})  # in {id.partition('/')[0]}, a session or script"
+        values = f", set={dict(result.changed)!r}" if result.changed else ""
+        call = f"learnability.run(EXPERIMENT, scale={result.scale!r}, seeds={result.seeds}{values})"
+        return f"{call}  # in {home.study.name}, a session or script"
+    told = ["--scale", result.scale, "--seeds", str(result.seeds)]
+    for name, value in result.changed.items():
+        told += ["--set", f"{name}={_word(value)}"]
+    return command("run", result.id, home, told)
+
+
+def command(verb: str, id: str, home: Home | None, options: Sequence[str]) -> str:
+    """The command that does it again."""
     named = id
     if home is not None and home.named and home.place is not None:
         place = home.place
         if place.is_dir():
-            stem = id.partition("/")[2].replace("-", "_")
-            place = next((p for p in (place / "figures").glob("*.py") if p.stem == stem), place)
+            name = id.partition("/")[2]
+            place = next((p for p in (place / "figures").glob("*.py") if p.stem.replace("_", "-") == name), place)
         here = os.path.relpath(place)
         named = str(place) if here.startswith("..") else here
     return shlex.join(["learnability", verb, named, *options])

@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from learnability import checks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +42,9 @@ Setting = Mapping[str, bool | int | float | str]
 
 Row = dict[str, Any]
 """One row of the tidy table: plain values only (``bool``, ``int``, ``float``, ``str``)."""
+
+_NAME = r"(?!\.)[\w.-]+"
+"""What ids are made of, and names of scales: they become names of folders."""
 
 
 def grid(**values: Any) -> tuple[Setting, ...]:
@@ -138,10 +144,12 @@ class Scale:
     def __init__(
         self, settings: Iterable[Setting] | Callable[..., Iterable[Setting]], seeds: int = 5, seconds: float = 60.0
     ) -> None:
-        if seeds < 1 or not seconds > 0:
-            raise ValueError(f"a scale must have seeds >= 1 and seconds > 0, got {seeds} and {seconds}")
+        checks.integer("seeds of a scale", seeds, at_least=1)
+        checks.real("seconds of a scale", seconds, above=0)
         if callable(settings):
             cells = _Cells.of(settings, {})
+        elif not isinstance(settings, Iterable):
+            raise ValueError(f"settings of a scale must be mappings, or a function returning some, got {settings!r}")
         else:
             cells = settings if isinstance(settings, _Cells) else _Cells(settings)
         object.__setattr__(self, "settings", cells)
@@ -164,7 +172,8 @@ class Scale:
         Parameters
         ----------
         values : mapping
-            By name. An integer serves where a number is free, and one value where several are (a tuple).
+            By name. An integer serves where a number is free, and one value where several are (a tuple). Text is read
+            as what the default is, as the command line needs it: ``"1,3"`` is ``(1, 3)`` where integers are free.
 
         Raises
         ------
@@ -205,14 +214,16 @@ def _shown(value: Any) -> str:
 
 
 def _fitting(name: str, value: Any, default: Any) -> Any:
-    """The value in the type of the default."""
+    """The value in the type of the default, which says how text is to be read."""
     if isinstance(default, tuple):
-        parts = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        if isinstance(value, str) and "," in value:
-            parts = [part.strip() for part in value.split(",")]
+        parts = value if isinstance(value, Sequence) else [value]
+        if isinstance(value, str):
+            parts = _parts(value, words=bool(default) and isinstance(default[0], str))
         if not parts and default:
             raise ValueError(f"{name} must hold at least one value, got none")
-        return tuple(_fitting(name, part, default[0]) for part in parts) if default else tuple(parts)
+        if default:
+            return tuple(_fitting(name, part, default[0]) for part in parts)
+        return tuple(_number(part) if isinstance(part, str) else part for part in parts)
     kinds: dict[type, tuple[str, tuple[type, ...]]] = {
         bool: ("true or false", (bool,)),
         int: ("an integer", (int,)),
@@ -220,11 +231,45 @@ def _fitting(name: str, value: Any, default: Any) -> Any:
         str: ("a word", (str,)),
     }
     said, allowed = kinds.get(type(default), ("", (type(default),)))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+    read = _read(value, type(default)) if isinstance(value, str) else value
+    if not isinstance(read, allowed) or (isinstance(read, bool) and bool not in allowed):
         raise ValueError(f"{name} must be {said or type(default).__name__}, as {_shown(default)}, got {value!r}")
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        raise ValueError(f"{name} must be finite, got {value!r}")
-    return type(default)(value)
+    if float in allowed:
+        return checks.real(name, read)
+    return type(default)(read)
+
+
+def _read(text: str, kind: type) -> Any:
+    """Text as a value of a kind, or as it is where it is none."""
+    try:
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _number(text: str) -> Any:
+    """Text as an integer or another number if it is one."""
+    found = _read(text, int)
+    return _read(text, float) if isinstance(found, str) else found
+
+
+def _parts(text: str, *, words: bool) -> list[str]:
+    """What stands between commas; numbers may have brackets around them."""
+    if not words and (text[:1], text[-1:]) in (("(", ")"), ("[", "]")):
+        text = text[1:-1]
+    parts = [part.strip() for part in text.split(",")]
+    return parts[:-1] if parts[-1] == "" else parts
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments, as far as it tells."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # compiled functions have no signature
+        pass
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,10 +323,20 @@ class Experiment:
         for name, scale in self.scales.items():
             if not isinstance(scale, Scale):
                 raise ValueError(f"scales[{name!r}] must be a Scale, got {type(scale).__name__}")
-        for name in ("run", "figure", "claims", "ready"):
+            if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+                raise ValueError(f"a scale's name must be letters, digits, -, _ and dots inside, got {name!r}")
+        if not isinstance(self.id, str) or (self.id and not re.fullmatch(f"{_NAME}(/{_NAME})?", self.id)):
+            raise ValueError(
+                f"an experiment's id must be <study>/<name> of letters, digits, -, _ and dots inside, got {self.id!r}"
+            )
+        takes = {"run": "(setting, seed)", "figure": "(table)", "claims": "(table)", "ready": "(settings)"}
+        for name, parameters in takes.items():
             function = getattr(self, name)
             if not callable(function) and (name == "run" or function is not None):
                 raise ValueError(f"{name} must be a function, got {function!r}")
+            if function is not None and not _takes(function, parameters.count(",") + 1):
+                told = f"{getattr(function, '__name__', name)}{inspect.signature(function)}"
+                raise ValueError(f"{name} must be a function of {parameters}, got {told}")
         if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
             raise ValueError(f"revision must be an integer >= 1, got {self.revision!r}")
 

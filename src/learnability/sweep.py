@@ -117,6 +117,8 @@ def tasks(experiment: Experiment, scale: Scale, seeds: int | None = None) -> lis
     for cell in scale.settings:
         if not isinstance(cell, Mapping):
             raise ValueError(f"{experiment.id}: a setting must map names to plain values, got {cell!r}")
+        if not all(isinstance(name, str) for name in cell):
+            raise ValueError(f"{experiment.id}: a setting must have names of text, got {dict(cell)!r}")
         if "seed" in cell:
             raise ValueError(f"{experiment.id}: a setting must not name a seed, got {dict(cell)!r}")
         setting = {name: _plain(f"{experiment.id}: setting {name}", value) for name, value in cell.items()}
@@ -313,7 +315,7 @@ def _perform(
         with threadpool_limits(limits=1):
             rows = run(setting, seed)
         return _complete(rows, setting, seed, place_of(run)), None, time.perf_counter() - start
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if debugging():
             raise
         return None, one_line(error), time.perf_counter() - start
@@ -323,7 +325,7 @@ def _perform_packed(luggage: Luggage, setting: Setting, seed: int) -> tuple[list
     """Run one task of a user's own function."""
     try:
         run = luggage.unpack()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if debugging():
             raise
         return None, f"the code could not be read there: {one_line(error)}", 0.0
@@ -337,8 +339,11 @@ def _complete(rows: list[Row], setting: Setting, seed: int, place: str) -> list[
     if not rows:
         raise ValueError(f"run must return at least one row, got none{place}")
     for row in rows:
+        for name in row:
+            if not isinstance(name, str):
+                raise ValueError(f"columns must have names of text, got {name!r}{place}")
         if row.keys() != rows[0].keys():
-            told = f"{', '.join(map(str, row))} after {', '.join(map(str, rows[0]))}"
+            told = f"{', '.join(row)} after {', '.join(rows[0])}"
             raise ValueError(f"rows must have the same columns, got {told}{place}")
     identity = {**setting, "seed": seed}
     clash = identity.keys() & {name for row in rows for name in row}

@@ -91,19 +91,18 @@ def check_all(
 
 def _run(name: str, check: Check, scale: str) -> list[Guarantee]:
     """A check's guarantees; outside the package, under its study's name whatever they are called there."""
-    found = list(check.run(scale))
-    for one in found:
-        if not isinstance(one, Guarantee):
-            raise TypeError(f"run must return a list of Guarantee, got one of {type(one).__name__}")
+    found = runner.as_guarantees(check.run(scale), "run must return a list of Guarantee")
     if check.home is None or check.home.packaged:
         return found
-    owner = f"{check.home.study.name}/"
+    owner = check.home.study.name
 
     def own(id: str) -> str:
-        last = id.rpartition("/")[2]
-        return f"{owner}{last}" if last.startswith(check.name) else f"{name}/{last}"
+        rest = runner.without_study(id, owner)
+        return f"{owner}/{rest}" if id.startswith(f"{owner}/") or rest.startswith(check.name) else f"{name}/{rest}"
 
-    return [one if one.id.startswith(owner) else replace(one, id=own(one.id)) for one in found]
+    named = [replace(one, id=own(one.id)) for one in found]
+    runner.different(named, "guarantees")
+    return named
 
 
 def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, store: Store, known: Catalogue) -> None:

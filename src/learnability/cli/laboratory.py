@@ -199,26 +199,16 @@ def run(
         raise typer.Exit(1)
 
 
-def _values(settings: Sequence[str]) -> dict[str, object]:
-    """What ``--set`` says: numbers, truth values and words, several of them between commas."""
-    import ast
-
-    def value(text: str) -> object:
-        try:
-            found = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            found = {"true": True, "false": False}.get(text.lower(), text)
-        return found if isinstance(found, bool | int | float | str | tuple | list) else text
-
-    values: dict[str, object] = {}
+def _values(settings: Sequence[str]) -> dict[str, str]:
+    """What ``--set`` says, as text: what it means is for the default of each value to say."""
+    values: dict[str, str] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip() or not text.strip():
             raise typer.BadParameter(f"--set must be NAME=VALUE, for instance n=24, got {setting!r}")
         if name.strip() in values:
             raise typer.BadParameter(f"--set must name a value once, got {name.strip()} twice")
-        parts = [value(part.strip()) for part in text.split(",")] if "," in text and "(" not in text else []
-        values[name.strip()] = tuple(parts) if parts else value(text.strip())
+        values[name.strip()] = text.strip()
     return values
 
 

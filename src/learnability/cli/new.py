@@ -26,6 +26,8 @@ def new(
     from learnability.results import write_atomically
 
     path = Path(name).expanduser()
+    if not path.name:
+        raise ValueError(f"name must be what the experiment is called, for instance staircase, got {name!r}")
     path = path if path.suffix == ".py" else path.with_name(f"{path.name}.py")
     stem = path.stem
     if not stem.isidentifier() or stem.startswith("test_"):
