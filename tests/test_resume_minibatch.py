@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,7 +22,6 @@ from learnability.training.minibatch.optimisers import Adadelta, Adam, Sgd
 from learnability.training.minibatch.reference import Hidden
 from learnability.training.minibatch.sources import examples, fresh
 from learnability.training.record import Outcome
-from learnability.training.several import named
 from learnability.training.state import State, digests
 
 EPOCHS = 6
@@ -279,8 +282,112 @@ def test_a_state_without_its_arrays_and_a_damaged_file_are_refused(tmp_path):
         State.load(path)
 
 
-def test_functions_have_the_same_name_in_every_process():
-    assert named(functools.partial(slower, epoch=3)) == named(functools.partial(slower, epoch=3))
-    assert named(functools.partial(slower, epoch=3)) != named(functools.partial(slower, epoch=4))
-    assert named(Sgd(0.9)) == named(Sgd(0.9)) != named(Sgd(0.8))
-    assert "0x" not in str(digests(rule=named(functools.partial(draw, Sgd(0.9)))))
+def told(function):
+    return digests(function=function)["function"]
+
+
+def scaled(factor, layer=np.tanh):
+    return lambda params, inputs: layer(inputs @ params.W.T) @ params.u * factor
+
+
+FACTOR = 2.0
+
+
+def by_a_global(params, inputs):
+    return FACTOR * scaled(1.0)(params, inputs)
+
+
+def test_functions_are_told_apart_by_what_they_do(monkeypatch):
+    tanh_net = lambda P, Z: jnp.tanh(Z @ P.W.T) @ P.u  # noqa: E731
+    linear = lambda P, Z: (Z @ P.W.T) @ P.u  # noqa: E731
+    again = lambda P, Z: (Z @ P.W.T) @ P.u  # noqa: E731
+    assert told(linear) == told(again) != told(tanh_net)
+    assert told(jax.jit(linear)) == told(jax.jit(again)) != told(jax.jit(tanh_net))
+    assert told(jax.vmap(linear)) == told(jax.vmap(again)) != told(jax.vmap(tanh_net))
+    assert told(scaled(1.0)) == told(scaled(1.0)) != told(scaled(-5.0))
+    assert told(scaled(X)) == told(scaled(X.copy())) != told(scaled(-X))
+    assert told(scaled(1.0, np.tanh)) != told(scaled(1.0, np.sin))
+    assert told(scaled(1.0, linear)) == told(scaled(1.0, again)) != told(scaled(1.0, tanh_net))
+    assert told(functools.partial(slower, epoch=3)) == told(functools.partial(slower, epoch=3))
+    assert told(functools.partial(slower, epoch=3)) != told(functools.partial(slower, epoch=4))
+    assert told(Sgd(0.9)) == told(Sgd(0.9)) != told(Sgd(0.8))
+    assert told(lambda a, b=1: a) != told(lambda a, b=2: a)
+    assert told(lambda a: a in {"x", "y", "z"}) != told(lambda a: a in {"x", "y", "w"})
+    before = told(by_a_global)
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert told(by_a_global) != before
+
+    def itself(k):
+        return [itself, around][k]
+
+    around = {"itself": itself}
+    around["around"] = around
+    assert told(itself) == told(itself)
+
+
+def test_a_state_of_another_function_is_refused():
+    def run(apply, epochs, source=None, **options):
+        source = source or examples(X, Y)
+        rng = np.random.default_rng(0)
+        return minibatch.train(
+            apply, START, source, rule=Sgd(0.9), learning_rate=0.1, batch=4, epochs=epochs, rng=rng, **options
+        )
+
+    def made(scale):
+        return lambda P, Z: jnp.tanh(Z @ P.W.T) @ P.u * scale
+
+    def drawn(scale):
+        return fresh(lambda rng: (scale * rng.standard_normal((7, 3)), np.ones(7)), 7)
+
+    kept = run(made(1.0), 2)[0].state
+    assert run(made(1.0), 3, resume=kept)[0].epochs == 3
+    for other in (made(-5.0), lambda P, Z: Z @ P.W.T @ P.u):
+        with pytest.raises(ValueError, match=r"another apply$"):
+            run(other, 3, resume=kept)
+    kept = run(relu, 2, drawn(1.0))[0].state
+    assert run(relu, 3, drawn(1.0), resume=kept)[0].epochs == 3
+    with pytest.raises(ValueError, match=r"another source$"):
+        run(relu, 3, drawn(2.0), resume=kept)
+
+
+_SCRIPT = """
+import sys, jax, jax.numpy as jnp, numpy as np
+from learnability.training import minibatch
+from learnability.training.minibatch.optimisers import Sgd
+from learnability.training.minibatch.sources import fresh
+from learnability.training.state import State
+
+WIDTHS = {"first": 4, "second": (2, 3)}
+
+def made(scale, names=frozenset({"a", "b", "c"})):
+    def apply(P, Z):
+        return layer(P, Z) * scale + (0 if "a" in {"a", "q", "r"} else 1) + len(WIDTHS)
+    return jax.jit(apply)
+
+def layer(P, Z):
+    return jax.nn.gelu(Z @ P["W"].T) @ P["u"]
+
+def draw(rng):
+    return rng.standard_normal((7, 3)), np.ones(7)
+
+def run(**more):
+    start = {"W": np.ones((4, 3)), "u": np.ones(4)}
+    rng = np.random.default_rng(0)
+    options = {"rule": Sgd(0.9), "learning_rate": 0.1, "batch": 4, "rng": rng, **more}
+    return minibatch.train(made(2.0), start, fresh(draw, 7), **options)
+
+if len(sys.argv) == 2:
+    run(epochs=2)[0].state.save(sys.argv[1])
+else:
+    print(run(epochs=4, resume=State.load(sys.argv[1]))[0].epochs)
+"""
+
+
+def test_a_script_goes_on_in_another_process(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT)
+    for seed, further in (("1", []), ("2", ["go on"])):
+        command = [sys.executable, str(script), str(tmp_path / "state.npz"), *further]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "4"

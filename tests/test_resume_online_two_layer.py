@@ -16,6 +16,7 @@ from learnability.networks.one_hidden import random_init
 from learnability.networks.separable import TwoLayer
 from learnability.networks.symmetry import symmetry_init
 from learnability.training import online, two_layer
+from learnability.training.online import loops as kernels
 from learnability.training.reference import sgd
 from learnability.training.state import State
 from training_oracle import network, sample
@@ -406,6 +407,85 @@ def test_a_threshold_that_no_float_holds_is_not_met_by_its_neighbour():
             resolved += 1
             assert run.columns["updates"].tolist() == exact.tolist()
     assert resolved >= 5
+
+
+# The last layer alone: every decision is that of exact arithmetic ------------------------------------------------
+
+
+def last_layer(params, X, y, *, seed, epochs, **options):
+    """The run, and updates up to each epoch in exact arithmetic."""
+    options |= {"layers": "output", "epochs": epochs}
+    rng = np.random.default_rng(seed)
+    run = online.train(params, X, y, rng=rng, record=range(epochs + 1), form="frozen", **options)
+    exact = sgd(network(Fraction, params), *sample(X, y), rng=np.random.default_rng(seed), **options)
+    return run, np.cumsum([0, *(epoch.updated.sum() for epoch in exact)]).tolist()
+
+
+def test_a_tie_off_the_lattice_is_no_rounding():
+    X, y = [[0.6, 0.6], [0.6, 0.6], [0.7, 0.4], [0.7, 0.3]], [-1, -1, -1, 1]
+    run, exact = last_layer(symmetry_init(2), X, y, seed=836191, h=Fraction(1, 7), beta=0, epochs=5)
+    assert run.columns["updates"].tolist() == exact
+    assert (run.updates, run.outcome, run.unresolved) == (2, "converged", 0)
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_the_last_layer_decides_as_exact_arithmetic(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**30)))
+    n, m = data.draw(st.integers(1, 4)), data.draw(st.integers(2, 6))
+    X = rng.integers(0, 10, (m, n)) / 10 if data.draw(st.booleans()) else rng.integers(-6, 7, (m, n)) / 3
+    if data.draw(st.booleans()):
+        X[1] = X[0]
+    start = data.draw(st.sampled_from(["symmetry", "zero", "random"]))
+    params = symmetry_init(n)
+    if start != "symmetry":
+        params = random_init(rng, n, data.draw(st.integers(1, 8)), "normal")
+        size = 0 if start == "zero" else 1
+        params = params._replace(W=params.W.round(1), M=size * params.M.round(1), b=size * 0.3)
+    h = Fraction(1, data.draw(st.sampled_from([1, 3, 7, 1000, 10**9])))
+    beta = data.draw(st.sampled_from([0, 0, 1, 8, Fraction(1, 3)])) * h
+    y, seed, batch = rng.choice([-1.0, 1.0], m), data.draw(st.integers(0, 2**30)), data.draw(st.integers(1, 4))
+    run, exact = last_layer(params, X, y, seed=seed, epochs=6, h=h, beta=beta, batch=batch)
+    assert run.unresolved == 0
+    assert run.columns["updates"].tolist() == exact
+
+
+@pytest.mark.parametrize("above", [-1, 0, 1])
+@pytest.mark.parametrize("X", [[[0.0, 1.0], [1.0, 1.0]], [[0.3, 0.1], [0.7, 0.9]]])
+def test_the_last_layer_sees_a_threshold_that_no_float_holds(X, above):
+    """beta / h is an output of the first epoch, or next to it by less than a float's spacing."""
+    one = network(Fraction, symmetry_init(2))
+    v = [max(z, 0) for z in one.W @ sample(X, [1, 1])[0][0] + one.B]
+    h = Fraction(1, 3)
+    beta = h * (sum(entry * entry for entry in v) + 1) * (1 + Fraction(above, 10**20))
+    run, exact = last_layer(symmetry_init(2), X[:1], [1], seed=0, epochs=5, h=h, beta=beta)
+    assert run.columns["updates"].tolist() == exact
+    assert run.updates == (1 if above < 0 else 2)
+
+
+def test_a_decision_in_the_middle_of_a_run_is_asked_for(monkeypatch):
+    """With a bound that doubts everything all decisions are exact, and the run stays the same, cut or whole."""
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((12, 3)), rng.choice([-1.0, 1.0], 12)
+
+    def run(epochs=9, **further):
+        options = {"h": Fraction(1, 3), "beta": 1, "rng": np.random.default_rng(1), "batch": 5, "layers": "output"}
+        return online.train(
+            random_init(np.random.default_rng(5), 3, 4, "normal"), X, y, epochs=epochs, **options, **further
+        )
+
+    plain = run()
+    frozen = kernels.frozen
+
+    def doubtful(*arguments):
+        arguments[5][kernels.OFF] = 1e9
+        return frozen(*arguments)
+
+    monkeypatch.setattr(kernels, "frozen", doubtful)
+    whole = run()
+    assert whole.updates == plain.updates > 20
+    same(whole.params, plain.params)
+    same_run(run(resume=run(4).state), whole)
 
 
 # Bad input -----------------------------------------------------------------------------------------------------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +12,7 @@ from learnability.checks import FloatArray
 from learnability.training.record import Measure, Measurement, MinibatchRun, Outcome
 from learnability.training.state import State
 
-__all__ = ["Journal", "diverged_at", "named", "states_of"]
+__all__ = ["Journal", "diverged_at", "states_of"]
 
 OFFERED = ("updates", "run", "learning_rate", "weight_decay")
 """What a user's measurement is offered beside the network and the epoch."""
@@ -163,15 +161,3 @@ def states_of(
 def diverged_at(states: Sequence[State | None]) -> NDArray[np.int64]:
     """The epoch in which each run diverged; 0 for those that did not."""
     return next(state for state in states if state is not None).arrays["diverged"]
-
-
-def named(function: Any) -> Any:
-    """A function for :func:`learnability.training.state.digests`: by its name, and its parts where it has some."""
-    if isinstance(function, functools.partial):
-        arguments = [*function.args, *(function.keywords[name] for name in sorted(function.keywords))]
-        return ["partial", named(function.func), *sorted(function.keywords), *map(named, arguments)]
-    if is_dataclass(function) and not isinstance(function, type):
-        return [named(type(function)), *(named(getattr(function, part.name)) for part in fields(function))]
-    if callable(function) and not hasattr(function, "__qualname__"):
-        return named(type(function))
-    return function

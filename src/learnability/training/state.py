@@ -7,15 +7,19 @@ argument that the trajectory depends on) and is refused elsewhere.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sysconfig
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, is_dataclass
 from numbers import Rational
 from pathlib import Path
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,8 @@ from learnability.training.record import Outcome
 __all__ = ["State", "digests", "position", "set_position"]
 
 _HEADER = "header"
+_INSTALLED = (Path(__file__).parents[1], Path(sysconfig.get_path("stdlib")))
+"""Functions of these are the same wherever the version is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,25 +151,98 @@ class State:
 
 
 def digests(**arguments: Any) -> dict[str, str]:
-    """A digest of each argument: arrays by type, shape and bytes, rationals and plain values by what they say,
-    named tuples, mappings and sequences by their parts, and functions by module and name.
+    """A digest of each argument, the same in every process.
+
+    Arrays count by type, shape and bytes, rationals and plain values by what they say, named tuples, dataclasses,
+    mappings and sequences by their parts. A function counts by what it does: its compiled code, defaults, closure and
+    the globals that it reads, one of an installed package by its name and closure. Anything else counts by its type.
     """
-    return {name: hashlib.sha256(_canonical(value)).hexdigest()[:16] for name, value in arguments.items()}
+    return {name: hashlib.sha256(_canonical(value, {})).hexdigest()[:16] for name, value in arguments.items()}
 
 
-def _canonical(value: Any) -> bytes:
-    if isinstance(value, Mapping):
-        return b"{%s}" % b",".join(b"%s:%s" % (_canonical(k), _canonical(value[k])) for k in sorted(value))
-    if isinstance(value, tuple | list):
-        return b"(%s)" % b",".join(map(_canonical, value))
-    if value is None or isinstance(value, bool | str):
+def _canonical(value: Any, seen: dict[int, int]) -> bytes:
+    """``seen`` numbers the functions that were met and the containers around: either may hold itself."""
+
+    def parts(kind: str, values: Iterable[Any]) -> bytes:
+        return b"%s(%s)" % (kind.encode(), b",".join(_canonical(part, seen) for part in values))
+
+    def in_order(values: Iterable[Any]) -> list[Any]:
+        return sorted(values, key=lambda one: _canonical(one, dict(seen)))
+
+    if id(value) in seen:
+        return b"again %d" % seen[id(value)]
+    if isinstance(value, Mapping | tuple | list | set | frozenset) or (
+        is_dataclass(value) and not isinstance(value, type)
+    ):
+        seen[id(value)] = len(seen)
+        if isinstance(value, Mapping):
+            found = parts("mapping", ((name, value[name]) for name in in_order(value)))
+        elif isinstance(value, tuple | list):
+            found = parts("", value)
+        elif isinstance(value, set | frozenset):
+            found = parts("set", in_order(value))
+        else:
+            found = parts("", (type(value), *(getattr(value, part.name) for part in fields(value))))
+        del seen[id(value)]
+        return found
+    if value is None or value is ... or isinstance(value, bool | str | bytes | complex):
         return repr(value).encode()
     if isinstance(value, Rational):
         return f"{value.numerator}/{value.denominator}".encode()
+    if isinstance(value, CodeType):
+        return parts("code", (value.co_code, value.co_consts, value.co_names))
+    if isinstance(value, ModuleType):
+        return value.__name__.encode()
+    if isinstance(value, type):
+        return _name(value)
     if callable(value):
-        return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', repr(value))}".encode()
-    array = np.ascontiguousarray(value)
-    return f"{array.dtype.str}{array.shape}".encode() + hashlib.sha256(array.data).digest()
+        return parts("function", _of_callable(value, seen))
+    if isinstance(value, float) or hasattr(value, "__array__"):
+        with suppress(TypeError):  # keys of JAX have no entries to show
+            array = np.asarray(value)
+            if array.dtype == object:
+                return parts(str(array.shape), array.ravel().tolist())
+            return f"{array.dtype.str}{array.dtype}{array.shape}".encode() + hashlib.sha256(array.tobytes()).digest()
+    return _name(type(value))
+
+
+def _of_callable(function: Any, seen: dict[int, int]) -> tuple[Any, ...]:
+    """What a function does, as far as can be seen."""
+    if isinstance(function, functools.partial):
+        return function.func, function.args, function.keywords
+    if isinstance(function, MethodType):
+        return function.__func__, function.__self__
+    if not isinstance(function, FunctionType):
+        if hasattr(function, "__wrapped__"):  # compiled
+            return (function.__wrapped__,)
+        named = hasattr(function, "__name__")
+        return (_name(function),) if named else (type(function), type(function).__call__)
+    seen[id(function)] = len(seen)
+    code, around = function.__code__, function.__globals__
+    closure = [_content(cell) for cell in function.__closure__ or ()]
+    place = Path(code.co_filename)
+    if not {"site-packages", "dist-packages"}.isdisjoint(place.parts) or any(map(place.is_relative_to, _INSTALLED)):
+        return _name(function), closure
+    read = {name: around[name] for name in _global_names(code) & around.keys()}
+    return code, function.__defaults__, function.__kwdefaults__, closure, read
+
+
+def _name(thing: Any) -> bytes:
+    name = getattr(thing, "__qualname__", None) or thing.__name__
+    return f"{getattr(thing, '__module__', '')}:{name}".encode()
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def _global_names(code: CodeType) -> set[str]:
+    """Names of globals (and of attributes) in a function and those inside it."""
+    inner = [_global_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
 
 
 def position(rng: np.random.Generator) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from learnability.training.minibatch.optimisers import Rule
 from learnability.training.minibatch.sources import Source
 from learnability.training.minibatch.watched import Watched, on_device
 from learnability.training.record import Measurement, MinibatchRun, Outcome, record_epochs
-from learnability.training.several import named, states_of
+from learnability.training.several import states_of
 from learnability.training.state import State, digests, set_position
 
 __all__ = ["LOSSES", "MinibatchRun", "train"]
@@ -142,10 +142,10 @@ def train(
     rates, decays = np.broadcast_to(rates, count), np.broadcast_to(decays, count)
     model = Model(apply, loss, rule, dict if isinstance(params, Mapping) else type(params), dtype)
     fixed = digests(
-        apply=named(apply), params={"kind": model.kind.__name__, **trained, **frozen}, rule=named(rule),
-        source=[source.size, named(source.draw), named(source.gather), source.store, source.repeats],
+        apply=apply, params={"kind": model.kind.__name__, **trained, **frozen}, rule=rule,
+        source=[source.size, source.draw, source.gather, source.store, source.repeats],
         learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=sorted(trained),
-        loss=named(loss), stacked=stacked, dtype=dtype,
+        loss=loss, stacked=stacked, dtype=dtype,
     )  # fmt: skip
 
     def factor(epoch: int) -> float:

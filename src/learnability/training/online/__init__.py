@@ -4,7 +4,9 @@ Four forms of one algorithm (:mod:`learnability.training.reference` says which).
 
 ``frozen``
     Last layer only. Distinct embedded points, their Gram matrix, outputs in units of the step; from a symmetry
-    initialisation every number is an exact multiple of 1/16, so ties fall as in exact arithmetic.
+    initialisation every number is an exact multiple of 1/16, so ties fall as in exact arithmetic. Elsewhere a bound
+    of the rounding is kept, and a decision within it is made in whole numbers (:class:`Exact
+    <learnability.training.online.exact.Exact>`); of a sigmoid layer, on its float64 outputs.
 ``deviation``
     Both ReLU layers from a start with M = 0, b = 0: outputs in units of the step, movements stored apart from the
     start (:mod:`learnability.training.online.deviation`); an exact tie is decided by the next order in the step. A

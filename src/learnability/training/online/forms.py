@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from learnability.networks.one_hidden import OneHidden, activate, hidden
 from learnability.training import drive
 from learnability.training.online import loops as kernels
 from learnability.training.online.deviation import Deviation, Points
+from learnability.training.online.exact import Exact
 from learnability.training.vector.rows import LANES, aligned
 
 __all__ = ["FORMS", "Engine", "Problem", "Test", "choose"]
@@ -48,6 +50,7 @@ class Problem:
         activation: str,
     ) -> None:
         self.params, self.X, self.y = params, X, y
+        self.rational = h / divisor, beta
         self.unit = float(h / divisor)
         self.beta = float(beta)
         threshold = beta / h * divisor
@@ -182,19 +185,48 @@ class _Frozen(Engine):
     def __init__(self, problem: Problem, points: Array, cls: NDArray[np.int32]) -> None:
         self.problem, self.cls = problem, cls
         params = problem.params
+        relu = problem.activation == "relu"
         self.V = hidden(params, points, problem.activation)
         self.gram = self.V @ self.V.T + 1.0
         self.out = (self.V @ params.M + params.b) / problem.unit
         self.count = np.zeros(len(points))
+        self.book = np.zeros(kernels.FROZEN_BOOK)
+        self.answers = np.zeros(problem.batch, np.int8)
+        zero = params.b == 0 and not params.M.any()
+        sizes = _sizes(params, points)
+        gram_error, exact = 0.0, float(_MOST_UPDATES)
+        if not (relu and zero) or _lattice(problem, sizes) is None:
+            L, eps = len(params.M), float(np.finfo(float).eps)
+            error = (points.shape[1] + 3) * eps * float(sizes.max()) if relu else 0.0
+            # sums over neurons of products of two entries, each off by ``error``, and of 1
+            gram_error = 2 * error * float(self.V.sum(axis=1).max() + L * error)
+            gram_error += (L + 10) * eps * (1.0 + float(((self.V + error) ** 2).sum(axis=1).max()))
+            exact = 0.0
+            size = np.abs(params.M).sum() * error
+            size += (L + 10) * eps * float((self.V @ np.abs(params.M)).max() + abs(params.b))
+            self.book[[kernels.OFF, kernels.SIZE]] = 2 * size / problem.unit, np.abs(self.out).max()
+        below = np.nextafter(problem.threshold, -np.inf) if problem.residue < 0 else problem.threshold
+        self.rule = float(below), gram_error, float(self.gram.max()), exact
+        self.exactly = cache(lambda: Exact(params, points, None if relu else self.V, *problem.rational))
 
     def run(self, order: NDArray[np.int32], epochs: int) -> tuple[int, int, int]:
         p = self.problem
-        return kernels.frozen(  # type: ignore[no-any-return]
-            self.gram, self.cls, p.y, self.out, self.count, order, epochs, p.threshold, p.batch, p.large
-        )
+        ran = total = 0
+        while True:
+            more, made, status = kernels.frozen(
+                self.gram, self.cls, p.y, self.out, self.count, self.book, order[ran:], epochs - ran, self.rule,
+                self.answers, p.batch, p.large,
+            )  # fmt: skip
+            ran, total = ran + more, total + made
+            if status != kernels.ASK:
+                return ran, total, status
+            start = int(self.book[kernels.VISIT])
+            for at, i in enumerate(order[ran, start : start + p.batch].tolist()):
+                above = self.exactly().above(int(self.cls[i]), p.y[i], self.count)
+                self.answers[at] = -1 if above else 1
 
     def keep(self) -> dict[str, Array]:
-        return {"out": self.out, "count": self.count}
+        return {"out": self.out, "count": self.count, "book": self.book}
 
     def measure(self, test: Test) -> dict[str, float]:
         p = self.problem
@@ -427,18 +459,33 @@ def _bits(*arrays: Array) -> int | None:
     return None
 
 
+def _sizes(params: OneHidden, points: Array) -> Array:
+    """Sums of the sizes of what each pre-activation adds up."""
+    sizes: Array = np.abs(points) @ np.abs(params.W).T + np.abs(params.B)
+    return sizes
+
+
+def _lattice(problem: Problem, sizes: Array) -> int | None:
+    """The power of 1/2 in whose multiples pre-activations of these sizes come, if a run's sums of products of two of
+    them are exact; else None.
+    """
+    of_weights = _bits(problem.params.W, problem.params.B)
+    if problem.bits is None or of_weights is None:
+        return None
+    bits = problem.bits + of_weights
+    return bits if 4.0**bits * (1 + (sizes.max(axis=0) ** 2).sum()) < 2.0**53 / _MOST_UPDATES else None
+
+
 def _at_start(problem: Problem, points: Array) -> tuple[Array, Array | None, float, int]:
     """Pre-activations at the start, of the right sign; what they leave of the exact numbers, if anything; their
     error; and the power of 1/2 in whose multiples they come.
     """
     W, B = problem.params.W, problem.params.B
     z0 = points @ W.T + B
-    of_weights = _bits(W, B)
-    sizes = np.abs(points) @ np.abs(W).T + np.abs(B)
-    if problem.bits is not None and of_weights is not None:
-        bits = problem.bits + of_weights
-        if 4.0**bits * (1 + (sizes.max(axis=0) ** 2).sum()) < 2.0**53 / _MOST_UPDATES:
-            return z0, None, 0.0, bits
+    sizes = _sizes(problem.params, points)
+    bits = _lattice(problem, sizes)
+    if bits is not None:
+        return z0, None, 0.0, bits
     errors = (points.shape[1] + 3) * float(np.finfo(float).eps) * sizes
     low = kernels.remainders(points, W, B, z0)
     for k, j in np.argwhere((np.abs(z0) <= 4 * errors) & (errors > 0)):

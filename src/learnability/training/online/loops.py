@@ -54,27 +54,56 @@ def _size(rows, t):  # type: ignore[no-untyped-def]
     return np.sqrt(fold(t, L))
 
 
+# What the last layer's loop keeps beside outputs and counts: a bound of the rounding in the outputs; their largest
+# size at the last epoch's end; updates so far; and within an epoch the visit to come and the updates made.
+OFF, SIZE, MADE, VISIT, IN_EPOCH = range(5)
+FROZEN_BOOK = 5
+ASK = -1
+
+
 @njit(cache=True)
-def frozen(gram, cls, y, out, count, order, epochs, threshold, batch, large):  # type: ignore[no-untyped-def]
+def frozen(gram, cls, y, out, count, book, order, epochs, rule, answers, batch, large):  # type: ignore[no-untyped-def]
     """Output layer only, in units of the step: ``out`` moves by rows of the Gram matrix of distinct points.
 
     gram (K, K) of the lifted points, cls (m,) the point of each example, out (K,) outputs in units of the step,
-    count (K,) signed number of updates of each point, threshold = beta / step.
+    count (K,) signed number of updates of each point. rule: the largest float64 <= beta / step; the error of an entry
+    of the Gram matrix, and the largest of them; and the number of updates up to which outputs are exact.
+
+    Beyond, an update moves an output away from its exact value by no more than that error and the rounding of one
+    sum. A decision within what has so gathered is asked for: the loop returns ``ASK`` before the batch that begins at
+    ``book[VISIT]``, and called again finds in ``answers`` (batch,) 1 for an update and -1 for none.
     """
     m = order.shape[1]
     K = len(out)
+    threshold, gram_error, largest, exact = rule
+    width = book[OFF] + _EPS * (book[OFF] + threshold) if book[OFF] > 0.0 else 0.0
+    low, high = threshold - width, threshold + width
     total = 0
+    room, begin, before = exact - book[MADE], int(book[VISIT]), -int(book[IN_EPOCH])
     pending = np.empty(batch, np.int32)
+    asked = answers[0] != 0
     for e in range(epochs):
-        before = total
-        for start in range(0, m, batch):
+        for start in range(begin, m, batch):
             n_pending = 0
             for visit in range(start, min(start + batch, m)):
                 i = order[e, visit]
                 s = y[i] * out[cls[i]]
-                if not s > threshold:
-                    pending[n_pending] = i
-                    n_pending += 1
+                if s > high:
+                    continue
+                if s > low:
+                    if not asked:
+                        book[MADE] += total - max(before, 0)
+                        book[VISIT], book[IN_EPOCH] = start, total - before
+                        return e, total, ASK
+                    if answers[visit - start] < 0:
+                        continue
+                pending[n_pending] = i
+                n_pending += 1
+            if asked:
+                answers[:] = 0
+                asked = False
+            if n_pending == 0:
+                continue
             for q in range(n_pending):
                 i = pending[q]
                 label = y[i]
@@ -83,9 +112,17 @@ def frozen(gram, cls, y, out, count, order, epochs, threshold, batch, large):  #
                     out[k] += label * row[k]
                 count[cls[i]] += label
             total += n_pending
+            if total > room:
+                size = book[SIZE] + (total - before) * largest
+                book[OFF] += n_pending * (gram_error + _EPS * size)
+                width = book[OFF] + _EPS * (book[OFF] + threshold)
+                low, high = threshold - width, threshold + width
+        most = np.abs(out).max()
+        book[SIZE], book[VISIT], book[IN_EPOCH] = most, 0.0, 0.0
+        book[MADE] += total - max(before, 0)
         if total == before:
             return e + 1, total, CONVERGED
-        most = np.abs(out).max()
+        begin, before = 0, total
         if not most < _HUGE:
             return e + 1, total, DIVERGED
         if most > large:

@@ -51,7 +51,9 @@ class Trajectory(Run):
         Decisions that tied at the next order too, or that hung on a neuron standing at its kink after moving, both to
         within rounding (relative 1e-14, and 2^-52 for each update before): only a further order or more digits could
         settle them. With 0 no decision was that close, on a lattice or off it, and the tests find no such run that
-        differs from exact arithmetic (``tests/test_online_exact.py``). Counted by the ``deviation`` form only.
+        differs from exact arithmetic (``tests/test_online_exact.py``). Counted by the ``deviation`` form. The
+        ``frozen`` form leaves none: what is within rounding it decides in whole numbers. ``direct`` and ``cached``
+        are plain float64 and do not count.
     """
 
     deviation: Deviation | None
