@@ -599,6 +599,8 @@ def test_scales_with_free_values():
     ):
         with pytest.raises(ValueError, match=message):
             Scale(*arguments)
+    with pytest.raises(ValueError, match="function of values with defaults, n has none"):
+        Scale(lambda n: grid(n=n), 1, 1.0)
 
 
 def test_the_default_s_type_says_how_text_is_read():
@@ -636,16 +638,13 @@ def test_the_default_s_type_says_how_text_is_read():
 
 def test_words_that_look_like_numbers_can_be_set_and_the_command_does_it_again(here, call):
     for id, told in (("symmetry/fig2", "beta=0"), ("symmetry/random-init", "betas=0,n^3 h")):
-        code, _, err = call("run", id, "--scale", "smoke", "--seeds", "1", "--set", told, "--out", "out")
-        assert (code, err) == (0, "")
+        assert call("run", id, "--scale", "smoke", "--seeds", "1", "--set", told, "--out", "out")[0] == 0
         (path,) = Path("out", id).glob("*/manifest.json")
         arguments = shlex.split(json.loads(path.read_text())["command"])[1:]
         assert arguments[-1] == told
         code, out, _ = call(*arguments, "--out", "out")
         assert code == 0
         assert "tasks: 0 run" in out
-    with pytest.raises(ValueError, match="function of values with defaults, n has none"):
-        Scale(lambda n: grid(n=n), 1, 1.0)
 
 
 def test_a_grid_is_every_combination():
@@ -845,3 +844,16 @@ def test_code_of_installed_packages_counts_by_its_name():
 
     assert source.reach(np.linalg.norm).files == ()
     assert source.reach(learnability.run).files == ()
+
+
+def test_the_code_of_an_installed_study_is_part_of_its_keys(package):
+    found = discovery.installed().experiments["good/figure"]
+    before = source.reach(found.run)
+    assert "good_lab.py" in {path.name for path in before.files}
+    assert not source.is_local(pytest.__file__)
+    source.count_as_own(Path(pytest.__file__).parent)
+    try:
+        assert source.is_local(pytest.__file__)
+    finally:
+        source.local._OWN.discard(str(Path(pytest.__file__).resolve().parent))
+        source.is_local.cache_clear()

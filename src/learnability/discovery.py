@@ -93,6 +93,9 @@ def _of_entry(entry: metadata.EntryPoint) -> Catalogue:
         raise ValueError(f"the entry point must name a module or package, got {entry.value}")
     place = Path(str(module.__file__))
     place = place.parent if hasattr(module, "__path__") else place
+    top = sys.modules[module.__name__.partition(".")[0]]
+    whole = Path(str(top.__file__)) if top.__file__ else place
+    source.count_as_own(whole.parent if hasattr(top, "__path__") else whole)  # a new version is other code
     home = _home(module, entry.name, place, "")
     known = installed_names()
     if home.study.name in known:
