@@ -226,7 +226,9 @@ class _Run:
         self.cached = len(self.seconds)
         self.pending = {task.key: task for task in tasks if task.key not in self.seconds}
         self.errors: dict[str, str] = {}
-        self.columns: dict[str, str] = {}  # and their kinds, of the user's own experiments: no task may have others
+        # Of the user's own experiments: the kind of each column, and each cell's columns. No seed may have others.
+        self.columns: dict[str, str] = {}
+        self.cells: dict[str, dict[str, str]] = {}
         if tasks[0].code and self.seconds:
             done = next(task.key for task in tasks if task.key in self.seconds)
             self.columns = _kinds(store.read(experiment.id, [done]).iloc[0].to_dict())
@@ -239,11 +241,13 @@ class _Run:
             try:
                 if task.code:
                     kinds = _kinds(done.rows[0])
-                    self.columns = self.columns or kinds
-                    if kinds != self.columns:
-                        other, usual = kinds.items() - self.columns.items(), self.columns.items() - kinds.items()
+                    usual_kinds = {name: self.columns.get(name, kind) for name, kind in kinds.items()}
+                    same_cell = self.cells.setdefault(str(task.setting), usual_kinds)
+                    self.columns = {**kinds, **self.columns}
+                    if kinds != same_cell:
+                        other, usual = kinds.items() - same_cell.items(), same_cell.items() - kinds.items()
                         raise ValueError(
-                            f"rows must have the same columns in all tasks, got {_listed(other)} where others have "
+                            f"rows must have the same columns for every seed, got {_listed(other)} where others have "
                             f"{_listed(usual)}{place_of(task.run)}"
                         )
                 self.store.write(task.experiment, task.key, done.rows, done.seconds, task.record)
