@@ -857,3 +857,15 @@ def test_the_code_of_an_installed_study_is_part_of_its_keys(package):
     finally:
         source.local._OWN.discard(str(Path(pytest.__file__).resolve().parent))
         source.is_local.cache_clear()
+
+
+def test_cells_may_have_columns_of_their_own(here):
+    (here / "two.py").write_text(
+        "from learnability.study import Experiment, Scale, grid\n"
+        "def run(setting, seed):\n    return [{'y': 1}] if setting['way'] == 'a' else [{'z': 2.5}]\n"
+        "EXPERIMENT = Experiment(title='two', run=run, scales=Scale(grid(way=['a', 'b']), seeds=2))\n"
+    )
+    done = learnability.run("two.py")
+    assert done.failures == []
+    assert done.table["y"].isna().tolist() == [False, False, True, True]
+    assert done.table["z"].isna().tolist() == [True, True, False, False]

@@ -49,6 +49,7 @@ def reach(function: Any) -> Reach:
         If a module that it uses was changed since it was imported: what would be run is not what stands there.
     """
     parsed.cache_clear()  # files change between two calls of a session
+    _codes.cache_clear()
     walk = _Walk()
     told = walk.value(function)
     text = "\n".join([told, *(f"{name} {walk.parts[name]}" for name in sorted(walk.parts))])
@@ -266,26 +267,26 @@ def _same(found: FunctionType, filename: str) -> None:
     if type(loader).__name__ != "SourceFileLoader" or found.__module__ == "__main__":
         return  # a script's, or made otherwise (pytest rewrites assertions): what is in memory counts
     known = _codes(filename)
-    own = [code for code in known if code.co_name == found.__code__.co_name]
-    if known and compiled(found.__code__) not in {compiled(code) for code in own}:
+    if known and compiled(found.__code__) not in known:
         raise ValueError(
             f"{Path(filename).name} was changed since it was imported: reload it, or start afresh, so that what is "
             "run is what stands there"
         )
 
 
-def _codes(filename: str) -> list[CodeType]:
+@functools.cache
+def _codes(filename: str) -> frozenset[str]:
     """All code of a file as it stands now."""
     try:
         whole = compile(Path(filename).read_bytes(), filename, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError):
-        return []
-    found, waiting = [], [whole]
+        return frozenset()
+    found, waiting = set(), [whole]
     while waiting:
         code = waiting.pop()
-        found.append(code)
+        found.add(compiled(code))
         waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return found
+    return frozenset(found)
 
 
 def _is_local_class(found: type) -> bool:
