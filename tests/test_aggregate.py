@@ -23,3 +23,12 @@ def test_tightest_lets_the_case_nearest_to_failing_speak():
     assert tightest("x", [tight, outside, unmeasured, violated]).verdict is Verdict.VIOLATED
     with pytest.raises(ValueError, match="at least one"):
         tightest("x", [])
+
+
+def test_a_number_without_a_verdict_says_why_and_promises_nothing():
+    shown = Guarantee("symmetry/x", "test", Kind.NUMBER, None, 0.3, note="vacuous at every size that can be run")
+    assert (shown.verdict, shown.slack, shown.to_json()["direction"]) == (Verdict.NUMBER, None, "")
+    assert repr(shown) == "Guarantee('symmetry/x': number, measured 0.3; vacuous at every size that can be run)"
+    for wrong in ({"bound": 1.0}, {"note": " "}, {"hypotheses": (Hypothesis("no", True),)}):
+        with pytest.raises(ValueError, match="must have a note that says why, no bound and no hypotheses"):
+            Guarantee(**{"id": "x", "source": "", "kind": Kind.NUMBER, "bound": None, "note": "so", **wrong})

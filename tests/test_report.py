@@ -22,6 +22,7 @@ GUARANTEES = [
     Guarantee("symmetry/lemma2", "Nobody", Kind.LOWER_BOUND, 2.0, 1.0, (Hypothesis("n large", False, "n = 2"),)),
     Guarantee("symmetry/lemma3", "Nobody", Kind.EXACT, 1.0, 2e-9),
     Guarantee("symmetry/lemma4", "Nobody", Kind.UPPER_BOUND, None),
+    Guarantee("symmetry/lemma5", "Nobody", Kind.NUMBER, None, 7.0, note="no input could refute it"),
 ]
 
 
@@ -41,6 +42,7 @@ def test_verdict_table_in_a_pipe_has_one_line_a_guarantee_and_no_colour():
     assert "outside_hypotheses" in lines[3]
     assert lines[4].split()[:6] == ["symmetry/lemma3", "violated", "2e-09", "=", "1", "-1"]
     assert lines[5].split()[:6] == ["symmetry/lemma4", "not_measured", "-", "<=", "-", "-"]
+    assert lines[6].split()[:5] == ["symmetry/lemma5", "number", "7", "-", "-"]
 
 
 @pytest.mark.parametrize("width", [40, 80, 119])
@@ -51,7 +53,13 @@ def test_verdicts_lose_nothing_where_the_terminal_is_narrow(width):
     words = " ".join(text.split())
     for guarantee, numbers in zip(
         GUARANTEES,
-        ("measured 0.1, bound <= 0.1235, slack 0.02346 over 1000 | cases", "fails: n large", "bound = 1", "slack -"),
+        (
+            "measured 0.1, bound <= 0.1235, slack 0.02346 over 1000 | cases",
+            "fails: n large",
+            "bound = 1",
+            "slack -",
+            "measured 7",
+        ),
         strict=True,
     ):
         assert numbers in words
@@ -68,7 +76,10 @@ def test_verdicts_are_a_table_at_120_columns():
 
 
 def test_counts():
-    assert report.counts(g.verdict for g in GUARANTEES) == "1 hold, 1 violated, 1 outside hypotheses, 1 not measured"
+    assert (
+        report.counts(g.verdict for g in GUARANTEES)
+        == "1 hold, 1 violated, 1 outside hypotheses, 1 not measured, 1 no verdict"
+    )
     assert report.counts([]) == "no claims"
 
 

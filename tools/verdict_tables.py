@@ -19,7 +19,13 @@ from learnability.report import verdict_markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- verdicts: made by tools/verdict_tables.py -->", "<!-- end of verdicts -->"
-WORDS = {"violated": "violated", "not_measured": "cannot be told", "holds": "hold", "outside_hypotheses": "outside"}
+WORDS = {
+    "violated": "violated",
+    "not_measured": "cannot be told",
+    "holds": "hold",
+    "outside_hypotheses": "outside",
+    "number": "no verdict",
+}
 SCALES = ("laptop", "paper")
 
 
@@ -83,7 +89,7 @@ def slack(g: Mapping[str, Any]) -> float | None:
     if g["bound"] is None or g["measured"] is None:
         return None
     over = g["measured"] - g["bound"]
-    return {"at_most": -over, "at_least": over, "equal": -abs(over)}[g["direction"]]
+    return {"at_most": -over, "at_least": over, "equal": -abs(over), "": None}[g["direction"]]
 
 
 def pages() -> dict[Path, str]:

@@ -48,14 +48,22 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
 _SIDE = {"at_most": "<=", "at_least": ">=", "equal": "="}
+"""A number without a verdict has no side."""
 WORDS = {
     "holds": "holds",
     "violated": "violated",
     "outside_hypotheses": "outside hypotheses",
     "not_measured": "not measured",
+    "number": "no verdict",
 }
 """The verdicts as a person says them."""
-COLOURS = {"holds": "green", "violated": "bold red", "outside hypotheses": "yellow", "not measured": "dim"}
+COLOURS = {
+    "holds": "green",
+    "violated": "bold red",
+    "outside hypotheses": "yellow",
+    "not measured": "dim",
+    "no verdict": "dim",
+}
 _UNDECIDED = ("too wide to tell", "are needed", "no interval")
 """What :func:`learnability.evidence.claims.decide` says where it cannot decide."""
 
@@ -86,7 +94,8 @@ def _cells(guarantee: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
 
 
 def _side(guarantee: Mapping[str, Any]) -> str:
-    return f"{_SIDE[guarantee['direction']]} {number(guarantee['bound'])}"
+    side = _SIDE.get(guarantee["direction"])
+    return "-" if side is None else f"{side} {number(guarantee['bound'])}"
 
 
 def _fails(guarantee: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from learnability.theory.guarantee import Guarantee, Verdict
 
 __all__ = ["tightest"]
 
-_URGENCY = {Verdict.VIOLATED: 0, Verdict.NOT_MEASURED: 1, Verdict.OUTSIDE: 2, Verdict.HOLDS: 3}
+_URGENCY = {Verdict.VIOLATED: 0, Verdict.NOT_MEASURED: 1, Verdict.OUTSIDE: 2, Verdict.HOLDS: 3, Verdict.NUMBER: 4}
 
 
 def tightest(identity: str, cases: Sequence[Guarantee], note: str = "") -> Guarantee:

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     """An empirical claim against a stated number; ``direction`` says from which side."""
     TREND = "trend"
     """An empirical claim about how a quantity moves; ``direction`` says from which side of ``bound``."""
+    NUMBER = "number"
+    """A number that no measurement could confirm or refute: shown without a verdict, ``note`` says why."""
 
 
 class Verdict(StrEnum):
@@ -38,6 +40,7 @@ class Verdict(StrEnum):
     VIOLATED = "violated"
     OUTSIDE = "outside_hypotheses"
     NOT_MEASURED = "not_measured"
+    NUMBER = "number"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Hypothesis:
         object.__setattr__(self, "holds", bool(self.holds))  # a NumPy comparison is no bool
 
 
-_SIDE = {Kind.UPPER_BOUND: "at_most", Kind.LOWER_BOUND: "at_least", Kind.EXACT: "equal"}
+_SIDE = {Kind.UPPER_BOUND: "at_most", Kind.LOWER_BOUND: "at_least", Kind.EXACT: "equal", Kind.NUMBER: ""}
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Guarantee:
         Anything the reader must know: that a bound is vacuous, which constant was used, over how many cases.
     direction : {"at_most", "at_least", "equal"}
         On which side of ``bound`` the measured value must lie. Implied by the proved kinds; for ``threshold``
-        and ``trend`` it must be given.
+        and ``trend`` it must be given. A ``number`` has none, no bound and no hypotheses, but a note.
     tolerance : float
         Absolute room for rounding (or the stated tolerance of an equality), >= 0.
     """
@@ -99,7 +102,13 @@ class Guarantee:
         if implied is not None and self.direction not in ("", implied):
             raise ValueError(f"direction of a {self.kind} must be {implied!r}, got {self.direction!r}")
         direction = implied or self.direction
-        if direction not in ("at_most", "at_least", "equal"):
+        if self.kind is Kind.NUMBER:
+            if self.bound is not None or self.hypotheses or not self.note.strip():
+                raise ValueError(
+                    f"a number without a verdict must have a note that says why, no bound and no hypotheses, got "
+                    f"note {self.note!r}, bound {self.bound!r} and {len(self.hypotheses)} hypotheses"
+                )
+        elif direction not in ("at_most", "at_least", "equal"):
             raise ValueError(
                 f"direction of a {self.kind} must be 'at_most', 'at_least' or 'equal', got {self.direction!r}"
             )
@@ -123,10 +132,10 @@ class Guarantee:
         def number(value: float | None) -> str:
             return "-" if value is None else f"{value:.4g}"
 
-        side = {"at_most": "<=", "at_least": ">=", "equal": "="}[self.direction]
+        side = {"at_most": "<=", "at_least": ">=", "equal": "=", "": ""}[self.direction]
         fails = ", ".join(h.name for h in self.hypotheses if not h.holds)
         note = self.note if len(self.note) <= 120 else f"{self.note[:117]}..."
-        said = f"measured {number(self.measured)}, bound {side} {number(self.bound)}"
+        said = f"measured {number(self.measured)}" + (side and f", bound {side} {number(self.bound)}")
         more = "; ".join(filter(None, [fails and f"fails: {fails}", note]))
         return f"Guarantee({self.id!r}: {self.verdict}, {said}{more and f'; {more}'})"
 
@@ -143,7 +152,12 @@ class Guarantee:
 
     @property
     def verdict(self) -> Verdict:
-        """``outside_hypotheses`` before anything else, then ``not_measured``, then the comparison."""
+        """``outside_hypotheses`` before anything else, then ``not_measured``, then the comparison.
+
+        That of a ``number`` is ``number``: it is not counted among the statements.
+        """
+        if self.kind is Kind.NUMBER:
+            return Verdict.NUMBER
         if not all(h.holds for h in self.hypotheses):
             return Verdict.OUTSIDE
         slack = self.slack
