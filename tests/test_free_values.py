@@ -27,7 +27,7 @@ SETTINGS = {
     "residual/fig1": ("58d6b29ebb01d522", "ede576e81e1e3246", "acb74bf7dc33c6a8"),
     "residual/fig2a": ("69fc37c475e9e1e0", "1f21b02b25f0f953", "6831fdd06649d5db"),
     "residual/fig2b": ("766b035c443c5337", "a84694eb53b162f7", "153e3cd593e1d422"),
-    "residual/fig3a": ("1be5d531a318e01e", "bcd2595e590be8b4", "0ad42504bdd39838"),
+    "residual/fig3a": ("6f078fb3afc40efd", "8bc6fe52feb9503f", "526a80634eaf9ef1"),
     "residual/fig3b": ("38d2a8767cfd3bcf", "2fe6e27e0ae21a7e", "8e772d8413e37fe8"),
     "residual/fig4b": ("0e1995d62dc71de8", "e04cf4dc14e1c2a1", "a2562256fc6d36a1"),
     "separable/fig1": ("feb528884bc170ed", "794a8cb3e92d66e0", "794a8cb3e92d66e0"),

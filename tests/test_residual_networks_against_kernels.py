@@ -51,10 +51,10 @@ def test_parts_a_and_b_differ_in_what_is_trained_and_in_the_sample():
                 ]
                 for part in "ab"
             )
-            assert {(s["method"], s["samples"]) for s in a if s["method"] not in ("last", "ntk")} == {("all", 500)}
-            assert {(s["method"], s["samples"]) for s in b if s["method"] not in ("last", "ntk")} == {
-                ("hidden", 1000)
-            }
+            a_sizes = {500} if figure == "2" else {500, 1000}  # Figure 3(a): the paper does not say which
+            for cells, sizes, trained in ((a, a_sizes, "all"), (b, {1000}, "hidden")):
+                found = {(s["method"], s["samples"]) for s in cells if s["method"] not in ("last", "ntk")}
+                assert found == {(trained, size) for size in sizes}
             assert {s["d"] for s in a + b} == {30}
             assert {s["epochs"] for s in a + b} == {800}
 
@@ -182,7 +182,7 @@ def test_claims_of_figure_2():
     measured = found["not-below[2layer,all]"].measured  # the test sample's, of two widths
     assert measured == pytest.approx(0.9 * (2.01 - 6.205347 * half))
     assert (
-        "chosen on the test sample, as in the paper: m=20 sgd 1.809, m=50 sgd 1.809"
+        "chosen on the test sample, as in the paper: m=20 sgd 1.81, m=50 sgd 1.81"
         in found["not-below[2layer,all]"].note
     )
 
@@ -213,14 +213,51 @@ def test_all_diverged_is_not_measured():
 
 
 def test_claims_of_figure_3():
-    table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.5, 0.3, 0.0)])
-    table.loc[table["beta"] == 0.0, "test_error"] = 1.35
-    found = {g.id.split("fig3a/")[1]: g.verdict for g in installed().experiments["residual/fig3a"].claims(table)}
-    assert found == {
-        "learns[beta=1]": Verdict.HOLDS,
-        "not-below[beta=0.3]": Verdict.VIOLATED,
-        "not-below[beta=0]": Verdict.HOLDS,
+    at = {
+        1000: {1.0: 0.01, 0.5: 0.01, 0.3: 0.01, 0.2: 2.2, 0.0: 1.35},
+        500: {1.0: 0.01, 0.5: 2.2, 0.3: 2.2, 0.2: 2.2, 0.0: 2.0},
     }
+
+    def judged(errors):
+        table = pd.concat(
+            made({("sgd", "3resnet", "all"): error}).assign(beta=beta, samples=N)
+            for N, of in errors.items()
+            for beta, error in of.items()
+        )
+        claimed = installed().experiments["residual/fig3a"].claims(table)
+        return {g.id.split("fig3a/")[1]: g for g in claimed}
+
+    found = judged(at)
+    assert [*found] == [
+        *(
+            "learns[beta=1,N=1000]",
+            "learns[beta=0.5,N=1000]",
+            "not-below[beta=0.2,N=1000]",
+            "not-below[beta=0,N=1000]",
+        ),
+        *(
+            "learns[beta=1,N=500]",
+            "not-below[beta=0.5,N=500]",
+            "not-below[beta=0.2,N=500]",
+            "not-below[beta=0,N=500]",
+        ),
+    ]
+    assert {g.verdict for g in found.values()} == {Verdict.HOLDS}
+    assert {round(g.bound, 12) for g in found.values()} == {0.675}  # learning and failing are two sides of one number
+    assert found["not-below[beta=0.5,N=500]"].source == "this project, on Allen-Zhu & Li, Figure 3(a)"
+    assert (
+        "on the boundary, beta = alpha, where nothing is claimed: chosen" in found["not-below[beta=0.2,N=1000]"].note
+    )
+    assert "boundary" not in found["not-below[beta=0,N=1000]"].note
+    for N, beta in ((1000, 0.5), (1000, 0.2), (500, 0.5), (500, 1.0)):
+        wrong = {1000: dict(at[1000]), 500: dict(at[500])}
+        wrong[N][beta] = 0.5 if at[N][beta] > 1 else 0.8
+        violated = [id for id, g in judged(wrong).items() if g.verdict is Verdict.VIOLATED]
+        assert len(violated) == 1
+        assert violated[0].endswith(f"[beta={beta:g},N={N}]")
+    one = {g.id for g in installed().experiments["residual/fig3b"].claims(
+        pd.concat(made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.5, 0.3)))}  # fmt: skip
+    assert one == {"residual/fig3b/learns[beta=1]", "residual/fig3b/learns[beta=0.5]"}
 
 
 def test_one_width_below_the_line_is_enough_against_not_below():
@@ -255,7 +292,13 @@ def test_the_figure_of_widths_shows_all():
     assert "learning rates 0.1; weight decays 0.01" in plot.note
 
 
-def test_the_figure_of_betas_has_a_curve_for_each():
+def test_the_figure_of_betas_has_a_panel_for_each_size_and_a_curve_for_each_beta():
     table = pd.concat([made({("sgd", "3resnet", "all"): 0.1}).assign(beta=beta) for beta in (1.0, 0.3, 0.0)])
-    (panel,) = installed().experiments["residual/fig3a"].figure(table).panels
-    assert [item.label for item in panel.items if getattr(item, "label", "")] == ["β = 1", "β = 0.3", "β = 0"]
+    figure = installed().experiments["residual/fig3a"].figure
+    (panel,) = figure(table).panels
+    labels = [item.label for item in panel.items if getattr(item, "label", "")]
+    assert labels == ["β = 1", "β = 0.3 = α", "β = 0"]
+    fine, coarse = figure(pd.concat([table, table.assign(samples=1000, test_error=1e-4)])).panels
+    assert ("N = 1,000" in fine.title, "N = 500" in coarse.title) == (True, True)
+    assert fine.ylim == coarse.ylim
+    assert fine.ylim[0] < 1e-4
