@@ -33,16 +33,18 @@ class HardMargin:
 
         margin = min_k y_k w . v_k / |w|  <=  marg(Y)  <=  |sum_k multipliers_k y_k v_k| = upper.
 
-    If the points are not separable, ``margin`` is 0 and ``upper`` is 0 to rounding: the multipliers are then
-    a certificate of Farkas' kind, a convex combination of the y_k v_k that vanishes.
+    Both are those of ``w`` and ``multipliers`` as they are, in real numbers, ``margin`` rounded down and ``upper``
+    up: the inequalities are proved, whatever was rounded before. If the points are not separable, ``margin`` is 0 and
+    ``upper`` is 0 to rounding: the multipliers are then a certificate of Farkas' kind, a convex combination of the
+    y_k v_k that vanishes.
     """
 
     margin: float
-    """What ``w`` achieves, > 0 if the points are separable beyond rounding; else 0."""
+    """What ``w`` achieves, rounded down; > 0 if the points are separable beyond rounding, else 0."""
     upper: float
     """No hyperplane has a larger margin than this."""
     w: FloatArray
-    """(d,), scaled so that min_k y_k w . v_k = 1 (then |w| = 1 / margin); zero if not separable."""
+    """(d,), scaled so that min_k y_k w . v_k = 1 to rounding (then |w| = 1 / margin); zero if not separable."""
     multipliers: FloatArray
     """(m,), >= 0 with sum 1; positive on the support vectors only."""
 
@@ -53,7 +55,9 @@ class HardMargin:
 
     @property
     def gap(self) -> float:
-        """The duality gap ``upper - margin``: the margin is known to within it."""
+        """The duality gap ``upper - margin``: the margin is known to within it. Large if the points are far from the
+        origin beside their margin: then no ``w`` in float64 comes nearer.
+        """
         return self.upper - self.margin
 
 
@@ -160,7 +164,9 @@ def certified(
     the points as given, its multipliers without the points that do not count.
     """
     counted = slice(None) if allowed is None else allowed
-    margin = points.achieved(w, allowed)
-    upper = max(points.distance(multipliers), margin)  # equal at best: no negative gap from rounding
-    w = w / points.products(w)[counted].min() / points.unit if margin > 0 else np.zeros(points.d)
-    return HardMargin(margin * points.unit, upper * points.unit, w, multipliers[counted])
+    margin = 0.0
+    if points.achieved(w, allowed) > 0:
+        w = w / points.products(w)[counted].min()  # rounded: it is this one that is judged
+        margin = points.at_least(w, allowed)
+    w = w / points.unit if margin > 0 else np.zeros(points.d)
+    return HardMargin(margin * points.unit, points.at_most(multipliers) * points.unit, w, multipliers[counted])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
+from learnability.theory.margins.directed import dots, length, outward
 
 __all__ = ["EPSILON", "IntArray", "Points", "contradictions"]
 
@@ -83,14 +84,35 @@ class Points:
         index = np.flatnonzero(multipliers)
         return float(np.linalg.norm(multipliers[index] @ self.rows(index)))
 
+    def at_most(self, multipliers: FloatArray) -> float:
+        """No margin is larger: |sum_k multipliers_k p_k| over the multipliers' sum, rounded up."""
+        index = np.flatnonzero(multipliers)
+        combined = length(dots(self.rows(index).T, multipliers[index]))
+        return outward(outward(combined, 1) / math.fsum(multipliers[index]), 1)
+
+    def at_least(self, w: FloatArray, allowed: NDArray[np.bool_] | None = None) -> float:
+        """The margin of w on the allowed points, rounded down; only products that may be the least are made anew."""
+        products, room = self._rounded(w)
+        if allowed is not None:
+            products[~allowed] = np.inf
+        nearest = np.flatnonzero(products - room <= (products + room).min())
+        size = max(1, self.block_size // 16)
+        least = min(float(dots(self.rows(nearest[lo : lo + size]), w).min()) for lo in range(0, len(nearest), size))
+        return outward(outward(max(least, 0.0), -1) / outward(length(w), 1), -1)
+
     def served(self, w: FloatArray) -> tuple[NDArray[np.bool_], FloatArray]:
         """For each point: is w . p_k > 0 beyond the rounding of the product; and the product, both (m,)."""
+        products, room = self._rounded(w)
+        return products > room, products
+
+    def _rounded(self, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The products w . p_k, and more than their roundings can amount to, both (m,)."""
         size = (self.d + 2) * EPSILON * np.abs(w)
-        products, beyond = np.empty(self.m), np.empty(self.m, dtype=bool)
+        products, room = np.empty(self.m), np.empty(self.m)
         for part, rows in self.blocks():
             products[part] = rows @ w
-            beyond[part] = products[part] > np.abs(rows) @ size
-        return beyond, products
+            room[part] = np.abs(rows) @ size
+        return products, room
 
     def achieved(self, w: FloatArray, allowed: NDArray[np.bool_] | None = None) -> float:
         """The margin min_k w . p_k / |w| over the allowed points, or 0 where a product's sign is within rounding."""
