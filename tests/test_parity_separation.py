@@ -14,7 +14,7 @@ from learnability.discovery import installed
 from learnability.kernels.features import Parities
 from learnability.problems.boolean import signs
 from learnability.studies.parity import linear_methods as opponents
-from learnability.studies.parity.figures.separation import _needed, _numbers
+from learnability.studies.parity.runs_separation import needed, numbers
 from learnability.theory import Verdict
 
 ID = "parity/separation"
@@ -40,7 +40,7 @@ class TestRuns:
         losses = installed().experiments[ID].figure(rows()).panels[0].items
         lines = [item for item in losses if item.linestyle and len(item.x)]
         points = [item for item in losses if item.hollow and len(item.x)]
-        assert len(lines) == 3
+        assert len(lines) == 2
         assert points
         for item in points:
             for line in lines:
@@ -88,13 +88,24 @@ class TestClaims:
         found = verdicts(table)
         assert {found[f"theorem2[{form}]"] for form in ("corrected", "sharper", "direct")} == {Verdict.VIOLATED}
 
+    def test_a_network_with_a_norm_that_any_features_could_do_it_with(self):
+        table = rows().copy()
+        net = (table["method"] == "network") & (table["k"] == 3)
+        table.loc[net, ["norm", "loss"]] = [0.1, 0.01]
+        assert verdicts(table)["below-fixed-features[k=3]"] is Verdict.HOLDS
+        table.loc[net, "loss"] = 0.499
+        assert verdicts(table)["below-fixed-features[k=3]"] is Verdict.VIOLATED
+        table.loc[net, "norm"] = 1e4  # with as much the bound says nothing
+        assert "below-fixed-features[k=3]" not in verdicts(table)
+
     def test_a_norm_below_what_is_needed(self):
         table = rows().copy()
         table.loc[(table["panel"] == "needed"), "loss_1"] = 0.5  # all reach it
         table.loc[(table["panel"] == "needed"), ["norm"]] *= 0.01
         found = verdicts(table)
         assert found["needed[relu]"] is Verdict.VIOLATED
-        table.loc[(table["panel"] == "needed"), ["norm"]] *= 200
+        assert found["needed[parities]"] is Verdict.VIOLATED
+        table.loc[(table["panel"] == "needed"), ["norm"]] *= 103  # 3 % above
         assert verdicts(table)["needed[parities]"] is Verdict.VIOLATED
 
     def test_the_other_half_unlearnt(self):
@@ -144,14 +155,14 @@ class TestPieces:
         np.testing.assert_array_equal(few.W, many.W[:3])
 
     def test_parities_need_what_the_bound_says(self):
-        row = _needed(0, 6, 3, "parities", 20)
+        row = needed(0, 6, 3, "parities", 20)
         assert row["features"] * row["norm"] ** 2 == pytest.approx(math.comb(6, 3) / 4, rel=0.03)
         assert row["loss_1"] <= 0.5
 
     def test_a_loss_out_of_reach_is_left_above(self):
-        row = _needed(0, 6, 3, "bits", 6)
+        row = needed(0, 6, 3, "bits", 6)
         assert row["loss_1"] > 0.5
 
     def test_numbers_of_features(self):
-        assert _numbers(1024) == [16, 64, 256, 1024]
-        assert _numbers(16) == [16]
+        assert numbers(1024) == [16, 64, 256, 1024]
+        assert numbers(16) == [16]

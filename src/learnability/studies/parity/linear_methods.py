@@ -50,7 +50,10 @@ SCALES = {"bits": (1.0,), "relu": (1.0,), "cosine": (1.0, 2.5)}
 GAMMAS = (0.5, 2.0, 8.0)
 RIDGES = tuple(10.0**e for e in range(-8, 1))
 """Times the mean squared size of the features."""
+NORM_TEST = 65536
+"""Test examples of each part where a loss stands beside the bound."""
 _BLOCK = 8192
+_SCORES = ("loss", "error")
 
 Predictor = Callable[[FloatArray], FloatArray]
 
@@ -72,15 +75,27 @@ def majority_error(k: int) -> float:
 
 def scores(predict: Predictor, problem: ParityMixture, seed: int) -> dict[str, float]:
     """Hinge loss and error on fresh examples of D_A^(1) and D_A^(2), and their means, those on D_A."""
-    found: dict[str, float] = {}
-    for part in (1, 2):
-        X, y = problem.sample(generator(seed, "test", problem.n, problem.k, part), TEST, part=part)
-        margin = y * predict(X)
-        found[f"loss_{part}"] = float(np.maximum(0.0, 1.0 - margin).mean())
-        found[f"error_{part}"] = float((margin <= 0).mean())
-    for name in ("loss", "error"):
-        found[name] = 0.5 * (found[f"{name}_1"] + found[f"{name}_2"])
-    return found
+    return _scores(lambda X: predict(X)[:, None], 1, problem, seed, TEST)[0]
+
+
+def _scores(predict: Predictor, count: int, problem: ParityMixture, seed: int, test: int) -> list[dict[str, float]]:
+    """:func:`scores` of several predictors, the columns of ``predict(X)``, on ``test`` examples of each part."""
+    sums = np.zeros((2, 2, count))
+    for part, (losses, errors) in zip((1, 2), sums, strict=True):
+        rng = generator(seed, "test", problem.n, problem.k, part)
+        for start in range(0, test, _BLOCK):
+            X, y = problem.sample(rng, min(_BLOCK, test - start), part=part)
+            margin = y[:, None] * predict(X)
+            losses += np.maximum(0.0, 1.0 - margin).sum(axis=0)
+            errors += (margin <= 0).sum(axis=0)
+    means = sums / test
+    return [
+        {
+            **{f"{name}_{part}": float(means[part - 1, at, i]) for part in (1, 2) for at, name in enumerate(_SCORES)},
+            **{name: float(means[:, at, i].mean()) for at, name in enumerate(_SCORES)},
+        }
+        for i in range(count)
+    ]
 
 
 def features(seed: int, family: str, n: int, N: int, *, scale: float = 1.0, limit: str = "none") -> Layer | Parities:
@@ -155,9 +170,15 @@ def by_norm(
     X_valid, y_valid = problem.sample(generator(seed, "valid", n, k), VALID)
     psi = features(seed, family, n, max(numbers), scale=max(SCALES[family]), limit="clip")
     Z, Z_valid = psi(X), psi(X_valid)
+    cells: list[tuple[int, float]] = []
+    chosen = np.zeros((max(numbers), len(numbers) * len(norms)))
     for N in numbers:
         tried: list[tuple[float, FloatArray]] = []
         for B in sorted(norms):
             w = best_hinge(Z[:, :N], y, norm=B, tolerance=1e-4).w
             tried.append((float(np.maximum(0, 1 - y_valid * (Z_valid[:, :N] @ w)).mean()), w))
-            yield N, B, scores(partial(_predict, psi, min(tried, key=lambda one: one[0])[1]), problem, seed)
+            chosen[:N, len(cells)] = min(tried, key=lambda one: one[0])[1]
+            cells.append((N, B))
+    found = _scores(lambda X: psi(X) @ chosen, len(cells), problem, seed, NORM_TEST)
+    for (N, B), one in zip(cells, found, strict=True):
+        yield N, B, one
