@@ -25,7 +25,7 @@ SETTINGS = {
     "parity/theorem3": ("be530a17c3b83341", "bf4b55115065ed30", "3f250b29084708fb"),
     "residual/alpha": ("80bdd491b4354afc", "d55eb0b7d1cad702", "6f3d7690c2645b2b"),
     "residual/fig1": ("58d6b29ebb01d522", "ede576e81e1e3246", "acb74bf7dc33c6a8"),
-    "residual/fig2a": ("69fc37c475e9e1e0", "1f21b02b25f0f953", "6831fdd06649d5db"),
+    "residual/fig2a": ("69fc37c475e9e1e0", "063136c3624ab1c3", "6831fdd06649d5db"),
     "residual/fig2b": ("766b035c443c5337", "a84694eb53b162f7", "153e3cd593e1d422"),
     "residual/fig3a": ("6f078fb3afc40efd", "8bc6fe52feb9503f", "526a80634eaf9ef1"),
     "residual/fig3b": ("38d2a8767cfd3bcf", "2fe6e27e0ae21a7e", "8e772d8413e37fe8"),

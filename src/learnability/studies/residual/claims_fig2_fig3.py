@@ -9,6 +9,7 @@ choice against the claim.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 NETWORKS = ("3resnet", "3layer", "2layer")
 CHOICES = ("validation_error", "test_error")
 """Columns to choose by; the first is drawn by lines and filled marks, the second by open marks."""
+METHOD = ["solver", "network", "method", "m"]
+"""What tells apart methods at a width."""
 HALF = 0.5
 """In Figure 3 an error of at most this share of k alpha^2 is learning and a larger one failing: with beta = 0 the
 output 0 is on the line itself."""
@@ -42,15 +45,39 @@ output 0 is on the line itself."""
 
 
 def placed(table: pd.DataFrame, *, name: str, where: str, trained: str) -> list[Guarantee]:
-    """Figure 2: 3resnet below the line at its largest width; no other network and no kernel below it at any."""
+    """Figure 2: 3resnet below the line at its largest width; no other network and no kernel below it at any.
+
+    And kernels "fall far behind": at every width they are above every trained network at its largest.
+    """
     best = {by: chosen(table, by) for by in CHOICES}
     below, not_below = (partial(of, best, name, where, _line(table)) for of in (_learnt, _not_learnt))
-    networks = [(network, method) for network in NETWORKS for method in (trained, "last", "ntk")]
+    linear = {
+        by: rows[(rows["solver"] == "closed") | rows["method"].isin(("last", "ntk"))] for by, rows in best.items()
+    }
+    closed = {by: pick(rows, solver="closed") for by, rows in linear.items()}
+    of_networks = {by: rows[rows["solver"] != "closed"] for by, rows in linear.items()}
     return [
         below(f"3resnet,{trained}", method=trained, network="3resnet"),
-        *(not_below(f"{network},{method}", network=network, method=method) for network, method in networks[1:]),
-        *(not_below(f"closed,{method}", solver="closed", method=method) for method in CLOSED),
+        *(not_below(f"{network},{trained}", network=network, method=trained) for network in NETWORKS[1:]),
+        _not_learnt(of_networks, name, where, _line(table), "kernels of networks"),
+        _not_learnt(closed, name, where, _line(table), "kernels in closed form"),
+        _behind(linear["test_error"], pick(best["validation_error"], method=trained), name, where),
     ]
+
+
+def _behind(kernels: pd.DataFrame, trained: pd.DataFrame, name: str, where: str) -> Guarantee:
+    """Every kernel against the trained network that ends worst, seed by seed."""
+    ends = [pick(rows, m=rows["m"].max()) for _, rows in trained.groupby("network")]
+    worst = max(ends, key=lambda rows: float(rows["test_error"].mean()), default=trained)
+    beside = worst.set_index("seed")["test_error"]
+    apart = [
+        (rows.set_index("seed")["test_error"] - beside, f"{network} {method}".removeprefix("none "))
+        for (_, network, method, _), rows in kernels.groupby(METHOD)
+    ]
+    least = at_all([mean(d, comparisons=len(apart)) for d, _ in apart], "at_least", "least mean difference")
+    _, nearest = min(((float(d.mean()), said) for d, said in apart), default=(0.0, "none"))
+    note = f"test error of a kernel less that of {worst['network'].max()} at its largest width; nearest {nearest}"
+    return claim(f"{name}/behind[kernels]", where, 0.0, least, "at_least", note)
 
 
 def betas(table: pd.DataFrame, *, name: str, where: str, trained: str) -> list[Guarantee]:
@@ -107,7 +134,7 @@ def _not_learnt(
     more: str = "",
     **cell: Any,
 ) -> Guarantee:
-    groups = [group["test_error"] for _, group in pick(best["test_error"], **cell).groupby(["solver", "m"])]
+    groups = [group["test_error"] for _, group in pick(best["test_error"], **cell).groupby(METHOD)]
     means = [mean(errors, comparisons=len(groups)) for errors in groups]
     least = at_all(means, "at_least", "least mean test error")
     note = "; ".join(filter(None, [_both(best, **cell), more]))
@@ -115,16 +142,22 @@ def _not_learnt(
 
 
 def _both(best: dict[str, pd.DataFrame], **cell: Any) -> str:
-    """Mean errors by solver and width, for both choices."""
+    """Mean errors, for both choices."""
     names = {"validation_error": "on the validation sample", "test_error": "on the test sample, as in the paper"}
     return "; ".join(f"chosen {name}: {_means(pick(best[by], **cell))}" for by, name in names.items())
 
 
 def _means(rows: pd.DataFrame) -> str:
-    said = [
-        f"{'' if solver == 'closed' else f'm={m} '}{solver} {group['test_error'].mean():.3g}"
-        for (solver, m), group in rows.groupby(["solver", "m"])
-    ]
+    """By width; of several methods the least over widths."""
+    found: dict[str, dict[Any, float]] = {}
+    for (solver, network, method, m), group in rows.groupby(METHOD):
+        name = f"{network} {method}".removeprefix("none ") + " by SGD" * (solver == "sgd")
+        found.setdefault(name, {})[m] = group["test_error"].mean()
+    if len(found) == 1:
+        said = [f"m={m} {error:.3g}" for errors in found.values() for m, error in errors.items()]
+    else:
+        least = sorted((min(errors.values()), name) for name, errors in found.items())
+        said = [f"{name} {error:.3g}" for error, name in least]
     return ", ".join(said) or "every run diverged"
 
 
@@ -147,12 +180,12 @@ def _kernels(table: pd.DataFrame, best: pd.DataFrame) -> Panel:
         for width, color, network in zip((2.8, 1.4, 1.0), COLORS, NETWORKS):  # they cover each other, nearly
             rows = pick(best, network=network, method=method)
             look: dict[str, Any] = {"color": color, "linewidth": width}
-            items.append(_mean(pick(rows, solver="regression"), linestyle=dash, **look))
+            label = f"{word}, {network}"
+            items.append(_mean(pick(rows, solver="regression"), linestyle=dash, label=label, direct=True, **look))
             items.append(_mean(pick(rows, solver="sgd"), linestyle="", marker=mark, markersize=6, **look))
-        items.append(Curve([], [], label=f"{word}, solved", color="#555555", linestyle=dash))
         if len(pick(best, method=method, solver="sgd")):
-            items.append(Curve([], [], label=f"{word}, by SGD", color="#555555", linestyle="", marker=mark))
-    beyond = 3.0 * max(widths)
+            items.append(Curve([], [], label=f"{word} by SGD", color="#555555", linestyle="", marker=mark))
+    beyond = 6.0 * max(widths)
     for method, label in CLOSED.items():
         errors = pick(best, solver="closed", method=method)["test_error"]
         items.append(
@@ -161,7 +194,8 @@ def _kernels(table: pd.DataFrame, best: pd.DataFrame) -> Panel:
                 marker="D", markersize=3, bars=True, direct=True,
             )
         )  # fmt: skip
-    return _panel(items, "kernels; of networks in their colours", {**widths, beyond: "closed\nform"})
+    panel = _panel(items, "kernels, solved; of networks and in closed form", {**widths, beyond: "closed\nform"})
+    return replace(panel, legend="center left")
 
 
 def beta_figure(table: pd.DataFrame, *, trained: str) -> Plot:
@@ -229,27 +263,24 @@ def _panel(items: list[Item], title: str, widths: dict[float, str], beside: Sequ
 
 def _plot(table: pd.DataFrame, *panels: Panel) -> Plot:
     first, seeds = table.iloc[0], int(table["seed"].nunique())
-    by_sgd = pick(table, solver="sgd")
-    linear = by_sgd["method"].isin(("last", "ntk"))
-    grid = f"learning rates {_tried(by_sgd[~linear], 'learning_rate')}"
-    grid += f"; weight decays {_tried(by_sgd[~linear], 'weight_decay')}"
-    if linear.any():
-        grid += f"\nlast layer and NTK by SGD: learning rates {_tried(by_sgd[linear], 'learning_rate')}"
+    trained = table[(table["solver"] == "sgd") & ~table["method"].isin(("last", "ntk"))]
+    grid = f"rates {_tried(trained, 'learning_rate')}, decays {_tried(trained, 'weight_decay')}"
     size = f", N = {int(first['samples']):,}" if table["samples"].nunique() == 1 else ""
     target = "H = F + αG(F)" if (table["beta"] == 1).all() else "H = βF + αG(F)"
     return Plot(
         panels,
         columns=len(panels),
-        size=(4.6, 4.0) if len(panels) > 1 else (6.0, 4.4),
+        size=(4.6, 3.8) if len(panels) > 1 else (6.0, 4.2),
         title=f"{target}, α = {first['alpha']:g}, d = {first['d']}{size}, {int(table['epochs'].max())} epochs",
-        note="lines, filled marks: hyper-parameters chosen on a validation sample; open marks: on the test sample\n"
-        f"mean over {seeds} seed{'s, bands and bars: from the least to the largest' if seeds > 1 else ''}\n{grid}",
-        legend_columns=4,
+        note=f"hyper-parameters ({grid}) chosen on a validation sample (lines, filled), on the test sample (open)\n"
+        f"mean over {seeds} seed{'s, bands and bars: from the least to the largest' if seeds > 1 else ''}",
     )
 
 
 def _tried(table: pd.DataFrame, column: str) -> str:
-    return ", ".join(f"{value:g}" for value in values(table, column))
+    """How many numbers were tried, and their ends."""
+    tried = values(table, column)
+    return f"{tried[0]:g}" if len(tried) == 1 else f"{len(tried)} from {tried[0]:g} to {tried[-1]:g}"
 
 
 # Experiments --------------------------------------------------------------------------------------------------

@@ -320,9 +320,6 @@ RATES = {"all": (0.02, 0.05, 0.1, 0.2, 0.5), "hidden": (0.05, 0.1, 0.2, 0.5, 1.0
 DECAYS = (0.0005, 0.001, 0.002, 0.005, 0.01)
 """The part of the grid that ``laptop`` has, around what is best for 3resnet. 3layer and 2layer are sometimes best at
 the largest of these decays; at 0.02 and 0.05 they came 0.04 to 0.2 lower in cells tried, still above the line."""
-FINER = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01)
-"""With one more, where what is shown hangs on it: 3resnet with all layers trained, of which a decay of 0.002 leaves
-one seed in three unlearnt where 0.003 does not."""
 KERNEL_RATES, KERNEL_DECAYS = "0.0005 0.001 0.002 0.005 0.01 0.02 0.05", "0.02 0.05 0.1 0.2 0.5 1"
 """For ``last`` and ``ntk`` by SGD: their kernels have a norm of about ten, and the best ridges are large."""
 

@@ -16,10 +16,12 @@ from times per step.
 from __future__ import annotations
 
 from learnability.studies.residual.claims_fig2_fig3 import experiment
-from learnability.studies.residual.runs import BETAS, FINER, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint, problem
+from learnability.studies.residual.runs import BETAS, RATES, WHOLE_DECAYS, WHOLE_RATES, WIDTHS, faint, problem
 from learnability.study import Scale
 
 SIZES = (1000, 500)
+DECAYS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01)
+"""Of ``laptop``."""
 
 EXPERIMENT = experiment(
     name="fig3a",
@@ -34,7 +36,7 @@ EXPERIMENT = experiment(
             seconds=5,
         ),
         "laptop": Scale(
-            faint("all", WIDTHS[1:5], BETAS, RATES["all"], FINER, SIZES, problem()), seeds=3, seconds=1_950
+            faint("all", WIDTHS[1:5], BETAS, RATES["all"], DECAYS, SIZES, problem()), seeds=3, seconds=1_950
         ),
         "paper": Scale(
             faint("all", WIDTHS, BETAS, WHOLE_RATES["all"], WHOLE_DECAYS, SIZES, problem(test=10_000)),
