@@ -104,6 +104,51 @@ def test_sign_is_right_where_the_exact_part_cancels(seed, n, kind, unit):
         assert d.error(X, y) == d.error(Points(X), y) == wanted
 
 
+def cancelled(seed, n, kind, unit, off):
+    """A state and its inputs of one weight: the exact part is 0 there, and at the first of them so is the next order.
+
+    ``off`` says what lies on no lattice, so that both cancel to rounding only: nothing, the movement, or the start.
+    """
+    rng = np.random.default_rng(seed)
+    start = symmetry_init(n, kind)
+    if off == "start":
+        start = start._replace(W=start.W * 0.7, B=start.B * 0.7)
+    d = state(seed, start, unit, size=1)
+    Omega = d.Omega * (1 + 1e-3 * rng.random(d.Omega.shape)) if off == "movement" else d.Omega
+    k = int(rng.integers(1, n + 1))
+    X = enumerate_cube(n)
+    X = X[X.sum(axis=1) == k]
+    z0 = X[0] @ start.W.T + start.B
+    count = -float(d.mu0 @ z0.clip(min=0))
+    zeta = Omega @ X[0] + d.omega
+    on = (z0 > 0) | ((z0 == 0) & (zeta > 0))
+    second = float(zeta[on] @ d.mu0[on] + z0[on] @ d.mu1[on])
+    j = int(np.argmin(np.abs(z0 - (0.7 if off == "start" else 1.0))))
+    mu1 = d.mu1 - second / z0[j] * (np.arange(len(z0)) == j)
+    return Deviation(start, unit, Omega, d.omega, d.mu0, mu1, count), X
+
+
+@settings(max_examples=150)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 5),
+    kind=st.sampled_from(KINDS),
+    unit=st.sampled_from((60.0**-6, 1e-6, 2.0**-20, 2.0**-6, 1e-90)),
+    off=st.sampled_from(["nothing", "movement", "start"]),
+)
+def test_sign_is_right_where_both_orders_cancel(seed, n, kind, unit, off):
+    d, X = cancelled(seed, n, kind, unit, off)
+    exact, _, _ = exact_outputs(d, X)
+    signs = [(v > 0) - (v < 0) for v in exact]
+    for found in (d.evaluate(X).values, d.outputs(X), d.outputs(Points(X))):
+        assert np.sign(found).tolist() == signs
+    labels = np.ones(n + 1)
+    one = (np.arange(n + 1) == X[0].sum()).astype(float)
+    assert d.cube_error(labels, one) == pytest.approx(np.mean([s <= 0 for s in signs]), abs=1e-15)
+    values, rest = d.outputs_by_weight()
+    assert abs(exact[0] - Fraction(values[int(X[0].sum())])) <= Fraction(rest[int(X[0].sum())])
+
+
 def test_plain_float64_would_lose_what_evaluate_keeps():
     n = 60
     d = state(0, symmetry_init(n), 60.0**-6)

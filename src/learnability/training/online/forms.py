@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from learnability.networks.one_hidden import OneHidden, activate, hidden
 from learnability.training import drive
 from learnability.training.online import loops as kernels
-from learnability.training.online.deviation import Deviation, Points
+from learnability.training.online.deviation import Deviation, Points, lattice_bits
 from learnability.training.online.exact import Exact
 from learnability.training.vector.rows import LANES, aligned
 
@@ -58,7 +58,7 @@ class Problem:
         self.residue = float(threshold - Fraction(self.threshold))
         self.batch, self.both, self.activation = batch, layers == "both", activation
         n = X.shape[1]
-        self.bits = _bits(X)
+        self.bits = lattice_bits(X)
         large = _LARGE / (max(1.0, float(np.abs(X).max())) * (n + 1) * len(params.B))
         start = max(float(np.abs(part).max()) for part in params)
         self.large = large if self.unit < 1e10 and start < large else 0.0
@@ -451,14 +451,6 @@ def _pad(rows: Array) -> Array:
     return out
 
 
-def _bits(*arrays: Array) -> int | None:
-    """Smallest q of a few such that all entries are multiples of 2^-q, their sums exact; None if there is none."""
-    for q in (0, 1, 2, 4, 8, 16):
-        if all((np.abs(a) < 2.0 ** (40 - q)).all() and (a * 2.0**q == np.round(a * 2.0**q)).all() for a in arrays):
-            return q
-    return None
-
-
 def _sizes(params: OneHidden, points: Array) -> Array:
     """Sums of the sizes of what each pre-activation adds up."""
     sizes: Array = np.abs(points) @ np.abs(params.W).T + np.abs(params.B)
@@ -469,7 +461,7 @@ def _lattice(problem: Problem, sizes: Array) -> int | None:
     """The power of 1/2 in whose multiples pre-activations of these sizes come, if a run's sums of products of two of
     them are exact; else None.
     """
-    of_weights = _bits(problem.params.W, problem.params.B)
+    of_weights = lattice_bits(problem.params.W, problem.params.B)
     if problem.bits is None or of_weights is None:
         return None
     bits = problem.bits + of_weights
