@@ -18,6 +18,7 @@ from learnability.networks.separable import forward, initial
 from learnability.problems.separable import random_separable
 from learnability.seeding import generator
 from learnability.studies.separable.theorems import thm2_thm6 as theory
+from learnability.studies.separable.theorems import thm4_thm10 as thm4
 from learnability.studies.separable.theorems import thm5_compression as thm5
 from learnability.theory.guarantee import Verdict
 from learnability.training.orders import visits
@@ -50,6 +51,11 @@ def digits():
 @pytest.fixture(scope="module")
 def inseparable():
     return learnability.certify(*noisy(), width=[2, 10], repeats=2, budget=0.2)
+
+
+def setters(g):
+    """How many examples set the scale, as the hypothesis says."""
+    return int(next(h for h in g.hypotheses if h.name == statements.SCALING).detail.split()[0])
 
 
 def by_id(result, start):
@@ -103,7 +109,8 @@ def test_the_answer_says_what_is_promised_for_the_error_and_what_that_is_worth()
 
 
 def test_the_answer_says_why_a_relu_is_promised_nothing_and_what_the_budget_stopped():
-    *_, second, third = sentences.answer(learnability.certify(*planted(), width=[2], repeats=1, slope=0.0, test=0.0))
+    relu = learnability.certify(*planted(), width=[2], repeats=1, slope=0.0, test=0.0, scale="standard")
+    *_, second, third = sentences.answer(relu)
     assert second.endswith("Theorem 2 promises nothing (fails: 0 < alpha < 1)")
     assert third.startswith("error: not measured; nothing is promised")
     stopped = learnability.certify(*planted(margin=0.001), width=[10], repeats=1, budget=1e-4)
@@ -138,12 +145,15 @@ def test_bounds_of_a_separable_set(digits):
         )
         assert g.measured == max(run.updates for run in digits.runs if run.width == width)
         assert g.verdict is Verdict.HOLDS
-    (lower,) = by_id(digits, "separable/thm4")
-    assert lower.bound <= lower.measured <= second[0].bound
+    assert not by_id(digits, "separable/thm4")  # about other data
+    sequence = digits.to_json()["training"]["sequence_updates"]
+    d = math.floor(digits.found.sample.w_norm**2)
+    assert sequence == thm4.sequence_updates(d=d, k=1, eta=1.0, alpha=0.5) <= second[0].bound
+    assert any(f"SGD makes {sequence:,} updates" in line for line in sentences.sentences(digits))
     (six,) = by_id(digits, "separable/thm6")
     assert six.verdict is Verdict.OUTSIDE  # n < 2 M
     for g in by_id(digits, "separable/compression-consistent"):
-        assert g.verdict is Verdict.OUTSIDE  # all examples set the scale
+        assert g.verdict is Verdict.OUTSIDE  # examples to be tested on set the scale too
         assert [h.name for h in g.hypotheses if not h.holds] == [statements.SCALING]
         assert 0 < g.bound < 1
     assumed = [h for h in six.hypotheses if h.detail.startswith("assumed")]
@@ -154,7 +164,9 @@ def test_the_error_bound_that_is_shown_is_the_nearest_to_failing(digits):
     n = len(digits.found.y)
     (g,) = by_id(digits, "separable/thm5[examples,2k=10]")
     slacks = [
-        thm5.theorem5(n=n, size=run.examples_used, delta=0.05 / 2, coded="examples", error=run.test_error).slack
+        thm5.theorem5(
+            n=n, size=run.examples_used + setters(g), delta=0.05 / 2, coded="examples", error=run.test_error
+        ).slack
         for run in digits.runs
         if run.width == 10
     ]
@@ -162,7 +174,7 @@ def test_the_error_bound_that_is_shown_is_the_nearest_to_failing(digits):
 
 
 def test_scaling_decides_whether_the_error_bounds_are_proved():
-    """A single example sets the largest norm: it counts as used. Ranges are set by all, test examples too."""
+    """A single example sets the largest norm: it counts as used."""
     pair = digits_pair()
     seen = set()
     for seed in range(6):
@@ -180,6 +192,36 @@ def test_scaling_decides_whether_the_error_bounds_are_proved():
     scaled = pair.X / np.linalg.norm(pair.X, axis=1).max()
     (g,) = by_id(learnability.certify(scaled, pair.y, width=[10], scale="none"), "separable/compression-consistent")
     assert g.verdict is Verdict.HOLDS
+
+
+def test_examples_that_set_the_ranges_count_as_used_unless_they_are_tested_on():
+    X, y = planted()
+    wide = np.concatenate([X, X * 0.5])  # no extreme is among the second half
+    y = np.concatenate([y, y])
+    seen = set()
+    for seed in range(40):
+        result = learnability.certify(wide, y, width=[2], repeats=1, seed=seed, test=0.05)
+        train = result.found.train
+        inside = (wide[train].min(axis=0) == wide.min(axis=0)).all() and (
+            wide[train].max(axis=0) == wide.max(axis=0)
+        ).all()
+        (g,) = by_id(result, "separable/compression-consistent")
+        h = next(h for h in g.hypotheses if h.name == statements.SCALING)
+        assert not h.holds or inside  # the largest norm may be a test example's besides
+        seen.add(h.holds)
+        if h.holds:
+            assert 2 <= setters(g) <= 2 * X.shape[1] + 1
+            n, size = len(train), result.runs[0].examples_used + setters(g)
+            assert g.bound == thm5.consistent_compression(n=n, size=size, delta=0.05, coded="examples").bound
+            (six,) = by_id(result, "separable/thm6")
+            assert f"and {setters(g)} more examples" in six.note
+    assert seen == {True, False}
+    (g,) = by_id(
+        learnability.certify(wide, y, width=[2], repeats=1, scale="standard"), "separable/compression-consistent"
+    )
+    assert [h.detail for h in g.hypotheses if not h.holds and h.name == statements.SCALING] == [
+        f"{len(wide)} examples set it, {round(0.25 * len(wide))} of them to be tested on"
+    ]
 
 
 def test_a_run_that_the_budget_stopped_proves_no_error_bound(digits):

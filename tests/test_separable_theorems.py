@@ -342,6 +342,9 @@ def test_theorem6_is_theorem5_at_the_update_bound():
     assert theory.theorem6(**common, k=10, v=usual, R=usual, known_in_advance=True).bound == pytest.approx(g.bound)
     assert theory.theorem6(**common, k=10, v=usual, R=9.0, known_in_advance=True).bound > g.bound
     assert failed(theory.theorem6(**common, error=0.0, converged=False)) == {"SGD reached a global minimum"}
+    more = theory.theorem6(**common, further=7)
+    assert more.bound == pytest.approx(8 / 10**5 * (size + 7) * math.log(10**10 / 0.1))
+    assert "and 7 more examples" in more.note
     assert failed(theory.theorem6(**common | {"n": 2 * size - 1}, error=0.0)) == {"n >= 2 c"}
     assert failed(theory.theorem6(**common | {"n": 2 * size}, error=0.0)) == set()
     assert failed(theory.theorem6(**common, input_norm=2.0, error=0.0)) == {"|x| <= 1"}

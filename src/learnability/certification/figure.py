@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 
-def draw(runs: Sequence[SgdRun], guarantees: Sequence[Guarantee], *, title: str, tests: int, left_out: int) -> Figure:
-    """Two panels, made from nothing but runs and guarantees.
+def draw(
+    runs: Sequence[SgdRun],
+    guarantees: Sequence[Guarantee],
+    *,
+    title: str,
+    tests: int,
+    left_out: int,
+    sequence: int | None = None,
+) -> Figure:
+    """Two panels, made from runs and guarantees.
 
     ``tests`` is the number of test examples, ``left_out`` that of training examples without which the rest of them
-    is separable.
+    is separable, ``sequence`` the number of updates on Theorem 4's sequence.
     """
     import pandas as pd
 
@@ -48,7 +56,7 @@ def draw(runs: Sequence[SgdRun], guarantees: Sequence[Guarantee], *, title: str,
                 ax.set_xlim(widths[0] / room, widths[-1] * room)
                 ax.set_xticks(widths, [f"{width:,}" for width in widths])
                 ax.minorticks_off()
-            _updates(left, curves, guarantees, left_out)
+            _updates(left, curves, guarantees, left_out, sequence)
             _errors(right, curves, guarantees, tests, left_out)
             for ax in (left, right):
                 ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=1)
@@ -64,7 +72,7 @@ def _curves(table: pd.DataFrame, left_out: int) -> _Curves:
     return [(data, labels[data], rows) for data in (ALL, PART) if len(rows := table[table["data"] == data])]
 
 
-def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_out: int) -> None:
+def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_out: int, sequence: int | None) -> None:
     ax.set_title("(a) non-zero updates", loc="left")
     for (_, label, rows), color in zip(curves, COLORS):
         ended = (rows["outcome"] == Outcome.CONVERGED).all()
@@ -80,9 +88,8 @@ def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_ou
     second, third = _find(guarantees, "separable/thm2["), _find(guarantees, "separable/cor3[all")
     _line(ax, second, COLORS[1 + bool(left_out)], "-", "Theorem 2, w* of the training data")
     _line(ax, third, COLORS[3], "--", "Corollary 3, w* of all examples")
-    worst = _find(guarantees, "separable/thm4[sharp")
-    if worst is not None and worst.measured is not None:
-        _level(ax, worst.measured, COLORS[6], ":", "SGD on Theorem 4's sequence with this |w*|")
+    if sequence is not None:
+        _level(ax, sequence, COLORS[6], ":", "SGD on Theorem 4's sequence with this |w*|")
     low, high = ax.get_ylim()
     ax.set_ylim(low / 2, high * 2)
 

@@ -14,7 +14,7 @@ from learnability.certification.figure import draw
 from learnability.certification.findings import Findings, Inputs, Margins
 from learnability.certification.options import Options
 from learnability.certification.runs import SgdRun
-from learnability.certification.statements import assumptions, is_vacuous
+from learnability.certification.statements import assumptions, is_vacuous, sequence_updates
 from learnability.theory import Guarantee
 
 if TYPE_CHECKING:
@@ -152,7 +152,15 @@ class Certification:
             f"leaky ReLU α = {self.options.slope:g}, step η = {self.options.step:g}"
         )
         left_out = int((~self.found.kept).sum())
-        return draw(self.runs, self.guarantees, title=title, tests=len(self.found.y_test), left_out=left_out)
+        sequence = sequence_updates(self.found, self.options)
+        return draw(
+            self.runs,
+            self.guarantees,
+            title=title,
+            tests=len(self.found.y_test),
+            left_out=left_out,
+            sequence=sequence,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the keys of the command line's contract and more."""
@@ -182,6 +190,7 @@ class Certification:
                 "test_examples": len(found.y_test),
                 "separable": found.sample.subset is None,
                 "w_norm": found.sample.w_norm,
+                "sequence_updates": sequence_updates(found, options),
                 "left_out": [int(i) + 1 for i in found.train[~found.kept]],
             },
             "assumptions": [h.name for h in assumptions()],

@@ -9,7 +9,7 @@ import numpy as np
 
 from learnability.certification.findings import Margins
 from learnability.certification.runs import ALL, SgdRun
-from learnability.certification.statements import about_error, assumptions, is_vacuous
+from learnability.certification.statements import about_error, assumptions, is_vacuous, sequence_updates
 from learnability.theory import Hypothesis
 from learnability.training.record import Outcome
 
@@ -104,14 +104,20 @@ def sentences(c: Certification) -> Iterator[str]:
     split = f"split at random (seed {c.options.seed}): {len(found.y):,} examples to train on, {tests}"
     if found.sample.subset is None:
         yield f"{split}; |w*| of the training sample {found.sample.w_norm:.6g}"
-        return
-    yield f"{split}; the training sample is not separable"
-    left = int((~found.kept).sum())
-    w_norm = found.sample.w_norm
-    yield (
-        f"runs leave out {left:,} of its examples; |w*| of the others "
-        + ("unknown" if w_norm is None else f"{w_norm:.6g}")
-    )
+    else:
+        yield f"{split}; the training sample is not separable"
+        left = int((~found.kept).sum())
+        w_norm = found.sample.w_norm
+        yield (
+            f"runs leave out {left:,} of its examples; |w*| of the others "
+            + ("unknown" if w_norm is None else f"{w_norm:.6g}")
+        )
+    updates = sequence_updates(found, c.options)
+    if updates is not None:
+        yield (
+            f"on other data with this |w*|, Theorem 4's sequence, SGD makes {updates:,} updates: no bound in |w*|, "
+            "alpha and eta alone is lower"
+        )
 
 
 def _certificate(c: Certification) -> str:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from learnability.certification.findings import Findings, Inputs
 from learnability.certification.options import Options
 from learnability.certification.runs import ALL, SgdRun
@@ -18,7 +21,17 @@ from learnability.theory import Guarantee, Hypothesis
 from learnability.theory.guarantee import Verdict
 from learnability.training.record import Outcome
 
-__all__ = ["ASSUMPTIONS", "LEVEL", "SCALING", "about_error", "assumptions", "is_vacuous", "promises", "scaling"]
+__all__ = [
+    "ASSUMPTIONS",
+    "LEVEL",
+    "SCALING",
+    "about_error",
+    "assumptions",
+    "is_vacuous",
+    "promises",
+    "scaling",
+    "sequence_updates",
+]
 
 LEVEL = 1e-4
 """A bound on the error is violated only if the error exceeds it with this confidence (1 - LEVEL)."""
@@ -35,19 +48,46 @@ def assumptions() -> tuple[Hypothesis, ...]:
 
 
 def scaling(inputs: Inputs, found: Findings, options: Options) -> tuple[Hypothesis, int]:
-    """Whether the network is a function of the examples used and a few that set the scale, and how many these are.
+    """Whether the network is a function of the examples used and of those that set the scale, and how many these are.
 
-    The largest norm is set by one example; if that is in the training sample, it joins the compression set. Ranges
-    and moments are set by many examples, those of the test sample among them: then no bound here is proved.
+    If all that set the scale are training examples, they join the compression set.
     """
-    if options.scale == "none":
-        return Hypothesis(SCALING, True, "inputs taken as they are"), 0
-    if options.scale == "norm":
-        largest = float((found.X**2).sum(axis=1).max()) ** 0.5
-        if largest >= inputs.norm * (1 - 1e-12):
-            return Hypothesis(SCALING, True, "the largest input, a training example, counts as one more"), 1
-        return Hypothesis(SCALING, False, "the largest input, which sets the scale, is a test example"), 0
-    return Hypothesis(SCALING, False, f"scale {options.scale!r} was set by all examples; 'none' needs none"), 0
+    setters = _setters(inputs, found, options)
+    tests = int((~np.isin(setters, found.train)).sum())
+    detail = f"{_count(len(setters), 'example')} set it" if len(setters) else "inputs taken as they are"
+    if len(setters):
+        detail += f", {tests} of them to be tested on" if tests else ", each counted as one more that was used"
+    return Hypothesis(SCALING, tests == 0, detail), len(setters)
+
+
+def _setters(inputs: Inputs, found: Findings, options: Options) -> NDArray[np.intp]:
+    """Examples that set the scale: any part of the data that holds them is scaled alike.
+
+    One with the largest norm; for ranges also one at each end of each feature, training examples and those already
+    chosen first; all, if moments are taken.
+    """
+    if options.scale in ("none", "standard"):
+        return np.arange(len(inputs.V) if options.scale == "standard" else 0)
+    squares = np.einsum("ij,ij->i", inputs.V, inputs.V)
+    order = np.concatenate([found.train, np.setdiff1d(np.arange(len(squares)), found.train)])
+    chosen = [int(order[(squares >= squares.max() * (1 - 1e-12))[order].argmax()])]
+    if options.scale == "range":
+        for feature in np.asarray(inputs.data.X).T:
+            for end in (feature.min(), feature.max()):
+                if not (feature[chosen] == end).any():
+                    chosen.append(int(order[(feature == end)[order].argmax()]))
+    return np.array(chosen)
+
+
+def sequence_updates(found: Findings, options: Options) -> int | None:
+    """How many updates SGD makes on Theorem 4's sequence with this |w*|^2, rounded down: on other data than these.
+
+    No bound on updates in |w*|, alpha and eta alone can be lower. ``None`` if there is no w*, or for the ReLU.
+    """
+    if found.sample.w_norm is None or options.slope == 0:
+        return None
+    d = max(1, math.floor(found.sample.w_norm**2))
+    return thm4.sequence_updates(d=d, k=1, eta=options.step, alpha=options.slope)
 
 
 def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> list[Guarantee]:
@@ -57,7 +97,6 @@ def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Optio
     listed = [
         _in_file(inputs, found, bounded, options),
         *_updates(inputs, found, bounded, options, part),
-        *_lower(found, options),
         *_theorem6(inputs, found, bounded, options, part),
     ]
     groups: dict[tuple[int, str], list[SgdRun]] = {}
@@ -115,21 +154,6 @@ def _updates(
         yield _worst(state, group, f"{whose}; largest of {_count(len(group), 'run')}")
 
 
-def _lower(found: Findings, options: Options) -> Iterable[Guarantee]:
-    """Theorem 4 at this |w*|, beside the exact number of updates on its sequence."""
-    if found.sample.w_norm is None or options.slope == 0:
-        return
-    d = max(1, math.floor(found.sample.w_norm**2))
-    step: dict[str, Any] = {"d": d, "k": 1, "eta": options.step, "alpha": options.slope}
-    note = (
-        f"the sequence of {d} examples with |w*|^2 = {d}, as here: SGD makes that many updates on it, so no bound "
-        "in |w*|, alpha and eta alone is lower"
-    )
-    for form in thm4.theorem4(**step, updates=thm4.sequence_updates(**step), case=f"|w*|^2={d}", note=note):
-        if "[sharp" in form.id:
-            yield form
-
-
 def _theorem6(
     inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options, part: bool
 ) -> Iterable[Guarantee]:
@@ -137,17 +161,18 @@ def _theorem6(
     if not runs:
         return
     worst = max(runs, key=lambda run: run.test_error or 0.0)
+    scaled, extra = scaling(inputs, found, options)
     guarantee = thm2.theorem6(
         n=len(found.y),
         delta=options.delta / _planned(options, len(options.widths)),
         w_norm=None if part else found.sample.w_norm,
         **_step(inputs, options),
+        further=extra,
         converged=all(run.zero_loss for run in runs),
         error=worst.test_error,
         case="w* of the sample",
         note=_shared(options, runs, len(options.widths)),
     )
-    scaled = Hypothesis(SCALING, options.scale == "none", f"scale {options.scale!r}")
     yield _tested(guarantee, found, scaled)
 
 

@@ -248,6 +248,7 @@ def theorem6(
     converged: bool = True,
     error: float | None = None,
     known_in_advance: bool = False,
+    further: int = 0,
     case: str = "",
     note: str = "",
 ) -> Guarantee:
@@ -271,6 +272,8 @@ def theorem6(
     known_in_advance : bool
         Whether ``w_norm`` is known of the distribution, as the theorem has it. If it was computed from the sample,
         delta / n takes the place of delta.
+    further : int
+        Examples on which the network depends besides those of its updates, >= 0: they are added to c.
     """
     if (k is None, v is None, R is None) not in ((True,) * 3, (False,) * 3):
         raise ValueError(f"k, v and R must be given all three or none, got k={k!r}, v={v!r}, R={R!r}")
@@ -279,11 +282,14 @@ def theorem6(
     else:
         updates = corollary3(w_norm=w_norm, eta=eta, alpha=alpha, input_norm=input_norm)
     none = updates.bound is None  # then the arguments are checked all the same
-    size = math.floor(updates.bound or 0.0)
+    further = checks.integer("further", further, at_least=0)
+    size = math.floor(updates.bound or 0.0) + further
     limit = thm5.compression_bound(n=n, size=size, delta=delta, known_in_advance=known_in_advance)
     sized = Hypothesis("n >= 2 c", False, f"n = {n}, no limit for c") if none else thm5.at_most_half(n, size)
     hypotheses = (*updates.hypotheses, sized, Hypothesis("SGD reached a global minimum", converged))
-    chance = thm5.promised(delta, "any number of updates" if none else f"{size:.6g} updates", known_in_advance)
+    many = "any number of updates" if none else f"{size - further:.6g} updates"
+    many += f" and {further} more examples" if further else ""
+    chance = thm5.promised(delta, many, known_in_advance)
     source, bound = f"{PAPER}, Theorem 6", None if none else limit
     return thm5.promise("separable/thm6", source, bound, error, hypotheses, case, (chance, note))
 
