@@ -407,8 +407,8 @@ def test_what_still_holds_where_the_sample_is_not_separable(inseparable):
     assert "L_V" in bounded[0].note
     bounds = [
         thm5.compression_bound(
-            n=len(found.y), size=run.examples_used, delta=0.05 / 2, validation_error=run.unused_error,
-            known_in_advance=False,
+            n=len(found.y), size=run.examples_used + setters(bounded[0]), delta=0.05 / 2,
+            validation_error=run.unused_error, known_in_advance=False,
         )
         for run in part
         if run.width == 2
