@@ -23,6 +23,10 @@ hypotheses or without a verdict say nothing: they are counted, not tried.
 Each check is tried in a process of its own, so that a doctored loop that never ends costs a time limit and no more.
 ``--out FILE`` keeps what was found as JSON; a statement that is there already is not tried again.
 ``--page`` writes ``docs/verdicts/doctored.md`` from it.
+
+``--tables FOLDER`` tries the claims of figures instead, on the tables that ``learnability run --out FOLDER`` left
+there: what was measured is doctored column by column (halved, doubled, less by one, taken from 1, permuted over the
+rows, negated). A claim is a function of the table alone, so that this takes seconds.
 """
 
 from __future__ import annotations
@@ -382,6 +386,63 @@ def work(statement: str, scale: str, start: int) -> None:
     tell(done=True)
 
 
+# Figures ------------------------------------------------------------------------------------------------------
+
+
+def tables(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """For every figure with a table in a folder of results what turned each of its claims that hold."""
+    import duckdb
+
+    from learnability.discovery import installed
+
+    found: dict[str, dict[str, Any]] = {}
+    for id, experiment in installed().experiments.items():
+        path = folder / id / "laptop" / "table.parquet"
+        if not path.exists() or experiment.claims is None or (names and not {id, id.partition("/")[0]} & set(names)):
+            continue
+        table: Any = duckdb.read_parquet(str(path)).df()
+        given = {name for scale in experiment.scales.values() for cell in scale.settings for name in cell}
+        base = {g.id: str(g.verdict) for g in experiment.claims(table)}
+        one: dict[str, Any] = {"rows": base, "turned": {}}
+        for told, doctored in _doctored_tables(table, sorted(given & {*table})):
+            with contextlib.suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                after = {g.id: str(g.verdict) for g in experiment.claims(doctored)}
+                for id_, verdict in base.items():
+                    if verdict == "holds" and after.get(id_) == "violated":
+                        one["turned"].setdefault(id_, [told, False])
+        found[id] = one
+    return found
+
+
+def _doctored_tables(table: Any, given: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """A table with a measured column wrong everywhere, or wherever a setting has one of its few values."""
+    rng = np.random.default_rng(0)
+    changes: dict[str, Callable[[Any], Any]] = {
+        "halved": lambda column: column / 2,
+        "doubled": lambda column: column * 2,
+        "one more": lambda column: column + 1,
+        "one less": lambda column: column - 1,
+        "taken from 1": lambda column: 1 - column,
+        "negated": lambda column: -column,
+        "permuted": lambda column: column.to_numpy()[rng.permutation(len(column))],
+    }
+    cells = {
+        f" where {name} is {value}": table[name] == value for name in given for value in table[name].unique()[:4]
+    }
+    for where, rows in {"": np.full(len(table), True), **cells}.items():
+        for how, change in changes.items():
+            for name in table.columns.difference([*given, "seed"]):
+                column = table[name]
+                if column.dtype.kind == "b":
+                    other = ~column if how == "taken from 1" else change(column) if how == "permuted" else column
+                elif column.dtype.kind in "fi" or how == "permuted":
+                    other = change(column)
+                else:
+                    continue
+                yield f"{name} {how}{where}", table.assign(**{name: column.where(~np.asarray(rows), other)})
+
+
 # All of them --------------------------------------------------------------------------------------------------
 
 
@@ -491,12 +552,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds for one check")
     parser.add_argument("--out", type=Path, help="JSON file of what was found, read first if it is there")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--tables", type=Path, help="folder of results: try the claims of figures on their tables")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--start", type=int, default=0, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.worker:
         work(chosen.worker, chosen.scale, chosen.start)
         return 0
+    if chosen.tables:
+        open_ = 0
+        for id, one in tables(chosen.tables, chosen.names).items():
+            verdicts = list(one["rows"].values())
+            print(f"{id}: {len(one['turned'])} of {verdicts.count('holds')} that hold turn", flush=True)
+            for row in never(one):
+                print(f"    never: {row} {reason(row)}")
+                open_ += not reason(row)
+        return int(bool(open_))
     from learnability.discovery import installed
 
     every = list(installed().statements)
@@ -509,7 +580,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     waiting = [name for name in wanted if name not in found or found[name].get("unfinished")]
     lock = threading.Lock()
 
-    def one(name: str) -> None:
+    def attempt(name: str) -> None:
         result = tried(name, chosen.scale, chosen.limit)
         with lock:
             found[name] = result
@@ -521,7 +592,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 chosen.out.write_text(json.dumps({name: found[name] for name in every if name in found}, indent=1))
 
     with ThreadPoolExecutor(chosen.workers) as pool:
-        list(pool.map(one, waiting))
+        list(pool.map(attempt, waiting))
     ordered = {name: found[name] for name in every if name in found}
     if chosen.page:
         PAGE.write_text(page(ordered, chosen.scale))
