@@ -344,6 +344,29 @@ def _given(
     return function(*bound.args, **bound.kwargs)
 
 
+def answers(
+    verdicts: Callable[[], Mapping[str, str]],
+    base: Mapping[str, str],
+    rooms: Sequence[Place],
+    formulas: Sequence[Place] = (),
+    start: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """How many wrongs there are to try, and then which rows each of them turned."""
+    _, seen = traced(verdicts, [*rooms, *formulas])
+    tried = [*wrongs(seen, rooms, few=False), *wrongs(seen, formulas, few=True)]
+    yield {"count": len(tried)}
+    for number, one in enumerate(tried[start:], start):
+        one.place.put(one.place.taken(one.act))
+        try:
+            after = verdicts()
+            turned = [id for id, verdict in base.items() if verdict == "holds" and after.get(id) == "violated"]
+            yield {"number": number, "told": one.told, "formula": one.place in formulas, "turned": turned}
+        except Exception as error:
+            yield {"number": number, "told": one.told, "raised": f"{type(error).__name__}: {error}"[:200]}
+        finally:
+            one.place.put(one.place.original)
+
+
 def work(statement: str, scale: str, start: int) -> None:
     """Try one check, and say on standard output what came of each wrong, a line of JSON each."""
     said = sys.stdout
@@ -363,26 +386,12 @@ def work(statement: str, scale: str, start: int) -> None:
         said.flush()
 
     study = statement.partition("/")[0]
-    rooms, formulas = places(ROOMS), places([f"studies.{study}.theorems"])
     verdicts()  # compiled now, and not within the time that is taken
     begun = time.perf_counter()
     base = verdicts()
     tell(base=base, seconds=time.perf_counter() - begun)
-    _, seen = traced(verdicts, [*rooms, *formulas])
-    tried = [*wrongs(seen, rooms, few=False), *wrongs(seen, formulas, few=True)]
-    tell(count=len(tried), formulas=sum(one.place in formulas for one in tried))
-    for number, one in enumerate(tried):
-        if number < start:
-            continue
-        one.place.put(one.place.taken(one.act))
-        try:
-            after = verdicts()
-            turned = [id for id, verdict in base.items() if verdict == "holds" and after.get(id) == "violated"]
-            tell(number=number, told=one.told, formula=one.place in formulas, turned=turned)
-        except Exception as error:
-            tell(number=number, told=one.told, raised=f"{type(error).__name__}: {error}"[:200])
-        finally:
-            one.place.put(one.place.original)
+    for answer in answers(verdicts, base, places(ROOMS), places([f"studies.{study}.theorems"]), start):
+        tell(**answer)
     tell(done=True)
 
 
