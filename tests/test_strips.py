@@ -323,12 +323,12 @@ def test_the_benchmark_reports(tmp_path, capsys):
 def test_absent_images_are_announced_and_a_mistyped_folder_is_refused(tmp_path, monkeypatch):
     from learnability.studies.parity import runs_strips as strips
 
-    monkeypatch.setattr(datasets.mnist_file, "mnist_path", lambda: None)
+    monkeypatch.setattr(datasets, "mnist_path", lambda: None)
     published = {"data": "digits", "units": 512}
     monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path))
-    with pytest.warns(datasets.StandInWarning, match="8x8 digits stand in"):
-        strips.ready([published])
-    strips.ready([{"data": "digits", "units": 16}])  # the smoke scale asks for nothing else
+    for units in (512, 16, 24):  # whatever was set by the user: never silently replaced
+        with pytest.warns(datasets.StandInWarning, match="8x8 digits stand in"):
+            strips.ready([{**published, "units": units}])
     monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path / "mistyped"))
     with pytest.raises(ValueError, match=r"LEARNABILITY_DATA must name a folder, got .*mistyped"):
         strips.ready([published])

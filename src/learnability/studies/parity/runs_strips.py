@@ -58,7 +58,7 @@ def ready(settings: Sequence[Setting]) -> None:
     """Refuse to start (ValueError) if the settings need MNIST and its file cannot be read; warn if it is absent."""
     if any(s["data"] == "mnist" for s in settings):
         images("mnist")
-    elif any(s["units"] == UNITS for s in settings):
+    elif any(s["data"] == "digits" for s in settings) and datasets.mnist_path() is None:
         datasets.announce_stand_in()
 
 

@@ -78,7 +78,7 @@ def ready(settings: Sequence[Setting]) -> None:
     """Refuse to start (ValueError) if the settings need MNIST and its file cannot be read; warn if it is absent."""
     if any(s["data"] == "mnist" for s in settings):
         datasets.mnist_pair()
-    elif any(s["data"] == "digits" and s["width"] in WIDTHS for s in settings):
+    elif any(s["data"] == "digits" for s in settings) and datasets.mnist_path() is None:
         datasets.announce_stand_in()
 
 
