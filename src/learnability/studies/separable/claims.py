@@ -18,7 +18,6 @@ from learnability.evidence.tables import by, pick, values
 from learnability.studies.separable import claim
 from learnability.studies.separable.theorems import thm2_thm6 as theory
 from learnability.theory import Guarantee, Kind
-from learnability.theory.aggregate import tightest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,13 +101,30 @@ def no_growth(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
 
 
 def zero_loss(id: str, where: str, ends: pd.DataFrame) -> Guarantee:
-    """That every run ends at training loss 0, where nothing can change any more."""
+    """That every run ends at training loss 0, where nothing can change any more, within the updates it is allowed.
+
+    Those are Theorem 2's, or Equation 13's where both layers move and all signs are kept: far more, in general.
+    """
+    allowed = np.array([_allowed(row) for _, row in ends.iterrows()])
+    bounded = allowed[np.isfinite(allowed)]
     note = (
         f"runs that end at training loss 0; most epochs {int(ends['epoch'].max())}, mean updates "
         f"{ends['updates'].mean():.1f}, most {int(ends['updates'].max())}"
     )
-    reached = (ends["outcome"] == "converged") & (ends["hinge_loss"] == 0)
+    if len(bounded):
+        low, high = f"{bounded.min():.4g}", f"{bounded.max():.4g}"
+        whose = "Equation 13" if (ends["layers"] == "both").any() else "Theorem 2"
+        note += f"; {whose} allows {len(bounded)} of them {low if low == high else f'{low} to {high}'}"
+    reached = (ends["outcome"] == "converged") & (ends["hinge_loss"] == 0) & (ends["updates"] <= allowed)
     return claim(id, where, 1.0, every(reached), "at_least", note)
+
+
+def signs(id: str, where: str, ends: pd.DataFrame, *, kept: bool) -> Guarantee:
+    """That no output weight comes to 0 or beyond in any run; or, if not ``kept``, that one does in every run."""
+    low, high = ends["ratio_min"], ends["ratio_max"]
+    said = "runs in which no v_t / v_0 comes to 0" if kept else "runs in which some v_t / v_0 comes to 0 or below"
+    note = f"{said}; c from {low.min():.4g} to {low.max():.4g}, mean c {low.mean():.4f}, mean C {high.mean():.4f}"
+    return claim(id, where, 1.0, every(low > 0 if kept else low <= 0), "at_least", note)
 
 
 def separable_draw(id: str, where: str, table: pd.DataFrame) -> Guarantee:
@@ -121,22 +137,8 @@ def separable_draw(id: str, where: str, table: pd.DataFrame) -> Guarantee:
     )  # fmt: skip
 
 
-def update_bounds(case: str, ends: pd.DataFrame) -> list[Guarantee]:
-    """Theorem 2, or Equation 13 where both layers move, on every run; for each width the run with the least room."""
-    found = []
-    for layers, width in sorted({(str(a), int(b)) for a, b in zip(ends["layers"], ends["width"], strict=True)}):
-        runs = pick(ends, layers=layers, width=width)
-        statement, note = "thm2", "all runs"
-        if layers == "both":
-            kept = runs[runs["ratio_min"] > 0]
-            statement, note = "thm2-relaxed", f"{len(kept)} of {len(runs)} runs keep all signs"
-            runs = kept if len(kept) else runs  # nothing is promised of the others
-        cases = [_bound(row, both=layers == "both") for _, row in runs.iterrows()]
-        found.append(tightest(f"separable/{statement}[{case},2k={width}]", cases, note))
-    return found
-
-
-def _bound(row: Any, *, both: bool) -> Guarantee:
+def _allowed(row: Any) -> float:
+    """The updates that Theorem 2 or Equation 13 allow a run; infinite where they say nothing."""
     usual = 1 / math.sqrt(row["width"])
     common: dict[str, Any] = {
         "w_norm": row["w_norm"],
@@ -147,13 +149,13 @@ def _bound(row: Any, *, both: bool) -> Guarantee:
         "alpha": row["alpha"],
         "input_norm": row["input_norm"],
         "row_norm": row["row_norm"],
-        "updates": int(row["updates"]),
-        "ended": row["outcome"] == "converged",
-        "case": f"seed {row['seed']}",
     }
-    if both:
+    if row["layers"] == "both":
         c, C = row["ratio_min"], row["ratio_max"]
         if not math.isfinite(c + C):  # the run diverged: nothing is promised of it
             c, C = 0.0, 1.0
-        return theory.relaxed_bound(c=c, C=C, **common)
-    return theory.theorem2(**common)
+        promise = theory.relaxed_bound(c=c, C=C, **common)
+    else:
+        promise = theory.theorem2(**common)
+    inside = promise.bound is not None and all(h.holds for h in promise.hypotheses)
+    return float(promise.bound or math.inf) if inside else math.inf

@@ -70,7 +70,6 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         sure.separable_draw("fig1/separable", where, table),
         *sure.learns_alike("fig1", f"{where} (a)", f"{where} (b)", end),
         sure.no_growth("fig1/updates-with-width", "Section 5 (updates whatever the width)", end),
-        *sure.update_bounds("fig1", end),
     ]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from learnability import checks
-from learnability.evidence.tables import last, pick
+from learnability.evidence.tables import last, pick, values
 from learnability.plotting import Line, Panel, Plot
 from learnability.studies.separable import PAPER, runs
 from learnability.studies.separable import claims as sure
@@ -40,7 +40,7 @@ def figure(table: pd.DataFrame) -> Plot:
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Training loss 0; good test errors, equal between widths and to Figure 1's; Equation 13 where it applies."""
+    """Training loss 0; good test errors, equal between widths and to Figure 1's; signs that change."""
     where, ends = "Figure 2", last(table, "layers", "width")
     both = pick(ends, layers="both")
     return [
@@ -50,7 +50,10 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             "with both layers trained, or the first only",
         ),
         sure.no_growth("fig2/updates-with-width", where, both),
-        *sure.update_bounds("fig2", both),
+        *(
+            sure.signs(f"fig2/signs-change[2k={width}]", where, pick(both, width=width), kept=False)
+            for width in values(both, "width")
+        ),
     ]  # fmt: skip
 
 

@@ -66,7 +66,9 @@ def _runs(rows: pd.DataFrame, column: str, look: dict[str, Any]) -> list[Curve]:
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Training loss 0 at every step; equal test errors at neighbouring steps, and at all; Theorem 2 at every step."""
+    """Training loss 0 at every step; equal test errors at neighbouring steps, and at all; signs kept at the least
+    step with both layers trained, and lost at the largest.
+    """
     found = []
     room = sure.ROOM[str(table["data"].iloc[0])]
     where = "Section 5.1 (performance not affected by the learning rate)"
@@ -79,8 +81,12 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             what = f"final test errors by step, {name}"
             id = f"steps/same-test-error-{name}{case}"
             found.append(sure.same_mean(id, where, errors, room, what, pairs=pairs))
-    for eta, layers in itertools.product(values(table, "eta"), _LAYERS):
-        found += sure.update_bounds(f"steps,eta={eta:g}", pick(table, eta=eta, layers=layers))
+    both = pick(table, layers="both")
+    for width, (eta, kept) in itertools.product(
+        values(both, "width"), ((both["eta"].min(), True), (both["eta"].max(), False))
+    ):
+        id = f"steps/signs-{'kept' if kept else 'change'}[eta={eta:g},2k={width}]"
+        found.append(sure.signs(id, "Section 9.1.2", pick(both, width=width, eta=eta), kept=kept))
     return found
 
 

@@ -124,8 +124,6 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     for data in (name for name in _NAMES if (table["data"] == name).any()):
         rows = pick(table, data=data)
         found.append(sure.zero_loss(f"thm2/zero-loss[{data}]", "Section 2 (SGD stops at a global minimum)", rows))
-        cases = [g for width in values(rows, "width") for g in _within(rows, data, int(width))]
-        found.append(tightest(f"separable/thm2[widths and steps,{data}]", cases, f"all {len(rows)} runs"))
         wide = pick(rows, axis="width")
         narrowest = int(wide["width"].min())  # one unit of each sign may take far longer, and would hide a growth
         others = wide[wide["width"] > narrowest]
@@ -134,14 +132,6 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             found.append(sure.no_growth(f"thm2/updates-with-width[{case}]", where, some))
         if data == "sequence":
             found += _sequence(rows)
-    return found
-
-
-def _within(rows: pd.DataFrame, data: str, width: int) -> list[Guarantee]:
-    """Theorem 2 on every run of a width, with the settings in its id."""
-    found = []
-    for (axis, eta), cell in pick(rows, width=width).groupby(["axis", "eta"]):
-        found += sure.update_bounds(f"{data},{axis},eta={eta:g}", cell)
     return found
 
 

@@ -9,13 +9,18 @@ Theorems 7 and 8 construct stand in :mod:`learnability.networks.memorising` and
 
 from __future__ import annotations
 
+from collections import Counter
+
+import numpy as np
+from numpy.typing import ArrayLike
+
 from learnability import checks
 from learnability.networks.memorising import proof_width, stated_width
 from learnability.studies.separable import PAPER
 from learnability.studies.separable.theorems.prop1_critical_points import ROUNDING, joined
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
-__all__ = ["theorem7", "theorem7_overfitting", "theorem8"]
+__all__ = ["symmetric_directions", "theorem7", "theorem7_overfitting", "theorem8"]
 
 
 def theorem7(
@@ -111,6 +116,7 @@ def theorem7_overfitting(
 def theorem8(
     *,
     m: int,
+    symmetric: bool = False,
     loss: float | None = None,
     gradient: float | None = None,
     change: float | None = None,
@@ -119,16 +125,22 @@ def theorem8(
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Theorem 8: ReLU networks of any width have local minima with loss at least 1/2 on every separable set.
+    """Theorem 8: ReLU networks of any width have local minima with loss above 1/2 on every separable set but some.
 
-    The paper says more than 1/2. That is so if some direction has more than half of the points on its negative side,
-    as for every odd |S|; but {(x, 1), (-x, -1)} has no local minimum with loss above 1/2: a point with positive loss
-    must be off in all units, with loss 1, and then the other one is on in all w_i and must have loss 0.
+    The paper says on every. Its construction needs a direction with more than half of the points on its negative
+    side, and there is one unless the points' directions lie symmetrically about the origin, as many along x as along
+    -x for every x: if #{<w, x> < 0} = |S| / 2 for almost every w, then the function w -> sum_S sign(<w, x>) is zero,
+    and where w crosses the hyperplane orthogonal to one direction it jumps by twice the difference of the two
+    numbers. On such a set the loss is 1/2, and {(x, 1), (-x, -1)} has no local minimum with a larger one: a point
+    with positive loss must be off in all units, with loss 1, and then the other one is on in all w_i and must have
+    loss 0.
 
     Parameters
     ----------
     m : int
         Points, >= 1.
+    symmetric : bool
+        Whether their directions lie symmetrically about the origin (:func:`symmetric_directions`).
     loss : float, optional
         Measured: L_S at the constructed weights, a multiple of 1/m.
     gradient : float, optional
@@ -145,31 +157,35 @@ def theorem8(
     Returns
     -------
     list of Guarantee
-        Loss at least ceil(m/2) / m; loss above 1/2 (outside its hypothesis if no such direction is known); gradient
-        0; change 0; updates 0.
+        Loss at least (floor(m/2) + 1) / m, of a symmetric set exactly 1/2; gradient 0; change 0; updates 0.
     """
     m = checks.integer("m", m, at_least=1)
     source = f"{PAPER}, Theorem 8"
     separable = Hypothesis("y <w*, x> >= 1", margin >= 1 - ROUNDING, f"least {margin:.12g}")
-    uneven = Hypothesis(
-        "some direction has more than half of the points on its negative side",
-        m % 2 == 1 or (loss is not None and round(loss * m) * 2 > m),
-        f"|S| = {m}" + ("" if loss is None else f", {round(loss * m)} on the negative side of the best found"),
-    )
-
-    def least(form: str, where: str, points: int, what: str, *hypotheses: Hypothesis) -> Guarantee:
-        identity, said = statement_id("separable/thm8-loss", form, case), joined(what, note)
-        return Guarantee(identity, where, Kind.LOWER_BOUND, points / m, loss, hypotheses, said, tolerance=1e-12)
 
     def zero(name: str, measured: float | None, what: str) -> Guarantee:
         identity = statement_id(f"separable/thm8-{name}", case)
         return Guarantee(identity, source, Kind.EXACT, 0, measured, (separable,), joined(what, note))
 
-    corrected, against = f"{source} (corrected to >= 1/2)", "loss at the local minimum against ceil(m/2) / m"
+    points, kind = (m // 2, Kind.EXACT) if symmetric else (m // 2 + 1, Kind.LOWER_BOUND)
+    said = joined("exactly 1/2: the set is symmetric" if symmetric else "more than half of the points", note)
+    least = Guarantee(
+        statement_id("separable/thm8-loss", case), f"{source} (corrected for symmetric sets)", kind, points / m, loss,
+        (separable,), said, tolerance=1e-12,
+    )  # fmt: skip
     return [
-        least("", corrected, -(-m // 2), against, separable),
-        least("printed", source, m // 2 + 1, "more than 1/2", separable, uneven),
+        least,
         zero("gradient", gradient, "largest entry of the gradient at the local minimum"),
         zero("flat", change, "largest change of the loss in the ball"),
         zero("sgd", updates, "updates of SGD started at the minimum and in the ball"),
     ]
+
+
+def symmetric_directions(X: ArrayLike) -> bool:
+    """Whether as many points (m, d) lie along x as along -x, for every x; directions agree to nine digits."""
+    X = checks.matrix("X", X)
+    norms = np.linalg.norm(X, axis=1)
+    units = np.round(X[norms > 0] / norms[norms > 0, None], 9) + 0.0
+    along = Counter(map(tuple, units.tolist()))
+    opposite = Counter(map(tuple, (0.0 - units).tolist()))
+    return along == opposite
