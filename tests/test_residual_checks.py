@@ -47,8 +47,21 @@ def test_checks_are_deterministic(found):
 
 def test_every_kernel_is_checked(found):
     ids = {g.id for g in found["thm2"]}
-    assert {f"residual/thm2[{name}]" for name in residual_lower.KERNELS} < ids
+    assert {f"residual/thm2-base[{name}]" for name in residual_lower.KERNELS} < ids
     assert len(residual_lower.KERNELS) >= 8
+
+
+def test_a_kernel_that_learns_nothing_or_too_much_is_seen(monkeypatch):
+    """Values on the cube in another order do not fit x_i; a span with the sets themselves fits the rest."""
+    d, k, N = residual_lower.LEARNT["smoke"]
+    good = residual_lower._fits(residual_lower.KERNELS["Gaussian"], d, k, N, pairs=True)
+    assert residual_lower._learns_the_base("x", good).verdict is Verdict.HOLDS
+    honest, rng = residual_lower.values_on_cube, generator(0, "permuted")
+    monkeypatch.setattr(residual_lower, "values_on_cube", lambda *given: rng.permutation(honest(*given)))
+    bad = residual_lower._fits(residual_lower.KERNELS["Gaussian"], d, k, N, pairs=True)
+    assert residual_lower._learns_the_base("x", bad).verdict is Verdict.VIOLATED
+    everything = replace(good, singles=np.ones(d), sets=np.full(good.targets, 0.6), cross=0 * good.cross)
+    assert residual_lower._learns_the_base("x", everything).verdict is Verdict.VIOLATED
 
 
 @pytest.mark.parametrize("name", residual_lower.KERNELS)
@@ -106,7 +119,10 @@ def test_an_exponent_that_is_not_the_statements_is_caught(monkeypatch):
 
 def test_training_points_are_distinct_but_in_the_case_that_says_so(found):
     for N in (2, 12, 100):
-        assert len(np.unique(residual_lower._points(10, N), axis=0)) == N
+        for pairs in (False, True):
+            assert len(np.unique(residual_lower._points(10, N, pairs=pairs), axis=0)) == N
+    X = residual_lower._points(10, 12, pairs=True)
+    np.testing.assert_array_equal(X[:6], -X[6:])
     assert len(np.unique(residual_lower._points(16, 12, repeated=True), axis=0)) == 10
     assert sum("repeated points" in g.id for g in found["thm2"]) == 1
 
