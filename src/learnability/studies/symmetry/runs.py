@@ -34,13 +34,14 @@ import numpy as np
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.networks.one_hidden import OneHidden, random_init
+from learnability.networks.one_hidden import OneHidden, forward, random_init
 from learnability.networks.symmetry import SYMMETRY_KINDS, embedding, symmetry_init
 from learnability.problems.symmetry import (
     Distribution,
     SymmetricFunction,
     UniformCube,
     concentrated_weights,
+    enumerate_cube,
     flip_labels,
     parity,
     random_symmetric,
@@ -217,10 +218,11 @@ def _recorded(epochs: int) -> Any:
     return np.union1d(log_spaced(epochs, 40), np.linspace(0, epochs, 49).round().astype(int))
 
 
-def geometry(start: OneHidden, f: SymmetricFunction) -> tuple[float, Fraction]:
-    """Margin of f on the lifted initial embedding, at most 1 as Lemma 4 wants it, and R^2 exactly."""
-    V = lift(embedding(start))  # multiples of 1/4
-    return min(hard_margin(V, f.labels).margin, 1.0), squared_radius(V)
+def geometry(start: OneHidden, f: SymmetricFunction, activation: str = "relu") -> tuple[float, Fraction]:
+    """Margin of f on the lifted initial embedding, at most 1 as Lemma 4 wants it, and R^2 (of sigmoids L + 1)."""
+    V = lift(embedding(start, activation=activation))  # multiples of 1/4 for ReLU
+    squared = squared_radius(V) if activation == "relu" else Fraction(V.shape[1])
+    return min(hard_margin(V, f.labels).margin, 1.0), squared
 
 
 def squared_radius(V: FloatArray) -> Fraction:
@@ -228,13 +230,19 @@ def squared_radius(V: FloatArray) -> Fraction:
     return Fraction(float((V * V).sum(axis=1).max()))
 
 
-def lemma4_step(margin: float, squared: Fraction, n: int) -> Fraction:
+def lemma4_step(margin: float, squared: Fraction, n: int, activation: str = "relu") -> Fraction:
     """1 over an integer, just within Lemma 4's limit, with R_X = sqrt(n)."""
-    limit = lemma4_step_limit(margin=margin, radius=math.sqrt(squared), input_radius=math.sqrt(n))
+    limit = lemma4_step_limit(
+        margin=margin, radius=math.sqrt(squared), input_radius=math.sqrt(n), activation=activation
+    )
     return Fraction(1, math.ceil(1 / limit))
 
 
 def true_error(run: Trajectory, f: SymmetricFunction, distribution: Distribution) -> float:
-    """The exact error of a trained network."""
-    assert run.deviation is not None
+    """The exact error of a trained network: of sigmoids by all 2^n inputs, as n <= 20 allows."""
+    if run.deviation is None:
+        X = enumerate_cube(f.n)
+        wrong = f(X) * forward(run.params, X, "sigmoid") <= 0
+        weights = X.sum(axis=1).astype(np.intp)
+        return float(np.bincount(weights, wrong) / np.bincount(weights) @ distribution.weight_probabilities)
     return run.deviation.cube_error(np.asarray(f.labels, dtype=np.float64), distribution.weight_probabilities)

@@ -6,6 +6,7 @@ size, with no smallness needed, as only beta / h enters.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from learnability.checks import FloatArray
+from learnability.networks.one_hidden import OneHidden
 from learnability.networks.symmetry import embedding, symmetry_init
-from learnability.problems.symmetry import UniformCube, parity, random_symmetric
+from learnability.problems.symmetry import SymmetricFunction, UniformCube, parity, random_symmetric
 from learnability.seeding import generator
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.runs import squared_radius, true_error
@@ -29,11 +31,13 @@ from learnability.theory.margins import hard_margin, lift
 from learnability.training.online import train
 from learnability.training.perceptron import modified_perceptron
 from learnability.training.record import Outcome
+from learnability.training.reference import sgd
 
 __all__ = ["CHECKS"]
 
 RANDOM_SETS = {"smoke": 5, "laptop": 60}
 EMBEDDED = {"smoke": (6,), "laptop": (6, 10, 20, 30)}
+BATCHED = {"smoke": (4,), "laptop": (4, 6, 10)}
 FACTORS = {
     "beta=0": Fraction(0),
     "beta=R^2 h/10": Fraction(1, 10),
@@ -62,8 +66,12 @@ def _embeddings(scale: str) -> Iterator[Case]:
     for n in EMBEDDED[scale]:
         for kind in ("integer", "half_integer"):
             V = lift(embedding(symmetry_init(n, kind)))
-            for name, f in (("parity", parity(n)), ("random", random_symmetric(n, generator(0, "theorem2", n)))):
+            for name, f in _functions(n):
                 yield f"{kind},n={n},{name}", V, np.asarray(f.labels, dtype=np.float64)
+
+
+def _functions(n: int) -> tuple[tuple[str, SymmetricFunction], ...]:
+    return ("parity", parity(n)), ("random", random_symmetric(n, generator(0, "theorem2", n)))
 
 
 def _numbers(h: Fraction, beta: Fraction, margin: float, squared: Fraction) -> dict[str, Any]:
@@ -101,54 +109,123 @@ def theorem2(scale: str) -> list[Guarantee]:
             spread = f"updates / bound from {min(shares[regime]):.3g} to {max(shares[regime]):.3g}"
             large = left_out.items() if FACTORS[regime] > 1 else ()
             missing = "; ".join(f"{size} is left out: a run may take {most:.2g} updates" for size, most in large)
-            updates, margins = zip(*pairs)
-            found += [
-                tightest(
-                    statement_id("symmetry/theorem2-updates", kind, regime), updates, theory.joined(spread, missing)
-                ),
-                tightest(statement_id("symmetry/theorem2-margin", kind, regime), margins, missing),
-            ]
-    return found
+            for part, several in zip(("updates", "margin"), zip(*pairs), strict=False):  # beta = 0: no margin
+                said = theory.joined(spread if part == "updates" else "", missing)
+                found.append(tightest(statement_id(f"symmetry/theorem2-{part}", kind, regime), several, said))
+    return [*found, *_batches(scale)]
 
 
-def frozen_layer(_scale: str) -> list[Guarantee]:
-    """Last layer only, steps from 1e-9 to 1e3: no more than 3 R^2 / gamma^2 updates, the same ones for every step."""
+def _batches(scale: str) -> list[Guarantee]:
+    """Theorem 2 for batches, on the embeddings: by the engine, last layer only, one input of each weight."""
+    cases: dict[str, list[list[Guarantee]]] = {}
+    for n in BATCHED[scale]:
+        for kind, (name, f) in itertools.product(("integer", "half_integer"), _functions(n)):
+            start = symmetry_init(n, kind)
+            V, X = lift(embedding(start)), np.tri(n + 1, n, -1)
+            margin, squared = hard_margin(V, f.labels).margin, squared_radius(V)
+            for (regime, factor), batch in itertools.product(FACTORS.items(), (2, 5, n + 1)):
+                rng = generator(0, "theorem2", "batches", kind, n, name, regime, batch)
+                h = Fraction(1, int(rng.integers(1, 10**6)))
+                run = train(
+                    start, X, f(X), h=h, beta=factor * squared * h, rng=rng, epochs=10**6, layers="output",
+                    batch=batch, record=[0],
+                )  # fmt: skip
+                ended = run.outcome is Outcome.CONVERGED
+                parts = perceptron.theorem2(
+                    **_numbers(h, factor * squared * h, margin, squared),
+                    batch=batch,
+                    updates=run.updates,
+                    final_margin=run.final("margin") if ended else -1.0,
+                    case=f"{kind},n={n},{name},batch={batch}",
+                )
+                cases.setdefault(regime, []).append(parts)
+    found = [
+        tightest(statement_id(f"symmetry/theorem2-{part}", "batches of 2, 5 and n+1", regime), several)
+        for regime, pairs in cases.items()
+        for part, several in zip(("updates", "margin"), zip(*pairs), strict=False)
+    ]
+    return [*found, tightest("symmetry/theorem2-updates[copies of one input,beta=0]", list(map(_copies, (1, 2, 8))))]
+
+
+def _copies(batch: int) -> Guarantee:
+    """What attains the bound: as many copies of one input as a batch holds."""
+    start, X = symmetry_init(4, "half_integer"), np.ones((batch, 4))
+    V = lift(embedding(start))[-1:]
+    rng = generator(0, "theorem2", "copies", batch)
+    run = train(start, X, np.ones(batch), h=1, beta=0, rng=rng, epochs=100, layers="output", batch=batch)
+    numbers = _numbers(Fraction(1), Fraction(0), hard_margin(V, [1]).margin, squared_radius(V))
+    return perceptron.theorem2(**numbers, batch=batch, updates=run.updates, case=f"batch={batch}")[0]
+
+
+STEPS = (Fraction(1, 10**9), Fraction(1, 10**6), Fraction(1, 100), Fraction(3), Fraction(1000))
+"""From far below Lemma 4's limit to far above anything."""
+
+
+def frozen_layer(scale: str) -> list[Guarantee]:
+    """Last layer only, steps from 1e-9 to 1e3: Theorem 1, within 3 R^2 / gamma^2 updates, the same for every step."""
     n, draws = 10, 40
-    steps = (Fraction(1, 10**9), Fraction(1, n**6), Fraction(1, n**2), Fraction(3), Fraction(1000))
     epsilon, delta = 0.1, 0.1
     m = theory.theorem1_sample_size(n, epsilon, delta)
     cube, start = UniformCube(n), symmetry_init(n, "half_integer")
     V = lift(embedding(start))
     squared = squared_radius(V)
     cases: list[Guarantee] = []
-    different, failures = 0, []
+    failures = []
     for draw in range(draws):
-        f = random_symmetric(n, generator(draw, "frozen", "target"))
+        f, h = random_symmetric(n, generator(draw, "frozen", "target")), STEPS[draw % len(STEPS)]
         X = cube.sample(generator(draw, "frozen", "sample"), m)
         seen = np.unique(X.sum(axis=1)).astype(int)
         margin = hard_margin(V[seen], np.asarray(f.labels)[seen]).margin
-        counts, failed = [], False
-        for h in steps:
-            rng = generator(draw, "frozen", "order")
-            run = train(start, X, f(X), h=h, beta=squared * h, rng=rng, epochs=10**6, layers="output", record=[0])
-            failed |= true_error(run, f, cube) > epsilon or run.outcome is not Outcome.CONVERGED
-            counts.append(run.updates)
-            numbers = _numbers(h, squared * h, margin, squared)
-            case = f"draw={draw},h={float(h):.3g}"
-            cases.append(perceptron.theorem2(**numbers, updates=run.updates, case=case)[0])
-        different += len(set(counts)) - 1
-        failures.append(failed)
+        rng = generator(draw, "frozen", "order")
+        run = train(start, X, f(X), h=h, beta=squared * h, rng=rng, epochs=10**6, layers="output", record=[0])
+        failures.append(true_error(run, f, cube) > epsilon or run.outcome is not Outcome.CONVERGED)
+        numbers = _numbers(h, squared * h, margin, squared)
+        cases.append(perceptron.theorem2(**numbers, updates=run.updates, case=f"draw={draw},h={float(h):.3g}")[0])
     name = ("h=1e-9..1e3", f"n={n}")
-    what = f"runs whose number of updates depends on h, over {draws} samples and {len(steps)} step sizes"
-    steady = statement_id("frozen-layer-steps", *name)
-    note = "a sample fails if any step size does"
     return [
         tightest(statement_id("symmetry/frozen-layer-updates", *name), cases, "bound of Theorem 2, beta = R^2 h"),
-        claim(steady, "Section 3.3 (remark)", 0, different, "equal", what, Kind.EXACT),
-        theory.theorem1(
-            n, epsilon=epsilon, delta=delta, m=m, failed=failures, case="frozen layer,h=1e-9..1e3", note=note
-        ),
+        _steps(scale),
+        theory.theorem1(n, epsilon=epsilon, delta=delta, m=m, failed=failures, case="frozen layer,h=1e-9..1e3"),
     ]
+
+
+def _steps(scale: str) -> Guarantee:
+    """That with beta a multiple of h no decision depends on h.
+
+    The engine is given beta / h and could not tell steps apart. So its one run is compared with the reference, which
+    uses h and beta themselves, over rational numbers, at every step: update by update, and in the weights M / h.
+    """
+    n, kind, draws = 4, "half_integer", {"smoke": 1, "laptop": 3}[scale]
+    start = symmetry_init(n, kind)
+    squared = squared_radius(lift(embedding(start)))
+    different, made, exact = 0, 0, _rational(start)
+    for draw in range(draws):
+        f, X = random_symmetric(n, generator(draw, "frozen steps", "target")), np.tri(n + 1, n, -1)
+        one = train(
+            start, X, f(X), h=1, beta=squared, rng=generator(draw, "frozen steps", "order"), epochs=10**6,
+            layers="output", record=[0],
+        )  # fmt: skip
+        for h in STEPS:
+            history = sgd(
+                exact, X.astype(int).astype(object), f(X).astype(int).astype(object), h=h, beta=squared * h,
+                rng=generator(draw, "frozen steps", "order"), epochs=one.epochs + 1, layers="output",
+            )  # fmt: skip
+            counts, end = sum(int(epoch.updated.sum()) for epoch in history), history[-1].params
+            same = (len(history), counts) == (one.epochs, one.updates) and end.b / h == one.params.b
+            different += not (same and (end.M / h == one.params.M).all())
+            made += counts
+    what = (
+        f"runs of the reference over rational numbers, with h and beta = R^2 h, that differ from the engine's, which "
+        f"has beta / h only, in updates, epochs or M / h; {draws * len(STEPS)} runs, {made} updates"
+    )
+    identity = statement_id("frozen-layer-steps", "h=1e-9..1e3", f"n={n}")
+    return claim(identity, "Section 3.3 (remark)", 0, different, "equal", what, Kind.EXACT)
+
+
+def _rational(start: OneHidden) -> OneHidden:
+    """The network over rational numbers."""
+    W, B, M = (np.vectorize(Fraction, otypes=[object])(part) for part in start[:3])
+    return OneHidden(W, B, M, Fraction(start.b))
 
 
 CHECKS = (

@@ -19,6 +19,8 @@ from learnability.studies.symmetry.theorems.lemmas_thm1 import joined
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = [
+    "MOST",
+    "STEP_LIMITS",
     "final_margin_bound",
     "lemma4",
     "lemma4_hypotheses",
@@ -37,11 +39,21 @@ ROUNDING = 1e-9
 # Theorem 2
 
 
-def update_bound(*, h: float, beta: float, margin: float, radius: float) -> float:
+def update_bound(*, h: float, beta: float, margin: float, radius: float, batch: int = 1) -> float:
     """Theorem 2: the modified perceptron updates at most (2 beta / h + R^2) / gamma^2 times.
 
     From w_t . w* >= gamma h t and |w_t|^2 <= |w_{t-1}|^2 + 2 beta h + R^2 h^2 (the printed lines drop an h
     and a square). With beta = R^2 h this is 3 R^2 / gamma^2.
+
+    The paper says without a proof that batches of any size are covered. A batch of B decides at the same weights and
+    moves by h / B times the sum of y v over the k <= B examples on which y w . v <= beta. Then w . w* grows by at
+    least gamma h k / B, and |w|^2 by at most 2 h beta k / B + (h R k / B)^2 <= (k / B) (2 h beta + h^2 R^2). So with
+    T examples updated on, over all batches, gamma h T / B <= |w| <= sqrt((T / B) (2 h beta + h^2 R^2)), which is
+
+        T <= B (2 beta / h + R^2) / gamma^2,
+
+    with equality for B copies of one point and beta = 0. The final margin is the same as with batches of one, as
+    |w| <= (2 beta + R^2 h) / gamma whatever B.
 
     Parameters
     ----------
@@ -53,13 +65,15 @@ def update_bound(*, h: float, beta: float, margin: float, radius: float) -> floa
         gamma = marg(Y) > 0 of the points.
     radius : float
         R = max |v| > 0.
+    batch : int
+        Size B >= 1 of the batches; updates are counted in examples.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius)
-    return (2 * beta / h + radius**2) / margin**2
+    return checks.integer("batch", batch, at_least=1) * (2 * beta / h + radius**2) / margin**2
 
 
 def final_margin_bound(*, h: float, beta: float, margin: float, radius: float) -> float:
-    """Theorem 2: the output separates with margin at least gamma beta h / (2 beta h + (R h)^2).
+    """Theorem 2: the output separates with margin at least gamma beta h / (2 beta h + (R h)^2), whatever the batch.
 
     Parameters as above. With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, that is, nothing.
     """
@@ -75,18 +89,19 @@ def theorem2(
     radius: float,
     updates: int | None = None,
     final_margin: float | None = None,
+    batch: int = 1,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Theorem 2 as two guarantees: number of updates, and margin of the result.
+    """Theorem 2 as two guarantees: number of updates, and margin of the result, of which beta = 0 promises none.
 
     Parameters
     ----------
-    h, beta, margin, radius : float
+    h, beta, margin, radius, batch
         As in :func:`update_bound`; with a margin <= 0 the theorem says nothing, and the guarantees are
         outside their hypotheses, without a bound.
     updates : int, optional
-        Measured number of updates until no point is left with y w . v <= beta.
+        Measured number of updates (in examples) until no point is left with y w . v <= beta.
     final_margin : float, optional
         Measured marg(w, Y) of the resulting w.
     case, note : str
@@ -95,48 +110,97 @@ def theorem2(
     h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
     bound = least = None
     if margin > 0:
-        bound = update_bound(h=h, beta=beta, margin=margin, radius=radius)
+        bound = update_bound(h=h, beta=beta, margin=margin, radius=radius, batch=batch)
         least = final_margin_bound(h=h, beta=beta, margin=margin, radius=radius)
-    vacuous = "vacuous: beta = 0 promises no margin" if beta == 0 else ""
 
-    def part(name: str, kind: Kind, bound: float | None, measured: float | None, room: float, said: str) -> Guarantee:
+    def part(name: str, kind: Kind, bound: float | None, measured: float | None, room: float) -> Guarantee:
         more = {"hypotheses": (_separable(margin),), "tolerance": ROUNDING * room}
-        return claim(statement_id(f"theorem2-{name}", case), "Theorem 2", bound, measured, "", said, kind, **more)
+        return claim(statement_id(f"theorem2-{name}", case), "Theorem 2", bound, measured, "", note, kind, **more)
 
-    return [
-        part("updates", Kind.UPPER_BOUND, bound, updates, bound or 0.0, note),
-        part("margin", Kind.LOWER_BOUND, least, final_margin, abs(margin), joined(vacuous, note)),
-    ]
+    found = [part("updates", Kind.UPPER_BOUND, bound, updates, bound or 0.0)]
+    if beta > 0:
+        found.append(part("margin", Kind.LOWER_BOUND, least, final_margin, abs(margin)))
+    return found
 
 
 # Lemma 4
 
 
-def lemma4_step_limit(*, margin: float, radius: float, input_radius: float) -> float:
-    """Lemma 4's largest step, gamma^(5/2) / (100 R^2 R_X); all three > 0."""
+MOST = {"relu": 3.02, "sigmoid": 3.33}
+"""Lemma 4 (iii): updates are at most this times R^2 / gamma^2. The paper has 20."""
+
+LEAST = {"relu": 0.332, "sigmoid": 0.316}
+"""The margin on the sample in the end is at least this times gamma. The proof of Theorem 1 uses 0.9 / 3."""
+
+STEP_LIMITS = {"relu": "gamma^(5/2) / (100 R^2 R_X)", "sigmoid": "gamma^2 / (17 R^2 sqrt(R_X^2 + 1))"}
+"""The largest step, in words: :func:`lemma4_step_limit`."""
+
+_NORM = {"relu": 3.0038, "sigmoid": 3.0}
+_SLOPE = {"relu": 1.0, "sigmoid": (5 / 4) ** 2}
+
+
+def lemma4_step_limit(*, margin: float, radius: float, input_radius: float, activation: str = "relu") -> float:
+    r"""The largest step: Lemma 4's gamma^(5/2) / (100 R^2 R_X), or for sigmoids gamma^2 / (17 R^2 sqrt(R_X^2 + 1)).
+
+    **Constants.** Let beta = R^2 h. A step moves the pre-activation of neuron j at any input by at most h \|M_j\|
+    (R_X^2 + 1), so a point by at most s h \|M\| (R_X^2 + 1), with s = 1 for ReLU; for sigma(5 z), whose slope is at
+    most 5/4 and enters twice, s = 25/16. Suppose that all points of the first t <= 4 R^2 / gamma^2 updates had
+    \|(v, 1)\|^2 <= (c - 2) R^2. Then \|(M, b)\| <= sqrt(c t) R h, as in Theorem 2, and by then no point has moved
+    more than
+
+        delta = (2/3) s sqrt(c) (R_X^2 + 1) R h^2 t^(3/2),
+
+    as the sum of sqrt(k) over k < t is at most (2/3) t^(3/2).
+
+    *ReLU.* At the largest step, with R_X^2 + 1 <= 2 R_X^2, gamma <= 1 and R >= 1, delta <= .0019 gamma^2, so that
+    c = 2 + 1.0019^2 <= 3.0038 is true one update later too: the supposition proves itself. Points keep the margin
+    .9981 gamma, and the perceptron's proof gives t <= c R^2 / (.9981 gamma)^2 <= 3.02 R^2 / gamma^2: training ends
+    before 4 R^2 / gamma^2. On the sample y f > beta in the end, so the margin is at least R^2 h / \|(M, b)\| >=
+    gamma / sqrt(3.0038 * 3.0153) >= .332 gamma.
+
+    *Sigmoids.* "A similar proof is available with sigmoid activation (with better convergence rate and larger allowed
+    step size)", says the paper and gives none; this is it. Read R as sqrt(L + 1), L neurons: no point is ever longer,
+    so c = 3 from the start, whatever moves. At the largest step delta <= gamma / 20 (25 sqrt(3) / 3 * 20 <= 17^2), so
+    points keep .95 gamma, t <= 3 R^2 / (.95 gamma)^2 <= 3.33 R^2 / gamma^2, and the final margin is at least
+    gamma / sqrt(3 * 3.33) >= .316 gamma.
+
+    Either way inputs of the same weight end no farther apart than 2 delta < .3 gamma, less than the margin, so all
+    that have the weight of an example get its label: which is what Theorem 1 needs.
+
+    Parameters
+    ----------
+    margin, radius, input_radius : float
+        gamma, R and R_X, all > 0.
+    activation : {"relu", "sigmoid"}
+    """
     margin = checks.real("margin", margin, above=0.0)
     radius = checks.real("radius", radius, above=0.0)
     input_radius = checks.real("input_radius", input_radius, above=0.0)
+    if checks.choice("activation", activation, tuple(MOST)) == "sigmoid":
+        return margin**2 / (17 * radius**2 * math.sqrt(input_radius**2 + 1))
     return math.pow(margin, 2.5) / (100 * radius**2 * input_radius)
 
 
-def movement_bound(t: ArrayLike, *, h: float, radius: float, input_radius: float) -> FloatArray:
-    """Lemma 4 (i): after t updates no embedded point has moved more than 2 sqrt(6) R_X^2 h^2 R t^(3/2).
+def movement_bound(
+    t: ArrayLike, *, h: float, radius: float, input_radius: float, activation: str = "relu"
+) -> FloatArray:
+    """Lemma 4 (i): after t updates no embedded point has moved more than 1.16 (R_X^2 + 1) R h^2 t^(3/2).
 
-    The paper has O(R_X h^2 R t^(3/2)) with a lost exponent at R_X; the derivation gives 2, and the constant:
-    |M(t)| <= sqrt(6) R h sqrt(t) by (ii), and a step moves a point by at most 2 R_X^2 h |M|.
+    The paper has O(R_X h^2 R t^(3/2)) with a lost exponent at R_X; the derivation gives 2, and the constant: delta
+    in :func:`lemma4_step_limit`. For sigmoids it is 1.81.
     """
     t = checks.vector("t", np.atleast_1d(t))
-    return 2 * math.sqrt(6) * input_radius**2 * float(h) ** 2 * radius * t**1.5
+    constant = 2 / 3 * _SLOPE[activation] * math.sqrt(_NORM[activation])
+    return constant * (input_radius**2 + 1) * radius * float(h) ** 2 * t**1.5
 
 
-def norm_bound(t: ArrayLike, *, h: float, radius: float) -> FloatArray:
-    """Lemma 4 (ii): after t updates |(M, b)| <= sqrt(6) R h sqrt(t).
+def norm_bound(t: ArrayLike, *, h: float, radius: float, activation: str = "relu") -> FloatArray:
+    """Lemma 4 (ii): after t updates |(M, b)| <= sqrt(3.0038 t) R h, for sigmoids sqrt(3 t) R h.
 
-    From |M(t)|^2 <= t ((R(t) h)^2 + 2 beta h) with beta = R^2 h and R(t)^2 <= 4 R^2.
+    See :func:`lemma4_step_limit`.
     """
     t = checks.vector("t", np.atleast_1d(t))
-    return math.sqrt(6) * radius * float(h) * np.sqrt(t)
+    return math.sqrt(_NORM[activation]) * radius * float(h) * np.sqrt(t)
 
 
 def lemma4_hypotheses(
@@ -147,19 +211,23 @@ def lemma4_hypotheses(
     radius: float,
     input_radius: float,
     starts_at_zero: bool = True,
+    activation: str = "relu",
 ) -> tuple[Hypothesis, ...]:
     """What Lemma 4 asks of step size, confidence, margin, input norm and start.
 
-    0 < h <= gamma^(5/2) / (100 R^2 R_X), 0 < gamma <= 1, R_X > 1, beta = R^2 h, and M = 0, b = 0 at the start.
+    0 < h <= gamma^(5/2) / (100 R^2 R_X) or the limit for sigmoids, 0 < gamma <= 1, R_X > 1, beta = R^2 h, and
+    M = 0, b = 0 at the start.
     ``beta`` counts as R^2 h within 1e-9 relative, so that floats may come too.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
     input_radius = checks.real("input_radius", input_radius, above=0.0)
-    limit = lemma4_step_limit(margin=margin, radius=radius, input_radius=input_radius) if margin > 0 else 0.0
+    limit = 0.0
+    if margin > 0:
+        limit = lemma4_step_limit(margin=margin, radius=radius, input_radius=input_radius, activation=activation)
     wanted = radius**2 * h
     return (
         _separable(margin),
-        Hypothesis("h <= gamma^(5/2) / (100 R^2 R_X)", h <= limit * (1 + ROUNDING), f"{h:.6g} against {limit:.6g}"),
+        Hypothesis(f"h <= {STEP_LIMITS[activation]}", h <= limit * (1 + ROUNDING), f"{h:.6g} against {limit:.6g}"),
         Hypothesis("gamma <= 1", margin <= 1, f"gamma = {margin:.6g}"),
         Hypothesis("R_X > 1", input_radius > 1, f"R_X = {input_radius:.6g}"),
         Hypothesis("beta = R^2 h", abs(beta - wanted) <= ROUNDING * wanted, f"{beta:.9g} against {wanted:.9g}"),
@@ -179,23 +247,25 @@ def lemma4(
     norm: ArrayLike | None = None,
     ended: bool = True,
     starts_at_zero: bool = True,
+    final_margin: float | None = None,
+    activation: str = "relu",
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
     """Lemma 4: with a small step both layers train like the perceptron on a fixed embedding.
 
-    After t updates (i) every embedded point has moved at most 2 sqrt(6) R_X^2 h^2 R t^(3/2), (ii) |(M, b)| is
-    at most sqrt(6) R h sqrt(t); and (iii) training ends within 20 R^2 / gamma^2 updates. The paper gives
-    orders (and 20); the constants of (i) and (ii) are derived in :func:`movement_bound` and
-    :func:`norm_bound`.
+    After t updates (i) every embedded point has moved at most 1.16 (R_X^2 + 1) R h^2 t^(3/2), (ii) |(M, b)| is
+    at most sqrt(3.0038 t) R h; (iii) training ends within 3.02 R^2 / gamma^2 updates; and (iv), from the proof of
+    Theorem 1, the margin on the sample is at least .332 gamma then. The paper gives orders, 20 for (iii) and .3 for
+    (iv); the constants, and those for sigmoids, are derived in :func:`lemma4_step_limit`.
 
     Parameters
     ----------
     h, beta : float or exact rational
         Step size and confidence.
     margin, radius, input_radius : float
-        gamma and R of the initial lifted embedding, R_X = max |x|. With gamma <= 0 all is outside the
-        hypotheses, and (iii) has no bound.
+        gamma and R of the initial lifted embedding (for sigmoids R = sqrt(L + 1)), R_X = max |x|. With gamma <= 0
+        all is outside the hypotheses, and (iii) has no bound.
     updates, movement, norm : array (r,), optional
         Along a run, at the same records: number of updates, largest distance of an embedded point from its
         start, |(M, b)|. (i) and (ii) report the record with the least relative slack.
@@ -203,22 +273,37 @@ def lemma4(
         Whether the run ended because no update was left: else (iii) is not measured unless already exceeded.
     starts_at_zero : bool
         Whether M = 0 and b = 0 at the start.
+    final_margin : float, optional
+        Of the output on the sample in the end.
+    activation : {"relu", "sigmoid"}
     case, note : str
         As in :func:`theorem2`.
     """
     hypotheses = lemma4_hypotheses(
-        h=h, beta=beta, margin=margin, radius=radius, input_radius=input_radius, starts_at_zero=starts_at_zero
+        h=h,
+        beta=beta,
+        margin=margin,
+        radius=radius,
+        input_radius=input_radius,
+        starts_at_zero=starts_at_zero,
+        activation=activation,
     )
-    most = 20 * radius**2 / margin**2 if margin > 0 else None
+    most = MOST[activation] * radius**2 / margin**2 if margin > 0 else None
+    least = LEAST[activation] * margin if margin > 0 else None
     t = checks.vector("updates", np.empty(0) if updates is None else updates)
     h = float(h)
 
     def part(
-        name: str, bound: float | None, measured: float | None, where: str = "", rounding: float = ROUNDING
+        name: str,
+        bound: float | None,
+        measured: float | None,
+        where: str = "",
+        rounding: float = ROUNDING,
+        kind: Kind = Kind.UPPER_BOUND,
     ) -> Guarantee:
         identity, said, room = statement_id(f"lemma4-{name}", case), joined(where, note), rounding * (bound or 0.0)
         more = {"hypotheses": hypotheses, "tolerance": room}
-        return claim(identity, "Lemma 4", bound, measured, "at_most", said, Kind.UPPER_BOUND, **more)
+        return claim(identity, "Lemma 4", bound, measured, "", said, kind, **more)
 
     def along(name: str, bounds: FloatArray, values: ArrayLike | None) -> Guarantee:
         if values is None or not (t > 0).any():
@@ -231,10 +316,12 @@ def lemma4(
 
     last = float(t.max()) if len(t) else None
     known = last if last is not None and (ended or most is None or last > most) else None
+    moved = movement_bound(t, h=h, radius=radius, input_radius=input_radius, activation=activation)
     return [
-        along("movement", movement_bound(t, h=h, radius=radius, input_radius=input_radius), movement),
-        along("norm", norm_bound(t, h=h, radius=radius), norm),
+        along("movement", moved, movement),
+        along("norm", norm_bound(t, h=h, radius=radius, activation=activation), norm),
         part("updates", most, known, rounding=0.0),
+        part("margin", least, final_margin if ended else None, kind=Kind.LOWER_BOUND),
     ]
 
 
