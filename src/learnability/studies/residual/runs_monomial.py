@@ -22,7 +22,8 @@ Errors of the hand-built networks are exact (by enumeration) and the same on any
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ from learnability.problems.residual import MONOMIAL_DEGREE, UniformSigns, degree
 from learnability.seeding import generator
 from learnability.studies.residual import PAPER, claim
 from learnability.study import Experiment, Row, Scale, Setting
-from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,28 @@ FURTHER = (10.0,), (1e-5, 2e-5)
 """Learning rate and weight decays of widths at which only the most promising cells are run."""
 RUN = ["m", "learning_rate", "weight_decay", "seed"]
 """What tells training runs apart; without the seed, cells of the search."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The cells of the published search: problem, width, rate and decay."""
+
+    cells: frozenset[tuple[float, ...]]
+
+    COLUMNS = ("d", "samples", "batch", "epochs", "m", "learning_rate", "weight_decay")
+
+    @classmethod
+    def of(cls, settings: Iterable[Setting]) -> Search:
+        """Of the settings that are training runs."""
+        return cls(frozenset(tuple(float(s[name]) for name in cls.COLUMNS) for s in settings if s["method"] == "sgd"))
+
+    def part(self, trained: pd.DataFrame) -> str:
+        """How many cells were run, and how many of the search they are."""
+        run = {tuple(map(float, cell)) for cell in trained[[*self.COLUMNS]].drop_duplicates().to_numpy()}
+        inside = len(run & self.cells)
+        if inside == len(run):
+            return f"{inside} of the {len(self.cells)} cells of the published search"
+        return f"{len(run)} cells, {inside} of the {len(self.cells)} of the published search"
 
 
 # Runs ---------------------------------------------------------------------------------------------------------
@@ -156,8 +179,8 @@ def front(errors: Any, norms: Any) -> FloatArray:
     return pairs[pairs[:, 1] < least]
 
 
-def claims(table: pd.DataFrame, *, name: str, where: str, floor: float, cells: int) -> list[Guarantee]:
-    """What is proved of the hand-built networks, and what the paper says SGD does not find.
+def claims(table: pd.DataFrame, *, name: str, where: str, floor: float, search: Search) -> list[Guarantee]:
+    """What is proved of the hand-built networks, and what the paper says SGD does not find, in the cells run.
 
     Parameters
     ----------
@@ -165,17 +188,16 @@ def claims(table: pd.DataFrame, *, name: str, where: str, floor: float, cells: i
         The figure's id, and its place in the paper.
     floor : float
         The least test error that SGD found in the paper.
-    cells : int
-        Training runs of the whole search: an incomplete one that finds nothing confirms nothing.
+    search : Search
+        The whole of the published one.
     """
     trained = pick(table, method="sgd")
-    done = _cells(trained)
-    search = Hypothesis("the whole search", done >= cells, f"{done} of {cells} widths, rates and decays")
+    shown = search.part(trained)
     return [
         *_proved(table, f"residual/{name}", f"this project, on {PAPER}, {where}"),
         *_existence(table[table["method"] != "sgd"], name, where),
-        _test_error(name, where, trained, floor, search),
-        *(_small_norm(name, where, trained, size, error, search) for size, error in PUBLISHED),
+        _test_error(name, where, trained, floor, shown),
+        *(_small_norm(name, where, trained, size, error, shown) for size, error in PUBLISHED),
     ]
 
 
@@ -226,47 +248,42 @@ def _existence(built: pd.DataFrame, name: str, where: str) -> list[Guarantee]:
     return found
 
 
-def _cells(trained: pd.DataFrame) -> int:
-    return len(trained[RUN[:-1]].drop_duplicates())
-
-
-def _test_error(name: str, where: str, trained: pd.DataFrame, floor: float, search: Hypothesis) -> Guarantee:
-    """That no run's test error is below the least that the paper found; one run refutes it, whatever was searched."""
+def _test_error(name: str, where: str, trained: pd.DataFrame, floor: float, shown: str) -> Guarantee:
+    """That no run's test error is below the least that the paper found; one run refutes it."""
     best, least = trained.sort_values("test_error").iloc[0], trained.groupby(RUN)["test_error"].min()
     return claim(
         f"{name}/test-error", f"{where} (SGD cannot find a test error better than {floor:g})", floor,
         extreme(least, floor, "at_least"), "at_least",
-        f"least test error of any recorded epoch, chosen on the test sample: m = {best['m']}, learning rate "
+        f"{shown}; least test error of any recorded epoch, chosen on the test sample: m = {best['m']}, learning rate "
         f"{best['learning_rate']:g}, weight decay {best['weight_decay']:g}, epoch {best['epoch']}, norm "
         f"{best['norm']:.1f}, train error {best['train_error']:.3f}",
-        hypotheses=() if best["test_error"] < floor else (search,),
     )  # fmt: skip
 
 
-def _small_norm(
-    name: str, where: str, trained: pd.DataFrame, size: float, error: float, search: Hypothesis
-) -> Guarantee:
-    """That where SGD's training error is a published one, its norm is above the hand-built network's."""
-    enough = trained[trained["train_error"] <= error]
-    ratios = enough.groupby(RUN)["norm"].min() / (size * math.sqrt(int(trained["d"].iloc[0])))
-    note = f"least norm of any recorded epoch with a training error of at most {error:g}, over {size:g} sqrt(d)"
-    if enough.empty:
-        least = trained.sort_values("train_error").iloc[0]
-        note += f"; none: the least training error is {least['train_error']:.3f}, at norm {least['norm']:.1f}"
+def _small_norm(name: str, where: str, trained: pd.DataFrame, size: float, error: float, shown: str) -> Guarantee:
+    """That no run has a published training error at the hand-built network's norm: from both, it stays a factor away.
+
+    A factor of at most 1 is a recorded epoch with at most that error and at most that norm.
+    """
+    d = int(trained["d"].iloc[0])
+    factors = np.maximum(trained["train_error"] / error, trained["norm"] / (size * math.sqrt(d)))
+    found = trained.assign(away=factors)
+    best, away = found.sort_values("away").iloc[0], found.groupby(RUN)["away"].min()
     return claim(
         f"{name}/norm[error={error:g}]", f"{where} (SGD cannot find a small training error and a small norm)", 1.0,
-        None if enough.empty else extreme(ratios, 1.0, "at_least"), "at_least", note,
-        hypotheses=() if ratios.min() < 1 else (search,),
+        extreme(away, 1.0, "at_least"), "at_least",
+        f"{shown}; training error over {error:g} or norm over {size:g} sqrt(d), whichever is larger, at the recorded "
+        f"epoch where that is least: training error {best['train_error']:.3g}, norm {best['norm']:.4g}",
     )  # fmt: skip
 
 
 # Figure -------------------------------------------------------------------------------------------------------
 
 
-def figure(table: pd.DataFrame, *, cells: int) -> Plot:
+def figure(table: pd.DataFrame, *, search: Search) -> Plot:
     """Norm against error: hand-built, found by SGD, and the limit of what is possible."""
     trained = pick(table, method="sgd")
-    first, done = trained.iloc[0], _cells(trained)
+    first = trained.iloc[0]
     d, widths = int(first["d"]), values(trained, "m")
     top = 1.15 * max(float(front(trained["train_error"], trained["norm"])[0, 1]), 15 * math.sqrt(d))
     shown = f"{widths[0]:,}" if len(widths) == 1 else f"{widths[0]:,} to {widths[-1]:,}"
@@ -284,7 +301,7 @@ def figure(table: pd.DataFrame, *, cells: int) -> Plot:
     return Plot(
         [panel],
         size=(5.6, 4.6),
-        note=f"SGD: {done} of {cells} cells of the search, m = {shown}, {int(first['epochs'])} epochs, "
+        note=f"SGD: {search.part(trained)}, m = {shown}, {int(first['epochs'])} epochs, "
         f"{f'{seeds} seeds' if seeds > 1 else 'one seed'}\n"
         "small marks: where runs end; lines: the best of all recorded epochs",
     )
@@ -422,13 +439,13 @@ def experiment(
     scales: dict[str, Scale],
 ) -> Experiment:
     """The experiment of one of the two figures; ``paper`` is the whole search."""
-    cells = sum(s["method"] == "sgd" for s in scales["paper"].settings)
+    search = Search.of(scales["paper"].settings)
     return Experiment(
         title=title,
         source=f"{PAPER}, {where}",
         revision=1,
         scales=scales,
         run=run,
-        figure=partial(figure, cells=cells),
-        claims=partial(claims, name=name, where=where, floor=floor, cells=cells),
+        figure=partial(figure, search=search),
+        claims=partial(claims, name=name, where=where, floor=floor, search=search),
     )
