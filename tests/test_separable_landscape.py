@@ -21,11 +21,6 @@ from learnability.studies.separable.theorems import prop1_critical_points as pro
 from learnability.theory import Kind, Verdict
 from learnability.theory.margins import hard_margin
 
-OUTSIDE = {
-    "separable/prop1-critical[ReLU]",  # alpha > 0 is needed: there are bad minima
-    "separable/thm8-loss[printed,x and -x]",  # more than 1/2 is more than is true
-}
-
 
 def problem(seed, m=12, d=4, k=3):
     rng = np.random.default_rng(seed)
@@ -253,16 +248,34 @@ def verdicts8(**named):
     return [g.verdict for g in theory.theorem8(**named)]
 
 
-def test_theorem_8_is_five_statements():
+def test_theorem_8_is_four_statements():
     good = {"loss": 0.6, "gradient": 0.0, "change": 0.0, "updates": 0}
-    assert verdicts8(m=5, **good) == [Verdict.HOLDS] * 5
-    assert verdicts8(m=5, **{**good, "loss": 0.4})[:2] == [Verdict.VIOLATED] * 2  # odd: 3 of 5 must be dead
-    assert verdicts8(m=10, **{**good, "loss": 0.5}) == [Verdict.HOLDS, Verdict.OUTSIDE, *[Verdict.HOLDS] * 3]
-    assert verdicts8(m=10, **{**good, "loss": 0.4})[0] is Verdict.VIOLATED
-    for i, name in ((2, "gradient"), (3, "change"), (4, "updates")):
+    assert verdicts8(m=5, **good) == [Verdict.HOLDS] * 4
+    assert verdicts8(m=5, **{**good, "loss": 0.4})[0] is Verdict.VIOLATED  # 3 of 5 must be dead
+    assert verdicts8(m=10, **good) == [Verdict.HOLDS] * 4
+    assert verdicts8(m=10, **{**good, "loss": 0.5})[0] is Verdict.VIOLATED
+    assert verdicts8(m=10, symmetric=True, **{**good, "loss": 0.5}) == [Verdict.HOLDS] * 4
+    assert verdicts8(m=10, symmetric=True, **good)[0] is Verdict.VIOLATED
+    for i, name in ((1, "gradient"), (2, "change"), (3, "updates")):
         assert verdicts8(m=5, **{**good, name: 1e-300})[i] is Verdict.VIOLATED
-    assert verdicts8(m=5, **good, margin=0.9) == [Verdict.OUTSIDE] * 5
+    assert verdicts8(m=5, **good, margin=0.9) == [Verdict.OUTSIDE] * 4
     assert set(verdicts8(m=5)) == {Verdict.NOT_MEASURED}
+
+
+def test_symmetric_directions_are_those_without_a_side_of_more_than_half():
+    symmetric = theory.symmetric_directions
+    assert symmetric([[1.0, 2.0], [-3.0, -6.0]])
+    assert not symmetric([[1.0, 2.0], [-1.0, 2.0]])
+    assert not symmetric([[1.0, 0.0], [2.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        x = rng.integers(-2, 3, (int(rng.integers(1, 4)), 2)).astype(float)
+        X = np.concatenate([x, -x * rng.uniform(0.5, 2, (len(x), 1))])[: len(x) + int(rng.integers(len(x) + 1))]
+        X = X[X.any(axis=1)]
+        if len(X):
+            angles = np.arange(0.001, 2 * np.pi, 0.01)
+            negative = (X @ np.array([np.cos(angles), np.sin(angles)]) < 0).sum(axis=0)
+            assert symmetric(X) == (2 * negative == len(X)).all()
 
 
 @settings(derandomize=True, deadline=None, max_examples=15)
@@ -307,9 +320,9 @@ def smoke():
 def test_the_checks_hold_at_smoke_scale(smoke):
     found = [g for guarantees in smoke.values() for g in guarantees]
     for g in found:
-        assert g.verdict is (Verdict.OUTSIDE if g.id in OUTSIDE else Verdict.HOLDS), g
-    assert {g.id for g in found} >= OUTSIDE
-    assert all(g.measured > 0 for g in found if g.id == "separable/prop1-critical[ReLU]")
+        assert g.verdict is Verdict.HOLDS, g
+    (pair,) = (g for g in found if g.id == "separable/thm8-loss[x and -x]")
+    assert (pair.kind, pair.measured) == (Kind.EXACT, 0.5)
 
 
 def test_the_checks_are_deterministic(smoke):
@@ -406,6 +419,12 @@ def test_a_gradient_that_is_wrong_is_caught(monkeypatch):
     real = prop1.hinge_gradient
     monkeypatch.setattr(prop1, "hinge_gradient", lambda *a, **named: 0 * real(*a, **named))
     assert violated(CHECKS["prop1"].run("smoke")) == {"separable/prop1-critical"}
+
+
+def test_a_leaky_network_has_no_such_minimum(monkeypatch):
+    real = prop1.hinge_gradient
+    monkeypatch.setattr(prop1, "hinge_gradient", lambda *a, alpha: real(*a, alpha=max(alpha, 0.01)))
+    assert violated(CHECKS["prop1"].run("smoke")) == {"separable/prop1-alpha-needed"}
 
 
 def test_a_w_star_that_points_elsewhere_is_caught(monkeypatch):
