@@ -23,7 +23,7 @@ from learnability.problems.residual import random_hard_instance
 from learnability.seeding import generator
 from learnability.studies.residual import PAPER, PROJECT, claim
 from learnability.study import Check
-from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 
@@ -125,32 +125,49 @@ def classes(scale: str) -> list[Guarantee]:
             moved = np.linalg.norm(general(X) - general(Z), axis=1) / np.linalg.norm(X - Z, axis=1)
             slopes.append(ratio(case, fact, moved / general.lipschitz_bound()))
     constant = General(np.array([[[1.0, 0.0]]]), np.array([[[0.0, 1.0]]]), Taylor((1.0,)))
+    linear = General(np.array([[[1.0, 0.0]]]), np.array([[[1.0, 0.0]]]), Taylor((1.0,)))
     near, origin = np.array([[0.01]]), np.zeros((1, 1))
     at_origin = np.linalg.norm(constant(origin)) / constant.value_bound(origin)
     norms.append(ratio("[F = 1,x=0]", corrected, at_origin))
+    slopes.append(ratio("[F = x]", fact, np.abs(linear(near) - linear(origin)) / 0.01 / linear.lipschitz_bound()))
     printed, found = float(constant.value_bound(near, form="printed")[0]), float(np.linalg.norm(constant(near)))
-    through = Hypothesis("F(0) = 0", False, "F(0) = 1")
-    fails = "F = 1 at |x| = .01, C* = 1: the bound has |x| for |(x, 1)|; with F(0) = 0 Lipschitz implies it"
+    fails = (
+        "|F(x)| of F = 1 at |x| = .01 over the printed bound, which has |x| for |(x, 1)|; with F(0) = 0 it is true"
+    )
     return [
         *_reduced(different, grown),
         tightest("residual/fact-a3[corrected]", norms, "largest |F(x)| over sqrt(k) p C_s |(x, 1)|, C* = 1"),
         tightest("residual/fact-a3[Lipschitz]", slopes, "largest slope over sqrt(k) p C_s, C* = 1"),
-        Guarantee("residual/fact-a3[printed]", fact, Kind.UPPER_BOUND, printed, found, (through,), fails),
-    ]
+        Guarantee(
+            "residual/fact-a3[printed,false]", f"{PROJECT}, Fact A.3", Kind.EXACT, 100.0, found / printed, note=fails,
+            tolerance=1e-9,
+        ),
+    ]  # fmt: skip
 
 
 def _reduced(different: float, grown: float) -> list[Guarantee]:
     """Lemma A.2: its F' has F's values and is no more complex, if C* is large."""
-    source, square, kind = f"{PAPER}, Lemma A.2", monomial(2), Kind.UPPER_BOUND
-    whole, even = square.complexity(0.1), square.even_part().complexity(0.1)
-    large = Hypothesis('C* >= 2 ("a sufficiently large constant")', False, "C* = 1")
+    source = f"{PAPER}, Lemma A.2"
     note = "largest ratio of C_s or C_eps of F' to that of F, eps from .9 to 1e-9, C* = 2"
-    small = "C_eps of z^2 and of its part z, eps = .1: for a small C* the lemma's F' is more complex than F"
+    # Ratios of degree i to i - 1 fall like 1 / C*: at C* = 1 they are the C* that it takes.
+    needed = max(
+        monomial(i).even_part().complexity(math.exp(-spread)) / monomial(i).complexity(math.exp(-spread))
+        for i in (2, 4, 6)
+        for spread in np.linspace(0.01, 5, 1000)
+    )
+    large = (
+        "the least C* with which C_eps of z^i and of its part z^(i-1), i = 2, 4, 6, do not grow: (1 + sqrt(3)) / 2"
+    )
     return [
         _exact("residual/lemma-a2[values]", source, different, 1e-10, "largest |F'(x) - F(x)|, |x| = 1"),
-        Guarantee("residual/lemma-a2[complexities]", source, kind, 1.0, grown, note=note, tolerance=1e-12),
-        Guarantee("residual/lemma-a2[complexities,C* = 1]", source, kind, whole, even, (large,), small),
-    ]
+        Guarantee(
+            "residual/lemma-a2[complexities]", source, Kind.UPPER_BOUND, 1.0, grown, note=note, tolerance=1e-12
+        ),
+        Guarantee(
+            "residual/lemma-a2[least C*]", f"{PROJECT}, Lemma A.2", Kind.EXACT, (1 + math.sqrt(3)) / 2, needed,
+            note=large, tolerance=1e-4,
+        ),
+    ]  # fmt: skip
 
 
 def hard(scale: str) -> list[Guarantee]:
@@ -184,7 +201,7 @@ def hard(scale: str) -> list[Guarantee]:
 
 def turned(scale: str) -> list[Guarantee]:
     """The part D' g that turned gates leave behind, for random movements and for those that leave the most."""
-    cases: dict[str, list[Guarantee]] = {"random": [], "worst": []}
+    cases = []
     source = f"{PAPER}, Proposition B.4"
     for i in range(DRAWS[scale]):
         rng = generator(0, "prop B.4", i)
@@ -196,9 +213,9 @@ def turned(scale: str) -> list[Guarantee]:
             left = np.linalg.norm(((g + move >= 0).astype(float) - (g >= 0)) * g)
             length = float(np.linalg.norm(move))
             ratio = float(left / length) if length else 0.0
-            cases[name].append(Guarantee(f"[m={m},{i}]", source, Kind.UPPER_BOUND, 1.0, ratio))
+            cases.append(Guarantee(f"[{name},m={m},{i}]", source, Kind.UPPER_BOUND, 1.0, ratio))
     note = "largest |D' g| / |g'|: true of every g and g', not only with high probability"
-    return [tightest(statement_id("residual/prop-b4", "left behind", name), gs, note) for name, gs in cases.items()]
+    return [tightest("residual/prop-b4[left behind]", cases, note)]
 
 
 # Section 8.2
@@ -223,9 +240,10 @@ def explicit(scale: str) -> list[Guarantee]:
         _exact("residual/vertices[error]", source, wrong, 1e-20, f"E |F - y|^2, largest over {where}"),
         _exact("residual/vertices[norm]", source, far, 1e-12, "| |W| / (32 sqrt(d/6)) - 1 | where 64 divides m"),
         _exact("residual/least-norm[attained]", source, off, 1e-12, "|error - limit| where 64 divides m, scaled"),
-        tightest("residual/least-norm[random]", list(_limits(_random(scale))), "error against the limit (1 - s)^2"),
         tightest(
-            "residual/least-norm[near the optimum]", list(_limits(_near(scale))), "error against the limit (1 - s)^2"
+            "residual/least-norm[networks]",
+            [*_limits(_random(scale)), *_limits(_near(scale))],
+            "error of random networks, and of the optimum moved a little, against the limit (1 - s)^2",
         ),
     ]
 
@@ -272,13 +290,21 @@ def padding(scale: str) -> list[Guarantee]:
         changed = max(changed, abs(vertices.exact_error(wide, support=support) - before) / before)
         grown = max(grown, abs(vertices.norm(wide) / vertices.norm(net) / math.sqrt(d / 6) - 1))
     printed = vertices.exact_error(vertices.padded(vertices.vertex_network(200), 40, rescaled=False))
-    source, six = f"{PAPER}, footnote 16", Hypothesis("d = 6", False, "d = 40")
-    corrected = f"{source} (corrected)"
-    note = "error of the exact network padded without the factor sqrt(d/6): (1 - sqrt(6/40))^2"
+    corrected = f"{PAPER}, footnote 16 (corrected)"
+    note = "error at d = 40 of the exact network padded as printed, without the factor sqrt(d/6): (1 - sqrt(6/40))^2"
+    left = (1 - math.sqrt(6 / 40)) ** 2
     return [
         _exact("residual/padding[error]", corrected, changed, 1e-10, "largest relative change of error"),
         _exact("residual/padding[norm]", corrected, grown, 1e-10, "largest change of |W| / sqrt(d)"),
-        Guarantee("residual/padding[printed]", source, Kind.EXACT, 0.0, printed, (six,), note),
+        Guarantee(
+            "residual/padding[printed,false]",
+            f"{PROJECT}, footnote 16",
+            Kind.EXACT,
+            left,
+            printed,
+            note=note,
+            tolerance=1e-9,
+        ),
     ]
 
 
