@@ -19,8 +19,8 @@ MODULES = (residual_coupling, residual_existence, residual_kernels, residual_low
 NAMES = [check.name for module in MODULES for check in module.CHECKS]
 BEYOND = {f"residual/lemma-c1[{part},growth]" for part in "abcdefg"} | {"residual/cor71[exponent of d,alpha=d^-0.1]"}
 """Outside the hypotheses at any size that can be run; what was measured is as the statement has it all the same."""
-FALSE = {"residual/claim-e3[printed,i=3..7]", "residual/lemma-c1[f,printed,a V across z]"}
-"""Printed and false: |p'_i| >= (i-1)!!/4 for every odd i >= 3; (f) as a byproduct of (e)."""
+FALSE = {"residual/lemma-c1[f,printed,a V across z]"}
+"""Printed and false: (f) as a byproduct of (e)."""
 OUTSIDE = FALSE | BEYOND
 
 
@@ -115,6 +115,14 @@ def test_an_exponent_that_is_not_the_statements_is_caught(monkeypatch):
     assert found["residual/prop-b4[exponent,worst]"] is Verdict.VIOLATED
     assert found["residual/prop-b4[worst share]"] is Verdict.VIOLATED
     assert found["residual/prop-b4[exponent,random]"] is Verdict.HOLDS
+
+
+def test_weights_that_are_one_percent_too_large_are_seen(monkeypatch):
+    honest = residual_existence.fitting_weights
+    monkeypatch.setattr(residual_existence, "fitting_weights", lambda *given: 1.01 * honest(*given))
+    verdicts = {g.id: g.verdict for g in residual_existence.weights("smoke")}
+    assert verdicts["residual/lemma-e1[Frobenius norm]"] is Verdict.VIOLATED
+    assert verdicts["residual/lemma-e1[largest row]"] is Verdict.VIOLATED
 
 
 def test_training_points_are_distinct_but_in_the_case_that_says_so(found):
