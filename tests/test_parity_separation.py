@@ -110,7 +110,7 @@ class TestClaims:
 
     def test_the_other_half_unlearnt(self):
         table = rows().copy()
-        table.loc[(table["panel"] == "error") & (table["method"] == "bits"), ["error_2"]] = 0.3
+        table.loc[(table["panel"] == "error") & (table["method"] == "bits"), ["error_2"]] = 0.95
         assert verdicts(table)["other-half"] is Verdict.VIOLATED
 
 

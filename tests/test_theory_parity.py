@@ -12,7 +12,6 @@ from learnability.networks.parity import feature, relu6
 from learnability.studies.parity.theorems import features, separator
 from learnability.studies.parity.theorems import first_step as theory
 from learnability.theory import Kind, Verdict
-from learnability.theory.margins import hard_margin
 
 
 def failed(guarantee):
@@ -33,12 +32,9 @@ def test_lemma5_bounds_and_vacuous_cases():
     assert every.id == "parity/lemma5[bias,every c,n=31,k=3]"
 
 
-def test_lemma5_moment_counts_the_sets_that_exchange():
-    at = {part: theory.lemma5_moment(n=9, k=3, part=part).bound for part in ("coordinate", "bias")}
-    assert at == {"coordinate": 1 / 56, "bias": 1 / 84}
-    assert theory.lemma5_moment(n=9, k=3, moment=1 / 55).verdict is Verdict.VIOLATED
-    assert "C(n-1, k)" in theory.lemma5_moment(n=9, k=3).note
-    assert "C(n, k)" in theory.lemma5_moment(n=9, k=3, part="bias").note
+def test_lemma5s_sum_over_all_sets_is_an_equality():
+    assert theory.lemma5_parseval(n=9, total=0.5, active=0.5).verdict is Verdict.HOLDS
+    assert theory.lemma5_parseval(n=9, total=0.505, active=0.5).verdict is Verdict.VIOLATED
 
 
 def test_lemma6_odd_n_is_printed_and_not_needed():
@@ -78,12 +74,18 @@ def test_lemma8s_proof_a_half_open_interval_holds_few_values_of_small_probabilit
     assert math.comb(m, m // 2) / 2**m <= math.sqrt(2 / (math.pi * m))
 
 
-def test_lemma8_constant():
-    assert theory.lemma8_constant(3) == pytest.approx(4 / 3 * math.sqrt(2 / math.pi))
+def test_lemma8s_bound():
     g = theory.lemma8(n=200, k=3, J=100, deviation=0.1)
-    assert g.bound == pytest.approx(1.0638 * 3 / 10, rel=1e-4)
+    assert g.bound == pytest.approx(4 / math.sqrt(200 * math.pi), rel=1e-6)
     assert "C = 0.3333" in g.note
-    assert "vacuous" in theory.lemma8(n=200, k=3, J=4).note
+    assert "vacuous" in theory.lemma8(n=200, k=3, J=2).note
+    assert theory.lemma8(n=200, k=3, J=100, deviation=0.16).verdict is Verdict.VIOLATED
+
+
+def test_lemma7s_hypothesis_is_needed():
+    found = theory.lemma7_needs_good(n=11, k=5, outside=0.25, bias=0.5)
+    assert {g.verdict for g in found} == {Verdict.HOLDS}
+    assert {g.verdict for g in theory.lemma7_needs_good(n=11, k=5, outside=0.0, bias=0.0)} == {Verdict.VIOLATED}
 
 
 # Lemma 9
@@ -97,7 +99,7 @@ def test_the_share_of_good_neurons_is_a_count(k):
 
 
 def test_the_share_against_the_papers_bound():
-    assert theory.lemma9_share(k=3, share=0.04).verdict is Verdict.VIOLATED
+    assert theory.lemma9_share(k=3, share=0.99 * 7 / 27).verdict is Verdict.VIOLATED
     for k in range(3, 400, 2):
         assert theory.lemma9_share(k=k, share=float(theory.good_share(k))).verdict is Verdict.HOLDS
     assert float(theory.good_share(301)) * math.sqrt(301) == pytest.approx(math.sqrt(3 / (4 * math.pi)), rel=1e-2)
@@ -115,13 +117,15 @@ def test_lemma9_has_room_for_the_cap_alone():
     def verdicts(**measured):
         return [g.verdict for g in theory.lemma9(n=200, k=3, form="good neurons", **measured)]
 
-    good = {"alpha_low": 0.25 - 9e-9, "alpha_high": 1.0, "inside": 1.0, "outside": 0.0, "bias": 0.0}
+    good = {"alpha_low": 0.25 - 9e-9, "alpha_high": 1.0, "inside": 0.0, "outside": 0.0, "bias": 0.0}
     assert set(verdicts(**good)) == {Verdict.HOLDS}
-    bad = {"alpha_low": 0.25 - 2e-8, "alpha_high": 1.001, "inside": 1.01, "outside": 1e-18, "bias": 1e-18}
+    bad = {"alpha_low": 0.25 - 2e-8, "alpha_high": 1.001, "inside": 1e-18, "outside": 1e-18, "bias": 1e-18}
     assert set(verdicts(**bad)) == {Verdict.VIOLATED}
     rounded = theory.lemma9(n=10, k=3, form="good neurons", outside=1e-15, bias=-3e-15, tolerance=2e-15)
     assert [g.verdict for g in rounded[3:]] == [Verdict.HOLDS, Verdict.VIOLATED]
     assert math.exp(-((6 - 1 / 24) ** 2) / 2) / 2 <= theory.ALPHA_ROOM
+    sharper = theory.lemma9(n=200, k=3, form="good neurons", J=100)[1]
+    assert sharper.bound == pytest.approx(0.25 + (math.sqrt(200) / 24 + 1) / math.sqrt(800 * math.pi))
 
 
 def test_the_zero_coordinates_bound():
@@ -161,15 +165,12 @@ def test_lemma10_statements():
     assert len(features.lemma10(k=7, r=3, alpha=0.5, epsilon=10.0)) == 2  # no closed form from k + |r| on
 
 
-def test_lemma10_as_printed_asks_for_what_it_lacks():
-    small = {"alpha": 0.25, "epsilon": 1.0, "range_probability": 0.0, "cap_error": 0.0}
-    assert [failed(g) for g in features.lemma10_printed(n=200, k=3, r=3, **small)] == [
-        {"|u*| <= |r|/k (ours)"},
-        set(),
-    ]
-    assert [failed(g) for g in features.lemma10_printed(n=9, k=3, r=3, **small)] == [set(), set()]
-    assert failed(features.lemma10_printed(n=9, k=5, r=1, **small)[1]) == set()
-    assert failed(features.lemma10_printed(n=9, k=5, r=3, **small)[1]) == {"k + |r| <= 6 (ours)"}
+def test_lemma10_as_printed_is_off_by_so_much():
+    far, capped = features.lemma10_printed(n=200, k=7, r=7, alpha=0.25, range_error=7 * 0.51, cap_error=8.0)
+    assert (far.bound, far.verdict) == (pytest.approx(7 * (1 - 98 / 200)), Verdict.HOLDS)
+    assert (capped.bound, capped.verdict) == (8, Verdict.HOLDS)
+    right = features.lemma10_printed(n=200, k=3, r=3, alpha=0.25, range_error=0.0, cap_error=0.0)
+    assert [g.verdict for g in right] == [Verdict.VIOLATED, Verdict.HOLDS]
 
 
 # Lemmas 11 and 12, the representation
@@ -183,42 +184,20 @@ def test_lemma11_forms():
     assert "vacuous" not in features.lemma11(n=200, k=3, r=1, epsilon=1.99).note
     assert not failed(features.lemma11(n=640_601, k=7, r=7, epsilon=3.0))
     assert failed(features.lemma11(n=2401, k=7, r=7, epsilon=48.0)) == {"k <= c epsilon^(1/4) n^(1/8), c = 1 here"}
-    ours = features.lemma11(n=200, k=3, r=1, epsilon=0.5, form="any n", probability=7 / 27 * 0.5 / 72)
-    assert (ours.bound, ours.verdict) == (pytest.approx(7 / 27 * 0.5 / 72), Verdict.HOLDS)
-    assert failed(features.lemma11(n=20, k=3, r=3, epsilon=0.1, form="any n"))
-    # epsilon sqrt(C(100, 2)) = 4 |r|
-    edge = 4 / math.sqrt(math.comb(100, 2))
-    assert not failed(features.lemma11(n=200, k=3, r=1, epsilon=edge * 1.0001, form="any n"))
-    assert failed(features.lemma11(n=200, k=3, r=1, epsilon=edge * 0.9999, form="any n"))
+    ours = features.lemma11(n=200, k=3, r=1, epsilon=0.5, form="any n", probability=0.03)
+    alpha, off = 0.25 + (math.sqrt(200) / 24 + 1) / math.sqrt(8 * math.pi * 98), 4 / math.sqrt(math.comb(100, 2))
+    assert ours.bound == pytest.approx(7 / 27 * (1 - off) / (24 * alpha), rel=1e-3)
+    assert (ours.verdict, ours.hypotheses) == (Verdict.HOLDS, ())
+    assert "vacuous" in features.lemma11(n=20, k=3, r=3, epsilon=0.1, form="any n").note
+    nothing = features.lemma11(n=200, k=3, r=1, epsilon=off / 2 * 0.9999, form="any n")
+    assert (nothing.bound, features.lemma11(n=200, k=3, r=1, epsilon=off, form="any n").bound > 0) == (0, True)
 
 
 def test_representation_statements():
     good = features.representation(k=5, error=0.0, rank=6, capped_rank=4, capped_error=0.5)
-    assert [g.verdict for g in good] == [Verdict.HOLDS] * 3 + [Verdict.OUTSIDE]
-    assert "sign is right" in good[-1].note
+    assert [g.verdict for g in good] == [Verdict.HOLDS] * 4
     bad = features.representation(k=3, error=1e-6, rank=3, capped_rank=2, capped_error=1.0)
     assert {g.verdict for g in bad} == {Verdict.VIOLATED}
-    assert "sign" not in bad[-1].note
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 10**6), st.integers(2, 12), st.integers(2, 12))
-def test_the_sparse_separator_is_a_vertex_of_least_sum(seed, m, d):
-    rng = np.random.default_rng(seed)
-    V, y = rng.standard_normal((m, d)), rng.choice([-1.0, 1.0], m)
-    u, least = separator.sparse_separator(V, y), hard_margin(V, y)
-    assert (u is not None) == least.separable
-    if u is not None:
-        assert (y * (V @ u)).min() == pytest.approx(1, abs=1e-12)
-        assert np.count_nonzero(u) <= m
-        assert np.abs(u).sum() <= np.abs(least.w).sum() * (1 + 1e-6)
-        assert np.linalg.norm(u) >= np.linalg.norm(least.w) * (1 - 1e-6)
-
-
-def test_the_sparse_separator_of_known_points():
-    assert separator.sparse_separator([[2.0, 1.0], [0.0, 4.0]], [1, -1]) == pytest.approx([0.625, -0.25])
-    assert separator.sparse_separator([[1.0], [1.0]], [1, -1]) is None
-    assert separator.sparse_separator([[1e-4, 0.0], [0.0, 1e-4]], [1, 1]) == pytest.approx([1e4, 1e4])
 
 
 def test_lemma12_statements():
@@ -233,10 +212,11 @@ def test_lemma12_statements():
     assert failed(separator.lemma12(n=7**10, k=7, q=10**6, delta=0.1)) == {"q >= C k^7 ln((k+1)/delta), C = 1 here"}
     margins = separator.lemma12_separator(k=3, margin=0.99, largest=1.01)
     assert {g.verdict for g in margins} == {Verdict.VIOLATED}
-    width = separator.lemma12_width(n=101, k=3, delta=0.1, enough=16)
-    assert (width.kind, width.bound) == (Kind.THRESHOLD, pytest.approx(3**7 * math.log(40)))
-    assert "our own C = 1" in width.note
-    assert separator.lemma12_width(n=101, k=3, delta=0.1, enough=9000).verdict is Verdict.VIOLATED
+    assert separator.lemma12_separator(k=3, margin=1.0, largest=0.2)[1].verdict is Verdict.HOLDS
+    few = separator.lemma12_few(n=101, k=3, q=32, delta=0.1, failures=1, draws=200)
+    assert (few.kind, few.bound, few.verdict) == (Kind.THRESHOLD, 0.1, Verdict.HOLDS)
+    assert separator.width(7, 0.1) == pytest.approx(7**7 * math.log(80))
+    assert "norm at most 0.8" in separator.lemma12(**sizes, separator=0.8).note
 
 
 def test_exponents_of_lemma12_are_judged_by_their_intervals():
@@ -250,10 +230,9 @@ def test_exponents_of_lemma12_are_judged_by_their_intervals():
     assert growth("q", mean([-0.45] * 3)).measured == pytest.approx(0.05)
     assert verdict(growth, "k", 4.0, 4.1, 3.9) is Verdict.HOLDS
     assert verdict(growth, "k", 5.1, 5.11, 5.09) is Verdict.VIOLATED
-    assert verdict(sparsity, "q", 0.99, 0.99, 0.99) is verdict(sparsity, "k", -2.6, -2.6, -2.6) is Verdict.HOLDS
-    assert verdict(sparsity, "q", 1.01, 1.01, 1.01) is verdict(sparsity, "k", -2.4, -2.4, -2.4) is Verdict.VIOLATED
-    for statement in (growth, sparsity):
-        assert verdict(statement, "q") is verdict(statement, "k") is Verdict.NOT_MEASURED
+    assert sparsity(mean([0.99] * 3)).verdict is Verdict.HOLDS
+    assert sparsity(mean([1.01] * 3)).verdict is Verdict.VIOLATED
+    assert verdict(growth, "q") is verdict(growth, "k") is sparsity().verdict is Verdict.NOT_MEASURED
 
 
 # Bad input
@@ -274,7 +253,6 @@ def test_exponents_of_lemma12_are_judged_by_their_intervals():
         (lambda: theory.lemma7(n=31, k=3, form="x"), "form must be one of"),
         (lambda: theory.lemma9(n=31, k=3, tolerance=-1), "tolerance must be >= 0"),
         (lambda: theory.lemma8(n=31, k=3, J=29), "J must be <= 28"),
-        (lambda: theory.lemma8_constant(4), "k must be odd"),
         (lambda: theory.good_share(0), "k must be >= 1"),
         (lambda: theory.lemma9_share(k=1), "k must be >= 3"),
         (lambda: theory.zero_coordinate_bound(n=9, k=3, J=7, u=1.0), "J must be <= 6"),
@@ -289,9 +267,7 @@ def test_exponents_of_lemma12_are_judged_by_their_intervals():
         (lambda: separator.lemma12(n=9, k=3, q=1, delta=0.0), "delta must be > 0"),
         (lambda: separator.lemma12(n=9, k=3, q=1, delta=0.1, failures=3, draws=2), "failures must be <= 2"),
         (lambda: separator.lemma12_growth("x"), "what must be one of 'q', 'k'"),
-        (lambda: separator.lemma12_sparsity("x"), "what must be one of 'q', 'k'"),
-        (lambda: separator.lemma12_width(n=9, k=4, delta=0.1), "k must be odd"),
-        (lambda: separator.sparse_separator([[1.0]], [2]), "y must hold labels"),
+        (lambda: separator.width(4, 0.1), "k must be odd"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -44,7 +44,7 @@ from learnability.networks.parity import CAP, ParityNet
 from learnability.problems.parity import ParityMixture
 from learnability.problems.sign_sums import fair_binomial, krawtchouk
 
-__all__ = ["Correlation", "correlation", "first_step"]
+__all__ = ["Correlation", "correlation", "correlation_of_counts", "first_step"]
 
 _BLOCK = 1 << 20
 """Entries of W looked at in one go."""
@@ -114,18 +114,42 @@ def correlation(W: ArrayLike, b: ArrayLike, problem: ParityMixture) -> Correlati
     ValueError
         If W does not have n columns or has other entries, or b is not finite or of another length.
     """
-    n, support, share = problem.n, problem.support, problem.share
+    n, support = problem.n, problem.support
     W = np.asarray(W)
     if W.ndim != 2 or len(W) == 0 or W.shape[1] != n:
         raise ValueError(f"W must have shape (rows >= 1, {n}), got shape {W.shape}")
     if W.dtype.kind not in "iuf":
         raise ValueError(f"W must hold the numbers -1, 0 and 1, got dtype {W.dtype}")
-    p, k = len(W), problem.k
-    biases = np.full(p, checks.real("b", b)) if np.ndim(b) == 0 else checks.vector("b", b, length=p)
+    biases = np.full(len(W), checks.real("b", b)) if np.ndim(b) == 0 else checks.vector("b", b, length=len(W))
     within = W[:, support]
     m = _count_nonzero(W) - np.count_nonzero(within, axis=1)
-    within = within.astype(np.int64)
-    units = _units(n, m, biases)
+    return _of_counts(within.astype(np.int64), m, biases, problem)
+
+
+def correlation_of_counts(within: ArrayLike, m: ArrayLike, b: float, problem: ParityMixture) -> Correlation:
+    """:func:`correlation` where n is too large for rows of n weights: they matter by those in A and by a count alone.
+
+    Parameters
+    ----------
+    within : array_like, shape (p, k)
+        Weights -1, 0 and 1 in A, in the order of ``problem.support``.
+    m : array_like, shape (p,)
+        How many of the n - k weights outside A are not 0.
+    b : float
+        Bias of every unit.
+    problem : ParityMixture
+    """
+    within, m = np.asarray(within, dtype=np.int64), np.asarray(m, dtype=np.int64)
+    if within.shape != (len(m), problem.k) or not len(m) or (np.abs(within) > 1).any():
+        raise ValueError(f"within must hold -1, 0 and 1 in shape ({len(m)}, {problem.k}), got shape {within.shape}")
+    if m.min() < 0 or m.max() > problem.n - problem.k:
+        raise ValueError(f"m must be in 0..{problem.n - problem.k}, got {m.min()} to {m.max()}")
+    return _of_counts(within, m, np.full(len(m), checks.real("b", b)), problem)
+
+
+def _of_counts(within: Integers, m: Integers, b: FloatArray, problem: ParityMixture) -> Correlation:
+    p, k, support, share = len(m), problem.k, problem.support, problem.share
+    units = _units(problem.n, m, b)
     tau = within.sum(axis=1)
 
     both = 0.5 * share * (_interval(0, units, m, tau) + _interval(0, units, m, -tau))

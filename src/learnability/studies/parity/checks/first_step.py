@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
+from learnability.evidence.intervals import exponent, mean
 from learnability.networks.parity import CAP, ParityNet, good_neurons, relu6_slope
 from learnability.problems.boolean import correlation as signed_expectation
 from learnability.problems.boolean import sign_sum_law
@@ -36,23 +36,22 @@ __all__ = ["CHECKS", "good_starts"]
 
 KS = (3, 5, 7)
 SIZES = {"smoke": (31, 32, 101), "laptop": (31, 32, 101, 300, 301, 1001)}
-LEVELS = (1.5, 2.0, 5.0, 10.0, 50.0)
-"""The constants c and C."""
 DRAWN = {"smoke": ((101, 3, 300),), "laptop": ((101, 3, 4000), (301, 5, 4000), (1001, 7, 2000))}
 """(n, k, neurons) of the sampled w."""
+PARSEVAL = {"smoke": (9,), "laptop": (9, 20, 31)}
+"""n of the sum over all sets A."""
 FIRST_STEP = {
     "smoke": ((200, 3, 40), (201, 7, 20)),
     "laptop": ((200, 3, 400), (1000, 3, 400), (1000, 5, 400), (3000, 5, 200), (2500, 7, 200)),
 }
 """(n, k, good neurons); those of :data:`WITHIN` are within the printed hypotheses, n >= 64 k^4: the least n (where
 <w, x> + b = 0 occurs) and one beyond."""
+COUNTED = {"smoke": (3, 5, 7), "laptop": (3, 5, 7, 9, 11)}
 ENUMERATED = ((10, 3, 40), (11, 5, 40))
 """(n, k, good neurons) of the first step over all inputs."""
 WITHIN = {"smoke": ((153_664, 7, 4),), "laptop": ((153_664, 7, 40), (160_001, 7, 40))}
 PARTS5 = ("coordinate", "bias")
 PARTS7 = (*PARTS5, "inside")
-BY_FORM = "the closed form's two terms are equal, so it is 0 by its form (x - x): the enumeration is the test"
-"""Said of what Lemmas 7 and 9 call 0 where it is measured by :func:`learnability.training.population.correlation`."""
 
 
 def _biases(k: int) -> tuple[float, ...]:
@@ -102,10 +101,6 @@ def _binomial(m: int) -> FloatArray:
     return law
 
 
-def _exceeds(values: FloatArray, probabilities: FloatArray, threshold: float) -> float:
-    return float(probabilities[values > threshold].sum())
-
-
 def _supremum(values: FloatArray, probabilities: FloatArray, unit: float) -> float:
     """Supremum over c > 0 of c P[value > c unit]: approached as c unit goes to a value from below."""
     order = np.argsort(-values)
@@ -119,122 +114,115 @@ def _exact(scale: str) -> Iterator[tuple[int, int, str, _Law]]:
             yield n, k, f"b={b:.4g}", _law(n, k, b)
 
 
-def _forms(n: int) -> tuple[str, ...]:
-    """The printed form asks for an odd n; outside of that it is shown once."""
-    return theory.LEMMA_FORMS if n % 2 else ("any n",)
-
-
 def _sizes(scale: str) -> str:
     return f"n={SIZES[scale][0]}..{SIZES[scale][-1]}, k={KS[0]}..{KS[-1]}, exact over w"
 
 
 def lemma5(scale: str) -> list[Guarantee]:
-    """Exactly over w for every n, k and four biases; and on drawn neurons."""
+    """Exactly over w for every n, k and four biases; the moments behind it: their sum, their exponent, drawn ones."""
     cases: dict[str, list[Guarantee]] = defaultdict(list)
     for n, k, case, law in _exact(scale):
         unit = 1 / math.sqrt(math.comb(n - 1, k))
         both = (law.coordinate, law.given_coordinate), (law.bias, law.given_none)
         for part, (values, p) in zip(PARTS5, both, strict=True):
-            size: dict[str, Any] = {"n": n, "k": k, "part": part, "case": case}
-            cases[f"lemma5[{part},every c]"].append(theory.lemma5(**size, probability=_supremum(values, p, unit)))
-            for c in LEVELS:
-                frequency = _exceeds(values, p, c * unit)
-                cases[f"lemma5[{part}]"].append(theory.lemma5(**size, c=c, probability=frequency))
-            cases[f"lemma5-moment[{part}]"].append(theory.lemma5_moment(**size, moment=float(p @ values**2)))
-    for n, k, draws in DRAWN[scale]:
-        unit = 1 / math.sqrt(math.comb(n - 1, k))
-        for part, values in zip(PARTS5, _drawn(n, k, draws), strict=True):
-            share = _supremum(values, np.full(draws, 1 / draws), unit)
-            cases[f"lemma5[{part},drawn]"].append(theory.lemma5(n=n, k=k, part=part, probability=share))
-    where = _sizes(scale)
-    sampled = ", ".join(f"{draws} neurons at n={n}, k={k}" for n, k, draws in DRAWN[scale])
-    return [tightest(f"parity/{name}", found, sampled if "drawn" in name else where) for name, found in cases.items()]
+            g = theory.lemma5(n=n, k=k, part=part, case=case, probability=_supremum(values, p, unit))
+            cases[f"lemma5[{part},every c]"].append(g)
+    found = [tightest(f"parity/{name}", gs, _sizes(scale)) for name, gs in cases.items()]
+    found.append(
+        tightest("parity/lemma5-parseval", [_parseval(n, b) for n in PARSEVAL[scale] for b in (1 / 24, 0.0, -1.0)])
+    )
+    found += [_exponent(k, part, SIZES[scale]) for part in PARTS5 for k in KS]
+    return found + [_drawn(*one) for one in DRAWN[scale]]
 
 
-def _drawn(n: int, k: int, draws: int) -> tuple[FloatArray, FloatArray]:
-    """|E s_j f sigma'| at one j outside A and |E f sigma'|, for drawn neurons under the uniform distribution."""
+def _parseval(n: int, b: float) -> Guarantee:
+    """The sum over all A of E_w (E f_A sigma')^2, against E_w P(active)."""
+    total, active = 0.0, float(_binomial(n) @ [signed_expectation(_slope(n, b), 0, m) for m in range(n + 1)])
+    for k in range(n + 1):
+        law = _law(n, k, b)
+        total += math.comb(n, k) * float(law.given_none @ law.bias**2)
+    return theory.lemma5_parseval(n=n, total=total, active=active, case=f"b={b:.4g}")
+
+
+def _moments(n: int, k: int, b: float) -> dict[str, float]:
+    law = _law(n, k, b)
+    return {
+        "coordinate": float(law.given_coordinate @ law.coordinate**2), "bias": float(law.given_none @ law.bias**2),
+    }  # fmt: skip
+
+
+def _exponent(k: int, part: str, sizes: tuple[int, ...]) -> Guarantee:
+    """How the moment at the start's bias goes with n."""
+    moments = np.array([_moments(n, k, 1 / (8 * k))[part] for n in sizes])
+    ratios = ", ".join(f"{m * math.comb(n - 1, k):.2g}" for m, n in zip(moments, sizes))
+    return claim(
+        f"lemma5-exponent[{part},k={k}]", "Lemma 5 (its second moment: this project)", float(-k),
+        float(exponent(sizes, moments).estimate), "at_most",
+        f"exponent of n in E_w of the squared correlation, n = {sizes[0]}..{sizes[-1]}; times C(n-1, k), which is "
+        f"at most 1: {ratios}", Kind.TREND,
+    )  # fmt: skip
+
+
+def _drawn(n: int, k: int, draws: int) -> Guarantee:
+    """The mean square of E f sigma' over drawn neurons, on the uniform distribution, over the exact one."""
     rng = generator(0, "lemma5", n, k)
     problem = random_mixture(rng, n, k, share=0.0)
     W = rng.integers(-1, 2, size=(draws, n), dtype=np.int8)
-    found = correlation(W, 1 / (8 * k), problem)
-    j = next(j for j in range(n) if j not in problem.support)
-    return np.abs(found.outside * W[:, j]), np.abs(found.bias)
+    squares = correlation(W, 1 / (8 * k), problem).bias ** 2
+    ratios = squares / _moments(n, k, 1 / (8 * k))["bias"]
+    return claim(
+        f"lemma5-drawn[n={n},k={k}]", "Lemma 5 (its second moment: this project)",
+        6 * float(ratios.std()) / math.sqrt(draws), mean(ratios, unit="neurons").distance(1.0), "at_most",
+        "mean square of E f sigma' over drawn neurons relative to the exact one; room 6 standard errors",
+    )  # fmt: skip
 
 
 def lemma6(scale: str) -> list[Guarantee]:
     """Exactly over w: the coordinates outside A with w_j != 0 share one value, the others have 0."""
-    cases: dict[str, list[Guarantee]] = defaultdict(list)
+    cases = []
     for n, k, case, law in _exact(scale):
         unit = (n - 1) / math.sqrt(math.comb(n - 1, k))
         largest = np.maximum(law.coordinate, law.bias)  # the coordinate's is 0 where m = 0
-        for form in _forms(n):
-            size: dict[str, Any] = {"n": n, "k": k, "form": form, "case": case}
-            every = theory.lemma6(**size, probability=_supremum(largest, law.given_none, unit))
-            cases[f"lemma6[{form},every C]"].append(every)
-            for C in LEVELS:
-                if C * unit < 1:
-                    frequency = _exceeds(largest, law.given_none, C * unit)
-                    cases[f"lemma6[{form}]"].append(theory.lemma6(**size, C=C, probability=frequency))
-    where = f"{_sizes(scale)}, vacuous cases left out"
-    n, k = 32, 3
-    law, unit = _law(n, k, 1 / (8 * k)), (n - 1) / math.sqrt(math.comb(n - 1, k))
-    even = _supremum(np.maximum(law.coordinate, law.bias), law.given_none, unit)
-    return [
-        *(tightest(f"parity/{name}", found, where) for name, found in cases.items()),
-        theory.lemma6(n=n, k=k, probability=even, note="n even: outside the printed hypothesis, computed anyway"),
-    ]
+        share = _supremum(largest, law.given_none, unit)
+        cases.append(theory.lemma6(n=n, k=k, form="any n", case=case, probability=share))
+    return [tightest("parity/lemma6[any n,every C]", cases, _sizes(scale))]
 
 
 # Lemma 7
 
 
-def _good(scale: str) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
-    """Good neurons by the closed form and by enumeration: n, k and what Lemma 7 takes."""
-    small = ((9, 3), (10, 5), (11, 7))
-    for n, k in (*product(SIZES[scale], KS), *small):
-        by_form = (n, k) not in small
-        problem, W = good_starts(n, k, 50 if by_form else 20, share=1.0)
-        for b in _biases(k):
-            measured = (_lemma7 if by_form else _lemma7_enumerated)(problem, W, b)
-            yield "closed form" if by_form else "enumeration", n, k, measured
-
-
 def lemma7(scale: str) -> list[Guarantee]:
-    """Closed form and enumeration for good neurons, and neurons that are not good; n even is shown once."""
+    """Good neurons over all inputs, n odd as printed and even; P(active) beyond; neurons that are not good.
+
+    The closed form has the two terms whose difference Lemma 7 calls 0 equal by its form, so it says nothing of them.
+    """
     cases: dict[str, list[Guarantee]] = defaultdict(list)
-    for which, n, k, measured in _good(scale):
-        for form in _forms(n):
-            for part, g in zip(PARTS7, theory.lemma7(n=n, k=k, form=form, **measured), strict=True):
-                if part != "inside":
-                    g = replace(g, note=f"{g.note}; {BY_FORM}") if which == "closed form" else g
-                    cases[statement_id("parity/lemma7", part, form, which)].append(g)
-                elif form == "any n":  # the same in both
-                    cases[statement_id("parity/lemma7", part, which)].append(g)
-    n, k = 10, 5
-    problem, W = good_starts(n, k, 20, share=1.0)
-    even = theory.lemma7(
-        n=n, k=k, **{**_lemma7_enumerated(problem, W, 1 / (8 * k)), "case": "enumeration"},
-        note="n even: outside the printed hypothesis, computed anyway",
-    )[:2]  # fmt: skip
+    for n, k in ((9, 3), (10, 5), (11, 7)):
+        problem, W = good_starts(n, k, 20, share=1.0)
+        for b in _biases(k):
+            measured = _lemma7_enumerated(problem, W, b)
+            for part, g in zip(PARTS7, theory.lemma7(n=n, k=k, form="any n", **measured), strict=True):
+                cases[statement_id("parity/lemma7", part, "enumeration")].append(g)
+    for n, k in product(SIZES[scale], KS):
+        problem, W = good_starts(n, k, 50, share=1.0)
+        for b in _biases(k):
+            inside, case = _inside(problem, W, b), f"b={b:.4g}"
+            cases["parity/lemma7[inside,closed form]"].append(theory.lemma7(n=n, k=k, inside=inside, case=case)[2])
+    found = [tightest(identity, gs) for identity, gs in cases.items()]
+    n, k = 11, 5
     rng = generator(0, "lemma7", "not good")
-    problem = random_mixture(rng, 101, 5, share=1.0)
-    W = rng.integers(-1, 2, size=(200, 101), dtype=np.int8)
-    other = theory.lemma7(n=101, k=5, **_lemma7(problem, W[~good_neurons(W, problem.support)], 1 / 40))[:2]
-    for part, g in zip(PARTS7, other, strict=False):
-        cases[statement_id("parity/lemma7", part, "not good")] = [g]
-    return [*(tightest(identity, found) for identity, found in cases.items()), *even]
+    problem = random_mixture(rng, n, k, share=1.0)
+    W = rng.integers(-1, 2, size=(200, n), dtype=np.int8)
+    measured = _lemma7_enumerated(problem, W[~good_neurons(W, problem.support)], 1 / (8 * k))
+    return found + theory.lemma7_needs_good(n=n, k=k, outside=measured["outside"], bias=measured["bias"])
 
 
-def _lemma7(problem: ParityMixture, W: NDArray[Any], b: float) -> dict[str, Any]:
-    """What :func:`learnability.studies.parity.theorems.first_step.lemma7` takes, by the closed form."""
+def _inside(problem: ParityMixture, W: NDArray[Any], b: float) -> float:
+    """Largest |E s_j f sigma' - P(active)| for j in A, by the closed form."""
     found = correlation(W, b, problem)
     spread = float(np.ptp(found.inside, axis=1).max())  # P(active) at every j in A
     active = np.array([_active(problem, w, b) for w in W[:10]])
-    inside = max(spread, float(np.abs(found.inside[:10, 0] - active).max()))
-    return {
-        "balanced": bool(good_neurons(W, problem.support).all()), "outside": float(np.abs(found.outside).max()),
-        "bias": float(np.abs(found.bias).max()), "inside": inside, "case": f"b={b:.4g}",
-    }  # fmt: skip
+    return max(spread, float(np.abs(found.inside[:10, 0] - active).max()))
 
 
 def _active(problem: ParityMixture, w: NDArray[Any], b: float) -> float:
@@ -273,14 +261,9 @@ def lemma8(scale: str) -> list[Guarantee]:
             worst = [_worst_deviation(n, k, int(m)) for m in J]
             cases += [theory.lemma8(n=n, k=k, J=int(m), deviation=d) for m, d in zip(J, worst)]
             constants.append(max(d * math.sqrt(m) / k for m, d in zip(J, worst)))
-        least = f"{', '.join(map(str, sizes))}: {', '.join(f'{C:.3f}' for C in constants)}"
-        found.append(tightest(statement_id("parity/lemma8", f"k={k}"), cases, f"worst h and w, |J| = 1..{sizes[-1]}"))
-        found.append(
-            claim(
-                f"lemma8-constant[k={k}]", "Lemma 8 (a universal constant)", theory.lemma8_constant(k), constants[-1],
-                "at_most", f"least C that works for every |J| at n = {least}", Kind.TREND,
-            )
-        )  # fmt: skip
+        least = f"{', '.join(map(str, sizes))}: {', '.join(f'{C:.4f}' for C in constants)}"
+        note = f"worst h and w, |J| = 1..{sizes[-1]}; least C that works for every |J| at n = {least}"
+        found.append(tightest(statement_id("parity/lemma8", f"k={k}"), cases, note))
     return found
 
 
@@ -330,62 +313,57 @@ def good_starts(n: int, k: int, count: int, share: float = 0.5) -> tuple[ParityM
 
 
 def lemma9(scale: str) -> list[Guarantee]:
-    """The share of good neurons for k up to 99, and what the step makes of them."""
-    shares = [theory.lemma9_share(k=k, share=float(theory.good_share(k))) for k in range(3, 100, 2)]
-    found = [tightest("parity/lemma9-share", shares, "T_k / 3^k, k = 3..99; the paper asks for k >= 7")]
+    """The share of good neurons, counted, and what the step makes of them: alpha, and the rest over all inputs."""
+    shares = [theory.lemma9_share(k=k, share=_counted(k)) for k in COUNTED[scale]]
+    found = [tightest("parity/lemma9-share", shares, f"of all w_A, k = {COUNTED[scale][0]}..{COUNTED[scale][-1]}")]
     cases: dict[str, list[Guarantee]] = defaultdict(list)
     for n, k, count in (*FIRST_STEP[scale], *WITHIN[scale]):
-        measured, note = _step(n, k, count), f"{count} good neurons"
+        measured, note = _alphas(n, k, count), f"{count} good neurons"
         for form in ("good neurons", "printed") if n >= 64 * k**4 else ("good neurons",):
-            for g in theory.lemma9(n=n, k=k, form=form, **measured, note=note):
-                if g.kind is Kind.EXACT:
-                    g = replace(g, note=f"{g.note}; {BY_FORM}")
+            for g in theory.lemma9(n=n, k=k, form=form, **measured, note=note)[:2]:
                 cases[statement_id(g.id.partition("[")[0], form)].append(g)
-        if (n, k, count) == FIRST_STEP[scale][0]:  # one case outside the printed hypotheses is enough to see it
-            found.append(theory.lemma9(n=n, k=k, **measured, note=note)[0])
     for n, k, count in ENUMERATED:
         for g in _step_enumerated(n, k, count):
             cases[statement_id(g.id.partition("[")[0], "good neurons", "enumeration")].append(g)
     return found + [tightest(identity, case) for identity, case in cases.items()]
 
 
+def _counted(k: int) -> float:
+    """Good neurons among all 3^k weights in A."""
+    return float(good_neurons(np.array(list(product((-1, 0, 1), repeat=k)), dtype=np.int8), range(k)).mean())
+
+
 def _step_enumerated(n: int, k: int, count: int) -> list[Guarantee]:
-    """Outside A and the bias after the full first step, eta = 1, lambda = 1/2, by the gradient over all inputs."""
+    """The full first step, eta = 1, lambda = 1/2, by the gradient over all inputs: inside A, outside, the bias."""
     problem, w = good_starts(n, k, count)
     u = generator(0, "lemma9", "enumeration", n, k).uniform(-n / k, n / k, count)
     start = ParityNet(np.tile(w, (2, 1)).astype(float), np.full(2 * count, 1 / (8 * k)), np.concatenate([u, -u]))
     _, slope = gradient(start, problem)  # lambda's part of the gradient is the weights themselves
     # rounding of a sum of 2^n terms in any order, the sizes of which sum to at most max |u| / sqrt(n)
     room = 2.0 ** (n - 53) * math.sqrt(n) / k
-    moved = np.delete(start.W - (slope.W + start.W), problem.support, axis=1)
+    A = list(problem.support)
+    moved = start.W - (slope.W + start.W)
+    closed = correlation(w, 1 / (8 * k), problem).inside * u[:, None] / math.sqrt(n)
+    alpha = np.array([0.5 * _active(problem, one, 1 / (8 * k)) for one in w])
+    exact = (alpha * u / math.sqrt(n))[:, None]
+    single = (w[:, A] == 0) & (np.count_nonzero(w[:, A] == 0, axis=1) == 1)[:, None]
+    inside = np.abs(moved[:count][:, A] - np.where(single, closed, exact))
     return theory.lemma9(
-        n=n, k=k, form="good neurons", outside=float(np.abs(moved).max()) * (n - 1),
+        n=n, k=k, form="good neurons", inside=float(inside.max()),
+        outside=float(np.abs(np.delete(moved, A, axis=1)).max()) * (n - 1),
         bias=float(np.abs(slope.b).max()) * math.sqrt(n), tolerance=room * n,
         note=f"{count} good neurons, gradient over all 2^{n} inputs of D_A; room of {room:.1g} for a weight",
-    )[3:]  # fmt: skip
+    )[2:]  # fmt: skip
 
 
-def _step(n: int, k: int, count: int) -> dict[str, Any]:
-    """What :func:`learnability.studies.parity.theorems.first_step.lemma9` takes, measured on good neurons."""
+def _alphas(n: int, k: int, count: int) -> dict[str, Any]:
+    """Least and largest alpha of good neurons, and their least number of non-zero weights outside A."""
     problem, W = good_starts(n, k, count)
     found = correlation(W, 1 / (8 * k), problem)
     inside = W[:, list(problem.support)]
-    u = generator(0, "lemma9", n, k).uniform(-n / k, n / k, count)
     alpha = np.array([g[w != 0][0] if w.any() else g[0] for g, w in zip(found.inside, inside)])
-    off = np.abs(found.inside - alpha[:, None]) * np.abs(u)[:, None] / math.sqrt(n)
     J = np.count_nonzero(W, axis=1) - np.count_nonzero(inside, axis=1)
-    allowed = np.zeros_like(off)
-    for i in np.flatnonzero(np.count_nonzero(inside == 0, axis=1) == 1):
-        bound = theory.zero_coordinate_bound(n=n, k=k, J=int(J[i]), u=float(u[i]))
-        allowed[i] = np.where(inside[i] == 0, bound, 0.0)
-    excess = np.where(off > 0, off / np.where(allowed > 0, allowed, 1e-300), 0.0)
-    return {
-        "alpha_low": float(alpha.min()),
-        "alpha_high": float(alpha.max()),
-        "inside": float(excess.max()),
-        "outside": float(np.abs(u * found.outside).max()) / math.sqrt(n) * (n - 1),
-        "bias": float(np.abs(u * found.bias).max()) * math.sqrt(n),
-    }
+    return {"alpha_low": float(alpha.min()), "alpha_high": float(alpha.max()), "J": int(J.min())}
 
 
 CHECKS = (

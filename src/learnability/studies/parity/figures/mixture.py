@@ -26,7 +26,6 @@ steps either.
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,8 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
-from learnability.evidence.intervals import at_all, every, exponent, mean
-from learnability.evidence.intervals import share as share_of
+from learnability.evidence.intervals import every, exponent, mean, slope
 from learnability.evidence.tables import pick
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER, claim
@@ -172,7 +170,7 @@ def _signals(table: pd.DataFrame, sizes: list[int]) -> list[Item]:
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Learnt at one half, not at none within the steps, monotone between; and what a longer first step changes."""
+    """Learnt at one half, not at none within the steps, the more the better; and what a longer first step changes."""
     found = []
     sizes = sorted(table["n"].unique(), reverse=True)
     for n in sizes:
@@ -198,23 +196,27 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
                 )
             )  # fmt: skip
         if sum(share <= 0.5 for share in errors) > 1:
-            found.append(_monotone(errors, n))
+            found.append(_falls(errors, n))
         found.append(_faster(times, n))
     if all((pick(table, n=n, start="theorem")["share"] == 0).any() for n in sizes) and len(sizes) > 1:
         found.append(_harder(table, sizes))
     return [*found, *_longer(pick(table, n=sizes[0]))]
 
 
-def _monotone(errors: dict[float, pd.Series], n: int) -> Guarantee:
-    errors = {share: error for share, error in errors.items() if share <= 0.5}
-    pairs = list(itertools.combinations(errors, 2))
-    rises = [mean(errors[more] - errors[less], comparisons=len(pairs)) for less, more in pairs]
-    less, more = pairs[int(np.argmax([rise.estimate for rise in rises]))]
+def _falls(errors: dict[float, pd.Series], n: int) -> Guarantee:
+    """The final error falls with the share: the change of a fitted line over the shares' ranks, by seed.
+
+    Not from every share to the next: single runs with a constant step end anywhere between 0 and 0.8.
+    """
+    errors = {share: error.sort_index() for share, error in errors.items() if share <= 0.5}
+    curves = np.array(list(errors.values()))  # (shares, seeds)
+    ranks = np.linspace(0, 1, len(errors))
     listed = ", ".join(f"{share:g}: {error.mean():.3f}" for share, error in errors.items())
     return claim(
-        f"mixture/monotone[n={n}]", WHERE, LEARNT, at_all(rises, "at_most"), "at_most",
-        f"largest rise of the final error from a share to a larger one, up to 1/2, of {len(pairs)} pairs; at "
-        f"{less:g} and {more:g}; means {listed}", Kind.TREND,
+        f"mixture/falls-with-share[n={n}]", WHERE, 0.0,
+        mean([slope(ranks, curve).estimate for curve in curves.T], what="mean change"), "at_most",
+        "change of the final error from the least share to 1/2, of a line over the shares' ranks; means " + listed,
+        Kind.TREND,
     )  # fmt: skip
 
 
@@ -258,8 +260,8 @@ def _longer(table: pd.DataFrame) -> list[Guarantee]:
         )
         found.append(
             claim(
-                f"mixture/longer-first-step[n={n}]", WHERE, 0.5,
-                share_of(learnt, unit="seeds") if both else None, "at_least",
+                f"mixture/longer-first-step[n={n}]", WHERE, 1.0,
+                every(learnt, unit="seeds") if both else None, "at_least",
                 "share of seeds that learn from the longer exact first step at all shares where the theorem's leaves "
                 f"a mean error above 1/4; mean errors {listed or 'none: it learns at all shares above 0'}",
             )

@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 ROUNDING = 1e-9
+CAPPED = {3: 0.0, 5: 1 / 2, 7: 1 / 4, 9: 2 / 5, 11: 1 / 5, 13: 1 / 7, 15: 1 / 4}
+"""Least largest error of a combination of the features with ReLU6, by k."""
 
 
 def feature_probability(*, k: int, r: int, alpha: float, epsilon: float) -> float:
@@ -116,39 +118,41 @@ def lemma10_printed(
     k: int,
     r: int,
     alpha: float,
-    epsilon: float,
-    range_probability: float | None = None,
+    range_error: float | None = None,
     cap_error: float | None = None,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Lemma 10 as printed, each of its two slips alone, with the hypothesis that would be needed.
+    """Lemma 10 as printed, each of its two slips alone: how far from phi_r it leaves every neuron.
+
+    With u ~ U[-r/k, r/k] the slope v of :func:`feature_probability` is at most 8 r^2 alpha / n, far from the 1 that
+    is needed, and the least error is k (1 - 8 r^2 alpha / n). With ReLU6 in phi_r the error at u* is k + |r| - 6
+    where that is positive, from k = 5 on.
 
     Parameters
     ----------
-    n, k, r, alpha, epsilon
-        As in :func:`lemma10` and :func:`best_output_weight`.
-    range_probability : float, optional
-        Measured: the probability of an error <= epsilon for u ~ U[-r/k, r/k] and phi_r with the ReLU.
+    n, k, r, alpha
+        As in :func:`lemma10` and :func:`best_output_weight`; 8 r^2 alpha <= n.
+    range_error : float, optional
+        Measured: the least error over u in [-r/k, r/k], of phi_r with the ReLU.
     cap_error : float, optional
-        Measured: the error at u* of phi_r with ReLU6, which is 0 only if k + |r| <= 6, so for k = 3.
+        Measured: the error at u* of phi_r with ReLU6.
     """
     k, size, alpha = _feature(k, r, alpha)
-    epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
-    best = abs(best_output_weight(n=n, k=k, r=r, alpha=alpha))
-    name, where = (f"n={n}", f"k={k}", f"r={r}", f"alpha={alpha:g}"), "Lemma 10 (as printed)"
-    within = Hypothesis("|u*| <= |r|/k (ours)", best <= size / k, f"{best:.4g} against {size / k:.4g}")
-    uncapped = Hypothesis("k + |r| <= 6 (ours)", k + size <= 6, f"{k + size}")
+    n = checks.integer("n", n, at_least=math.ceil(8 * size**2 * alpha))
+    at, where = (
+        (f"n={n}", f"k={k}", f"r={r}", f"alpha={alpha:g}", case),
+        "Lemma 10 (as printed it fails: this project)",
+    )
+    least = k * (1 - 8 * size**2 * alpha / n)
     return [
         stated(
-            "lemma10", ("printed range", *name, f"epsilon={epsilon:g}", case), where, Kind.LOWER_BOUND,
-            epsilon / (8 * k**2), range_probability,
-            "u ~ U[-r/k, r/k] as printed: it does not hold u*, and does not grow with n", note, hypotheses=[within],
+            "lemma10-printed-range", at, where, Kind.EXACT, least, range_error,
+            "least error over u ~ U[-r/k, r/k] as printed, which does not grow with n", note, tolerance=ROUNDING,
         ),
         stated(
-            "lemma10", ("printed ReLU6", *name, case), where, Kind.EXACT, 0, cap_error,
-            "error at u* of phi_r with ReLU6 as printed: its argument reaches k + |r|", note,
-            hypotheses=[uncapped], tolerance=ROUNDING,
+            "lemma10-printed-relu6", at, where, Kind.EXACT, max(0, k + size - 6), cap_error,
+            "error at u* of phi_r with ReLU6 as printed: its argument reaches k + |r|", note, tolerance=ROUNDING,
         ),
     ]  # fmt: skip
 
@@ -180,12 +184,12 @@ def lemma11(
         Measured, over w and u.
     form : {"printed", "any n"}
         ``"printed"``: at least epsilon / (112 k^2.5), if n >= 9 ln 7 and 7 <= k <= c epsilon^(1/4) n^(1/8). The paper
-        leaves c open; here c = 1. ``"any n"`` (this project): at least the share of good neurons times epsilon / (8
-        k^2), if 4 |r| <= epsilon sqrt(C(ceil(n/2), k - 1)), for every odd k >= 3. Reason: a good neuron with three or
-        more zeros in A is exact; one with a single zero is off by 4 |r| / sqrt(C(|J| + k - 1, k - 1)) at most
-        (:func:`learnability.studies.parity.theorems.first_step.zero_coordinate_bound`), which is <= epsilon with
-        probability 1/2 or more; and as alpha <= 1/2 Lemma 10's probability is twice the epsilon / (8 k^2) that is
-        needed.
+        leaves c open; here c = 1. ``"any n"`` (this project): at least the share of good neurons times (2 epsilon -
+        d) / (8 k alpha |r|), for every odd k >= 3. Reason: a good neuron with three or more zeros in A is exact, and
+        one with a single zero off by d = 4 |r| / sqrt(C(ceil(n/2), k - 1)) at most
+        (:func:`learnability.studies.parity.theorems.first_step.zero_coordinate_bound`) if |J| >= n/2 - k + 1, which
+        fails with a small probability (Hoeffding) that is taken off; the rest is Lemma 10's exact probability, with
+        the upper bound of alpha in :func:`learnability.studies.parity.theorems.first_step.lemma9`.
     """
     n, k = odd_parity(n, k)
     k, size, _ = _feature(k, r, 1.0)
@@ -193,17 +197,27 @@ def lemma11(
     if checks.choice("form", form, ("printed", "any n")) == "printed":
         bound, where, most = epsilon / (112 * k**2.5), "Lemma 11", epsilon**0.25 * n**0.125
         large = Hypothesis("k <= c epsilon^(1/4) n^(1/8), c = 1 here", k <= most, f"{k} against {most:.4g}")
-        needed = (*theorem_sizes(n, k), large)
+        needed: tuple[Hypothesis, ...] = (*theorem_sizes(n, k), large)
     else:
-        bound, where = float(good_share(k)) * epsilon / (8 * k**2), f"this project, on {PAPER}, Lemma 11"
-        root, name = epsilon * math.sqrt(math.comb(-(-n // 2), k - 1)), "4 |r| <= epsilon sqrt(C(ceil(n/2), k-1))"
-        needed = (Hypothesis(name, 4 * size <= root, f"{4 * size} against {root:.4g}"),)
+        bound, where, needed = _any_n(n, k, size, epsilon), f"this project, on {PAPER}, Lemma 11", ()
     top = k + size
     empty = "" if 2 * epsilon < top else f"vacuous: 2 epsilon = {2 * epsilon:g}, and psi_r lies in [0, {top}]"
+    empty = "vacuous: no probability is negative" if bound <= 0 else empty
     at, room = (form, f"n={n}", f"k={k}", f"r={r}", f"epsilon={epsilon:g}", case), 1e-12 * bound
     return stated(
         "lemma11", at, where, Kind.LOWER_BOUND, bound, probability, empty, note, hypotheses=needed, tolerance=room
     )
+
+
+def _any_n(n: int, k: int, size: int, epsilon: float) -> float:
+    least = -(-n // 2) - k + 1  # of |J|
+    if least < 1:
+        return 0.0
+    far = max(0.0, 2 / 3 - least / (n - k))
+    often = 1 - math.exp(-2 * (n - k) * far**2)
+    alpha = min(0.5, 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * least))
+    rest = min(2 * epsilon - 4 * size / math.sqrt(math.comb(-(-n // 2), k - 1)), k * size)
+    return float(good_share(k)) * often * max(0.0, rest) / (8 * k * alpha * size)
 
 
 def representation(
@@ -216,7 +230,8 @@ def representation(
 ) -> list[Guarantee]:
     """The parity of k signs is a combination of the k + 1 features phi_r, and with ReLU6 it is not (k >= 5).
 
-    With the ReLU the (k+1) x (k+1) matrix phi_r(z) is invertible; with ReLU6 its rank is k - 1 for every odd k >= 5.
+    With the ReLU the (k+1) x (k+1) matrix phi_r(z) is invertible; with ReLU6 its rank is k - 1 for every odd k >= 5,
+    and the least error is :data:`CAPPED`.
 
     Parameters
     ----------
@@ -227,12 +242,11 @@ def representation(
     rank, capped_rank : int, optional
         Measured: rank of the matrix, with the ReLU and with ReLU6.
     capped_error : float, optional
-        Measured: the least largest error of a combination of the features with ReLU6.
+        Measured: the least largest error of a combination of the features with ReLU6, for k <= 15.
     """
     k = odd(k)
     name, source = f"k={k}", "Lemma 12 (representation: this project)"
-    fits = Hypothesis("2k <= 6 (ours)", k <= 3, f"2k = {2 * k}")
-    sign = "" if capped_error is None or capped_error >= 1 else "below 1, so that the sign is right"
+    printed = "Lemmas 10 to 12 (with ReLU6 as printed it fails: this project)"
     text, least = "largest error over the sums of k signs", "least largest error of a combination with ReLU6"
     return [
         stated("representation", [name], source, Kind.EXACT, 0, error, text, tolerance=ROUNDING),
@@ -242,8 +256,8 @@ def representation(
             "rank with ReLU6 in phi_r",
         ),
         stated(
-            "representation", ["ReLU6 as printed", name], "Lemmas 10 to 12 (as printed)", Kind.EXACT, 0, capped_error,
-            least, sign, hypotheses=[fits], tolerance=ROUNDING,
+            "representation-relu6", [name], printed, Kind.EXACT, CAPPED.get(k, math.nan), capped_error,
+            f"{least}; below 1, so that the sign can be right", tolerance=ROUNDING,
         ),
     ]  # fmt: skip
 

@@ -20,11 +20,12 @@ __all__ = [
     "ALPHA_ROOM",
     "good_share",
     "lemma5",
-    "lemma5_moment",
+    "lemma5_parseval",
     "lemma6",
     "lemma7",
+    "lemma7_needs_good",
     "lemma8",
-    "lemma8_constant",
+    "lemma8_bound",
     "lemma9",
     "lemma9_share",
     "theorem_sizes",
@@ -52,7 +53,7 @@ def lemma5(
     """Lemma 5: on D1, P_w[|E s_j f sigma'| > c / sqrt(C(n-1, k))] <= 1/c for j outside A; the same for |E f sigma'|.
 
     The paper has x_j = s_j / sqrt(n), which only helps. Reason: w is exchangeable over the coordinates, so
-    :func:`lemma5_moment` bounds the second moment over w, and Markov's inequality does the rest (for the square it
+    :func:`lemma5_parseval` bounds the second moment over w, and Markov's inequality does the rest (for the square it
     would give 1/c^2).
 
     Parameters
@@ -74,28 +75,27 @@ def lemma5(
     return stated("lemma5", at, "Lemma 5", Kind.UPPER_BOUND, bound, probability, text, note)
 
 
-def lemma5_moment(
-    *, n: int, k: int, moment: float | None = None, part: str = "coordinate", case: str = "", note: str = ""
+def lemma5_parseval(
+    *, n: int, total: float | None = None, active: float = 1.0, case: str = "", note: str = ""
 ) -> Guarantee:
-    """The step behind Lemma 5: E_w (E s_j f sigma')^2 <= 1 / C(n-1, k), and E_w (E f sigma')^2 <= 1 / C(n, k).
+    """The step behind Lemma 5: the sum over all A of E_w (E f_A sigma')^2 is E_w P(active) (Parseval).
 
-    The left side is the same for every set A of k coordinates (other than j), as w is exchangeable, so it is an
-    average over them; for each w the sum over A of the squared correlations is at most E sigma'^2 <= 1 (Parseval).
+    As w is exchangeable, the C(n, k) sets of k coordinates have the same E_w (E f_A sigma')^2, which is therefore at
+    most 1 / C(n, k), and with s_j beside f_A at most 1 / C(n-1, k). Markov's inequality gives the lemma.
 
     Parameters
     ----------
-    n, k, part
-        As in :func:`lemma5`.
-    moment : float, optional
-        Measured: the second moment.
+    n : int
+        >= 1.
+    total, active : float
+        Measured: the sum, and E_w P(active).
     """
-    n, k = _with_outside(n, k)
-    part = checks.choice("part", part, ("coordinate", "bias"))
-    others, sets = ("n-1", math.comb(n - 1, k)) if part == "coordinate" else ("n", math.comb(n, k))
-    text = f"E_w of the squared correlation, against 1 / C({others}, k)"
+    n = checks.integer("n", n, at_least=1)
+    active = checks.real("active", active, at_least=0.0, at_most=1.0)
+    text = "sum over all A of E_w of the squared correlation, against E_w P(active)"
     return stated(
-        "lemma5-moment", (part, f"n={n}", f"k={k}", case), "Lemma 5 (proof: this project)", Kind.UPPER_BOUND,
-        1 / sets, moment, text, note, tolerance=1e-12 / sets,
+        "lemma5-parseval", (f"n={n}", case), "Lemma 5 (proof: this project)", Kind.EXACT, active, total, text, note,
+        tolerance=1e-9,
     )  # fmt: skip
 
 
@@ -189,20 +189,47 @@ def lemma7(
     return [*found, stated("lemma7", ("inside", *at), ours, Kind.EXACT, 0, inside, text, note, tolerance=room)]
 
 
-def lemma8_constant(k: int) -> float:
-    """A constant C for Lemma 8: (1 + 1/k) sqrt(2/pi), at most 1.064 for k >= 3. See :func:`lemma8`."""
-    return (1 + 1 / odd(k)) * math.sqrt(2 / math.pi)
+def lemma7_needs_good(
+    *, n: int, k: int, outside: float | None = None, bias: float | None = None, case: str = "", note: str = ""
+) -> list[Guarantee]:
+    """That Lemma 7 is about good neurons: others have correlations of both kinds on D2.
+
+    Parameters
+    ----------
+    n, k
+        As in :func:`lemma7`.
+    outside, bias : float, optional
+        Measured: the largest |E s_j f sigma'| over j outside A, and the largest |E f sigma'|, of neurons that are not
+        good.
+    """
+    n, k = odd_parity(n, k)
+    where = "Lemma 7 (its hypothesis is needed: this project)"
+    parts = (("coordinate", 0.2, outside, "|E s_j f sigma'|, j outside A"), ("bias", 0.4, bias, "|E f sigma'|"))
+    return [
+        stated(
+            "lemma7-needs-good", (part, f"n={n}", f"k={k}", case), where, Kind.LOWER_BOUND, least, value,
+            f"largest {what} of neurons that are not good", note,
+        )
+        for part, least, value, what in parts
+    ]  # fmt: skip
+
+
+def lemma8_bound(n: int, k: int, J: int) -> float:
+    """(1 + 1/k) k / sqrt(2 pi |J|), and P[reaching 6 - k/sqrt(n)]. See :func:`lemma8`."""
+    reach = max(0.0, 6 - 1 / (8 * k) - k / math.sqrt(n))
+    return (k + 1) / math.sqrt(2 * math.pi * J) + math.exp(-(reach**2) / 2)
 
 
 def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str = "", note: str = "") -> Guarantee:
-    """Lemma 8 with a constant: |E h sigma' - E[h] phi| <= (1 + 1/k) sqrt(2/pi) k / sqrt(|J|) for h = ±1 on A.
+    r"""Lemma 8 with a constant: |E h sigma' - E[h] phi| <= (1 + 1/k) / sqrt(2 pi) k / sqrt(|J|) for h = ±1 on A.
 
-    J are the j outside A with w_j != 0, S their sum of w_j s_j, and phi = P[k/sqrt(n) < S/sqrt(n) + b < 6 -
-    k/sqrt(n)]. The paper states some universal constant C; ours comes from this proof. Given x_A, <w, x> = (a +
-    S)/sqrt(n) with |a| <= k, and phi's event implies sigma' = 1. So E[h sigma' | x_A] - h phi = h P[sigma' = 1 but
-    not the event], where S lies in one of two half-open intervals of lengths k + a and k - a, and S takes every
-    second integer only: k + 1 values at most, each with probability at most binom(m, floor(m/2)) / 2^m <= sqrt(2 /
-    (pi m)), m = |J|. That holds for any distribution of x_A independent of S, hence for every mixture of D1 and D2.
+    Plus what reaching 6 adds. J are the j outside A with w_j != 0, S their sum of w_j s_j, b = 1/(8k), and phi =
+    P[k/sqrt(n) < S/sqrt(n) + b < 6 - k/sqrt(n)]. The paper states some universal constant C; ours comes from this
+    proof. Given x_A, <w, x> = (a + S)/sqrt(n) with |a| <= k, and phi's event implies sigma' = 1. So E[h sigma' | x_A]
+    - h phi = h P[sigma' = 1 but not the event], where S lies near 6 sqrt(n), which Hoeffding's inequality bounds, or
+    in a half-open interval of length k + a. S takes every second integer only: (k + a + 1) / 2 values at most, each
+    with probability at most binom(m, floor(m/2)) / 2^m <= sqrt(2 / (pi m)), m = |J|. On both parts of the mixture a
+    is symmetric, so that its mean is 0.
 
     Parameters
     ----------
@@ -215,7 +242,7 @@ def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str 
     """
     n, k = _with_outside(n, k)
     J = checks.integer("J", J, at_least=1, at_most=n - k)
-    bound = lemma8_constant(k) * k / math.sqrt(J)
+    bound = lemma8_bound(n, k, J)
     seen = "" if deviation is None else f"holds with C = {deviation * math.sqrt(J) / k:.4g}"
     empty = "vacuous: the difference is never above 1" if bound >= 1 else ""
     at, where = (f"n={n}", f"k={k}", f"J={J}", case), "Lemma 8 (constant: this project)"
@@ -232,7 +259,9 @@ def good_share(k: int) -> Fraction:
 
 
 def lemma9_share(*, k: int, share: float | None = None, case: str = "", note: str = "") -> Guarantee:
-    """Lemma 9's probability: a neuron is good with probability at least 1 / (14 sqrt(k)).
+    """Lemma 9's probability: a neuron is good with probability at least 1 / (14 sqrt(k)), and a good deal more.
+
+    The share is sqrt(3 / (4 pi k)) for large k, from below; that it is at least (1 - 1/(4k)) times as much is ours.
 
     Parameters
     ----------
@@ -241,8 +270,9 @@ def lemma9_share(*, k: int, share: float | None = None, case: str = "", note: st
     share : float, optional
         Measured: the share, :func:`good_share` or a frequency.
     """
-    bound = 1 / (14 * math.sqrt(odd(k)))
-    return stated("lemma9-share", (f"k={k}", case), "Lemma 9 (probability)", Kind.LOWER_BOUND, bound, share, note)
+    bound = (1 - 1 / (4 * odd(k))) * math.sqrt(3 / (4 * math.pi * k))
+    where, text = "Lemma 9 (probability, sharper: this project)", f"printed: {1 / (14 * math.sqrt(k)):.4g}"
+    return stated("lemma9-share", (f"k={k}", case), where, Kind.LOWER_BOUND, bound, share, text, note)
 
 
 def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
@@ -269,6 +299,7 @@ def lemma9(
     inside: float | None = None,
     outside: float | None = None,
     bias: float | None = None,
+    J: int | None = None,
     tolerance: float = 0.0,
     case: str = "",
     note: str = "",
@@ -280,7 +311,9 @@ def lemma9(
     sum 0 leave an odd number of zeros in A, so D1 adds nothing, except to the zero coordinate if there is only one,
     and D2 by Lemma 7 to A alone. Hence C_2 = C_3 = 0; the single zero coordinate is within
     :func:`zero_coordinate_bound`; the others are exact, with alpha = P[0 < S/sqrt(n) + b < 6] / 2, b = 1/(8k). For n
-    < 64 k^2 and odd |J| this is 1/4 less P[<w, x> + b >= 6] / 2, for which there is room (:data:`ALPHA_ROOM`).
+    < 64 k^2 and odd |J| this is 1/4 less P[<w, x> + b >= 6] / 2, for which there is room (:data:`ALPHA_ROOM`). And
+    alpha <= 1/4 + (sqrt(n) b + 1) / sqrt(8 pi |J|), as S takes every second integer and none of them with a larger
+    probability than sqrt(2 / (pi |J|)).
 
     Parameters
     ----------
@@ -291,11 +324,13 @@ def lemma9(
     alpha_low, alpha_high : float, optional
         Measured: least and largest alpha over good neurons.
     inside : float, optional
-        Measured: largest deviation inside A over its bound, :func:`zero_coordinate_bound`.
+        Measured: largest deviation inside A from what is said here, the closed form at a single zero coordinate.
     outside, bias : float, optional
         Measured: C_2 and C_3, largest |w_j| (n-1) over j outside A and largest |b - b0| sqrt(n).
+    J : int, optional
+        The least |J| of the neurons, >= 1: sharpens the upper bound of alpha.
     tolerance : float
-        Room of these two for rounding, >= 0: none for the closed form.
+        Room of the deviations for rounding, >= 0.
 
     Returns
     -------
@@ -308,11 +343,12 @@ def lemma9(
     wide = Hypothesis("k <= n^(1/4) / (2 sqrt 2)", 64 * k**4 <= n, f"n = {n} against 64 k^4 = {64 * k**4}")
     needed = (*theorem_sizes(n, k), wide) if form == "printed" else ()
     at, where = (form, f"n={n}", f"k={k}", case), "Lemma 9 (constants: this project)"
-    single = "largest deviation of the zero coordinate over its bound |u| / (2 sqrt(n C(J+k-1, k-1)))"
+    single = "C_1: largest deviation in A from alpha u / sqrt(n), a single zero coordinate's from its closed form"
+    most = 1.0 if J is None else 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * max(J, 1))
     parts = (
         ("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
-        ("alpha-high", Kind.UPPER_BOUND, 1.0, alpha_high, "largest alpha of a good neuron", 0.0),
-        ("inside", Kind.UPPER_BOUND, 1.0, inside, single, 1e-9),
+        ("alpha-high", Kind.UPPER_BOUND, most, alpha_high, "largest alpha of a good neuron; printed: 1", 0.0),
+        ("inside", Kind.EXACT, 0.0, inside, single, rounding),
         ("outside", Kind.EXACT, 0.0, outside, "C_2: largest |w_j| (n - 1) outside A", rounding),
         ("bias", Kind.EXACT, 0.0, bias, "C_3: largest movement of the bias times sqrt(n)", rounding),
     )

@@ -39,6 +39,7 @@ __all__ = [
     "OURS",
     "PAPER",
     "PARTS",
+    "SOURCES",
     "features_needed",
     "linear_bound",
     "norm_needed",
@@ -52,7 +53,7 @@ PARTS = ("mixture", "uniform")
 
 OURS = f"this project, on {PAPER}, Theorem 2"
 """Source of what the paper does not say."""
-_SOURCES = {
+SOURCES = {
     "corrected": "Theorem 2 (corrected: B outside the root)",
     "printed": "Theorem 2 (as printed)",
     "sharper": "proof of Theorem 2 (with C(n, k) for 16^k)",
@@ -190,7 +191,7 @@ def theorem2(
         small = Hypothesis("k <= n/16", 16 * k <= n, f"k = {k}, n = {n}")
         needed = [small] if form in ("corrected", "printed") else []
         empty = "vacuous: no loss is negative" if bound <= 0 else ""
-        place = statement, (form, f"n={n}", f"k={k}", f"N={N}", f"B={B:g}", case), _SOURCES[form]
+        place = statement, (form, f"n={n}", f"k={k}", f"N={N}", f"B={B:g}", case), SOURCES[form]
         found.append(
             stated(*place, Kind.LOWER_BOUND, bound, measured, empty, note, hypotheses=needed, tolerance=tolerance)
         )

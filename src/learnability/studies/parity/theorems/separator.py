@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from learnability import checks
-from learnability.checks import FloatArray
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import Interval, share
 from learnability.studies.parity import claim
@@ -21,37 +19,14 @@ from learnability.studies.parity.theorems.first_step import theorem_sizes
 from learnability.studies.parity.theorems.statement import joined, odd, odd_parity, stated
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
-__all__ = ["lemma12", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "lemma12_width", "sparse_separator"]
+__all__ = ["lemma12", "lemma12_few", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "width"]
 
 ROUNDING = 1e-9
 
 
-def sparse_separator(V: ArrayLike, y: ArrayLike) -> FloatArray | None:
-    """A vector u of least sum |u_i| with y_j <V_j, u> >= 1 for all j, at a vertex; ``None`` if there is none.
-
-    A linear programme (HiGHS's simplex). A vertex has at most as many non-zero entries as V has distinct rows. The
-    result is scaled so that the least margin is 1 as computed here, whatever the solver's tolerance.
-
-    Parameters
-    ----------
-    V : array (m, d)
-        Features of m points.
-    y : array (m,)
-        Labels in {-1, +1}.
-    """
-    from scipy.optimize import linprog
-
-    V = checks.matrix("V", V)
-    y = checks.labels("y", y, length=len(V))
-    rows: FloatArray = np.unique(y[:, None] * V, axis=0)
-    found = linprog(
-        np.ones(2 * rows.shape[1]), A_ub=np.hstack([-rows, rows]), b_ub=-np.ones(len(rows)), method="highs-ds"
-    )
-    if found.x is None:
-        return None
-    u: FloatArray = found.x[: rows.shape[1]] - found.x[rows.shape[1] :]
-    least = float((rows @ u).min())
-    return u / least if least > 0 else None
+def width(k: int, delta: float) -> float:
+    """Lemma 12's q: k^7 ln((k+1)/delta), its constant taken as 1."""
+    return odd(k) ** 7 * math.log((k + 1) / checks.real("delta", delta, above=0.0, at_most=1.0))
 
 
 def lemma12(
@@ -62,10 +37,13 @@ def lemma12(
     delta: float,
     failures: int | None = None,
     draws: int | None = None,
+    separator: float | None = None,
     case: str = "",
     note: str = "",
 ) -> Guarantee:
     """Lemma 12: with probability at least 1 - delta some u* has g*(x) f(x) >= 1 for all x after the first step.
+
+    Its norm is at most B k^5 / sqrt(q).
 
     Parameters
     ----------
@@ -77,23 +55,39 @@ def lemma12(
     failures, draws : int, optional
         Measured: how many of ``draws`` starts have no such u* among their good neurons. Their share is judged by its
         confidence interval.
+    separator : float, optional
+        B, > 0, which the paper leaves open; without it the norm does not count.
     """
     n, k = odd_parity(n, k)
     q = checks.integer("q", q, at_least=1)
     delta = checks.real("delta", delta, above=0.0, at_most=1.0)
-    width = _width(k, delta)
+    least = width(k, delta)
     needed = (
         *theorem_sizes(n, k),
         Hypothesis("k <= c n^(1/10), c = 1 here", k**10 <= n, f"{k} against {n**0.1:.3g}"),
-        Hypothesis("q >= C k^7 ln((k+1)/delta), C = 1 here", q >= width, f"{q} against {width:.3g}"),
+        Hypothesis("q >= C k^7 ln((k+1)/delta), C = 1 here", q >= least, f"{q} against {least:.3g}"),
     )
     at = (f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
-    promised = stated("lemma12", at, "Lemma 12", Kind.UPPER_BOUND, delta, None, note, hypotheses=needed)
-    if failures is None:
-        return promised
+    norm = None if separator is None else checks.real("separator", separator, above=0.0)
+    text = "a u* of any norm" if norm is None else f"a u* of norm at most {norm:g} k^5 / sqrt(q)"
+    promised = stated("lemma12", at, "Lemma 12", Kind.UPPER_BOUND, delta, None, text, note, hypotheses=needed)
+    return promised if failures is None else judged(promised, _failed(failures, draws))
+
+
+def lemma12_few(
+    *, n: int, k: int, q: int, delta: float, failures: int, draws: int, case: str = "", note: str = ""
+) -> Guarantee:
+    """That far fewer neurons than Lemma 12 asks for do, with the same probability: a claim of this project."""
+    n, k = odd_parity(n, k)
+    id = statement_id("lemma12-few", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
+    text = joined(f"share of starts without a u*: {note}", f"Lemma 12 asks for q >= C {width(k, delta):.3g}")
+    return claim(id, "Lemma 12 (beyond its hypotheses)", delta, _failed(failures, draws), "at_most", text)
+
+
+def _failed(failures: int, draws: int | None) -> Interval:
     draws = checks.integer("draws", draws, at_least=1)
     failed = np.arange(draws) < checks.integer("failures", failures, at_least=0, at_most=draws)
-    return judged(promised, share(failed, what="share of failures", unit="starts"))
+    return share(failed, what="share of failures", unit="starts")
 
 
 def lemma12_separator(
@@ -106,6 +100,9 @@ def lemma12_separator(
 ) -> list[Guarantee]:
     """What Lemma 12 says of one u*: margin 1 at every x, and features at most 1 where u* != 0.
 
+    The second is stated sharply: a neuron within 2 epsilon of psi_r (Lemma 11) has features at most b (k + |r| + 2
+    epsilon) / |r|, which is (k + 2) / (8k) for epsilon = 1/2 and r = 1.
+
     Parameters
     ----------
     k : int
@@ -113,13 +110,16 @@ def lemma12_separator(
     margin : float, optional
         Measured: least g*(x) f(x).
     largest : float, optional
-        Measured: largest feature of a neuron with u* != 0.
+        Measured: largest feature of a neuron with u* != 0, these next to Lemma 10's u*.
     """
-    at, text = (f"k={odd(k)}", case), "least g*(x) f(x) over all x"
-    used = "largest feature of a neuron with u* != 0, over all x"
+    at, text = (f"k={odd(k)}", case), "least g*(x) f(x) of the network, at every pattern of A and random other bits"
+    used, where = (
+        "largest feature of a neuron with u* != 0, over all x; printed: 1",
+        "Lemma 12 (sharp form: this project)",
+    )
     return [
         stated("lemma12-margin", at, "Lemma 12", Kind.LOWER_BOUND, 1, margin, text, note, tolerance=ROUNDING),
-        stated("lemma12-feature", at, "Lemma 12", Kind.UPPER_BOUND, 1, largest, used, note),
+        stated("lemma12-feature", at, where, Kind.UPPER_BOUND, (k + 2) / (8 * k), largest, used, note),
     ]
 
 
@@ -145,43 +145,16 @@ def lemma12_growth(
     return claim(id, where, bound, measured, "at_most", text, Kind.TREND)
 
 
-def lemma12_sparsity(what: str, exponent: Interval | None = None, *, case: str = "", note: str = "") -> Guarantee:
-    """How the fewest non-zero entries of a u* with |u*|_2 <= B k^5 / sqrt(q) go: at most q / k^2.5, so B~ is bounded.
+def lemma12_sparsity(exponent: Interval | None = None, *, case: str = "", note: str = "") -> Guarantee:
+    """How the fewest non-zero entries of a u* within twice the least norm go with q: at most like q / k^2.5.
 
-    Without a bound on the norm a handful of neurons would do for every q: a vertex, :func:`sparse_separator`, needs
-    2^k at most.
+    Without a bound on the norm a handful of neurons would do for every q, as a u* needs 2^k at most.
 
     Parameters
     ----------
-    what : {"q", "k"}
-        What varies: |u*|_0 over q has exponent 1 at most, |u*|_0 / q over k has -2.5 at most, B being the same.
     exponent : Interval, optional
-        Measured.
+        Measured: that of |u*|_0 over q.
     """
-    bound = 1.0 if checks.choice("what", what, ("q", "k")) == "q" else -2.5
     where = "Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))"
-    id, text = statement_id(f"lemma12-sparsity-{what}", case), joined(f"exponent over {what}", note)
-    return claim(id, where, bound, exponent, "at_most", text, Kind.TREND)
-
-
-def lemma12_width(
-    *, n: int, k: int, delta: float, enough: float | None = None, case: str = "", note: str = ""
-) -> Guarantee:
-    """Lemma 12's width C k^7 ln((k+1)/delta) with our C = 1, against one that was enough: a threshold, not a proof.
-
-    Parameters
-    ----------
-    n, k, delta
-        As in :func:`lemma12`.
-    enough : float, optional
-        Measured: the least q that suffices.
-    """
-    n, k = odd_parity(n, k)
-    delta = checks.real("delta", delta, above=0.0, at_most=1.0)
-    id = statement_id("lemma12-width", f"n={n}", f"k={k}", f"delta={delta:g}", case)
-    text = joined("the paper leaves C open; this is with our own C = 1, and far from tight", note)
-    return claim(id, "Lemma 12 (constant C = 1: this project)", _width(k, delta), enough, "at_most", text)
-
-
-def _width(k: int, delta: float) -> float:
-    return k**7 * math.log((k + 1) / delta)
+    id, text = statement_id("lemma12-sparsity-q", case), joined("exponent over q", note)
+    return claim(id, where, 1.0, exponent, "at_most", text, Kind.TREND)

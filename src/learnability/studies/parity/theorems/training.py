@@ -15,23 +15,30 @@ into a guarantee's id in brackets, ``note`` into its note.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.networks.parity import CAP, ParityNet
 from learnability.studies.parity.theorems.regret import FORMS, ROUNDING, nonnegative, regret_bound, theorem13
 from learnability.studies.parity.theorems.statement import in_form, odd_parity, stated
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
     "FORMS",
+    "Movement",
     "bias_movement_bound",
     "hidden_movement_bound",
     "lemma14",
+    "lemma14_needs_zero_start",
     "lemma15",
+    "lemma15_by_weights",
     "lemma16",
+    "lemma16_by_movement",
     "loss_change_bound",
     "output_bound",
     "regret_bound",
@@ -67,6 +74,24 @@ def lemma14(
     return stated(
         "lemma14", [case], "Lemma 14", Kind.UPPER_BOUND, bound, largest, note, hypotheses=needed, tolerance=room
     )
+
+
+def lemma14_needs_zero_start(
+    n: int, k: int, *, largest: float | None = None, case: str = "", note: str = ""
+) -> Guarantee:
+    """That Lemma 14 is about a start at 0: from the start as printed some output weight is larger.
+
+    Parameters
+    ----------
+    n, k
+        As in :func:`lemma14`.
+    largest : float, optional
+        Measured: the largest absolute output weight after the step from the printed start, or less.
+    """
+    n, k = odd_parity(n, k, least=1)
+    where, text = "Lemma 14 (from the start as printed it fails: this project)", "largest output weight"
+    bound = k / math.sqrt(n)
+    return stated("lemma14-needs-zero-start", [case], where, Kind.LOWER_BOUND, bound, largest, text, note)
 
 
 # Lemma 15
@@ -234,6 +259,89 @@ def lemma16(
     return stated(
         "lemma16", (form, case), where, Kind.UPPER_BOUND, bound, seen, at, note, hypotheses=needed, tolerance=room
     )
+
+
+# The proofs' forms, step by step
+
+
+class Movement(NamedTuple):
+    """The weights of a run after 1, 2, ... steps: arrays (steps, units)."""
+
+    output: FloatArray
+    """|u|."""
+    feature: FloatArray
+    """The largest feature over the cube: min(6, |w|_1 / sqrt(n) + b), or 0."""
+    hidden: FloatArray
+    """Distance of w from its value after the first step."""
+    bias: FloatArray
+    """That of b."""
+    norm: FloatArray
+    """|w| after the first step, (units,)."""
+
+    @classmethod
+    def of(cls, iterates: Iterable[ParityNet]) -> Movement:
+        """From the network after each step."""
+        nets = list(iterates)
+        first, root = nets[0], math.sqrt(nets[0].W.shape[1])
+        return cls(
+            np.array([np.abs(net.u) for net in nets]),
+            np.array([np.clip(np.abs(net.W).sum(axis=1) / root + net.b, 0, CAP) for net in nets]),
+            np.array([np.linalg.norm(net.W - first.W, axis=1) for net in nets]),
+            np.array([np.abs(net.b - first.b) for net in nets]),
+            np.linalg.norm(first.W, axis=1),
+        )
+
+
+def lemma15_by_weights(moved: Movement, *, eta: float, lam: float, case: str = "", note: str = "") -> list[Guarantee]:
+    r"""The recursion behind Lemma 15, with the weights that a run has instead of their worst.
+
+    A step moves an output weight by at most eta times the unit's largest feature, and a hidden weight and a bias by
+    at most eta times the size of the output weight; the regulariser shrinks, and moves w by at most
+    :math:`2 \eta \lambda \|w^{(1)}\|` from where it was.
+
+    Parameters
+    ----------
+    moved : Movement
+    eta, lam
+        As in :func:`lemma15`.
+    """
+    t = np.arange(1, len(moved.output) + 1, dtype=float)
+    eta, lam = checks.real("eta", eta, at_least=0.0), checks.real("lam", lam, at_least=0.0)
+    times = np.repeat(t[1:], moved.output.shape[1])
+    before = [np.vstack([np.zeros((1, part.shape[1])), np.cumsum(part, axis=0)[:-1]]) for part in moved[:2]]
+    shrunk = 2 * eta * lam * (t - 1)[:, None] * moved.norm
+    parts = {
+        "output": (moved.output, moved.output[0] + eta * before[1]),
+        "hidden": (moved.hidden, eta * before[0] + shrunk),
+        "bias": (moved.bias, eta * before[0]),
+    }
+    needed, where = _later_steps(True, eta, lam), "proof of Lemma 15 (with a run's own weights: this project)"
+    found = []
+    for name, (values, bounds) in parts.items():
+        bound, seen, at, room = _nearest(name, values[1:].ravel(), bounds[1:].ravel(), times)
+        place = f"lemma15-{name}", ("by weights", case), where
+        found.append(stated(*place, Kind.UPPER_BOUND, bound, seen, at, note, hypotheses=needed, tolerance=room))
+    return found
+
+
+def lemma16_by_movement(
+    moved: Movement, u: ArrayLike, change: ArrayLike, *, case: str = "", note: str = ""
+) -> Guarantee:
+    """The step behind Lemma 16: u*'s loss changes by at most the sum of |u*_i| (|w_i - w_i^(1)| + |b_i - b_i^(1)|).
+
+    Parameters
+    ----------
+    moved : Movement
+    u : array (units,)
+        The output layer u*.
+    change : array (steps,)
+        As in :func:`lemma16`.
+    """
+    t = np.arange(1, len(moved.output) + 1, dtype=float)
+    bounds = (moved.hidden + moved.bias) @ np.abs(checks.vector("u", u, length=moved.hidden.shape[1]))
+    bound, seen, at, room = _nearest("change", change, bounds, t)
+    place = "lemma16", ("by movement", case), "proof of Lemma 16 (with a run's movement: this project)"
+    return stated(*place, Kind.UPPER_BOUND, bound, seen, at, note, tolerance=room)
 
 
 def _nearest(name: str, values: ArrayLike, bounds: FloatArray, t: FloatArray) -> tuple[float, float, str, float]:
