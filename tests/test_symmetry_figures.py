@@ -11,6 +11,8 @@ import pytest
 import learnability
 from learnability import plotting
 from learnability.discovery import installed
+from learnability.problems.symmetry import UniformCube
+from learnability.seeding import generator
 from learnability.theory import Verdict
 
 HOLDS, VIOLATED, UNMEASURED = Verdict.HOLDS, Verdict.VIOLATED, Verdict.NOT_MEASURED
@@ -151,13 +153,13 @@ IDEAL = {
         "true_error": lambda s: 0.5 if random(s) else 0.001,
         "empirical_error": lambda s: 0.1 * "abcd".index(s["panel"]) if random(s) else 0.0,
     },
-    "fig7": {},
+    "fig7": {"true_error": lambda s: 0.005},
     "fig8": {"true_error": lambda s: 0.07},
 }
 IDEAL["fig6"] = IDEAL["fig5"]
 USUAL = {
     "empirical_error": 0.0, "true_error": 0.02, "unseen": 0.1, "constant_error": 0.5, "floor": 0.05, "movement": 0.0,
-    "outcome": "converged", "updates": 1,
+    "majority_error": 0.004, "outcome": "converged", "updates": 1,
 }  # fmt: skip
 
 
@@ -184,13 +186,17 @@ def share_of(count, value, of=lambda s: True):
     return lambda s, seed: value if of(s) and seed < count else 0.0
 
 
+def last_worse(s, seed):
+    """Training the last layer alone ends worse, with every step."""
+    return 0.1 * (s["layers"] == "output")
+
+
 @pytest.mark.parametrize("name", IDEAL)
 def test_claims_hold_of_what_the_paper_says_and_two_seeds_measure_nothing(name):
     for id, found in judged(name).items():
-        outside = id == "fig4/compression" or "compression[beta=0]" in id
-        assert found.verdict is (Verdict.OUTSIDE if outside else HOLDS), id
+        assert found.verdict is HOLDS, id
     for id, found in judged(name, seeds=2).items():
-        assert found.verdict in (Verdict.OUTSIDE, HOLDS if id == "fig3/frozen-scale-invariance" else UNMEASURED), id
+        assert found.verdict is UNMEASURED, id
 
 
 @pytest.mark.parametrize(
@@ -203,7 +209,7 @@ def test_claims_hold_of_what_the_paper_says_and_two_seeds_measure_nothing(name):
         (
             "fig2",
             "fig2b/settings-agree",
-            {"true_error": share_of(15, 0.1, lambda s: s["layers"] == "both")},
+            {"true_error": share_of(15, 0.04, lambda s: s["layers"] == "both")},
             UNMEASURED,
         ),
         ("fig2", "fig2a/compression", {"true_error": lambda s, seed: 0.11 if seed == 7 else 0.02}, VIOLATED),
@@ -223,7 +229,16 @@ def test_claims_hold_of_what_the_paper_says_and_two_seeds_measure_nothing(name):
             {"true_error": lambda s, k: 0.1 * (k % s["h_power"] == 0)},
             UNMEASURED,
         ),
-        ("fig3", "fig3/frozen-scale-invariance", {"true_error": lambda s, k: 0.1 * s["h_power"]}, VIOLATED),
+        ("fig3", "fig3a/both-worse-than-last-layer", {"true_error": last_worse}, VIOLATED),
+        ("fig3", "fig3b/both-worse-than-last-layer", {"true_error": last_worse}, VIOLATED),
+        ("fig3", "fig3c/settings-agree", {"true_error": last_worse}, VIOLATED),
+        ("fig3", "fig3c/settings-agree", {"true_error": 0.1}, HOLDS),
+        (
+            "fig3",
+            "fig3b/both-worse-than-last-layer",
+            {"true_error": lambda s, k: 0.1 + (s["layers"] == "both") * 0.01 * (-1) ** k},
+            UNMEASURED,
+        ),
         ("fig3", "fig3b/zero-empirical-error", {"empirical_error": 0.1}, VIOLATED),
         ("fig4", "fig4/faster", {"empirical_error": lambda s, seed: 0.1 * (s["beta"] == "0")}, VIOLATED),
         ("fig4", "fig4/not-impaired", {"true_error": lambda s, seed: 0.1 * (s["beta"] == "0")}, VIOLATED),
@@ -235,12 +250,15 @@ def test_claims_hold_of_what_the_paper_says_and_two_seeds_measure_nothing(name):
         ("fig5", "fig5d/random-true-error", {"true_error": 0.39}, VIOLATED),
         ("fig5", "fig5/random-fits-small-sample", {"empirical_error": 0.03}, VIOLATED),
         ("fig6", "fig6/random-harder-to-fit", {"empirical_error": lambda s, k: 0.1 * (s["panel"] == "a")}, VIOLATED),
-        ("fig7", "fig7a/true-error", {"true_error": 0.04}, VIOLATED),
-        ("fig7", "fig7c/true-error", {"true_error": 0.04}, HOLDS),
+        ("fig7", "fig7a/true-error", {"true_error": 0.02}, VIOLATED),
+        ("fig7", "fig7c/true-error", {"true_error": 0.02}, HOLDS),
+        ("fig7", "fig7c/near-majority-vote", {"true_error": 0.02}, VIOLATED),
+        ("fig7", "fig7b/near-majority-vote", {"true_error": share_of(3, 0.5)}, HOLDS),  # the typical run
+        ("fig7", "fig7b/near-majority-vote", {"true_error": share_of(12, 0.5)}, UNMEASURED),
         ("fig7", "fig7/beta-zero-as-well", {"true_error": lambda s, k: 0.1 * (s["beta"] == "0")}, VIOLATED),
         ("fig8", "fig8a/within-twice-the-floor", {"true_error": 0.11}, VIOLATED),
         ("fig8", "fig8c/floor", {"true_error": 0.04}, VIOLATED),
-        ("fig8", "fig8b/floor", {"true_error": 0.04, "movement": 0.01}, Verdict.OUTSIDE),
+        ("fig8", "fig8b/floor", {"true_error": 0.04, "movement": 0.01}, VIOLATED),
     ],
 )
 def test_claims_turn(name, id, changes, verdict):
@@ -264,6 +282,31 @@ def test_a_mean_is_judged_by_its_whole_interval():
         found = judged("fig4", true_error=error)["fig4/not-impaired"]
         assert found.verdict is verdict
         assert "mean 0.0366, 95 % interval 0.0" in found.note
+
+
+def test_the_majority_vote_is_that_of_the_labels_learnt_from():
+    """Without a wrong label it misses half of the weights not seen, and with all of them wrong the rest."""
+    fig7 = installed().experiments["symmetry/fig7"]
+    (setting,) = {s["panel"]: s for s in fig7.scales["smoke"].settings if s["panel"] == "a"}.values()
+    errors = {}
+    for flip in (0.0, 1.0):
+        (errors[flip],) = {row["majority_error"] for row in fig7.run({**setting, "flip": flip, "epochs": 1}, 0)}
+    n, m = setting["n"], setting["m"]
+    probabilities = UniformCube(n).weight_probabilities
+    seen = np.isin(np.arange(n + 1), UniformCube(n).sample(generator(0, "sample", n, m), m).sum(axis=1))
+    assert errors[0.0] == pytest.approx(probabilities[~seen].sum() / 2)
+    assert errors[1.0] == pytest.approx(1 - probabilities[~seen].sum() / 2)
+    assert 0 < errors[0.0] < 0.1
+
+
+def test_in_the_excess_over_unseen_weights_a_run_counts_if_it_fits():
+    def error(s, seed):
+        return 0.11 if seed == 7 else 0.02
+
+    note = judged("fig5", true_error=error)["fig5a/ours-true-error[beta=0]"].note
+    assert note.partition("; mean")[0].endswith(
+        "of the 30 runs at empirical error 0 1 exceed what their sample misses"
+    )
 
 
 def test_errors_are_judged_beside_the_floor_of_their_own_target():

@@ -13,7 +13,7 @@ from learnability.problems.symmetry import uniform_weights
 from learnability.studies.symmetry.figures import lemma3 as symmetry_lemma3
 from learnability.studies.symmetry.figures import theorem1 as symmetry_theorem1
 from learnability.studies.symmetry.figures import variants as symmetry_variants
-from learnability.theory import Verdict
+from learnability.theory import Kind, Verdict
 
 SEEDS = {"lemma3": 1, "theorem1": 3, "variants": 1}
 
@@ -97,9 +97,13 @@ def test_theorem1_claims_can_fail(tables):
     first = (table["m"] == 11) & (table["seed"] == 0) & (table["distribution"] == "uniform")
     endless = verdicts(symmetry_theorem1, table.assign(outcome=table["outcome"].where(~first, "budget_reached")))
     assert endless["symmetry/theorem1/ends[lemma 4,n=10]"].verdict is Verdict.VIOLATED  # one run refutes
-    outside = verdicts(symmetry_theorem1, table.assign(parameters="section 5"))
-    assert outside["symmetry/theorem1/every-sample-size[section 5,n=10]"].verdict is Verdict.OUTSIDE
-    assert outside["symmetry/theorem1/failures[uniform,section 5,n=10]"].verdict is Verdict.NOT_MEASURED
+    # at section 5's parameters nothing is promised, and the same is claimed
+    claimed = verdicts(symmetry_theorem1, copies(table, 22).assign(parameters="section 5"))
+    assert {g.verdict for g in claimed.values()} == {Verdict.HOLDS}
+    assert Kind.UPPER_BOUND not in {g.kind for id, g in claimed.items() if "missing-mass" not in id}
+    wrong = verdicts(symmetry_theorem1, copies(table, 4).assign(parameters="section 5", true_error=0.5))
+    assert wrong["symmetry/theorem1/unseen-mass[section 5,n=10]"].verdict is Verdict.VIOLATED
+    assert wrong["symmetry/theorem1/failures[uniform,section 5,n=10]"].verdict is Verdict.VIOLATED
 
 
 # Variants

@@ -11,7 +11,7 @@ from learnability.evidence.tables import last, pick
 from learnability.plotting import COLORS, Line, Panel, Plot, Words, over_seeds
 from learnability.plotting.plot import Item
 from learnability.studies.symmetry import claim
-from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,20 +92,24 @@ def compression(id: str, where: str, runs: pd.DataFrame) -> Guarantee:
 
     Measured on the test sample itself, so without sampling error; ``runs`` holds one row per run (its end). The
     steps of section 5 are above Lemma 4's limit, so this is an observation and not the lemma's promise (which
-    ``verify`` checks within its hypotheses). The argument needs outputs on the sample that clear the movement of the
-    embedding, hence beta > 0: with beta = 0 the output at a whole weight can tie at leading order, and then inputs of
-    that weight fall on both sides.
+    ``verify`` checks within its hypotheses). It is asked with beta > 0 only: the argument needs outputs on the sample
+    that clear the movement of the embedding; with beta = 0 the output at a whole weight can tie at leading order, and
+    then inputs of that weight fall on both sides.
     """
-    fit = runs[runs["empirical_error"] == 0]
-    excess = fit["true_error"] - fit["unseen"]
+    fit, excess = unseen_excess(runs)
     return claim(
         id, f"section 4, first remark, on {where}", 1.0, every(excess <= 1e-12), "at_least",
         "runs whose true error is at most the share of test inputs of weights not in the sample, of the "
         f"{len(fit)} of {len(runs)} that ended at empirical error 0"
         + (f" (largest difference {excess.max():.4f})" if len(fit) else "")
         + "; the step is above Lemma 4's limit",
-        hypotheses=(Hypothesis("beta > 0", bool((runs["beta"] != "0").all()), f"beta = {runs['beta'].iloc[0]}"),),
     )  # fmt: skip
+
+
+def unseen_excess(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Runs that ended at empirical error 0, and by how much their true errors exceed the share of unseen weights."""
+    fit = runs[runs["empirical_error"] == 0]
+    return fit, fit["true_error"] - fit["unseen"]
 
 
 def learning_curves(

@@ -24,11 +24,11 @@ from learnability.problems.symmetry import UniformCube
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
     TOLERANCE,
-    compression,
     ends,
     learning_curves,
     panels,
     superscript,
+    unseen_excess,
 )
 from learnability.studies.symmetry.runs import lasting, problem, run, scales, setting
 from learnability.studies.symmetry.runs import powers as exponents_of
@@ -181,6 +181,8 @@ def _ours(inside: pd.DataFrame, name: str, at: str, short: str, curve: str) -> l
     other = ends(inside, curve=near["curve"])
     probabilities = UniformCube(int(inside["n"].iloc[0])).weight_probabilities
     unseen = float(probabilities @ (1 - probabilities) ** int(inside["m"].iloc[0]))
+    fit, excess = unseen_excess(ours)
+    beyond = f"; of the {len(fit)} runs at empirical error 0 {(excess > 1e-12).sum()} exceed what their sample misses"
     found = []
     for error, bound in (("empirical", TOLERANCE), ("true", unseen + TOLERANCE)):
         value = ours[f"{error}_error"]
@@ -190,10 +192,11 @@ def _ours(inside: pd.DataFrame, name: str, at: str, short: str, curve: str) -> l
                 f"final {error} error, symmetry initialisation, h = n^-{ours['h_power'].iloc[0]} (median "
                 f"{value.median():.4f}, largest {value.max():.4f}); expected mass of weights that the sample misses "
                 f"{unseen:.4f}"
-                + (f"; with h = n^-{near['h_power']} {other[f'{error}_error'].mean():.4f}" if curve == OURS else ""),
+                + (f"; with h = n^-{near['h_power']} {other[f'{error}_error'].mean():.4f}" if curve == OURS else "")
+                + (beyond if error == "true" else ""),
             )
         )  # fmt: skip
-    return [*found, compression(f"{name}/compression[{short}]", at, ours)]
+    return found
 
 
 def _random(inside: pd.DataFrame, id: str, at: str) -> Guarantee:

@@ -18,7 +18,7 @@ from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
     BETA_NAMES,
-    SAME,
+    TOLERANCE,
     compression,
     ends,
     epochs_to_zero,
@@ -101,7 +101,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         difference = (both["true_error"] - output["true_error"]).dropna()
         found.append(
             claim(
-                f"fig2{panel}/settings-agree", where, SAME, mean(difference).distance(), "at_most",
+                f"fig2{panel}/settings-agree", where, TOLERANCE, mean(difference).distance(), "at_most",
                 "final true errors with layers 1+2 and with layer 2 only, paired (largest difference "
                 f"{difference.abs().max():.4f})",
             )

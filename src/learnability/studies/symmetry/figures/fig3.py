@@ -16,6 +16,7 @@ from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
     BETA_NAMES,
+    TOLERANCE,
     compression,
     ends,
     epochs_to_zero,
@@ -85,7 +86,12 @@ def figure(table: pd.DataFrame) -> Plot:
 
 
 def claims(table: pd.DataFrame) -> list[Guarantee]:
-    """Section 5.2: the larger the step, the sooner the empirical error vanishes and the larger the true error."""
+    """Section 5.2: the larger the step, the sooner the empirical error vanishes and the larger the true error.
+
+    And, which is what the picture shows: with the larger steps training both layers ends worse than training the last
+    alone. That the latter does not depend on h at all (beta is a multiple of h) is no claim on these runs, which are
+    given beta / h only: ``learnability verify symmetry/frozen-layer`` compares with arithmetic that has both.
+    """
     found, exponents = [], _powers(table)
     both = pick(table, layers="both")
     zero = {panel: epochs_to_zero(both, panel=panel) for panel in exponents}
@@ -107,24 +113,21 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         found.append(
             fitted(f"fig3{panel}/zero-empirical-error", f"Figure 3 (h = n^-{power})", ends(both, panel=panel))
         )
-    output = pick(table, layers="output")
-    curves = output.pivot_table(index=["seed", "epoch"], columns="panel", values="true_error").dropna()
-    found.append(
-        claim(
-            "fig3/frozen-scale-invariance", "section 3.3 (scale invariance)", 0.0,
-            float(curves.sub(curves["a"], axis=0).abs().to_numpy().max()), "equal",
-            f"training only layer 2 with beta = {output['beta'].iloc[0]} does not depend on h: largest difference "
-            f"between panels over the {len(curves)} (seed, epoch) recorded in all {_count(curves.shape[1])}",
-            Kind.EXACT,
+    *larger_steps, smallest = exponents
+    for panel, power in exponents.items():
+        alone = ends(table, panel=panel, layers="output")["true_error"]
+        apart, where = mean((error[panel] - alone).dropna()), f"Figure 3({panel})"
+        what = (
+            f"the final true errors' paired difference, layers 1+2 against layer 2 only, h = n^-{power}: "
+            f"{error[panel].mean():.3f} - {alone.mean():.3f}"
         )
-    )  # fmt: skip
-    smallest = list(exponents)[-1]
+        if panel in larger_steps:
+            id = f"fig3{panel}/both-worse-than-last-layer"
+            found.append(claim(id, where, 0.0, apart, "at_least", what, Kind.TREND))
+        else:  # the step about as small as the theory suggests: of the three, "two are much larger"
+            found.append(claim(f"fig3{panel}/settings-agree", where, TOLERANCE, apart.distance(), "at_most", what))
     found.append(compression(f"fig3{smallest}/compression", f"Figure 3({smallest})", ends(both, panel=smallest)))
     return found
-
-
-def _count(panels: int) -> str:
-    return "three" if panels == 3 else str(panels)
 
 
 EXPERIMENT = Experiment(

@@ -16,7 +16,6 @@ from learnability.evidence.intervals import mean
 from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.claims_curves import (
     SAME,
-    compression,
     ends,
     epochs_to_zero,
     fitted,
@@ -110,7 +109,6 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             "fig4/faster", "Figure 4 against Figure 2(a)", epochs_to_zero(table, panel="a", curve="both, beta 0"),
             epochs_to_zero(table, panel="long"), "beta = 0 against n^3 h",
         ),
-        compression("fig4/compression", "Figure 4", zero),
     ]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from learnability.studies.symmetry import PAPER, claim
 from learnability.studies.symmetry.runs import DISTRIBUTIONS, geometry, lemma4_step
 from learnability.studies.symmetry.theorems import lemmas_thm1 as theory
 from learnability.study import Experiment, Row, Scale, Setting
-from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory import Guarantee, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,23 +188,22 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     found, delta = [], float(told(table, "delta", DELTA))
     for n, parameters in sorted({(int(n), str(p)) for n, p in zip(table["n"], table["parameters"], strict=True)}):
         runs = table[(table["n"] == n) & (table["parameters"] == parameters)]
-        inside = Hypothesis(
-            "h <= gamma^(5/2) / (100 R^2 R_X), beta = R^2 h", parameters == "lemma 4", f"parameters of {parameters}"
-        )
+        # what the theorem promises at Lemma 4's parameters is a claim of the figure at section 5's
+        promised = Kind.UPPER_BOUND if parameters == "lemma 4" else Kind.THRESHOLD
         at = f"{parameters},n={n}"
         above = runs["true_error"] > np.array([_promised(n, k, delta) for k in runs["m"]])
         cells = above.groupby([runs["distribution"], runs["m"]])
         shares = (share(cell, comparisons=cells.ngroups, what="largest share") for _, cell in cells)
-        found += [_promise(runs, n, name, parameters, inside) for name in values(runs, "distribution")]
+        found += [_promise(runs, n, name, parameters) for name in values(runs, "distribution")]
         found += [
             claim(
                 f"theorem1/every-sample-size[{at}]", "Theorem 1 (its epsilon at each m)", delta,
                 at_all(shares, "at_most"), "at_most",
                 f"how often, for each of {cells.ngroups} (distribution, m), the true error is above ((n+1) ln 2 + "
                 "ln(1/delta)) / m, which is above 1 and so vacuous at m = (n+1)/2",
-                Kind.UPPER_BOUND, hypotheses=(inside,),
+                promised,
             ),
-            *_unseen_mass(runs, inside, at),
+            *_unseen_mass(runs, promised, at),
             claim(
                 f"theorem1/ends[{at}]", "Lemma 4 (training ends)", 1.0, every(runs["outcome"] == "converged"),
                 "at_least",
@@ -215,7 +214,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     return found
 
 
-def _unseen_mass(runs: pd.DataFrame, inside: Hypothesis, at: str) -> list[Guarantee]:
+def _unseen_mass(runs: pd.DataFrame, promised: Kind, at: str) -> list[Guarantee]:
     """The true error against the mass of the weights not in the sample: on each run, and on average."""
     ended = runs[runs["outcome"] == "converged"]
     ratio = ended["true_error"].mean() / (ended["unseen"].mean() or np.nan)  # every weight may have been seen
@@ -228,8 +227,7 @@ def _unseen_mass(runs: pd.DataFrame, inside: Hypothesis, at: str) -> list[Guaran
             f"that ended; mean error over mean unseen mass {ratio:.3f}; {int((runs['undecided'] > 0).sum())} runs "
             f"left the sign of a weight open, {int(runs['unresolved'].sum())} decisions unresolved of "
             f"{int(runs['updates'].sum())} updates",
-            Kind.UPPER_BOUND, tolerance=1e-12,
-            hypotheses=(inside, Hypothesis("beta > 0", True, f"beta = {'R^2 h' if inside.holds else 'n^3 h'}")),
+            promised, tolerance=1e-12,
         ),
         claim(
             f"missing-mass[{at}]", "Section 4 (consequence of the first remark)",
@@ -241,7 +239,7 @@ def _unseen_mass(runs: pd.DataFrame, inside: Hypothesis, at: str) -> list[Guaran
     ]  # fmt: skip
 
 
-def _promise(runs: pd.DataFrame, n: int, name: str, parameters: str, inside: Hypothesis) -> Guarantee:
+def _promise(runs: pd.DataFrame, n: int, name: str, parameters: str) -> Guarantee:
     """Theorem 1 at its sample size, for one distribution."""
     epsilon, delta = float(told(runs, "epsilon", EPSILON)), float(told(runs, "delta", DELTA))
     m = theory.theorem1_sample_size(n, epsilon, delta)
@@ -249,7 +247,7 @@ def _promise(runs: pd.DataFrame, n: int, name: str, parameters: str, inside: Hyp
     errors = last["true_error"]
     failed = (errors > epsilon) | (last["outcome"] != "converged")
     note = f"m = {m}, epsilon = {epsilon}; mean error {errors.mean():.4f}, largest {errors.max():.4f}"
-    if inside.holds:
+    if parameters == "lemma 4":
         return theory.theorem1(
             n, epsilon=epsilon, delta=delta, m=m, failed=failed, case=f"{name},{parameters}", note=note
         )
