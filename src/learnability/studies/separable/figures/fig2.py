@@ -51,8 +51,10 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
         ),
         sure.no_growth("fig2/updates-with-width", where, both),
         *(
-            sure.signs(f"fig2/signs-change[2k={width}]", where, pick(both, width=width), kept=False)
+            g
             for width in values(both, "width")
+            for g in sure.signs_change(f"fig2/signs-change[2k={width}]", "Figure 3 (another step is needed)",
+                                       pick(both, width=width))
         ),
     ]  # fmt: skip
 

@@ -63,7 +63,7 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
     ]  # fmt: skip
     for width in values(chosen, "width"):
         runs_of = pick(chosen, width=width)
-        found.append(sure.signs(f"fig3/signs-kept[2k={width}]", f"{where} (c)", runs_of, kept=True))
+        found.append(sure.signs_kept(f"fig3/signs-kept[2k={width}]", f"{where} (c)", runs_of))
     for name, column in (("c", "ratio_min"), ("C", "ratio_max")):
         groups, what = by(chosen, column, "width"), f"{name} by width (ratios are of geometric means)"
         id = f"fig3/similar[{name}]"

@@ -82,11 +82,13 @@ def claims(table: pd.DataFrame) -> list[Guarantee]:
             id = f"steps/same-test-error-{name}{case}"
             found.append(sure.same_mean(id, where, errors, room, what, pairs=pairs))
     both = pick(table, layers="both")
-    for width, (eta, kept) in itertools.product(
-        values(both, "width"), ((both["eta"].min(), True), (both["eta"].max(), False))
-    ):
-        id = f"steps/signs-{'kept' if kept else 'change'}[eta={eta:g},2k={width}]"
-        found.append(sure.signs(id, "Section 9.1.2", pick(both, width=width, eta=eta), kept=kept))
+    least, largest = float(both["eta"].min()), float(both["eta"].max())
+    for width in values(both, "width"):
+        some, source = pick(both, width=width), "Section 9.1.2"
+        id = f"steps/signs-kept[eta={least:g},2k={width}]"
+        found.append(sure.signs_kept(id, source, pick(some, eta=least)))
+        id = f"steps/signs-change[eta={largest:g},2k={width}]"
+        found += sure.signs_change(id, source, pick(some, eta=largest))
     return found
 
 
