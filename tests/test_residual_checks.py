@@ -17,11 +17,6 @@ from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 
 MODULES = (residual_coupling, residual_existence, residual_kernels, residual_lower)
 NAMES = [check.name for module in MODULES for check in module.CHECKS]
-BEYOND = {f"residual/lemma-c1[{part},growth]" for part in "abcdefg"} | {"residual/cor71[exponent of d,alpha=d^-0.1]"}
-"""Outside the hypotheses at any size that can be run; what was measured is as the statement has it all the same."""
-FALSE = {"residual/lemma-c1[f,printed,a V across z]"}
-"""Printed and false: (f) as a byproduct of (e)."""
-OUTSIDE = FALSE | BEYOND
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +29,7 @@ def found():
 def test_verdicts(found, name):
     assert found[name]
     for g in found[name]:
-        assert g.verdict is (Verdict.OUTSIDE if g.id in OUTSIDE else Verdict.HOLDS), g
-        assert g.slack >= -g.tolerance or g.id not in BEYOND, g
-        assert g.slack < 0 or g.id not in FALSE, g
-        assert g.measured is not None
+        assert g.verdict is Verdict.HOLDS, g
 
 
 def test_checks_are_deterministic(found):
@@ -85,7 +77,7 @@ def test_the_sharper_counts_are_attained(found):
 def test_movements_keep_within_tau(movement):
     rng = generator(1, movement)
     A, g, x = rng.standard_normal((3, 50)) / 50**0.5, rng.standard_normal(50), rng.standard_normal(4)
-    step = residual_coupling._move(rng, A, g, x, 0.7, movement)
+    step = residual_coupling._move(A, g, x, 0.7, movement)
     assert np.linalg.norm(step) <= 0.7 * np.linalg.norm(x) * (1 + 1e-12)
     turned = int(((g + step >= 0) != (g >= 0)).sum())
     most = worst_sign_changes(g, 0.7 * float(np.linalg.norm(x)))
@@ -100,21 +92,39 @@ def test_movements_keep_within_tau(movement):
         assert np.linalg.norm(A @ np.maximum(g + step, 0)) > np.linalg.norm(A @ np.maximum(g, 0))
 
 
-def test_couple_without_movement_turns_nothing():
-    sizes = residual_coupling.Sizes(200, 0.5, 1e-12, 2.0, 1e-12)
-    found, first = residual_coupling.couple(generator(0, "still"), sizes, "random")
-    assert found.a == found.d == 0
-    assert found.b == pytest.approx(first, abs=1e-9)
-    assert found.c == first
-    assert found.e == pytest.approx(found.g, abs=1e-9)
+def test_without_movement_nothing_moves():
+    sizes, x = residual_coupling.Sizes(200, 0.5, 1e-12, 2.0, 1e-12), np.eye(1, residual_coupling.D)
+    start = sizes.start(generator(0, "still"))
+    for movement in residual_coupling.MOVEMENTS:
+        now = residual_coupling.moved(start, x, sizes, movement)
+        np.testing.assert_allclose(now.W, start.W, atol=1e-11)
+        np.testing.assert_allclose(now.V, start.V, atol=1e-11)
 
 
-def test_an_exponent_that_is_not_the_statements_is_caught(monkeypatch):
+def test_a_start_of_another_size_is_caught(monkeypatch):
+    """Ten per cent of sigma_w turn (a), ten of sigma_v turn (d); twice both turn all that turn gates."""
+    real = residual_coupling.networks.initial
+
+    def violated(W, V):
+        def scaled(*given, **named):
+            start = real(*given, **named)
+            return start._replace(W=W * start.W, V=V * start.V)
+
+        monkeypatch.setattr(residual_coupling.networks, "initial", scaled)
+        monkeypatch.setitem(residual_coupling.ROOM, "smoke", 0.05)
+        found = residual_coupling.coupling("smoke")
+        return {g.id.removeprefix("residual/lemma-c1[") for g in found if g.verdict is Verdict.VIOLATED}
+
+    assert "a,constant]" in violated(1.1, 1.0)
+    assert "d,constant]" in violated(1.0, 1.1)
+    assert {f"{letter},constant]" for letter in "abde"} <= violated(2.0, 2.0)
+
+
+def test_a_share_that_is_not_the_worst_is_caught(monkeypatch):
     monkeypatch.setattr(residual_coupling, "worst_sign_changes", lambda g, delta: int(len(g) * delta**0.7))
-    found = {g.id: g.verdict for g in residual_coupling._exponents("smoke")}
-    assert found["residual/prop-b4[exponent,worst]"] is Verdict.VIOLATED
+    found = {g.id: g.verdict for g in residual_coupling._changes("smoke")}
     assert found["residual/prop-b4[worst share]"] is Verdict.VIOLATED
-    assert found["residual/prop-b4[exponent,random]"] is Verdict.HOLDS
+    assert found["residual/prop-b4[random share]"] is Verdict.HOLDS
 
 
 def test_weights_that_are_one_percent_too_large_are_seen(monkeypatch):

@@ -1,22 +1,11 @@
 r"""Lemmas C.2 and C.3 and Claims C.6 and C.7 of Allen-Zhu & Li along a run: the W*, V* that SGD is compared with.
 
-W* and V* are built at the start as in Lemma E.1, so that A D_{W^(0)} W* (x, 1) is F(x) and A D_{V^(0),W} V* (z, 1) is
-alpha G(z), both in expectation over the initialisation (:func:`competitor`); Lemma C.3 says that they still fit when
-W and V have moved. With the notation of :mod:`learnability.studies.residual.theorems.monitors`, H = F + alpha G(F)
-and L_G a Lipschitz constant of G, the steps of the proofs give without an O, at every x,
-
-.. math::
-
-    \|A D_W W^* \tilde x - F\| &\le \|A D_{W^{(0)}} W^* \tilde x - F\| + \|A_S\|_2 \|W^* \tilde x\| & (C.3a) \\
-    \|A D_{V,W} V^* z - \alpha G(out_1)\| &\le \|A D_{V^{(0)},W} V^* z - \alpha G(out_1)\| + \|A_{S'}\|_2 \|V^* z\|
-        & (C.3b) \\
-    \|A D_W (W^* - W) \tilde x - (F - out_1)\| &\le (C.3a) + \|A D_W W^{(0)} \tilde x\| & (C.3c) \\
-    \|Err\| &\le \|A D_{V,W} (V^{(0)} + V)_{1..k}\|_2 \|A D_W (W^* - W) \tilde x\| + (C.3a) + (C.3b) \\
-        &\quad + \alpha L_G \|out_1 - F\| + \|A D_W W^{(0)} \tilde x\| + \|A D_{V,W} V^{(0)} z\| & (C.6)
-
-with f(W* - W) + g(V* - V) = H - out + Err; and with t = |A D_{V,W} (V^(0) + V) z| / (|out_1| + 1), wherever t <= 1/2,
-
-.. math:: \|out_1 - F\| \le 2 \|out - H\| + 2 t (\|F\| + 1) + 2 \alpha \|G(F)\| \qquad (C.7).
+A D_{W^(0)} W* (x, 1) is F(x) and A D_{V^(0),W} V* (z, 1) is alpha G(z): in expectation over the initialisation by
+Lemma E.1's formula (:func:`competitor`), exactly at given inputs by the shortest that do it (:func:`least_norm`).
+Lemma C.3 says that they still fit when W and V have moved; then f(W* - W) + g(V* - V) = H - out + Err with a small
+Err (Claim C.6), and so SGD goes towards W* and V*. The shortest ones have a length at infinite width, by the kernel
+:math:`K = \frac12 \langle \tilde x, \tilde x' \rangle \kappa_0` of one layer of gates
+(:func:`learnability.kernels.residual.limit`): the root of :math:`\sum_r y_r^T K^{-1} y_r`.
 """
 
 from __future__ import annotations
@@ -25,6 +14,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
@@ -75,64 +65,56 @@ def competitor(
     return Competitor(W, V, base, composite, alpha)
 
 
-def least_norm(run: Run, targets: FloatArray) -> FloatArray:
-    """The W* of least Frobenius norm with A D_{W^(0)} W* (x, 1) = targets at every input, (m, d + 1).
+def least_norm(rows: ArrayLike, inputs: ArrayLike, targets: ArrayLike) -> FloatArray:
+    """The W (m, r) of least Frobenius norm with B_i W u_i = y_i at every input.
 
-    Lemma C.2 (a) asks only that there be one. Where the inputs are all of a distribution this is the best there is,
-    at widths at which Lemma E.1's formula is far from it.
+    Lemma C.2 asks only that there be W* and V*: these are the best there are, at widths at which Lemma E.1's formula
+    is far from a fit.
 
     Parameters
     ----------
-    run : Run
-        Whose start and inputs count; n k equations are solved.
+    rows : array (n, k, m)
+        B_i: A D_i.
+    inputs : array (n, r)
+        u_i: (x, 1), or (z, 1).
     targets : array (n, k)
+        y_i.
 
     Raises
     ------
     ValueError
-        If no W* fits to within 1e-6.
+        If no W fits to within 1e-6.
     """
-    targets = checks.matrix("targets", targets, rows=len(run.lifted), columns=len(run.A))
-    n, k = targets.shape
-    both = (run.on0.astype(np.float64)[:, None, :] * run.A).reshape(n * k, -1)  # rows A_r D at x
-    gram = (both @ both.T) * np.repeat(np.repeat(run.lifted @ run.lifted.T, k, axis=0), k, axis=1)
+    rows, inputs = checks.array("rows", rows), checks.matrix("inputs", inputs)
+    if rows.ndim != 3 or len(rows) != len(inputs):
+        raise ValueError(f"rows must have shape ({len(inputs)}, k, m) beside inputs, got {rows.shape}")
+    n, k, m = rows.shape
+    targets = checks.matrix("targets", targets, rows=n, columns=k)
+    both = rows.reshape(n * k, m)
+    gram = (both @ both.T) * np.repeat(np.repeat(inputs @ inputs.T, k, axis=0), k, axis=1)
     weights = np.linalg.lstsq(gram, targets.ravel(), rcond=1e-12)[0]
-    W = (both * weights[:, None]).T @ np.repeat(run.lifted, k, axis=0)
-    off = float(np.abs((run.on0 * (run.lifted @ W.T)) @ run.A.T - targets).max())
+    W = (both * weights[:, None]).T @ np.repeat(inputs, k, axis=0)
+    off = float(np.abs((rows @ (inputs @ W.T)[:, :, None])[:, :, 0] - targets).max())
     if off > 1e-6 * max(1.0, float(np.abs(targets).max())):
         raise ValueError(f"targets must be fitted by some W at this width, got a difference of {off:.3g}")
     return np.asarray(W)
 
 
 class Fit(NamedTuple):
-    """How W* and V* fit at each input, arrays (n,); a ``limit_`` is the right side of the module's display."""
+    """How W* and V* fit at each input, arrays (n,)."""
 
-    first_start: FloatArray
-    """Lemma C.2 (a): |A D_{W^(0)} W* x~ - F|."""
     first: FloatArray
-    """Lemma C.3 (a): |A D_W W* x~ - F|."""
-    limit_first: FloatArray
+    """Lemma C.3 (a), at the start C.2 (a): |A D_W W* x~ - F|."""
     left: FloatArray
     """Lemma C.3 (c): |A D_W (W* - W) x~ - (F - out_1)|."""
-    limit_left: FloatArray
-    second_start: FloatArray
-    """Lemma C.2 (b): |A D_{V^(0),W} V* z - alpha G(out_1)|."""
     second: FloatArray
-    """Lemma C.3 (b): |A D_{V,W} V* z - alpha G(out_1)|."""
-    limit_second: FloatArray
-    z: FloatArray
-    """|(out_1, 1)|."""
+    """Lemma C.3 (b), at the start C.2 (b): |A D_{V,W} V* z - alpha G(out_1)|."""
     error: FloatArray
     """Claim C.6: |Err|."""
-    limit_error: FloatArray
     risk: FloatArray
     """|H - out|."""
     distance: FloatArray
     """Claim C.7: |out_1 - F|."""
-    share: FloatArray
-    """t of Claim C.7: |A D_{V,W} (V^(0) + V) z| / (|out_1| + 1)."""
-    limit_distance: FloatArray
-    """Infinite where t > 1/2."""
     descent: FloatArray
     """<H - out, f(W* - W) + g(V* - V)>: with y = H the slope of the loss towards W*, V*, downwards (Fact C.4)."""
 
@@ -141,37 +123,18 @@ def fit(run: Run, other: Competitor) -> Fit:
     """Everything at the inputs of a run."""
     X = run.lifted[:, :-1]
     F = other.base(X)
-    G_first, target = other.alpha * other.composite(run.first), other.alpha * other.composite(F)
+    G_first, H = other.alpha * other.composite(run.first), F + other.alpha * other.composite(F)
     to_W, to_V = run.lifted @ other.W.T, run.z @ other.V.T  # (n, m)
-    first_start, first = ((gates * to_W) @ run.A.T - F for gates in (run.on0, run.on))
-    second_start, second = ((gates * to_V) @ run.A.T - G_first for gates in (run.open0, run.open))
     along = (run.on * (to_W - run.moved)) @ run.A.T  # A D_W (W* - W) x~
     through = (run.open * (along @ run.total_V[:, :-1].T)) @ run.A.T
     change = through + along + (run.open * (to_V - run.moved_V)) @ run.A.T  # f + g
-    residual = F + target - run.outputs
-    left = norms((run.on * run.before) @ run.A.T)
-    left_V = norms((run.open * run.before_V) @ run.A.T)
-    limit_first = norms(first_start) + run.columns(run.turned) * norms(to_W)
-    limit_second = norms(second_start) + run.columns(run.turned_V) * norms(to_V)
-    distance, risk = norms(run.first - F), norms(residual)
-    t = norms(run.second) / (norms(run.first) + 1)
-    slope = other.alpha * other.composite.lipschitz_bound()
-    inner = run.through(run.open, run.total_V[:, :-1]) * norms(along)
+    residual = H - run.outputs
     return Fit(
-        norms(first_start),
-        norms(first),
-        limit_first,
+        norms((run.on * to_W) @ run.A.T - F),
         norms(along - (F - run.first)),
-        limit_first + left,
-        norms(second_start),
-        norms(second),
-        limit_second,
-        norms(run.z),
+        norms((run.open * to_V) @ run.A.T - G_first),
         norms(change - residual),
-        inner + limit_first + limit_second + slope * distance + left + left_V,
-        risk,
-        distance,
-        t,
-        np.where(t <= 0.5, 2 * risk + 2 * t * (norms(F) + 1) + 2 * norms(target), np.inf),
+        norms(residual),
+        norms(run.first - F),
         (residual * change).sum(axis=1),
     )

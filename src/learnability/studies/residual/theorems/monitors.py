@@ -1,28 +1,10 @@
-r"""Lemma C.1 and Claim C.5 of Allen-Zhu & Li along a run: what is measured, and what their proofs say without an O.
+r"""Lemma C.1 of Allen-Zhu & Li along a run: its quantities at a network that has moved from its start.
 
-W^(0), V^(0) are the start, W^(0) + W, V^(0) + V the weights now, x~ = (x, 1), z = (out_1(x), 1); S is the set of
-gates of the first layer that W turns, S' of the second that V turns, A_S the columns of A in S. Each bound of the
-lemma is proved in steps that hold of all matrices, and only then are norms replaced by their orders. The steps give
-
-.. math::
-
-    (a)\ & \max \{ |T| : \textstyle\sum_{j \in T} \langle w^{(0)}_j, \tilde x \rangle^2 \le \|W \tilde x\|^2 \} &
-    (b)\ & \|A D_{W^{(0)}} W^{(0)} \tilde x\| + \|A_S\|_2 \|W \tilde x\| \\
-    (c)\ & \|A\|_2 \|W \tilde x\| + (b) & (d)\ & \text{as (a), of } V^{(0)} z \text{ and } V z \\
-    (e)\ & \|A D_{V^{(0)},W} V^{(0)} z\| + \|A_{S'}\|_2 \|V z\| &
-    (f)\ & \|A D_{V^{(0)},W} V^{(0)}\|_2 + \|A_{S'}\|_2 \|V^{(0)}_{S'}\|_2 \\
-    (g)\ & \|A\|_2 \|V z\| + (e)
-
-(b) and (e) by the deterministic half of Proposition B.4. (f) is not what the paper has, see
-:func:`learnability.studies.residual.theorems.coupling.across_order`. For Claim C.5, with r = y - out(x):
-
-.. math:: \|\nabla_W\|_F \le \|\tilde x\| \|r\| \|A\|_2 (\|A\|_2 \|V^{(0)} + V\|_2 + 1), \qquad
-          \|\nabla_V\|_F \le \|z\| \|r\| \|A\|_2 .
+W^(0), V^(0) are the start, W^(0) + W, V^(0) + V the weights now, x~ = (x, 1), z = (out_1(x), 1). Their orders are in
+:mod:`learnability.studies.residual.theorems.coupling`.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,7 +14,7 @@ from learnability.checks import FloatArray
 from learnability.networks.residual import ResNet3, lifted
 from learnability.studies.residual.theorems.coupling import Coupling
 
-__all__ = ["Gradients", "Monitors", "Run", "gradients", "limits", "measured", "norms"]
+__all__ = ["Monitors", "Run", "measured", "norms"]
 
 
 Monitors = Coupling[FloatArray]
@@ -87,14 +69,6 @@ class Run:
         """Outputs at the inputs, (n, k)."""
         return np.asarray(self.first + self.second)
 
-    def columns(self, turned: NDArray[np.bool_]) -> FloatArray:
-        """Spectral norm of A_S at each input, (n,), for the sets S of the rows of ``turned`` (n, m)."""
-        return np.sqrt(_largest(_sums(turned, self.A, self.A)))
-
-    def rows(self, turned: NDArray[np.bool_]) -> FloatArray:
-        """Spectral norm of the rows S of V^(0) at each input, (n,)."""
-        return np.sqrt(_largest(_sums(turned, self.V0.T, self.V0.T)))
-
     def through(self, gates: NDArray[np.bool_], V: FloatArray) -> FloatArray:
         """Spectral norm of A D V at each input, (n,), for gates D (n, m) and ``V`` (m, r)."""
         return np.asarray(np.linalg.norm(_sums(gates, self.A, V.T), 2, axis=(1, 2)))
@@ -104,10 +78,6 @@ def _sums(gates: NDArray[np.bool_], P: FloatArray, Q: FloatArray) -> FloatArray:
     """P diag(gates) Q^T for every row of the gates (n, m): (n, rows of P, rows of Q)."""
     products = (P[:, None, :] * Q[None, :, :]).reshape(len(P) * len(Q), -1)
     return np.asarray((gates @ products.T).reshape(len(gates), len(P), len(Q)))
-
-
-def _largest(grams: FloatArray) -> FloatArray:
-    return np.asarray(np.maximum(np.linalg.eigvalsh(grams)[:, -1], 0.0))
 
 
 def norms(vectors: FloatArray) -> FloatArray:
@@ -125,57 +95,4 @@ def measured(run: Run) -> Monitors:
         norms((run.open * run.before_V) @ run.A.T),
         run.through(run.open, run.V0),
         norms(run.second),
-    )
-
-
-def limits(run: Run) -> Monitors:
-    """What the steps of the proofs bound them by, see the module: true of all matrices, without an O."""
-    size = float(np.linalg.norm(run.A, 2))
-    reach, reach_V = norms(run.moved), norms(run.moved_V)
-    left = norms((run.on0 * run.before) @ run.A.T) + run.columns(run.turned) * reach
-    columns = run.columns(run.turned_V)
-    left_V = norms((run.open0 * run.before_V) @ run.A.T) + columns * reach_V
-    return Monitors(
-        _most_turned(run.before, reach),
-        left,
-        size * reach + left,
-        _most_turned(run.before_V, reach_V),
-        left_V,
-        run.through(run.open0, run.V0) + columns * run.rows(run.turned_V),
-        size * reach_V + left_V,
-    )
-
-
-def _most_turned(g: FloatArray, reach: FloatArray) -> FloatArray:
-    """For each row of g, how many of its smallest squares fit into reach^2 (and rounding)."""
-    sums = np.cumsum(np.sort(g**2, axis=1), axis=1)
-    return np.asarray((sums <= (reach**2 * (1 + 1e-12))[:, None]).sum(axis=1).astype(np.float64))
-
-
-class Gradients(NamedTuple):
-    """Norms of the gradient of |y - out(x)|^2 / 2 at each example, and Claim C.5's bounds without an O; (n,)."""
-
-    residual: FloatArray
-    """|y - out(x)|."""
-    W: FloatArray
-    V: FloatArray
-    limit_W: FloatArray
-    limit_V: FloatArray
-
-
-def gradients(run: Run, Y: ArrayLike) -> Gradients:
-    """Claim C.5 for the targets ``Y`` (n, k), example by example."""
-    Y = checks.matrix("Y", Y, rows=len(run.lifted), columns=len(run.A))
-    residual = Y - run.outputs
-    back_V = (residual @ run.A) * run.open
-    back_W = ((residual + back_V @ run.total_V[:, :-1]) @ run.A) * run.on
-    size, length = float(np.linalg.norm(run.A, 2)), norms(residual)
-    # A gradient in W is the product of back_W and x~, one in V of back_V and z.
-    inputs, z = norms(run.lifted), norms(run.z)
-    return Gradients(
-        length,
-        norms(back_W) * inputs,
-        norms(back_V) * z,
-        inputs * length * size * (size * float(np.linalg.norm(run.total_V, 2)) + 1),
-        z * length * size,
     )
