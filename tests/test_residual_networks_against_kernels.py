@@ -244,14 +244,14 @@ def test_claims_of_figure_3():
         ),
         *(
             "learns[beta=1,N=500]",
-            "not-below[beta=0.5,N=500]",
+            "too-few[beta=0.5,N=500]",
             "not-below[beta=0.2,N=500]",
             "not-below[beta=0,N=500]",
         ),
     ]
     assert {g.verdict for g in found.values()} == {Verdict.HOLDS}
     assert {round(g.bound, 12) for g in found.values()} == {0.675}  # learning and failing are two sides of one number
-    assert found["not-below[beta=0.5,N=500]"].source == "this project, on Allen-Zhu & Li, Figure 3(a)"
+    assert found["too-few[beta=0.5,N=500]"].source == "this project, on Allen-Zhu & Li, Figure 3(a)"
     assert (
         "on the boundary, beta = alpha, where nothing is claimed: chosen" in found["not-below[beta=0.2,N=1000]"].note
     )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability.evidence.claims import Claims
 from learnability.evidence.intervals import at_all, mean
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot, Words
@@ -85,7 +84,8 @@ def betas(table: pd.DataFrame, *, name: str, where: str, trained: str) -> list[G
 
     The paper's "alpha about beta or less", "or larger" leave both to beta = alpha: what comes out there stands in the
     note of the next beta below. The paper prints no N. Where the table has several, "learns" is claimed of the
-    largest, and of smaller ones, by this project, that they are too few where beta is between alpha and 1.
+    largest, and of smaller ones, by this project, that at the largest width they are too few for betas between alpha
+    and 1.
     """
     sizes, alpha = values(table, "samples"), float(table["alpha"].iloc[0])
     found = []
@@ -99,7 +99,7 @@ def betas(table: pd.DataFrame, *, name: str, where: str, trained: str) -> list[G
             if beta > alpha and (beta >= 1 or max(sizes) == N):
                 found.append(_learnt(best, name, where, line, case, beta=beta))
             elif beta > alpha:
-                found.append(_not_learnt(best, name, where, line, case, by=project, beta=beta))
+                found.append(_too_few(best, name, where, line, case, beta))
             elif beta < alpha:
                 found.append(_not_learnt(best, name, where, line, case, more=boundary, beta=beta))
                 boundary = ""
@@ -130,7 +130,6 @@ def _not_learnt(
     where: str,
     line: float,
     case: str,
-    by: Claims = claim,
     more: str = "",
     **cell: Any,
 ) -> Guarantee:
@@ -138,7 +137,13 @@ def _not_learnt(
     means = [mean(errors, comparisons=len(groups)) for errors in groups]
     least = at_all(means, "at_least", "least mean test error")
     note = "; ".join(filter(None, [_both(best, **cell), more]))
-    return by(f"{name}/not-below[{case}]", where, line, least, "at_least", note)
+    return claim(f"{name}/not-below[{case}]", where, line, least, "at_least", note)
+
+
+def _too_few(best: dict[str, pd.DataFrame], name: str, where: str, line: float, case: str, beta: float) -> Guarantee:
+    rows = pick(best["test_error"], beta=beta)
+    errors = mean(pick(rows, m=rows["m"].max())["test_error"], what="mean test error at the largest width")
+    return project(f"{name}/too-few[{case}]", where, line, errors, "at_least", _both(best, beta=beta))
 
 
 def _both(best: dict[str, pd.DataFrame], **cell: Any) -> str:

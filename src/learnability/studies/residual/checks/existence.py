@@ -46,20 +46,22 @@ def constants(scale: str) -> list[Guarantee]:
     """Claim E.3 for odd i: the exact constant, the printed bound where it is true and how often it is not."""
     orders = range(1, {"smoke": 8, "laptop": 24}[scale], 2)
     each = [claim_e3(i) for i in orders]
-    false = sum(abs(hermite_constant(i)) < printed_constant(i) for i in orders)
     ratios = [math.exp(math.lgamma(i + 1)) / (hermite_constant(i) * (i + 1)) ** 2 for i in range(1, 100, 2)]
-    last, least = orders[-1], min(abs(hermite_constant(i)) / printed_constant(i) for i in orders)
-    all_false = f"odd i with |p'_i| < (i - 1)!! / 4: all from 3 on; least part of it: {least:.3g}"
-    identity = f"residual/claim-e3[printed,false,i=1..{last}]"
-    why = "largest i! / (p'_i (i + 1))^2, at i = 3: what makes E h^2 <= C_s^2 true with C* = 2"
+    parts = [abs(hermite_constant(i)) / printed_constant(i) for i in orders]
+    false = f"|p'_i| over the printed (i - 1)!! / 4, {', '.join(f'{part:.3g}' for part in parts)} for i = 1, 3, ...: "
+    false += "the largest of those from 3 on, where at least 1 is printed; it is sqrt(2 / pi)"
+    why = "largest i! / (p'_i (i + 1))^2, at i = 3, 3 pi / 4: what makes E h^2 <= C_s^2 true with C* = 2"
     return [
-        tightest(f"residual/claim-e3[constant,i=1..{last}]", [constant for constant, _ in each]),
-        each[0][1],
-        Guarantee(identity, f"{PROJECT}, Claim E.3", Kind.EXACT, len(orders) - 1, false, note=all_false),
+        tightest(f"residual/claim-e3[constant,i=1..{orders[-1]}]", [constant for constant, _ in each]),
         Guarantee(
-            "residual/claim-e3[second moments,i=1..99]", PROJECT, Kind.UPPER_BOUND, 2.36, max(ratios), note=why
+            f"residual/claim-e3[printed,false,i=3..{orders[-1]}]", f"{PROJECT}, Claim E.3", Kind.EXACT,
+            math.sqrt(2 / math.pi), max(parts[1:]), note=false, tolerance=1e-9,
         ),
-    ]
+        Guarantee(
+            "residual/claim-e3[second moments,i=1..99]", PROJECT, Kind.EXACT, 3 * math.pi / 4, max(ratios), note=why,
+            tolerance=1e-9,
+        ),
+    ]  # fmt: skip
 
 
 def indicator(scale: str) -> list[Guarantee]:

@@ -47,8 +47,8 @@ EXPERIMENT = experiment(
         ),
         "paper": Scale(
             opponents("all", WIDTHS, WIDTHS, WIDTHS[:4], WHOLE_RATES["all"], WHOLE_DECAYS, problem(500, test=10_000)),
-            seeds=3,
-            seconds=30_000,
+            seeds=10,
+            seconds=100_000,
         ),
     },
 )

@@ -51,8 +51,8 @@ EXPERIMENT = experiment(
                 WHOLE_DECAYS,
                 problem(1000, test=10_000),
             ),
-            seeds=3,
-            seconds=60_000,
+            seeds=6,
+            seconds=120_000,
         ),
     },
 )
