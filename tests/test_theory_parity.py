@@ -184,7 +184,7 @@ def test_lemma11_forms():
     assert "vacuous" not in features.lemma11(n=200, k=3, r=1, epsilon=1.99).note
     assert not failed(features.lemma11(n=640_601, k=7, r=7, epsilon=3.0))
     assert failed(features.lemma11(n=2401, k=7, r=7, epsilon=48.0)) == {"k <= c epsilon^(1/4) n^(1/8), c = 1 here"}
-    ours = features.lemma11(n=200, k=3, r=1, epsilon=0.5, form="any n", probability=0.03)
+    ours = features.lemma11(n=200, k=3, r=1, epsilon=0.5, form="any n", probability=0.04)
     alpha, off = 0.25 + (math.sqrt(200) / 24 + 1) / math.sqrt(8 * math.pi * 98), 4 / math.sqrt(math.comb(100, 2))
     assert ours.bound == pytest.approx(7 / 27 * (1 - off) / (24 * alpha), rel=1e-3)
     assert (ours.verdict, ours.hypotheses) == (Verdict.HOLDS, ())

@@ -110,7 +110,7 @@ def _printed(ks: tuple[int, ...]) -> list[Guarantee]:
     """The least error over the printed range of u, which is taken at an end, and the error with ReLU6 in phi_r."""
     cases: dict[str, list[Guarantee]] = defaultdict(list)
     t, alpha = np.linspace(-1, 1, 2001), 0.25
-    for n, k in product((200, 1000), ks):
+    for n, k in product((300, 1000), ks):
         for r in range(1, k + 1, 2):
             best = np.array([theory.best_output_weight(n=n, k=k, r=r, alpha=alpha) * k / n])
             for g in theory.lemma10_printed(
@@ -118,7 +118,7 @@ def _printed(ks: tuple[int, ...]) -> list[Guarantee]:
                 cap_error=float(_errors(best, k, r, alpha, cap=True)[0]),
             ):  # fmt: skip
                 cases[g.id.partition("[")[0]].append(g)
-    return [tightest(identity, gs, "n = 200 and 1000, every r > 0") for identity, gs in cases.items()]
+    return [tightest(identity, gs, "n = 300 and 1000, every r > 0") for identity, gs in cases.items()]
 
 
 def _probabilities(best: float, epsilons: FloatArray, k: int, r: int, alpha: float) -> FloatArray:
