@@ -52,7 +52,7 @@ TIGHT = {"smoke": ((6, 3),), "laptop": ((8, 3), (8, 5), (9, 5))}
 SUMS = {"smoke": ((48, 3), (80, 5)), "laptop": ((48, 3), (80, 5), (112, 7), (160, 9), (400, 3), (999, 5))}
 JUNTAS: dict[str, tuple[tuple[int, int, int, float], ...]] = {
     "smoke": (),
-    "laptop": ((48, 3, 8, 0.1), (80, 5, 8, 1.0)),
+    "laptop": ((48, 3, 8, 0.1),),
 }
 """n = 16 k, k, N, B."""
 SUM_NUMBERS = (1, 4, 16)
