@@ -289,7 +289,7 @@ def _fits(moments: Moments) -> list[Guarantee]:
     }
     found = [
         claim(
-            identity, identity.partition("[")[0].replace("-", " ").capitalize().replace("c", "C"), bound,
+            identity, f"Lemma C.3 ({identity[9]})", bound,
             _grows(moments, number), "at_most", f"exponent in m of {what}; {_shown(moments, number)}", Kind.TREND,
         )
         for identity, (what, bound, number) in trends.items()

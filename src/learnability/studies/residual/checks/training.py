@@ -159,7 +159,7 @@ class Trained(NamedTuple):
     stops: tuple[tuple[int, ResNet3], ...]
     """Steps, and the network after them; the last is the end."""
     average: float
-    """Mean over the run of E|H - out|^2, by the fresh example of each step before it is used."""
+    """Mean over the run of E|H - out|^2, by the fresh example of each step before it is used (less |y - H|^2)."""
     final: float
     """E|H - out|^2 at the end, over all inputs or a sample."""
 
@@ -170,11 +170,13 @@ def algorithm1(case: Case, stops: tuple[int, ...] = ()) -> Trained:
     from learnability.training import minibatch
     from learnability.training.minibatch.sources import fresh
 
-    inputs, noise = UniformSigns(case.d, unit=True), case.noise
+    inputs, noise, alone = UniformSigns(case.d, unit=True), case.noise, list[float]()
 
     def draw(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         X = inputs.sample(rng, EPOCH)
-        return X, case.labels(X) + noise * rng.standard_normal((EPOCH, case.k))
+        added = noise * rng.standard_normal((EPOCH, case.k))
+        alone.append(float((added**2).sum(axis=1).mean()))
+        return X, case.labels(X) + added
 
     source, rng, start = fresh(draw, EPOCH), generator(case.draw, "algorithm 1", "samples"), case.start()
     now, kept, total, last = start, [], 0.0, -(-case.steps // EPOCH)
@@ -201,7 +203,7 @@ def algorithm1(case: Case, stops: tuple[int, ...] = ()) -> Trained:
         kept.append((EPOCH * end, now))
     X = case.inputs()
     final = float(((networks.forward(now, X) - case.labels(X)) ** 2).sum() / len(X))
-    return Trained(start, tuple(kept), total / last - case.k * noise**2, final)
+    return Trained(start, tuple(kept), (total - sum(alone[:last])) / last, final)
 
 
 def shortest(start: ResNet3, X: FloatArray, targets: FloatArray) -> FloatArray:
