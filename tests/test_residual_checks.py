@@ -122,9 +122,11 @@ def test_a_start_of_another_size_is_caught(monkeypatch):
 
 def test_a_share_that_is_not_the_worst_is_caught(monkeypatch):
     monkeypatch.setattr(residual_coupling, "worst_sign_changes", lambda g, delta: int(len(g) * delta**0.7))
-    found = {g.id: g.verdict for g in residual_coupling._changes("smoke")}
+    found = {g.id: g.verdict for g in residual_coupling._changes()}
     assert found["residual/prop-b4[worst share]"] is Verdict.VIOLATED
     assert found["residual/prop-b4[random share]"] is Verdict.HOLDS
+    monkeypatch.setattr(residual_coupling, "random_share", lambda delta: 1.01 * np.arctan(delta) / np.pi)
+    assert residual_coupling._changes()[1].verdict is Verdict.VIOLATED
 
 
 def test_weights_that_are_one_percent_too_large_are_seen(monkeypatch):

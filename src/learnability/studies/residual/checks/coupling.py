@@ -26,6 +26,7 @@ from learnability.studies.residual.theorems.coupling import (
     across_order,
     coupling_orders,
     left_over,
+    random_share,
     sign_change_share,
     worst_sign_changes,
 )
@@ -43,6 +44,8 @@ WIDTHS = {"smoke": (1000, 4000), "laptop": (250, 500, 1000, 2000, 4000, 8000, 16
 DRAWS = {"smoke": 12, "laptop": 16}
 ROOM = {"smoke": 0.1, "laptop": 0.03}
 """For a mean over draws at the largest width, relative to its limit."""
+DRAWN = 3
+"""Draws for Proposition B.4."""
 MOVEMENTS = {"most gates": "ad", "most left over": "be", "largest output": "cg"}
 """What a movement makes large."""
 
@@ -129,7 +132,7 @@ def coupling(scale: str) -> list[Guarantee]:
                     float(ratios[-1]), (inside,), note, tolerance=ROOM[scale],
                 )
             )  # fmt: skip
-    return [*sorted(found, key=lambda g: g.id), _across(scale, inside), *_changes(scale)]
+    return [*sorted(found, key=lambda g: g.id), _across(scale, inside), *_changes()]
 
 
 _WORDS = {
@@ -210,31 +213,29 @@ def _across(scale: str, inside: Hypothesis) -> Guarantee:
     )  # fmt: skip
 
 
-def _changes(scale: str) -> list[Guarantee]:
+def _changes() -> list[Guarantee]:
     """Sign changes of N(0, I / m) for |g'| = delta: the share of the worst g', and of a random one."""
-    m, draws = 400_000, {"smoke": 3, "laptop": 5}[scale]
-    worst, random = [], []
-    for draw in range(draws):
+    m, deltas = 1_000_000, [float(delta) for delta in np.geomspace(0.02, 0.5, 6)]
+    turned = np.zeros((2, len(deltas)))
+    for draw in range(DRAWN):
         rng = generator(draw, "proposition B.4", m)
         g, step = rng.standard_normal(m) / math.sqrt(m), rng.standard_normal(m)
         step /= np.linalg.norm(step)
-        for delta in map(float, np.geomspace(0.005, 0.1, 6)):
-            turned = int(((g + delta * step >= 0) != (g >= 0)).sum())
-            worst.append(
-                _share(f"[delta={delta:.3g},{draw}]", sign_change_share(delta), worst_sign_changes(g, delta), m)
+        turned[0] += [worst_sign_changes(g, delta) for delta in deltas]
+        turned[1] += [int(((g + delta * step >= 0) != (g >= 0)).sum()) for delta in deltas]
+    shares = ([sign_change_share(delta) for delta in deltas], [float(random_share(delta)) for delta in deltas])
+    notes = ("the worst g' turns", "a random g' turns, arctan(delta) / pi, far fewer than the worst one")
+    found = []
+    for name, limit, counts, note in zip(("worst", "random"), shares, turned, notes, strict=True):
+        cases = [
+            Guarantee(
+                f"[delta={delta:.3g}]", f"{PROJECT}, Proposition B.4", Kind.EXACT, share, count / (DRAWN * m),
+                tolerance=4 * math.sqrt(share / (DRAWN * m)),  # four standard deviations
             )
-            random.append(_share(f"[delta={delta:.3g},{draw}]", math.atan(delta) / math.pi, turned, m))
-    few = "share of signs that a random g' turns: arctan(delta) / pi, far fewer than the worst one"
-    return [
-        tightest("residual/prop-b4[worst share]", worst, f"share of signs that the worst g' turns, m = {m}"),
-        tightest("residual/prop-b4[random share]", random, f"{few}, m = {m}"),
-    ]
-
-
-def _share(case: str, share: float, turned: int, m: int) -> Guarantee:
-    """A share of m signs, to within six standard deviations."""
-    source, room = f"{PROJECT}, Proposition B.4", 6 * math.sqrt(share / m)
-    return Guarantee(case, source, Kind.EXACT, share, turned / m, tolerance=room)
+            for delta, share, count in zip(deltas, limit, counts, strict=True)
+        ]  # fmt: skip
+        found.append(tightest(f"residual/prop-b4[{name} share]", cases, f"share of signs that {note}, m = {m}"))
+    return found
 
 
 def ranges(scale: str) -> list[Guarantee]:

@@ -35,7 +35,7 @@ from learnability.studies.residual import PAPER, claim, project
 from learnability.studies.residual.checks.competitor import directions, shortest
 from learnability.studies.residual.checks.training import Case, K, algorithm1, cube, promised
 from learnability.studies.residual.theorems.competitor import Competitor, Fit, fit
-from learnability.studies.residual.theorems.coupling import coupling_orders
+from learnability.studies.residual.theorems.coupling import coupling_orders, random_share
 from learnability.studies.residual.theorems.monitors import Monitors, Run, measured
 from learnability.studies.residual.theorems.table import movements
 from learnability.studies.residual.theorems.thm1 import hard_complexities
@@ -230,7 +230,7 @@ def _coupling(moments: Moments) -> list[Guarantee]:
 
 def _random(m: int, reach: FloatArray) -> float:
     """Mean number of m Gaussian signs that a Gaussian movement turns, of that length over one sign's deviation."""
-    return float(m * np.arctan(reach / math.sqrt(m)).mean() / math.pi)
+    return float(m * random_share(reach / math.sqrt(m)).mean())
 
 
 def _gradients(moments: Moments) -> list[Guarantee]:

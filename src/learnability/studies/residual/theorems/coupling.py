@@ -32,6 +32,7 @@ __all__ = [
     "coupling_orders",
     "existence_orders",
     "left_over",
+    "random_share",
     "sign_change_share",
     "worst_sign_changes",
 ]
@@ -193,6 +194,14 @@ def sign_change_share(delta: float) -> float:
     if delta == 0 or delta >= 1:
         return float(delta >= 1)
     return float(2 * ndtr(_root(lambda t: float(_second(t)), delta)) - 1)
+
+
+def random_share(delta: ArrayLike) -> FloatArray:
+    """The share of signs of a Gaussian vector that a Gaussian one of delta times its length changes, elementwise.
+
+    arctan(delta) / pi, of order delta, where the worst one's is of order delta^(2/3).
+    """
+    return np.asarray(np.arctan(checks.array("delta", delta)) / math.pi)
 
 
 def left_over(delta: float) -> float:
