@@ -398,7 +398,8 @@ def test_generalising_is_undecided_where_the_limits_are_on_both_sides():
         ends = pd.DataFrame(
             {"seed": range(len(errors)), "test_error": errors, "test_size": 90, "width": 4, "data": "digits"}
         )
-        ends = ends.assign(outcome="converged", hinge_loss=0.0, epoch=1, updates=1)
+        ends = ends.assign(outcome="converged", hinge_loss=0.0, epoch=1, updates=1, layers="first", w_norm=2.0)
+        ends = ends.assign(eta=0.1, alpha=0.1, input_norm=1.0, row_norm=0.5)
         return {g.id: g for g in claims.learns_alike("x", "y", "z", ends)}["separable/x/generalises[2k=4]"]
 
     assert generalises(0.01, 0.02, 0.03).verdict is Verdict.HOLDS

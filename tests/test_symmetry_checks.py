@@ -153,6 +153,8 @@ def test_a_network_that_does_not_learn_is_caught(monkeypatch):
     real = symmetry_training.train
 
     def untrained(*arguments, **named):
+        record = named.get("record")
+        named["record"] = [epoch for epoch in record if epoch <= 1] if isinstance(record, range) else record
         return real(*arguments, **{**named, "epochs": 1})
 
     monkeypatch.setattr(symmetry_training, "train", untrained)
