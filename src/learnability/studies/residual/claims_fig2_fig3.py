@@ -190,7 +190,7 @@ def _kernels(table: pd.DataFrame, best: pd.DataFrame) -> Panel:
             items.append(_mean(pick(rows, solver="sgd"), linestyle="", marker=mark, markersize=6, **look))
         if len(pick(best, method=method, solver="sgd")):
             items.append(Curve([], [], label=f"{word} by SGD", color="#555555", linestyle="", marker=mark))
-    beyond = 6.0 * max(widths)
+    beyond = 16.0 * max(widths)
     for method, label in CLOSED.items():
         errors = pick(best, solver="closed", method=method)["test_error"]
         items.append(
