@@ -10,8 +10,8 @@ off by 1 %              numbers that a function returns times 1.01, weights each
 one more                whole numbers (updates, counts) that it returns, and one
 permuted                labels or rows that it returns, or labels that it is given, in another order
 flipped                 labels and truth values that it returns, negated
-an argument doubled     a real number that it is given (a step, a margin, a scale), one at a time
 halved, doubled         numbers and weights that it returns
+an argument doubled     a real number that it is given (a step, a margin, a scale), one at a time
 ======================  ==============================================================================================
 
 Bounds are never doctored while a room's function serves: a statement that compares a formula with itself is to be
@@ -323,13 +323,13 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
         yield from returned(how, need)
     if few:
         return
+    yield from returned("halved", {"number"})
+    yield from returned("doubled", {"number", "count"})
     for name, place in places.items():
         for argument, there in seen[name].items():
             if argument != "return" and there & {"number", "labels"}:
                 how = "permuted" if "labels" in there else "doubled"
                 yield Wrong(f"{name}({argument} {how})", place, functools.partial(_given, argument, how))
-    yield from returned("halved", {"number"})
-    yield from returned("doubled", {"number", "count"})
 
 
 def _given(
@@ -594,7 +594,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with lock:
             found[name] = result
             told = f"{name}: {len(result['turned'])} turn, {len(never(result))} never; {result['tried']} wrongs tried"
-            print(f"{told}, {result['raised']} raised, {len(result['hung'])} never ended", flush=True)
+            print(
+                f"{told}, {result['raised']} raised, {len(result['hung'])} never ended{', out of time' * result.get('unfinished', False)}",
+                flush=True,
+            )
             for id in never(result):
                 print(f"    never: {id} {reason(id)}", flush=True)
             if chosen.out:
