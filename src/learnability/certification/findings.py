@@ -73,6 +73,8 @@ class Findings:
     y_test: FloatArray
     kept: NDArray[np.bool_]
     """(n,): the part of S that is separable."""
+    setters: NDArray[np.intp]
+    """Indices of examples that set the scale, of S or not: any part of the data that holds them is scaled alike."""
 
 
 def labels_of_two_values(y: Any) -> tuple[FloatArray, tuple[object, object]]:
@@ -152,7 +154,26 @@ def find(inputs: Inputs, options: Options) -> Findings:
     kept = np.ones(len(X), dtype=bool)
     if sample.subset is not None:
         kept[sample.subset.removed] = False
-    return Findings(whole, sample, train, X, labels, V[test], y[test], kept)
+    setters = _setters(inputs, train, options)
+    return Findings(whole, sample, train, X, labels, V[test], y[test], kept, setters)
+
+
+def _setters(inputs: Inputs, train: NDArray[np.intp], options: Options) -> NDArray[np.intp]:
+    """One with the largest norm; for ranges also one at each end of each feature; all, if moments are taken.
+
+    Training examples and those already chosen first.
+    """
+    if options.scale in ("none", "standard"):
+        return np.arange(len(inputs.V) if options.scale == "standard" else 0)
+    squares = np.einsum("ij,ij->i", inputs.V, inputs.V)
+    order = np.concatenate([train, np.setdiff1d(np.arange(len(squares)), train)])
+    chosen = [int(order[(squares >= squares.max() * (1 - 1e-12))[order].argmax()])]
+    if options.scale == "range":
+        for feature in np.asarray(inputs.data.X).T:
+            for end in (feature.min(), feature.max()):
+                if not (feature[chosen] == end).any():
+                    chosen.append(int(order[(feature == end)[order].argmax()]))
+    return np.array(chosen)
 
 
 def _margins(V: FloatArray, y: FloatArray) -> Margins:

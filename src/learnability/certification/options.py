@@ -31,7 +31,7 @@ class Options:
     step : float
         SGD's eta, > 0 and at most 1e6. Theorem 2's bound falls with it.
     delta : float
-        In (0, 1): generalisation bounds hold with probability 1 - delta.
+        In (0, 1): all generalisation bounds hold jointly with probability 1 - delta.
     scale : str
         One of :data:`SCALES`. "range", the default, gave the smallest |w*| on tables whose columns have different
         units and on images alike; "none" takes inputs that lie in the unit ball as they are.

@@ -55,8 +55,10 @@ class SgdRun:
     """On the examples that the run saw."""
     test_error: float | None
     """On the test sample, of which nothing is left out; ``None`` if there is none."""
+    size: int
+    """Theorem 5's c: examples of the training sample that caused an update or set the scale, each counted once."""
     unused_error: float
-    """Theorem 5's L_V: the error on all examples of the training sample that caused no update."""
+    """Theorem 5's L_V: the error on all others."""
     epochs: int
     outcome: str
     zero_loss: bool
@@ -123,7 +125,8 @@ def _run(found: Findings, options: Options, width: int, seed: int, data: str, bu
     with _left_out(found.X, ~seen):
         done = _descend(start, found.X, found.y, options, rng, budget, most)
     outputs = forward(done.params, found.X, alpha=options.slope)
-    wrong, unused = ~(found.y * outputs > 0), done.used == 0
+    wrong = ~(found.y * outputs > 0)
+    unused = (done.used == 0) & ~np.isin(found.train, found.setters)
     converged = done.outcome is Outcome.CONVERGED
     # With the leaky ReLU no gradient means no loss (Proposition 1); a ReLU network may be stuck.
     zero_loss = converged and (options.slope > 0 or bool((found.y * outputs)[seen].min() > 1 - 1e-9))
@@ -138,6 +141,7 @@ def _run(found: Findings, options: Options, width: int, seed: int, data: str, bu
         examples_used=int(np.count_nonzero(done.used)),
         train_error=float(np.mean(wrong[seen])),
         test_error=tested,
+        size=int(np.count_nonzero(~unused)),
         unused_error=float(np.mean(wrong[unused])) if unused.any() else 0.0,
         epochs=done.epochs,
         outcome=str(done.outcome),

@@ -69,14 +69,18 @@ def _updates(c: Certification) -> str:
 
 
 def _error(c: Certification) -> str:
-    """What was measured, and the least bound below 1 that applies, or why there is none."""
+    """What was measured, and the least bound below 1 that applies, or why there is none.
+
+    It may be chosen after the fact: all bounds hold at once with probability 1 - delta.
+    """
     tested = [run.test_error for run in c.runs if run.test_error is not None]
     measured = f"{_range(tested, '{:.4f}')} on {len(c.found.y_test):,} test examples" if tested else "not measured"
     bounds = [g for g in c.guarantees if about_error(g) and not is_vacuous(g)]
     applies = [g for g in bounds if all(h.holds for h in g.hypotheses)]
     if applies:
         best = min(applies, key=lambda g: g.bound or 0.0)
-        promise = f"at most {best.bound:.3g} is promised with probability {1 - c.options.delta:g} ({best.id})"
+        promise = f"at most {best.bound:.3g} is promised ({best.id}), with probability {1 - c.options.delta:g}"
+        promise += " jointly with the other bounds"
         share = float(np.mean(c.found.y > 0))
         if best.bound is not None and min(share, 1 - share) <= best.bound:
             promise += ", no better than always naming the larger class"

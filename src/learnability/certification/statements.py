@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from learnability.certification.findings import Findings, Inputs
 from learnability.certification.options import Options
@@ -47,36 +46,20 @@ def assumptions() -> tuple[Hypothesis, ...]:
     return tuple(Hypothesis(name, True, f"assumed: {why}") for name, why in ASSUMPTIONS)
 
 
-def scaling(inputs: Inputs, found: Findings, options: Options) -> tuple[Hypothesis, int]:
-    """Whether the network is a function of the examples used and of those that set the scale, and how many these are.
+def scaling(found: Findings) -> Hypothesis:
+    """Whether the network is a function of training examples alone: of those used and of those that set the scale.
 
-    If all that set the scale are training examples, they join the compression set.
+    The latter join the compression set.
     """
-    setters = _setters(inputs, found, options)
-    tests = int((~np.isin(setters, found.train)).sum())
+    setters, tests = found.setters, _tested_setters(found)
     detail = f"{_count(len(setters), 'example')} set it" if len(setters) else "inputs taken as they are"
     if len(setters):
-        detail += f", {tests} of them to be tested on" if tests else ", each counted as one more that was used"
-    return Hypothesis(SCALING, tests == 0, detail), len(setters)
+        detail += f", {tests} of them to be tested on" if tests else ", counted with those that were used"
+    return Hypothesis(SCALING, tests == 0, detail)
 
 
-def _setters(inputs: Inputs, found: Findings, options: Options) -> NDArray[np.intp]:
-    """Examples that set the scale: any part of the data that holds them is scaled alike.
-
-    One with the largest norm; for ranges also one at each end of each feature, training examples and those already
-    chosen first; all, if moments are taken.
-    """
-    if options.scale in ("none", "standard"):
-        return np.arange(len(inputs.V) if options.scale == "standard" else 0)
-    squares = np.einsum("ij,ij->i", inputs.V, inputs.V)
-    order = np.concatenate([found.train, np.setdiff1d(np.arange(len(squares)), found.train)])
-    chosen = [int(order[(squares >= squares.max() * (1 - 1e-12))[order].argmax()])]
-    if options.scale == "range":
-        for feature in np.asarray(inputs.data.X).T:
-            for end in (feature.min(), feature.max()):
-                if not (feature[chosen] == end).any():
-                    chosen.append(int(order[(feature == end)[order].argmax()]))
-    return np.array(chosen)
+def _tested_setters(found: Findings) -> int:
+    return int((~np.isin(found.setters, found.train)).sum())
 
 
 def sequence_updates(found: Findings, options: Options) -> int | None:
@@ -104,7 +87,7 @@ def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Optio
         groups.setdefault((run.width, run.data), []).append(run)
     for (width, data), group in groups.items():
         case = f"2k={width}" + (f",{data}" if part else "")
-        listed += _compression(inputs, found, group, options, case)
+        listed += _compression(found, group, options, case)
     return listed
 
 
@@ -161,37 +144,33 @@ def _theorem6(
     if not runs:
         return
     worst = max(runs, key=lambda run: run.test_error or 0.0)
-    scaled, extra = scaling(inputs, found, options)
     guarantee = thm2.theorem6(
         n=len(found.y),
-        delta=options.delta / _planned(options, len(options.widths)),
+        delta=options.delta / _planned(options),
         w_norm=None if part else found.sample.w_norm,
         **_step(inputs, options),
-        further=extra,
+        further=len(found.setters),
         converged=all(run.zero_loss for run in runs),
         error=worst.test_error,
         case="w* of the sample",
-        note=_shared(options, runs, len(options.widths)),
+        note=_shared(options, runs),
     )
-    yield _tested(guarantee, found, scaled)
+    yield _tested(guarantee, found, scaling(found))
 
 
-def _compression(
-    inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options, case: str
-) -> Iterable[Guarantee]:
-    """Theorem 5 and its sharper relative from the examples that were used; of several runs the worst.
+def _compression(found: Findings, runs: list[SgdRun], options: Options, case: str) -> Iterable[Guarantee]:
+    """Theorem 5 and its sharper relative from the examples used or setting the scale; of several runs the worst.
 
     A run that the budget stopped did so after a number of epochs that depends on the visits that were skipped, and so
     on examples that were not used: its network is no function of those that were.
     """
-    scaled, extra = scaling(inputs, found, options)
     common: dict[str, Any] = {
         "n": len(found.y),
-        "delta": options.delta / _planned(options, 1),
+        "delta": options.delta / _planned(options),
         "coded": "examples",
         "case": f"examples,{case}",
     }
-    note = _shared(options, runs, 1)
+    note = _shared(options, runs)
     five, sharper = [], []
     stopped = sum(not run.complete for run in runs)
     detail = f"the budget stopped {stopped} of {_count(len(runs), 'run')}" if stopped else ""
@@ -199,12 +178,12 @@ def _compression(
     for run in runs:
         own = f"L_V = {run.unused_error:.4g}" if run.unused_error else ""
         said = "; ".join(filter(None, [own, note]))
-        measured = {**common, "size": run.examples_used + extra, "error": run.test_error}
+        measured = {**common, "size": run.size + _tested_setters(found), "error": run.test_error}
         five.append(thm5.theorem5(validation_error=run.unused_error, note=said, **measured))
         sharper.append(thm5.consistent_compression(consistent=run.unused_error == 0, note=note, **measured))
     for group in (five, sharper):
         worst = min(group, key=lambda g: (all(h.holds for h in g.hypotheses), _least(g)))
-        yield _tested(worst, found, scaled, end)
+        yield _tested(worst, found, scaling(found), end)
 
 
 def _least(guarantee: Guarantee) -> float:
@@ -245,17 +224,23 @@ def is_vacuous(guarantee: Guarantee) -> bool:
     return about_error(guarantee) and (guarantee.bound is None or guarantee.bound >= 1)
 
 
-def _planned(options: Options, widths: int) -> int:
-    """The runs asked for, whichever of them the budget allowed: that number may not depend on the sample."""
-    return options.repeats * widths
+LINES = 5
+"""Bounds on the error of each width, at most: Theorem 6, and two for each of what may be trained on."""
 
 
-def _shared(options: Options, runs: list[SgdRun], widths: int) -> str:
-    """How the runs that a statement covers share its delta."""
-    planned = _planned(options, widths)
-    if planned == 1:
-        return ""
-    return f"worst of {len(runs)} runs; the {planned} asked for share delta = {options.delta:g}"
+def _planned(options: Options) -> int:
+    """How many bounds on an error share delta, so that all hold at once and the least may be chosen.
+
+    For each run asked for and each line it may appear in, whatever budget and sample then allow: their number may
+    not depend on the sample.
+    """
+    return LINES * len(options.widths) * options.repeats
+
+
+def _shared(options: Options, runs: list[SgdRun]) -> str:
+    """How the bounds share delta."""
+    shown = f"worst of {len(runs)} runs; " if len(runs) > 1 else ""
+    return f"{shown}delta = {options.delta:g} is shared by {_planned(options)} bounds, which hold jointly"
 
 
 def _count(number: int, what: str) -> str:
