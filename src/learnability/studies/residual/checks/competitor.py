@@ -39,9 +39,9 @@ from learnability.theory.guarantee import statement_id
 __all__ = ["CHECKS", "directions", "shortest"]
 
 ALPHA = 0.05
-WIDTHS = {"smoke": (300, 4800), "laptop": (500, 2000, 8000, 32_000)}
+WIDTHS = {"smoke": (300, 9600), "laptop": (500, 2000, 8000, 32_000)}
 DRAWS = 16
-ROOM = {"smoke": 0.5, "laptop": 0.2}
+ROOM = {"smoke": 0.2, "laptop": 0.15}
 """For the exponent, about -1."""
 SOLVED = 4
 """Draws for which the W* and V* of least norm are found."""
@@ -115,8 +115,8 @@ def existence(scale: str) -> list[Guarantee]:
                 statement_id("lemma-c2", part, "exponent"), f"Lemma C.2 ({part})", ROOM[scale],
                 exponents(widths, values.T, unit="draws").distance(-1.0), "at_most",
                 f"exponent in m of the mean square error by Lemma E.1's formula: {ends[0]:.3g} to {ends[-1]:.3g} "
-                f"(geometric means) at m = {widths[0]}..{widths[-1]}; the lemma wants {goal:.2g}, at this rate from "
-                f"m = {widths[-1] * ends[-1] / goal:.2g} on",
+                f"(geometric means) at m = {widths[0]}..{widths[-1]}; the lemma wants {goal:.2g}, extrapolated at "
+                f"this rate from m = {widths[-1] * ends[-1] / goal:.1g} on",
                 Kind.TREND,
             )
         )  # fmt: skip

@@ -9,8 +9,8 @@ The theorem: for :math:`\alpha \le c_\alpha / (k p_G C_s(G))` and
 
 has :math:`\frac1T \sum_t E \|H - out(W_t, V_t)\|^2 \le c_\delta \delta` at widths where Table 1
 (:mod:`learnability.studies.residual.theorems.table`) holds. The paper gives none of the constants, and none can be
-measured at widths that can be run: the numbers here say how the promise scales. Their verdicts are
-``outside_hypotheses`` unless a table that holds is shown.
+measured at widths that can be run: the numbers here say how the promise scales. What is checked of them are claims
+about runs (:mod:`learnability.studies.residual.checks.training`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from learnability import checks
-from learnability.studies.residual import PAPER
 from learnability.studies.residual.theorems.numbers import concept_numbers, rounded, share
-from learnability.studies.residual.theorems.table import Table1
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.guarantee import Hypothesis
 
 __all__ = [
     "Constants",
@@ -68,14 +66,6 @@ class Promise(NamedTuple):
     eta_w: float
     eta_v: float
     hypotheses: tuple[Hypothesis, ...]
-
-    def guarantee(self, measured: float | None = None, *, table: Table1 | None = None, case: str = "") -> Guarantee:
-        """The promised risk beside a measured one; outside its hypotheses unless ``table`` holds."""
-        given = "no width given" if table is None else f"m = {table.m:.4g}"
-        width = Hypothesis("Table 1 holds at the width, constants 1", table is not None and table.holds, given)
-        identity, needs = statement_id("residual/thm1", case), (*self.hypotheses, width)
-        note = f"constants as given (the paper has none); T = {self.samples:.4g}"
-        return Guarantee(identity, f"{PAPER}, Theorem 1", Kind.UPPER_BOUND, self.risk, measured, needs, note)
 
 
 def theorem1(
