@@ -594,10 +594,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with lock:
             found[name] = result
             told = f"{name}: {len(result['turned'])} turn, {len(never(result))} never; {result['tried']} wrongs tried"
-            print(
-                f"{told}, {result['raised']} raised, {len(result['hung'])} never ended{', out of time' * result.get('unfinished', False)}",
-                flush=True,
-            )
+            ended = f"{result['raised']} raised, {len(result['hung'])} never ended"
+            print(f"{told}, {ended}{', out of time' if 'unfinished' in result else ''}", flush=True)
             for id in never(result):
                 print(f"    never: {id} {reason(id)}", flush=True)
             if chosen.out:
