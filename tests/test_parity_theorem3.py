@@ -248,6 +248,23 @@ def test_corollary4_as_printed_does_not_reach_epsilon_and_the_safe_sizes_do():
     assert large == pytest.approx([3 * size for size in small])
 
 
+@pytest.mark.parametrize("form", whole.FORMS)
+def test_the_limit_of_corollary4_is_that_of_the_terms(form):
+    for k, delta, B, B0 in ((3, 0.3, 2.0, 5.0), (7, 0.1, 0.8, 60.0)):
+        n, q, T = whole.corollary4_sizes(k, epsilon=1e-14, delta=delta, form=form)
+        terms = whole.theorem3_terms(n=n, k=k, q=q, T=T, separator=B, sparsity=B0)
+        limit = whole.corollary4_limit(k, delta=delta, form=form, separator=B, sparsity=B0)
+        assert terms.total == pytest.approx(limit * 1e-14 ** whole.POWERS[form], rel=1e-4)
+
+
+def test_the_number_of_good_pairs_and_the_default_sparsity():
+    law = whole.good_pairs(7, 1024)
+    assert law == pytest.approx((1024 * 393 / 2187, math.sqrt(1024 * 393 / 2187 * 1794 / 2187)))
+    most = 2 * (law.mean + 4 * law.deviation) * 7**2.5 / 1024
+    assert most == pytest.approx(59.0, abs=0.05)
+    assert most < whole.SPARSITY
+
+
 EVEN = {"n": 9, "k": 2, "eta": 0.1, "lam": 0.0, "t": [1]}
 
 

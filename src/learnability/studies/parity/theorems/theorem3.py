@@ -20,15 +20,20 @@ import math
 from typing import NamedTuple
 
 from learnability import checks
+from learnability.studies.parity.theorems.first_step import good_share
 from learnability.studies.parity.theorems.statement import odd, stated
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
+    "POWERS",
     "SEPARATOR",
     "SPARSITY",
+    "Law",
     "Sizes",
     "Terms",
+    "corollary4_limit",
     "corollary4_sizes",
+    "good_pairs",
     "smallest_sizes",
     "theorem3",
     "theorem3_step",
@@ -40,10 +45,27 @@ SEPARATOR = 0.8
 """B that is enough at k = 7 for the separator of least norm on good neurons; at k = 3 it takes about 3.3 and at k = 5
 about 0.7. ``learnability verify parity/lemma12 parity/theorem3`` measure it."""
 SPARSITY = 60.0
-"""B~ of the same separator: the least norm is had by spreading it over all good neurons, 2 q T_7 / 3^7 = 46.6 q /
-k^2.5 in expectation."""
+"""B~ of the same separator at k = 7. Its norm is least as all good neurons share it, and their number is twice a
+binomial one (:func:`good_pairs`): 46.6 q / k^2.5 in expectation. Room was left for four standard deviations at q =
+1,024, which make it 59.0; at the q of Lemma 12 four of them make it 46.8."""
 
 FORMS = ("safe", "printed")
+POWERS = {"safe": 1.0, "printed": 0.5}
+"""Of epsilon in Theorem 3's bound at the sizes of Corollary 4."""
+
+
+class Law(NamedTuple):
+    """Of a number of neurons."""
+
+    mean: float
+    deviation: float
+    """Standard deviation."""
+
+
+def good_pairs(k: int, q: int) -> Law:
+    """How many of q pairs of twins are good: binomial, with Lemma 9's share of good neurons."""
+    p, q = float(good_share(k)), checks.integer("q", q, at_least=1)
+    return Law(q * p, math.sqrt(q * p * (1 - p)))
 
 
 class Terms(NamedTuple):
@@ -244,6 +266,31 @@ def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe"
     else:
         n, q, T = epsilon**-6 * k**34 * ell**2, epsilon**-2 * k**16 * ell, epsilon**-2 * k**10 * math.sqrt(ell)
     return Sizes(scale * n, scale * q, scale * T)
+
+
+def corollary4_limit(
+    k: int, *, delta: float, form: str = "safe", separator: float = SEPARATOR, sparsity: float = SPARSITY
+) -> float:
+    r"""The limit of Theorem 3's safe bound over epsilon (printed: its root) at the sizes of Corollary 4.
+
+    With :math:`\lambda = k / n` the drift's :math:`\lambda n / k` is 1, and with :math:`\ell = \log(k / \delta)`
+
+    .. math:: R = \frac{B^2 / 2 + 2 B \sqrt{\tilde B} k^{-2.25}}{\sqrt \ell}
+
+    is what drift and regret give over the root of epsilon at the printed sizes, where the rest is of lower order. At
+    the safe sizes it is over epsilon, and start and steps add 12 and 72.
+
+    Parameters
+    ----------
+    k, delta, form
+        As in :func:`corollary4_sizes`.
+    separator, sparsity
+        As in :func:`theorem3_terms`.
+    """
+    k, _, ell = _corollary(k, 0.1, delta)
+    spread = separator * math.sqrt(sparsity)
+    moved: float = (separator**2 / 2 + 2 * spread / k**2.25) / math.sqrt(ell)
+    return moved if checks.choice("form", form, FORMS) == "printed" else 84 + moved
 
 
 def smallest_sizes(

@@ -14,8 +14,9 @@ into a guarantee's id in brackets, ``note`` into its note.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ __all__ = [
     "lemma14",
     "lemma14_needs_zero_start",
     "lemma15",
-    "lemma15_by_weights",
+    "lemma15_by_steps",
     "lemma16",
     "lemma16_by_movement",
     "loss_change_bound",
@@ -265,61 +266,58 @@ def lemma16(
 
 
 class Movement(NamedTuple):
-    """The weights of a run after 1, 2, ... steps: arrays (steps, units)."""
+    """How far the hidden layer of a run is from its place after the first step: arrays (steps, units)."""
 
-    output: FloatArray
-    """|u|."""
-    feature: FloatArray
-    """The largest feature over the cube: min(6, |w|_1 / sqrt(n) + b), or 0."""
     hidden: FloatArray
-    """Distance of w from its value after the first step."""
+    """Distance of w."""
     bias: FloatArray
     """That of b."""
-    norm: FloatArray
-    """|w| after the first step, (units,)."""
 
     @classmethod
     def of(cls, iterates: Iterable[ParityNet]) -> Movement:
         """From the network after each step."""
         nets = list(iterates)
-        first, root = nets[0], math.sqrt(nets[0].W.shape[1])
+        first = nets[0]
         return cls(
-            np.array([np.abs(net.u) for net in nets]),
-            np.array([np.clip(np.abs(net.W).sum(axis=1) / root + net.b, 0, CAP) for net in nets]),
             np.array([np.linalg.norm(net.W - first.W, axis=1) for net in nets]),
             np.array([np.abs(net.b - first.b) for net in nets]),
-            np.linalg.norm(first.W, axis=1),
         )
 
 
-def lemma15_by_weights(moved: Movement, *, eta: float, lam: float, case: str = "", note: str = "") -> list[Guarantee]:
-    r"""The recursion behind Lemma 15, with the weights that a run has instead of their worst.
+def lemma15_by_steps(
+    iterates: Sequence[ParityNet], *, eta: float, lam: float, case: str = "", note: str = ""
+) -> list[Guarantee]:
+    r"""The step behind Lemma 15, at every unit that is active on some input.
 
-    A step moves an output weight by at most eta times the unit's largest feature, and a hidden weight and a bias by
-    at most eta times the size of the output weight; the regulariser shrinks, and moves w by at most
-    :math:`2 \eta \lambda \|w^{(1)}\|` from where it was.
+    .. math:: |u' - (1 - 2 \eta \lambda) u| \le \eta \max_x \sigma(z), \quad
+              \|w' - (1 - 2 \eta \lambda) w\| \le \eta |u|, \quad |b' - b| \le \eta |u|
+
+    The largest feature is min(6, :math:`\|w\|_1 / \sqrt n + b`). A step on one example attains all three: the
+    second and third at every active unit, the first where the example is the unit's largest.
 
     Parameters
     ----------
-    moved : Movement
+    iterates : sequence of ParityNet
+        The network after steps 1, 2, ...: two at least.
     eta, lam
         As in :func:`lemma15`.
     """
-    t = np.arange(1, len(moved.output) + 1, dtype=float)
     eta, lam = checks.real("eta", eta, at_least=0.0), checks.real("lam", lam, at_least=0.0)
-    times = np.repeat(t[1:], moved.output.shape[1])
-    before = [np.vstack([np.zeros((1, part.shape[1])), np.cumsum(part, axis=0)[:-1]]) for part in moved[:2]]
-    shrunk = 2 * eta * lam * (t - 1)[:, None] * moved.norm
-    parts = {
-        "output": (moved.output, moved.output[0] + eta * before[1]),
-        "hidden": (moved.hidden, eta * before[0] + shrunk),
-        "bias": (moved.bias, eta * before[0]),
-    }
-    needed, where = _later_steps(True, eta, lam), "proof of Lemma 15 (with a run's own weights: this project)"
+    kept = 1 - 2 * eta * lam
+    parts: dict[str, list[tuple[FloatArray, FloatArray]]] = {"output": [], "hidden": [], "bias": []}
+    for old, new in itertools.pairwise(iterates):
+        feature = np.clip(np.abs(old.W).sum(axis=1) / math.sqrt(old.W.shape[1]) + old.b, 0, CAP)
+        live, weight = feature > 0, eta * np.abs(old.u)
+        parts["output"].append((np.abs(new.u - kept * old.u)[live], eta * feature[live]))
+        parts["hidden"].append((np.linalg.norm(new.W - kept * old.W, axis=1)[live], weight[live]))
+        parts["bias"].append((np.abs(new.b - old.b)[live], weight[live]))
+    needed, where = _later_steps(True, eta, lam), "proof of Lemma 15 (a step, with a run's own weights: this project)"
     found = []
-    for name, (values, bounds) in parts.items():
-        bound, seen, at, room = _nearest(name, values[1:].ravel(), bounds[1:].ravel(), times)
-        place = f"lemma15-{name}", ("by weights", case), where
+    for name, steps in parts.items():
+        times = np.repeat(np.arange(2.0, len(steps) + 2), [len(values) for values, _ in steps])
+        values, bounds = (np.concatenate(part) for part in zip(*steps, strict=True))
+        bound, seen, at, room = _nearest(name, values, bounds, times)
+        place = f"lemma15-{name}", ("by steps", case), where
         found.append(stated(*place, Kind.UPPER_BOUND, bound, seen, at, note, hypotheses=needed, tolerance=room))
     return found
 
@@ -337,7 +335,7 @@ def lemma16_by_movement(
     change : array (steps,)
         As in :func:`lemma16`.
     """
-    t = np.arange(1, len(moved.output) + 1, dtype=float)
+    t = np.arange(1, len(moved.hidden) + 1, dtype=float)
     bounds = (moved.hidden + moved.bias) @ np.abs(checks.vector("u", u, length=moved.hidden.shape[1]))
     bound, seen, at, room = _nearest("change", change, bounds, t)
     place = "lemma16", ("by movement", case), "proof of Lemma 16 (with a run's movement: this project)"
