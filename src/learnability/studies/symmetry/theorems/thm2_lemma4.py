@@ -152,11 +152,11 @@ def lemma4_step_limit(*, margin: float, radius: float, input_radius: float, acti
 
     as the sum of sqrt(k) over k < t is at most (2/3) t^(3/2).
 
-    *ReLU.* At the largest step, with R_X^2 + 1 <= 2 R_X^2, gamma <= 1 and R >= 1, delta <= .0019 gamma^2, so that
-    c = 2 + 1.0019^2 <= 3.0038 is true one update later too: the supposition proves itself. Points keep the margin
-    .9981 gamma, and the perceptron's proof gives t <= c R^2 / (.9981 gamma)^2 <= 3.02 R^2 / gamma^2: training ends
+    *ReLU.* At the largest step, with R_X^2 + 1 <= 2 R_X^2, gamma <= 1 and R >= 1, delta <= .00185 gamma^2, so that
+    c = 2 + 1.00185^2 <= 3.0038 is true one update later too: the supposition proves itself. Points keep the margin
+    .99815 gamma, and the perceptron's proof gives t <= c R^2 / (.99815 gamma)^2 <= 3.02 R^2 / gamma^2: training ends
     before 4 R^2 / gamma^2. On the sample y f > beta in the end, so the margin is at least R^2 h / \|(M, b)\| >=
-    gamma / sqrt(3.0038 * 3.0153) >= .332 gamma.
+    gamma / sqrt(3.0038 * 3.015) >= .332 gamma.
 
     *Sigmoids.* "A similar proof is available with sigmoid activation (with better convergence rate and larger allowed
     step size)", says the paper and gives none; this is it. Read R as sqrt(L + 1), L neurons: no point is ever longer,
