@@ -65,7 +65,7 @@ def test_the_law_of_the_correlations_is_exact(n, k, b):
         assert [law.bias[m], law.coordinate[m]] == pytest.approx(
             exact, rel=1e-9, abs=1e-14 / math.sqrt(math.comb(k + m, k))
         )
-    assert law.given_none.sum() == pytest.approx((2 / 3) ** k)
+    assert law.given_bias.sum() == pytest.approx((2 / 3) ** k)
     assert law.given_coordinate.sum() == pytest.approx((2 / 3) ** (k + 1))
 
 
@@ -78,7 +78,7 @@ def test_the_law_is_that_of_all_w_and_all_x():
     law = parity_first_step._law(n, k, b)
     cases = (
         (np.abs((f * S[:, k]) @ slope) / 2**n, law.coordinate, law.given_coordinate),
-        (np.abs(f @ slope) / 2**n, law.bias, law.given_none),
+        (np.abs(f @ slope) / 2**n, law.bias, law.given_bias),
     )
     for values, atoms, probabilities in cases:
         assert (values**2).mean() == pytest.approx(probabilities @ atoms**2)
@@ -322,23 +322,23 @@ def test_correlations_that_do_not_shrink_with_n_are_caught(monkeypatch):
     parity_first_step._law.cache_clear()
     five, six = verdicts(parity_first_step.lemma5("smoke")), verdicts(parity_first_step.lemma6("smoke"))
     parity_first_step._law.cache_clear()
-    for name in (
-        "lemma5[coordinate,every c]",
-        "lemma5-parseval",
-        "lemma5-exponent[bias,k=5]",
-        "lemma5-drawn[n=101,k=3]",
-    ):
-        assert five[f"parity/{name}"] is Verdict.VIOLATED, name
-    assert six["parity/lemma6[any n,every C]"] is Verdict.VIOLATED
+    names = ("parseval", "parseval[coordinate]", "exponent[bias,k=5]", "drawn[n=101,k=3]")
+    assert {five[f"parity/lemma5-{name}"] for name in names} == set(six.values()) == {Verdict.VIOLATED}
 
 
-@pytest.mark.parametrize("odd", [0, 1])
-def test_lemma6_is_about_the_coordinates_and_the_bias(monkeypatch, odd):
-    monkeypatch.setattr(parity_first_step, "signed_expectation", lambda f, l, m: 0.1 * (l % 2 == odd))
-    parity_first_step._law.cache_clear()
-    found = verdicts(parity_first_step.lemma6("smoke"))
-    parity_first_step._law.cache_clear()
-    assert found["parity/lemma6[any n,every C]"] is Verdict.VIOLATED
+@pytest.mark.parametrize("field", ["outside", "bias"])
+def test_correlations_of_drawn_neurons_that_are_off_by_a_per_cent_are_caught(monkeypatch, field):
+    altered(monkeypatch, parity_first_step, **{field: lambda G: 1.01 * G})
+    assert verdicts(parity_first_step.lemma6("smoke")) == {"parity/lemma6-law": Verdict.VIOLATED}
+
+
+@pytest.mark.parametrize(("part", "sums"), [("bias", {""}), ("coordinate", {"[coordinate]"})])
+def test_the_law_of_either_part_is_in_its_sum(monkeypatch, part, sums):
+    real = parity_first_step._Law.square
+    monkeypatch.setattr(parity_first_step._Law, "square", lambda law, p: real(law, p) * (1.01 if p == part else 1))
+    found = verdicts(parity_first_step.lemma5("smoke"))
+    wrong = {name.removeprefix("parity/lemma5-parseval") for name, v in found.items() if v is Verdict.VIOLATED}
+    assert wrong >= sums
 
 
 def test_starts_without_a_separator_and_networks_that_are_off_are_caught(monkeypatch):
