@@ -79,15 +79,15 @@ def lemma12_few(
 ) -> Guarantee:
     """That far fewer neurons than Lemma 12 asks for do, with the same probability: a claim of this project.
 
-    The paper has no such number. Each start may fail with the probability delta that Lemma 12 allows, and q is the
-    least power of two at which starts were seen to keep to it.
+    The paper has no such number. A start may fail with the probability delta that Lemma 12 allows, and q is a power of
+    two that was chosen when shares of failures had been seen: far below the lemma's, and large enough.
     """
     n, k = odd_parity(n, k)
     id = statement_id("lemma12-few", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
     text = joined(
         f"share of starts without a u*: {note}",
         f"Lemma 12 asks for q >= C {width(k, delta):.3g}",
-        "q and the share are ours: delta as in Lemma 12's row, and the least power of two that was seen to keep to it",
+        "delta and q are ours: delta as in Lemma 12's row, q a power of two chosen when the shares had been seen",
     )
     return claim(id, "Lemma 12 (beyond its hypotheses)", delta, _failed(failures, draws), "at_most", text)
 
