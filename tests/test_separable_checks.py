@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from learnability.networks.separable import TwoLayer, forward
 from learnability.seeding import generator
 from learnability.studies.separable.checks import bounds as separable_bounds
 from learnability.studies.separable.checks import compression as separable_compression
+from learnability.studies.separable.checks import landscape as separable_landscape
 from learnability.studies.separable.checks import relu as separable_relu
 from learnability.studies.separable.checks import sequence as separable_sequence
 from learnability.studies.separable.theorems import thm4_thm10 as thm4
@@ -304,6 +306,40 @@ def test_a_closed_form_or_a_threshold_that_is_off_by_one_is_caught(monkeypatch):
         monkeypatch.setattr(theorem, "failure_probability", lambda d, k, shift=shift: real(d, k + shift))
         found = {g.id: g.verdict for g in separable_relu._closed_form()}
         assert found[f"separable/thm9-{side}[closed form]"] is Verdict.VIOLATED
+
+
+def test_a_failure_probability_that_is_off_by_one_per_cent_is_caught(monkeypatch):
+    """The thresholds are nearly attained: success for small delta, failure to delta j^2 / d."""
+    real = separable_relu.thm9.failure_probability
+    for factor in (1.01, 0.99):
+        monkeypatch.setattr(separable_relu.thm9, "failure_probability", lambda d, k, f=factor: f * real(d, k))
+        found = {g.id: g.verdict for g in separable_relu._closed_form()}
+        assert found["separable/thm9-failure[closed form]"] is Verdict.VIOLATED
+        assert factor < 1 or found["separable/thm9-success[closed form]"] is Verdict.VIOLATED
+
+
+def test_how_near_the_usual_runs_come_is_said():
+    """Not only the run of one update that decides."""
+    for g in separable_bounds.theorem2("smoke")[:5]:
+        assert re.search(r"updates / bound from \S+ to 0\.4\d at margins below 0\.9", g.note)
+
+
+def test_a_wrong_gradient_of_sgd_is_seen_by_proposition_1(monkeypatch):
+    real = separable_landscape.two_layer_epoch
+
+    def short(*given, **named):
+        done = real(*given, **named)
+        return done._replace(params=done.params._replace(W=given[0].W + 0.5 * (done.params.W - given[0].W)))
+
+    monkeypatch.setattr(separable_landscape, "two_layer_epoch", short)
+    found = {g.id: g.verdict for g in separable_landscape.proposition1("smoke")}
+    assert found["separable/prop1-block[random sets]"] is Verdict.VIOLATED
+
+
+def test_the_order_of_theorem_6_is_a_claim_of_ours():
+    (g,) = separable_compression.rate("smoke")
+    assert g.source.startswith("this project")
+    assert g.note.startswith("ours")
 
 
 def test_dead_units_that_move_are_caught(monkeypatch):

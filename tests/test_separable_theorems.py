@@ -288,6 +288,14 @@ def test_theorem5_says_when_it_says_nothing():
     assert (g.verdict, failed(g)) == (Verdict.OUTSIDE, {"n >= 2 c"})
 
 
+@pytest.mark.parametrize("w_norm", [None, 1e200])
+def test_theorem6_without_a_limit_for_the_updates(w_norm):
+    g = theory.theorem6(n=100, delta=0.1, w_norm=w_norm, eta=1.0, alpha=0.5, error=0.1, further=2)
+    (sized,) = [h for h in g.hypotheses if h.name == "n >= 2 c"]
+    assert (sized.holds, sized.detail) == (False, "n = 100, c = inf")
+    assert (g.bound, g.verdict) == (None, Verdict.OUTSIDE)
+
+
 def test_no_updates_are_no_licence():
     """One network, fixed in advance, still needs its sample: a size of 0 counts as 1."""
     assert thm5.compression_bound(n=100, size=0, delta=0.1) == thm5.compression_bound(n=100, size=1, delta=0.1)

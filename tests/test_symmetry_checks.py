@@ -60,7 +60,7 @@ def test_a_margin_that_is_off_by_one_per_cent_is_no_limit(monkeypatch):
 
 
 def test_the_movement_of_lemma_4_has_two_rows():
-    """Its own bound, with the lemma's hypotheses, and the sum over the run's norms, of which nearly all is attained."""
+    """Its own bound, with the lemma's hypotheses, and the sum over the run's norms, which is nearly attained."""
     found = {g.id: g for g in symmetry_training.lemma4("smoke") if "movement" in g.id and "exponent" not in g.id}
     own, summed = found["symmetry/lemma4-movement[n=4]"], found["symmetry/lemma4-movement-sum[n=4]"]
     assert len(found) == 2

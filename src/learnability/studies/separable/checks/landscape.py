@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
 from learnability.theory.guarantee import statement_id
 from learnability.theory.margins import hard_margin
+from learnability.training.reference import two_layer_epoch
 from learnability.training.two_layer import train
 
 __all__ = ["CHECKS", "Problem", "digits"]
@@ -79,7 +80,10 @@ def proposition1(scale: str) -> list[Guarantee]:
             rng = generator(0, "prop1", name, i)
             problem = _drawn(rng) if name == "random sets" else digits()
             for case, params, alpha, at_zero in _not_minimal(problem, rng):
-                for g in prop1.proposition1(params, *problem[:3], alpha=alpha, at_zero=at_zero, case=f"{case},{i}"):
+                # SGD's own, but where the choice of sigma'(0) matters
+                measured = _gradient(params, problem, alpha) if at_zero is None else None
+                step: dict[str, Any] = {"alpha": alpha, "at_zero": at_zero, "measured": measured}
+                for g in prop1.proposition1(params, *problem[:3], **step, case=f"{case},{i}"):
                     # a minimum that was met by chance says nothing
                     if g.measured is not None and g.hypotheses[-1].holds:
                         cases.setdefault(g.id.partition("[")[0], []).append(g)
@@ -106,6 +110,15 @@ def _not_minimal(problem: Problem, rng: np.random.Generator) -> Iterator[tuple[s
     start = initial(rng, d, k)
     run = train(start, problem.X, problem.y, eta=0.03, alpha=alpha, rng=rng, epochs=1, record=[1])
     yield "after one epoch", run.params, alpha, None
+
+
+def _gradient(params: TwoLayer, problem: Problem, alpha: float) -> FloatArray:
+    """What steps of SGD on single examples, each from ``params``, take away on average."""
+    steps = np.zeros_like(params.W)
+    for i in range(len(problem.y)):
+        after = two_layer_epoch(params, *problem[:2], np.array([i]), eta=1.0, alpha=alpha, layers="first").params
+        steps += params.W - after.W
+    return steps / len(problem.y)
 
 
 def _critical(scale: str) -> list[Guarantee]:

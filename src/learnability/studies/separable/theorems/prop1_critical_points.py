@@ -72,6 +72,7 @@ def proposition1(
     *,
     alpha: float,
     at_zero: float | None = None,
+    measured: ArrayLike | None = None,
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
@@ -90,6 +91,8 @@ def proposition1(
         As in :func:`hinge_gradient`; the output weights must be +-v.
     w_star : array (d,)
         Separates the points with y <w*, x> >= 1.
+    measured : array (2k, d), optional
+        The gradient as SGD takes it; by default that of :func:`hinge_gradient`.
     case, note : str
         Put into the ids in brackets, and into the notes.
 
@@ -103,6 +106,8 @@ def proposition1(
     w_star = checks.vector("w_star", w_star, length=X.shape[1])
     least = float((y * (X @ w_star)).min())
     gradient, slopes, violated = _descent(W, v, X, y, alpha, at_zero)
+    if measured is not None:
+        gradient = checks.matrix("measured", measured, columns=W.shape[1])
     products = (gradient @ w_star) * np.sign(v)
     size, share = float(np.abs(v).min()), violated / len(X)
     w_norm = float(np.linalg.norm(w_star))

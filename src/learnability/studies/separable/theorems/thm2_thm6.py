@@ -281,11 +281,12 @@ def theorem6(
         updates = theorem2(w_norm=w_norm, k=k, eta=eta, v=v, R=R, alpha=alpha, input_norm=input_norm)
     else:
         updates = corollary3(w_norm=w_norm, eta=eta, alpha=alpha, input_norm=input_norm)
-    none = updates.bound is None  # then the arguments are checked all the same
     further = checks.integer("further", further, at_least=0)
-    size = math.floor(updates.bound or 0.0) + further
+    most = math.inf if updates.bound is None else updates.bound
+    none = math.isinf(most)  # then the arguments are checked all the same
+    size = (0 if none else math.floor(most)) + further
     limit = thm5.compression_bound(n=n, size=size, delta=delta, known_in_advance=known_in_advance)
-    sized = Hypothesis("n >= 2 c", False, f"n = {n}, no limit for c") if none else thm5.at_most_half(n, size)
+    sized = thm5.at_most_half(n, most + further if none else size)
     hypotheses = (*updates.hypotheses, sized, Hypothesis("SGD reached a global minimum", converged))
     many = "any number of updates" if none else f"{size - further:.6g} updates"
     many += f" and {further} more examples" if further else ""

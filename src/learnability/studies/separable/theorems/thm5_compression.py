@@ -171,7 +171,7 @@ def consistent_compression(
     return promise("separable/compression-consistent", source, bound, error, hypotheses, case, notes)
 
 
-def at_most_half(n: int, size: int) -> Hypothesis:
+def at_most_half(n: int, size: float) -> Hypothesis:
     """The condition n >= 2 c of Theorems 5 and 6."""
     return Hypothesis("n >= 2 c", n >= 2 * size, f"n = {n}, c = {size:.9g}")
 

@@ -129,8 +129,9 @@ def theorem9(
         draws = checks.integer("draws", draws, at_least=1)
         failures = checks.integer("failures", failures, at_least=0, at_most=draws)
         frequency = failures / draws
-        seen = "; ".join(filter(None, [f"{failures} of {draws} runs failed", note]))
         room = max(chance - _least_share(draws, chance), 1 - _least_share(draws, 1 - chance) - chance)
+        allowed = f"room {room:.2g}, which a binomial leaves one time in a million on a side"
+        seen = "; ".join(filter(None, [f"{failures} of {draws} runs failed", allowed, note]))
     identity, form = statement_id("separable/thm9", *name, case), f"{source} (closed form ours)"
     said = "; ".join(filter(None, ["1 - (1 - 2^-k)^d", seen]))
     found = [Guarantee(identity, form, Kind.EXACT, chance, frequency, note=said, tolerance=room)]

@@ -198,10 +198,8 @@ def lemma3_scaling(kind: str, n: ArrayLike, margins: ArrayLike, *, tolerance: fl
         raise ValueError("n and margins must hold at least two positive values")
     slope = float(np.polyfit(np.log(n), np.log(margins), 1)[0])
     room = checks.real("tolerance", tolerance, at_least=0.0)
-    note = (
-        f"slope over n = {n[0]:g}..{n[-1]:g}; margin sqrt(n) ends at {margins[-1] * n[-1] ** 0.5:.4f}; room {room:g} "
-    )
-    note += "for finite n, where a margin c n^(-1/2) (1 + a / n) is steeper"
+    note = f"slope over n = {n[0]:g}..{n[-1]:g}; margin sqrt(n) ends at {margins[-1] * n[-1] ** 0.5:.4f}; "
+    note += f"room {room:g} for finite n, where a margin c n^(-1/2) (1 + a / n) is steeper"
     identity = statement_id("lemma3-scaling", kind)
     return claim(identity, "Lemma 3", -0.5, slope, "equal", note, Kind.TREND, tolerance=room)
 
