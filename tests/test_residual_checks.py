@@ -12,7 +12,9 @@ from learnability.studies.residual.checks import coupling as residual_coupling
 from learnability.studies.residual.checks import existence as residual_existence
 from learnability.studies.residual.checks import kernels as residual_kernels
 from learnability.studies.residual.checks import lower as residual_lower
+from learnability.studies.residual.theorems import lemmas
 from learnability.studies.residual.theorems.coupling import worst_sign_changes
+from learnability.studies.residual.theorems.lower import BestFits
 from learnability.theory import Guarantee, Hypothesis, Kind, Verdict
 
 MODULES = (residual_coupling, residual_existence, residual_kernels, residual_lower)
@@ -69,8 +71,38 @@ def test_the_sharper_counts_are_attained(found):
     count = next(g for g in found["thm3"] if g.id.startswith("residual/thm3-count[made to succeed"))
     assert attained.measured == attained.bound == count.measured == 128
     assert count.bound == 16 * 130 // 15
-    columns = next(g for g in found["lemma-d"] if g.id == "residual/lemma-d2-count")
-    assert columns.slack == 0
+    columns = next(g for g in found["lemma-d"] if g.id == "residual/lemma-d2")
+    assert columns.measured == pytest.approx(1)
+    average = next(g for g in found["thm3"] if g.id.startswith("residual/thm3-average[attained"))
+    assert average.measured == pytest.approx(0.09 * (1 - 120 / 252))
+
+
+def test_coefficients_and_columns_that_are_off_are_seen(monkeypatch):
+    """Some coefficients one per cent too small, or costs one per cent too large."""
+    honest, costs = lemmas.boolean.fourier_spectrum, lemmas.column_costs
+    monkeypatch.setattr(lemmas.boolean, "fourier_spectrum", lambda values: 0.99 * honest(values))
+    turned = {g.id for g in residual_lower.lemmas("smoke") if g.verdict is Verdict.VIOLATED}
+    assert turned == {"residual/lemma-d1[lambda_S]"}
+    monkeypatch.setattr(lemmas.boolean, "fourier_spectrum", lambda values: 1.01 * honest(values))
+    monkeypatch.setattr(lemmas, "column_costs", lambda M: 1.01 * costs(M))
+    turned = {g.id for g in residual_lower.lemmas("smoke") if g.verdict is Verdict.VIOLATED}
+    assert turned == {"residual/lemma-d1[rest of level k]", "residual/lemma-d2"}
+
+
+def test_a_closed_form_that_is_three_percent_off_is_seen(monkeypatch):
+    assert residual_kernels._three_layers("smoke").verdict is Verdict.HOLDS
+    honest = residual_kernels.closed_form.arc_cosine1
+    monkeypatch.setattr(residual_kernels.closed_form, "arc_cosine1", lambda inner: 1.03 * honest(inner))
+    assert residual_kernels._three_layers("smoke").verdict is Verdict.VIOLATED
+
+
+def test_errors_that_are_one_percent_too_small_are_seen(monkeypatch):
+    honest = BestFits.errors
+    monkeypatch.setattr(BestFits, "errors", lambda self, alpha: 0.99 * honest(self, alpha))
+    monkeypatch.setattr(residual_lower, "KERNELS", {residual_lower.INSIDE: residual_lower.KERNELS["NTK, 2 layers"]})
+    monkeypatch.setattr(residual_lower, "_repeated", lambda scale: residual_lower._made_to_succeed()[2])
+    turned = {g.id.partition("[")[0] for g in residual_lower.kernels("smoke") if g.verdict is Verdict.VIOLATED}
+    assert turned == {"residual/thm2-average", "residual/thm2-outputs", "residual/thm3-average"}
 
 
 @pytest.mark.parametrize("movement", residual_coupling.MOVEMENTS)
@@ -148,12 +180,12 @@ def test_training_points_are_distinct_but_in_the_case_that_says_so(found):
 
 
 def test_notes_name_the_sizes_that_counted(found):
-    """Theorem 3's share needs D <= C(d, k) / 1000; the sharper counts do not."""
+    """Theorem 2's share needs N <= C(d, k) / 1000; the sharper averages do not."""
     inside, beyond = (
         next(g for g in found["thm2"] if g.id.startswith(name))
         for name in ("residual/thm2[", "residual/thm2-average[")
     )
-    assert "(d, k, N) = (13, 6, 1);" in inside.note
+    assert "(d, k, N) = (18, 9, 48);" in inside.note
     assert "(8, 4, 69)" in beyond.note
 
 

@@ -39,13 +39,13 @@ from learnability.theory.guarantee import statement_id
 __all__ = ["CHECKS", "directions", "shortest"]
 
 ALPHA = 0.05
-WIDTHS = {"smoke": (300, 9600), "laptop": (500, 2000, 8000, 32_000)}
+WIDTHS = {"smoke": (300, 4800), "laptop": (500, 2000, 8000, 32_000)}
 DRAWS = 16
-ROOM = {"smoke": 0.2, "laptop": 0.15}
+ROOM = {"smoke": 0.25, "laptop": 0.15}
 """For the exponent, about -1."""
 SOLVED = 4
 """Draws for which the W* and V* of least norm are found."""
-NEAR = {"smoke": 0.1, "laptop": 0.02}
+NEAR = {"smoke": 0.05, "laptop": 0.02}
 """For their norms at the largest width, relative to infinite width."""
 
 

@@ -80,10 +80,10 @@ def _features(d: int) -> Kernel:
     return named("features", rng=generator(0, "thm2 features", d), n=d, N=500)
 
 
-LEARNT = {"smoke": (12, 6, 40), "laptop": (18, 9, 48)}
+LEARNT = {"smoke": (12, 6, 80), "laptop": (18, 9, 48)}
 """(d, k, N) from which the kernels learn x_i; N <= C(d, k) / 1000 at ``laptop``."""
-INSIDE = (13, 6, 1)
-"""(d, k, N) with N <= C(d, k) / 1000 for ``smoke``."""
+INSIDE = "NTK, 2 layers"
+"""The kernel that takes the sizes of ``laptop`` at ``smoke`` too: N <= C(d, k) / 1000, and x_i is learnt."""
 STRONG = 0.9
 """alpha of the target of which x_i is to be learnt."""
 BEYOND = {"smoke": ((8, 4),), "laptop": ((8, 3), (10, 4), (12, 4))}
@@ -105,7 +105,7 @@ def _fits(kernel: Kernel, d: int, k: int, N: int, *, rounding: float = ROUNDING,
 
 
 def _learns_the_base(case: str, fits: BestFits, name: str = "thm2", symbol: str = "N") -> Guarantee:
-    """That x_i is learnt and alpha chi_S is not: the error is alpha^2, neither half of it nor half as much again."""
+    """That x_i is learnt and alpha chi_S is not: the error is alpha^2, to within a fifth of it."""
     ratio = float(fits.errors(STRONG).mean()) / STRONG**2
     note = (
         f"mean over S and i of the least error over alpha^2, alpha = {STRONG}, (d, k, {symbol}) = "
@@ -113,7 +113,7 @@ def _learns_the_base(case: str, fits: BestFits, name: str = "thm2", symbol: str 
         f"of a chi_S that the span has: {fits.projections.max():.2g}"
     )
     identity, source = statement_id(f"residual/{name}-base", case), f"{PROJECT}, Theorem {name[-1]}"
-    return Guarantee(identity, source, Kind.EXACT, 1.0, ratio, note=note, tolerance=0.5)
+    return Guarantee(identity, source, Kind.EXACT, 1.0, ratio, note=note, tolerance=0.2)
 
 
 def _statement(g: Guarantee) -> str:
@@ -139,11 +139,10 @@ def kernels(scale: str) -> list[Guarantee]:
     """Every kernel where it learns x_i, and the sharper bounds far beyond."""
     learnt: list[Guarantee] = []
     others: Cases = {}
-    sizes = [LEARNT[scale], *([INSIDE] if scale == "smoke" else [])]
     for name, kernel in KERNELS.items():
-        for d, k, N in sizes:
-            fits = _fits(kernel, d, k, N, pairs=N > 1)
-            if N > 1:
+        for d, k, N in dict.fromkeys([LEARNT[scale], *([LEARNT["laptop"]] if name == INSIDE else [])]):
+            fits = _fits(kernel, d, k, N, pairs=True)
+            if (d, k, N) == LEARNT[scale]:
                 learnt.append(_learns_the_base(name, fits))
             for alpha in ALPHAS:
                 _add(others, theorem2(fits, alpha, case=f"{name},d={d},k={k},N={N},alpha={alpha:g}"), (d, k, N))
@@ -253,7 +252,7 @@ def _background(scale: str) -> Guarantee:
 
 def features(scale: str) -> list[Guarantee]:
     """Theorem 3: random features, last layers of random networks, and features made to succeed."""
-    d, k, D = (12, 6, 100) if scale == "smoke" else (14, 7, 200)
+    d, k, D = (12, 6, 150) if scale == "smoke" else (14, 7, 200)
     learnt: list[Guarantee] = []
     bounds: Cases = {}
     for name, function in _maps(d, D).items():
@@ -262,8 +261,7 @@ def features(scale: str) -> list[Guarantee]:
         _add(bounds, theorem3(fits, 0.3, case=f"{name},D={D}")[2:4], (d, k, D))
     for name, function in _maps(14, 3).items():  # D <= C(d, k) / 1000
         fits = best_fits(values_on_cube(function, 14), 7)
-        first, *_, last = theorem3(fits, 0.3, case=f"{name},D=3")
-        _add(bounds, (first, last), (14, 7, 3))
+        _add(bounds, theorem3(fits, 0.3, case=f"{name},D=3")[:1], (14, 7, 3))
     found = [*learnt, *_merge(bounds, "(d, k, D) =")]
     named = "random layers and last layers of networks"
     return [
@@ -295,10 +293,24 @@ def _made_to_succeed() -> list[Guarantee]:
     values = np.column_stack([boolean.from_spectrum(column) for column in spectra.T])
     fits = best_fits(values, k)
     case = f"made to succeed,d={d},k={k},D={fits.functions}"
-    count = next(g for g in theorem3(fits, alpha, case=case) if g.id.startswith("residual/thm3-count"))
+    _, count, average, _ = theorem3(fits, alpha, case=case)
     identity, source = statement_id("residual/thm3-count", "attained", case), f"{PROJECT}, Theorem 3"
     note = f"sets that succeed: 16 (D - d) / 15 with {d} of the features spent on the single bits"
-    return [count, Guarantee(identity, source, Kind.EXACT, 16 * groups, count.measured, note=note)]
+    # Of the N of the sharper average the single bits are wasted: the rest attains it.
+    C = fits.targets
+    wanted = alpha**2 * (1 - 15 * groups / C)
+    wasted = (
+        f"mean over S of the least error of one output: alpha^2 (1 - (D - d) / C(d, k)), {d} of the features spent "
+        f"on the single bits; C(d, k) = {C}"
+    )
+    return [
+        count,
+        Guarantee(identity, source, Kind.EXACT, 16 * groups, count.measured, note=note),
+        Guarantee(
+            statement_id("residual/thm3-average", "attained", case), source, Kind.EXACT, wanted, average.measured,
+            note=wasted, tolerance=1e-9,
+        ),
+    ]  # fmt: skip
 
 
 def lemmas(scale: str) -> list[Guarantee]:
@@ -309,38 +321,48 @@ def lemmas(scale: str) -> list[Guarantee]:
         rng = generator(draw, "lemma D.1")
         d = int(rng.integers(2, 8))
         S = sorted(rng.choice(d, int(rng.integers(2, d + 1)), replace=False).tolist())
-        i, alpha = int(rng.choice(S)), float(rng.uniform(0.01, 1))
-        spectrum = rng.standard_normal(2**d) * (rng.random(2**d) < 0.3)
+        i, alpha = int(rng.choice(S)), float(rng.uniform(0.05, 1))
+        error = rng.standard_normal(2**d)
         if draw % 3 == 0:  # all of the error on one coefficient of level k: where the lemma is attained
             level = boolean.subset_masks(d, len(S))
             spectrum = np.zeros(2**d)
             spectrum[boolean.mask_of(S) if draw % 2 else rng.choice(level)] = -1.0
-        size = np.linalg.norm(spectrum)
-        spectrum *= (alpha / 4 * (1 if draw % 3 == 0 else rng.random())) / (size or 1.0)
-        spectrum[1 << i] += 1
-        spectrum[boolean.mask_of(S)] += alpha
-        for g in lemma_d1(spectrum, i, S, alpha, case=f"d={d},k={len(S)},{draw}"):
+            error = boolean.from_spectrum(spectrum)
+        error *= alpha / 4 * (1 if draw % 3 == 0 else rng.random()) / math.sqrt(float(np.mean(error**2)))
+        signs = boolean.signs(d)
+        values = signs[:, i] + alpha * boolean.character(S, signs) + error
+        for g in lemma_d1(values, i, S, alpha, case=f"d={d},k={len(S)},{draw}"):
             parts.setdefault(statement_id("residual/lemma-d1", g.id.partition("[")[2].split(",")[0]), []).append(g)
-    found = [
-        tightest(identity, cases, "random functions at error <= alpha^2 / 16") for identity, cases in parts.items()
-    ]
-    columns: dict[str, list[Guarantee]] = {"residual/lemma-d2": [], "residual/lemma-d2-count": []}
-    for draw in range(draws // 5):
+    note = "random functions at error <= alpha^2 / 16"
+    return [*(tightest(identity, cases, note) for identity, cases in parts.items()), _columns(draws // 5)]
+
+
+def _columns(draws: int) -> Guarantee:
+    """Lemma D.2: the most columns that are served, of random matrices, the identity and the attained case."""
+    most: dict[str, float] = {}
+    for draw in range(draws):
         rng = generator(draw, "lemma D.2")
         N = int(rng.integers(1, 25))
-        R = int(rng.integers(math.ceil(10 * N / 9) + 1, 3 * N + 3))
-        M = rng.standard_normal((N, R))
-        if draw % 2:  # as many columns served as can be
-            M = np.zeros((N, R))
-            M[:, :N] = np.eye(N)
-            M[:, N:] = 0.2 * rng.random() * rng.standard_normal((N, R - N))
-        for g in lemma_d2(M, case=f"N={N},R={R},{draw}"):
-            if g.verdict is not Verdict.OUTSIDE:
-                columns[_statement(g)].append(g)
-    M = np.hstack([np.linalg.svd(np.ones((1, 10)))[2][1:], np.zeros((9, 10))])
-    for g in lemma_d2(M, case="N=9,R=20,orthogonal to ones"):
-        found.append(tightest(_statement(g), [*columns[_statement(g)], g]))
-    return found
+        M = rng.standard_normal((N, 2 * N + int(rng.integers(N + 1))))
+        if draw % 2:
+            M[:, :N], M[:, N:] = np.eye(N), 0.3 * rng.random() / math.sqrt(M.size) * M[:, N:]
+        served = max(g.measured or 0.0 for g in lemma_d2(M))
+        name = "the identity and more" if draw % 2 else "random"
+        most[name] = max(most.get(name, 0.0), served / N)
+    # Rows orthogonal to (1, ..., 1) in ten dimensions, once and in two blocks.
+    block = np.linalg.svd(np.ones((1, 10)))[2][1:]
+    for name, M in {"N = 9": block, "N = 18": np.kron(np.eye(2), block)}.items():
+        sharper = lemma_d2(np.hstack([M, np.zeros_like(M)]))[1]
+        most[name] = (sharper.measured or 0.0) / len(M)
+    note = (
+        "most columns served over 10 N / 9, attained; served over N: "
+        f"{', '.join(f'{share:.4g} ({name})' for name, share in most.items())}; the paper's argument allows "
+        "9 / 8, its statement 2"
+    )
+    source = f"{PAPER}, Lemma D.2 (10 N / 9: this project)"
+    return Guarantee(
+        "residual/lemma-d2", source, Kind.EXACT, 1.0, 0.9 * max(most.values()), note=note, tolerance=1e-12
+    )
 
 
 CHECKS = (

@@ -173,7 +173,7 @@ def _movements(moments: Moments) -> list[Guarantee]:
         note = (
             f"|{name}_t|_F over |{name}*|_F, largest; {_shown(moments, moved)}; over tau_{name.lower()}, constant 1"
         )
-        ours = "" if bound == 1 else (f"; {bound:g} is ours: 1 for a wide network, and a fifth more for these widths")
+        ours = "" if bound == 1 else f"; {bound:g} is ours: 1, and a fifth more for finite widths"
         found.append(
             claim(
                 f"table1[|{name}|,training]", "(C.3)", bound, _largest(moments, moved), "at_most",

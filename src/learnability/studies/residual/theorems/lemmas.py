@@ -38,13 +38,16 @@ def parseval_error(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float) 
     return float(difference @ difference)
 
 
-def lemma_d1(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case: str = "") -> list[Guarantee]:
+def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case: str = "") -> list[Guarantee]:
     """Lemma D.1: error at most alpha^2 / 16 forces lambda_S >= 3 alpha / 4 and little weight elsewhere on level k.
+
+    The error is a mean over the cube, the coefficients come from its transform: that they agree is Parseval's
+    identity, and is checked with the lemma.
 
     Parameters
     ----------
-    spectrum : array (2^d,)
-        Fourier coefficients by mask.
+    values : array (2^d,)
+        f on the cube, in the order of :func:`learnability.problems.boolean.signs`.
     i : int
         In S.
     S : iterable of int
@@ -53,8 +56,10 @@ def lemma_d1(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float, *, cas
         > 0.
     """
     members = tuple(S)
-    coefficients, _, mask, alpha = _function(spectrum, i, members, alpha)
-    error = parseval_error(coefficients, i, members, alpha)
+    f, _, mask, alpha = _function(values, i, members, alpha, name="values")
+    signs = boolean.signs(len(f).bit_length() - 1)
+    error = float(np.mean((f - signs[:, i] - alpha * boolean.character(members, signs)) ** 2))
+    coefficients = boolean.fourier_spectrum(f)
     degrees = boolean.degrees(len(coefficients).bit_length() - 1)
     others = coefficients[(degrees == len(members)) & (np.arange(len(coefficients)) != mask)]
     limit = alpha**2 / 16
@@ -115,11 +120,13 @@ def lemma_d2(M: ArrayLike, *, case: str = "") -> list[Guarantee]:
     ]
 
 
-def _function(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float) -> tuple[FloatArray, int, int, float]:
-    coefficients = checks.vector("spectrum", spectrum)
+def _function(
+    numbers: ArrayLike, i: int, S: Iterable[int], alpha: float, *, name: str = "spectrum"
+) -> tuple[FloatArray, int, int, float]:
+    coefficients = checks.vector(name, numbers)
     d = len(coefficients).bit_length() - 1
     if len(coefficients) != 2**d:
-        raise ValueError(f"spectrum must have length 2^d, got {len(coefficients)}")
+        raise ValueError(f"{name} must have length 2^d, got {len(coefficients)}")
     members = checks.integers("S", S, at_least=0, at_most=d - 1)
     if len(members) < 2:
         raise ValueError(f"S must hold at least two coordinates, got {members}")

@@ -25,11 +25,13 @@ from learnability import checks
 from learnability.checks import FloatArray
 
 __all__ = [
+    "chaos_limit",
     "chaos_tail",
     "chi_square_tail",
     "indicator_bound",
     "matrix_norm_bound",
     "sparse_norm_bound",
+    "square_limit",
     "square_tail",
 ]
 
@@ -107,6 +109,22 @@ def square_tail(m: int, B: float, q: float = 1.0) -> float:
     above = np.where(counts > 0, chi2.sf(high, positive), float(high <= 0))
     below = np.where(counts > 0, chi2.cdf(low, positive), float(low >= 0)) if low >= 0 else np.zeros(len(counts))
     return float(weights @ (above + below))
+
+
+def chaos_limit(m: int, B: float) -> float:
+    """What :func:`chaos_tail` is near for many units, all active: the sum is Gaussian of variance m."""
+    return _both(B * (1 + B / math.sqrt(m)))
+
+
+def square_limit(m: int, B: float) -> float:
+    """The same of :func:`square_tail`: the variance is 2 m."""
+    return _both(B * (1 + B / math.sqrt(m)) / math.sqrt(2))
+
+
+def _both(x: float) -> float:
+    from scipy.special import ndtr
+
+    return float(2 * ndtr(-x))
 
 
 def _active(m: int, B: float, q: float) -> tuple[int, float, NDArray[np.int64], FloatArray]:
