@@ -35,8 +35,8 @@ DELTA = 0.1
 WITHIN = {"smoke": 0, "laptop": 36}
 """Starts within the hypotheses: 36 without a failure show that at most a tenth of all fail."""
 WIDTHS = {3: (4, 8, 16, 32), 5: (8, 16, 32, 64), 7: (32, 64, 128, 256)}
-"""Pairs of neurons q of the success probability, by k: far below the lemma's. The last is the one claimed to be enough,
-chosen by us when the shares of failures had been seen: the paper has no such number."""
+"""Pairs of neurons q of the success probability, by k: far below the lemma's. The last is the one claimed to be
+enough, chosen by us when the shares of failures had been seen: the paper has no such number."""
 DRAWS = {"smoke": 60, "laptop": 200}
 """Starts of the share of failures."""
 STARTS = 16

@@ -79,8 +79,8 @@ def lemma12_few(
 ) -> Guarantee:
     """That far fewer neurons than Lemma 12 asks for do, with the same probability: a claim of this project.
 
-    The paper has no such number. A start may fail with the probability delta that Lemma 12 allows, and q is a power of
-    two that was chosen when shares of failures had been seen: far below the lemma's, and large enough.
+    The paper has no such number. A start may fail with the probability delta that Lemma 12 allows, and q is a power
+    of two that was chosen when shares of failures had been seen: far below the lemma's, and large enough.
     """
     n, k = odd_parity(n, k)
     id = statement_id("lemma12-few", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
