@@ -54,6 +54,8 @@ def test_a_kernel_that_learns_nothing_or_too_much_is_seen(monkeypatch):
     monkeypatch.setattr(residual_lower, "values_on_cube", lambda *given: rng.permutation(honest(*given)))
     bad = residual_lower._fits(residual_lower.KERNELS["Gaussian"], d, k, N, pairs=True)
     assert residual_lower._learns_the_base("x", bad).verdict is Verdict.VIOLATED
+    assert residual_lower._learns_the_base("x", bad, learnt=False).verdict is Verdict.HOLDS
+    assert residual_lower._learns_the_base("x", good, learnt=False).verdict is Verdict.VIOLATED
     everything = replace(good, singles=np.ones(d), sets=np.full(good.targets, 0.6), cross=0 * good.cross)
     assert residual_lower._learns_the_base("x", everything).verdict is Verdict.VIOLATED
 
