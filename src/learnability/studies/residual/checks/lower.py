@@ -2,8 +2,8 @@
 
 The population problem is solved exactly on all 2^d points. The theorems are about every span of N functions, so no
 kernel could break them; what a kernel decides is that they bite: from training points z and -z, few enough for
-Theorem 2 (N <= C(d, k) / 1000), the kernels do learn x_i, and of the composite signal nothing. The sharper statements
-of this project hold for every N and are checked up to N = C(d, k).
+Theorem 2 (N <= C(d, k) / 1000), all kernels but three do learn x_i, and of the composite signal nothing. The sharper
+statements of this project hold for every N and are checked up to N = C(d, k).
 """
 
 from __future__ import annotations
