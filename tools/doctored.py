@@ -400,13 +400,12 @@ def work(statement: str, scale: str, start: int) -> None:
 # Figures ------------------------------------------------------------------------------------------------------
 
 
-def tables(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def tables(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """For every figure with a table in a folder of results what turned each of its claims that hold."""
     import duckdb
 
     from learnability.discovery import installed
 
-    found: dict[str, dict[str, Any]] = {}
     for id, experiment in installed().experiments.items():
         path = folder / id / "laptop" / "table.parquet"
         if not path.exists() or experiment.claims is None or (names and not {id, id.partition("/")[0]} & set(names)):
@@ -416,14 +415,15 @@ def tables(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         base = {g.id: str(g.verdict) for g in experiment.claims(table)}
         one: dict[str, Any] = {"rows": base, "turned": {}}
         for told, doctored in _doctored_tables(table, sorted(given & {*table})):
+            if not never(one):
+                break
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 after = {g.id: str(g.verdict) for g in experiment.claims(doctored)}
-                for id_, verdict in base.items():
-                    if verdict == "holds" and after.get(id_) == "violated":
-                        one["turned"].setdefault(id_, [told, False])
-        found[id] = one
-    return found
+                for row in never(one):
+                    if after.get(row) == "violated":
+                        one["turned"][row] = [told, False]
+        yield id, one
 
 
 def _doctored_tables(table: Any, given: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -572,7 +572,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if chosen.tables:
         open_ = 0
-        for id, one in tables(chosen.tables, chosen.names).items():
+        for id, one in tables(chosen.tables, chosen.names):
             verdicts = list(one["rows"].values())
             print(f"{id}: {len(one['turned'])} of {verdicts.count('holds')} that hold turn", flush=True)
             for row in never(one):
