@@ -56,6 +56,10 @@ def summary(name: str) -> str:
         lines.append(f"| {title} | `{command}` | {seeds} | {counts} |")
         scale = "" if "--scale" not in command else f" ({command.rpartition(' ')[2]})"
         open_ += [{**g, "scale": scale} for g in entry["guarantees"] if g["verdict"] in ("violated", "not_measured")]
+    recorded = records.read(installed().homes[name])["figures"]
+    missing = [id for id in installed().experiments if id.startswith(f"{name}/") and id not in recorded]
+    if missing:
+        lines += ["", f"Without a record since their claims changed: {', '.join(f'`{id}`' for id in missing)}."]
     if open_:
         lines += [
             "",
