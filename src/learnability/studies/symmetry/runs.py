@@ -86,9 +86,10 @@ def scales(
     smoke: Callable[..., tuple[Setting, ...]],
     full: Callable[..., tuple[Setting, ...]],
     seconds: tuple[float, float, float],
+    laptop: int = 10,
 ) -> dict[str, Scale]:
-    """Two seeds of something small, and the paper's settings with ten seeds and with thirty."""
-    sizes = {"smoke": (smoke, 2), "laptop": (full, 10), "paper": (full, 30)}
+    """Two seeds of something small, and the paper's settings with ten seeds (or ``laptop``) and with thirty."""
+    sizes = {"smoke": (smoke, 2), "laptop": (full, laptop), "paper": (full, 30)}
     return {name: Scale(*size, taken) for (name, size), taken in zip(sizes.items(), seconds, strict=True)}
 
 
