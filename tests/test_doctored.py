@@ -1,33 +1,22 @@
-"""The tool that finds verdicts that cannot fail: tools/doctored.py."""
+"""The tool that finds verdicts that cannot fail: tools/doctored."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pytest
+from tools.doctored.page import never, page
+from tools.doctored.places import places
+from tools.doctored.tables import doctored_tables
+from tools.doctored.trials import answers
+from tools.doctored.wrong import kinds, wrong
 
 from learnability.theory import margins
 
-TOOL = Path(__file__).parents[1] / "tools" / "doctored.py"
 
-
-@pytest.fixture(scope="module")
-def doctored():
-    spec = importlib.util.spec_from_file_location("doctored", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["doctored"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["doctored"]
-
-
-def test_a_row_turns_or_is_found_out(doctored):
+def test_a_row_turns_or_is_found_out():
     X, y = np.array([[1.0, 0.2], [-0.5, 1.0], [2.0, -0.3]]), np.array([1.0, -1.0, 1.0])
 
     def verdicts():
@@ -40,16 +29,16 @@ def test_a_row_turns_or_is_found_out(doctored):
             "false": "violated",
         }
 
-    rooms = [place for place in doctored.places(["theory.margins"]) if place.name.endswith(".hard_margin")]
+    rooms = [place for place in places(["theory.margins"]) if place.name.endswith(".hard_margin")]
     before = margins.hard_margin
-    count, *found = doctored.answers(verdicts, verdicts(), rooms)
+    count, *found = answers(verdicts, verdicts(), rooms)
     assert margins.hard_margin is before
     assert count["count"] == len(found) > 3
     turned = {id for one in found for id in one.get("turned", ())}
     assert turned == {"margin"}  # what cannot fail never turns, and what is violated is not tried
     result = {"rows": verdicts(), "turned": {id: ["", False] for id in turned}}
-    assert doctored.never(result) == ["positive"]
-    assert "| `positive` |  |" in doctored.page({"x/y": {**result, "tried": 1}}, "smoke")
+    assert never(result) == ["positive"]
+    assert "| `positive` |  |" in page({"x/y": result}, {}, scale="smoke")
 
 
 class Weights(NamedTuple):
@@ -58,26 +47,26 @@ class Weights(NamedTuple):
     names: tuple[str, ...]
 
 
-def test_wrong_values(doctored):
+def test_wrong_values():
     value = Weights(np.array([[1.0, 2.0], [3.0, 4.0]]), 7, ("a",))
-    assert doctored.kinds(value) == {"number", "rows", "count"}
-    off = doctored.wrong(value, "off by 1 %")
+    assert kinds(value) == {"number", "rows", "count"}
+    off = wrong(value, "off by 1 %")
     assert 0 < np.abs(off.W / value.W - 1).max() <= 0.01
     assert np.ptp(off.W / value.W) > 0  # a network that is scaled decides as before
     assert (off.count, off.names) == (7, ("a",))
-    assert doctored.wrong(value, "one more").count == 8
-    np.testing.assert_array_equal(doctored.wrong(value, "permuted").W, [[3, 4], [1, 2]])
+    assert wrong(value, "one more").count == 8
+    np.testing.assert_array_equal(wrong(value, "permuted").W, [[3, 4], [1, 2]])
     labels = np.array([1.0, 1.0, -1.0])
-    assert doctored.kinds(labels) == {"labels", "rows"}
-    np.testing.assert_array_equal(doctored.wrong(labels, "flipped"), -labels)
-    assert doctored.wrong(Fraction(1, 3), "halved") == Fraction(1, 6)
-    assert doctored.wrong((True, 0.0, None), "off by 1 %") == (True, 0.01, None)
-    assert [*doctored.wrong((x for x in (1.0, 2.0)), "doubled")] == [2.0, 4.0]
+    assert kinds(labels) == {"labels", "rows"}
+    np.testing.assert_array_equal(wrong(labels, "flipped"), -labels)
+    assert wrong(Fraction(1, 3), "halved") == Fraction(1, 6)
+    assert wrong((True, 0.0, None), "off by 1 %") == (True, 0.01, None)
+    assert [*wrong((x for x in (1.0, 2.0)), "doubled")] == [2.0, 4.0]
 
 
-def test_tables_are_doctored_in_what_was_measured_alone(doctored):
+def test_tables_are_doctored_in_what_was_measured_alone():
     table = pd.DataFrame({"n": [1, 2], "seed": [0, 0], "error": [0.25, 0.5], "right": [True, False]})
-    found = dict(doctored._doctored_tables(table, ["n"]))
+    found = dict(doctored_tables(table, ["n"]))
     assert found["error halved"]["error"].tolist() == [0.125, 0.25]
     assert found["error taken from 1 where n is 2"]["error"].tolist() == [0.25, 0.5]
     assert found["right taken from 1"]["right"].tolist() == [False, True]

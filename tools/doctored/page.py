@@ -1,0 +1,79 @@
+"""What never turned, why it stays, and the page of the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Found = Mapping[str, Any]
+"""What came of one statement: its ``rows``, and what ``turned`` each."""
+
+PAGE = Path(__file__).parents[2] / "docs" / "verdicts" / "doctored.md"
+REASONS: Mapping[str, str] = {}
+"""Why a row that never turns stays, by the start of its id."""
+
+
+def never(found: Found) -> list[str]:
+    """Rows of a check that held and that nothing turned."""
+    return [id for id, verdict in found["rows"].items() if verdict == "holds" and id not in found["turned"]]
+
+
+def reason(id: str) -> str:
+    """Why such a row stays."""
+    return next((text for start, text in REASONS.items() if id.startswith(start)), "")
+
+
+def page(statements: Mapping[str, Found], figures: Mapping[str, Found], *, scale: str) -> str:
+    """The page of the documentation: a summary, what never turns and why, and what turns each of the others."""
+    both = {**statements, **figures}
+    open_ = [id for one in both.values() for id in never(one)]
+    lines = [
+        "# Could it have failed?",
+        "",
+        f"Made by `python -m tools.doctored --scale {scale} --out FILE --page`, which runs every check with",
+        "something wrong underneath: numbers and weights off by 1 %, counts by one, labels permuted or flipped, a",
+        "step or a margin doubled, weights halved or doubled. A row that holds must be violated by some of it. *By a",
+        "formula only* counts rows that only a wrong formula of the study's own turns: they compare formulas.",
+        "Figures are tried on tables in which a measured column is wrong (`--tables FOLDER`); those whose table was",
+        "not at hand are not listed.",
+        "",
+        f"Rows: {sum(len(one['rows']) for one in both.values())}; they hold and turn:"
+        f" {sum(len(one['turned']) for one in both.values())}; they hold and never turn: {len(open_) or 'none'}.",
+        "",
+        *_summary(statements, "statement"),
+    ]
+    if figures:
+        lines += ["", *_summary(figures, "figure")]
+    if open_:
+        lines += ["", "## What never turns, and why it stays", "", "| row | why it stays |", "|---|---|"]
+        lines += [f"| `{id}` | {reason(id)} |" for id in open_]
+    lines += ["", "## What turns each of the others first", "", "| row | turned by |", "|---|---|"]
+    lines += [f"| `{id}` | {_code(told)} |" for one in both.values() for id, (told, _) in one["turned"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(found: Mapping[str, Found], what: str) -> list[str]:
+    """Counts for every statement or figure."""
+    lines = [
+        f"| {what} | rows | hold | turn | of these by a formula only | without a verdict or not told | never turn |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, one in found.items():
+        verdicts = list(one["rows"].values())
+        numbers = [
+            len(verdicts),
+            verdicts.count("holds"),
+            len(one["turned"]),
+            sum(by for _, by in one["turned"].values()),
+            len(verdicts) - verdicts.count("holds") - verdicts.count("violated"),
+            len(never(one)),
+        ]
+        lines.append(f"| `{name}` | {' | '.join(str(number or '') for number in numbers)} |")
+    return lines
+
+
+def _code(told: str) -> str:
+    """What was wrong, the name in front set as code."""
+    return re.sub(r"^[\w.]+", r"`\g<0>`", told)

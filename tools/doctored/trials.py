@@ -1,0 +1,156 @@
+"""Trials of one check: what it calls, what can be wrong there, and which of its rows each wrong turns."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tools.doctored.places import Act, Place, everything, fresh, places
+from tools.doctored.wrong import is_array, kinds, wrong
+
+ROOMS = ("problems", "networks", "training", "kernels", "theory")
+
+
+class Wrong(NamedTuple):
+    """One thing that is wrong: what, and with what effect on a call."""
+
+    told: str
+    place: Place
+    act: Act
+
+
+def traced(run: Callable[[], Any], candidates: Sequence[Place]) -> tuple[Any, dict[str, dict[str, set[str]]]]:
+    """What a check returns, and for each function that it calls the kinds of values given (by name) and returned."""
+    seen: dict[str, dict[str, set[str]]] = {}
+    lock = threading.Lock()
+
+    def watch(place: Place) -> Act:
+        def act(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+            returned = function(*given, **named)
+            with lock:
+                entry = seen.setdefault(place.name, {"return": set()})
+                entry["return"] |= kinds(returned)
+                for name, value in _named(function, given, named).items():
+                    if isinstance(value, float | np.floating | Fraction) or (is_array(value) and value.ndim == 1):
+                        entry.setdefault(name, set()).update(kinds(value))
+            return returned
+
+        return act
+
+    for place in candidates:
+        place.put(place.taken(watch(place)))
+    try:
+        return run(), seen
+    finally:
+        for place in candidates:
+            place.put(place.original)
+
+
+def _named(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(inspect.signature(function).bind(*given, **named).arguments)
+    except (TypeError, ValueError):
+        return dict(named)
+
+
+def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Place], *, few: bool) -> Iterator[Wrong]:
+    """What can be wrong in the functions that a check called, the smallest wrong first."""
+    places = {place.name: place for place in candidates if place.name in seen}
+    needs = {
+        "off by 1 %": {"number"},
+        "one more": {"count"},
+        "permuted": {"rows"},
+        "flipped": {"labels", "truth"},
+    }
+
+    def returned(how: str, need: set[str]) -> Iterator[Wrong]:
+        for name, place in places.items():
+            if seen[name]["return"] & need:
+                yield Wrong(
+                    f"{name} {how}", place, lambda function, given, named: wrong(function(*given, **named), how)
+                )
+
+    for how, need in needs.items():
+        yield from returned(how, need)
+    if few:
+        return
+    yield from returned("halved", {"number"})
+    yield from returned("doubled", {"number", "count"})
+    for name, place in places.items():
+        for argument, there in seen[name].items():
+            if argument != "return" and there & {"number", "labels"}:
+                how = "permuted" if "labels" in there else "doubled"
+                yield Wrong(f"{name}({argument} {how})", place, functools.partial(_given, argument, how))
+
+
+def _given(
+    argument: str, how: str, function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
+) -> Any:
+    try:
+        bound = inspect.signature(function).bind(*given, **named)
+    except (TypeError, ValueError):
+        return function(*given, **named)
+    if argument in bound.arguments:
+        bound.arguments[argument] = wrong(bound.arguments[argument], how)
+    return function(*bound.args, **bound.kwargs)
+
+
+def answers(
+    verdicts: Callable[[], Mapping[str, str]],
+    base: Mapping[str, str],
+    rooms: Sequence[Place],
+    formulas: Sequence[Place] = (),
+    start: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """How many wrongs there are to try, and then which rows each of them turned."""
+    _, seen = traced(verdicts, [*rooms, *formulas])
+    tried = [*wrongs(seen, rooms, few=False), *wrongs(seen, formulas, few=True)]
+    yield {"count": len(tried)}
+    for number, one in enumerate(tried[start:], start):
+        one.place.put(one.place.taken(one.act))
+        try:
+            after = verdicts()
+            turned = [id for id, verdict in base.items() if verdict == "holds" and after.get(id) == "violated"]
+            yield {"number": number, "told": one.told, "formula": one.place in formulas, "turned": turned}
+        except Exception as error:
+            yield {"number": number, "told": one.told, "raised": f"{type(error).__name__}: {error}"[:200]}
+        finally:
+            one.place.put(one.place.original)
+
+
+def work(statement: str, scale: str, start: int) -> None:
+    """Try one check, and say on standard output what came of each wrong, a line of JSON each."""
+    said = sys.stdout
+    sys.stdout = sys.stderr  # what a check prints is not an answer
+    warnings.simplefilter("ignore")
+    everything()
+    from learnability.discovery import installed
+
+    check = installed().statements[statement]
+
+    def verdicts() -> dict[str, str]:
+        fresh()
+        return {g.id: str(g.verdict) for g in check.run(scale)}
+
+    def tell(**what: Any) -> None:
+        said.write(json.dumps(what) + "\n")
+        said.flush()
+
+    study = statement.partition("/")[0]
+    verdicts()  # compiled now, and not within the time that is taken
+    begun = time.perf_counter()
+    base = verdicts()
+    tell(base=base, seconds=time.perf_counter() - begun)
+    for answer in answers(verdicts, base, places(ROOMS), places([f"studies.{study}.theorems"]), start):
+        tell(**answer)
+    tell(done=True)
