@@ -59,7 +59,12 @@ def test_wrong_values():
     labels = np.array([1.0, 1.0, -1.0])
     assert kinds(labels) == {"labels", "rows"}
     np.testing.assert_array_equal(wrong(labels, "flipped"), -labels)
+    np.testing.assert_array_equal(wrong(value.W, "shifted"), [[1, 2], [1, 2]])
+    assert kinds((1, 1, -1)) == {"labels", "rows"}
+    assert wrong((1, 1, -1), "permuted") == (1, -1, 1)
+    assert kinds((1, 1)) == {"count"}
     assert wrong(Fraction(1, 3), "halved") == Fraction(1, 6)
+    assert wrong((2.0, 3), "tenfold") == (20.0, 30)
     assert wrong((True, 0.0, None), "off by 1 %") == (True, 0.01, None)
     assert [*wrong((x for x in (1.0, 2.0)), "doubled")] == [2.0, 4.0]
 

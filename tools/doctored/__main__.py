@@ -12,6 +12,8 @@ permuted                labels or rows that it returns, or labels that it is giv
 flipped                 labels and truth values that it returns, negated
 halved, doubled         numbers and weights that it returns
 an argument doubled     a real number that it is given (a step, a margin, a scale), one at a time
+an argument shifted     points that it is given, each row the one before, the first row twice
+a tenth, tenfold        numbers that it returns
 ======================  ==============================================================================================
 
 Bounds are never doctored while a room's function serves: a statement that compares a formula with itself is to be
@@ -25,9 +27,9 @@ Each check is tried in a process of its own, so that a doctored loop that never 
 ``--page`` writes ``docs/verdicts/doctored.md`` from it.
 
 ``--tables FOLDER`` tries the claims of figures instead, on the tables that ``learnability run --out FOLDER`` left
-there: what was measured is doctored column by column (halved, doubled, less by one, taken from 1, permuted over the
-rows, negated). A claim is a function of the table alone, so that this takes seconds. Figures without a table there
-are left out.
+there, of the laptop scale if there is one and else of smoke: what was measured is doctored column by column (halved,
+doubled, a tenth, tenfold, one more, one less, taken from 1, negated, its rows reversed or permuted). A claim is a
+function of the table alone, so that this takes seconds. Figures without a table there are left out.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ def tables(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, dict[str, 
 
     for id in names:
         experiment = installed().experiments[id]
-        path = folder / id / "laptop" / "table.parquet"
-        if not path.exists() or experiment.claims is None:
+        paths = (folder / id / scale / "table.parquet" for scale in ("laptop", "smoke"))
+        path = next((path for path in paths if path.exists()), None)
+        if path is None or experiment.claims is None:
             continue
         table: Any = duckdb.read_parquet(str(path)).df()
         given = {name for scale in experiment.scales.values() for cell in scale.settings for name in cell}
@@ -46,10 +47,13 @@ def doctored_tables(table: Any, given: Sequence[str]) -> Iterator[tuple[str, Any
     changes: dict[str, Callable[[Any], Any]] = {
         "halved": lambda column: column / 2,
         "doubled": lambda column: column * 2,
+        "a tenth": lambda column: column / 10,
+        "tenfold": lambda column: column * 10,
         "one more": lambda column: column + 1,
         "one less": lambda column: column - 1,
         "taken from 1": lambda column: 1 - column,
         "negated": lambda column: -column,
+        "reversed": lambda column: column.to_numpy()[::-1],
         "permuted": lambda column: column.to_numpy()[rng.permutation(len(column))],
     }
     cells = {

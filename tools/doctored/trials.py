@@ -41,8 +41,8 @@ def traced(run: Callable[[], Any], candidates: Sequence[Place]) -> tuple[Any, di
                 entry = seen.setdefault(place.name, {"return": set()})
                 entry["return"] |= kinds(returned)
                 for name, value in _named(function, given, named).items():
-                    if isinstance(value, float | np.floating | Fraction) or (is_array(value) and value.ndim == 1):
-                        entry.setdefault(name, set()).update(kinds(value))
+                    if there := _argument_kinds(value):
+                        entry.setdefault(name, set()).update(there)
             return returned
 
         return act
@@ -54,6 +54,16 @@ def traced(run: Callable[[], Any], candidates: Sequence[Place]) -> tuple[Any, di
     finally:
         for place in candidates:
             place.put(place.original)
+
+
+def _argument_kinds(value: Any) -> set[str]:
+    """What there is to be wrong in an argument: a real number, labels, or the rows of points."""
+    if isinstance(value, tuple | list):
+        return kinds(value) & {"labels"}
+    if is_array(value) and value.ndim == 2:
+        return {"points"}
+    plain = isinstance(value, float | np.floating | Fraction) or (is_array(value) and value.ndim == 1)
+    return kinds(value) if plain else set()
 
 
 def _named(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
@@ -88,9 +98,12 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
     yield from returned("doubled", {"number", "count"})
     for name, place in places.items():
         for argument, there in seen[name].items():
-            if argument != "return" and there & {"number", "labels"}:
-                how = "permuted" if "labels" in there else "doubled"
+            hows = {"labels": "permuted", "points": "shifted", "number": "doubled"}
+            if argument != "return" and (kind := next((kind for kind in hows if kind in there), "")):
+                how = hows[kind]
                 yield Wrong(f"{name}({argument} {how})", place, functools.partial(_given, argument, how))
+    yield from returned("a tenth", {"number"})
+    yield from returned("tenfold", {"number", "count"})
 
 
 def _given(
@@ -114,7 +127,8 @@ def answers(
 ) -> Iterator[dict[str, Any]]:
     """How many wrongs there are to try, and then which rows each of them turned."""
     _, seen = traced(verdicts, [*rooms, *formulas])
-    tried = [*wrongs(seen, rooms, few=False), *wrongs(seen, formulas, few=True)]
+    # Formulas first, as they are few: what they turn is said at the end only if no room's function does.
+    tried = [*wrongs(seen, formulas, few=True), *wrongs(seen, rooms, few=False)]
     yield {"count": len(tried)}
     for number, one in enumerate(tried[start:], start):
         one.place.put(one.place.taken(one.act))

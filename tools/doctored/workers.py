@@ -48,8 +48,10 @@ def tried(statement: str, scale: str, limit: float) -> dict[str, Any]:
                         found["tried"] += 1
                         found["raised"] += "raised" in answer
                         for id in answer.get("turned", ()):
-                            found["turned"].setdefault(id, [answer["told"], bool(answer["formula"])])
-                    waits = [id for id, v in found["rows"].items() if v == "holds" and id not in found["turned"]]
+                            if id not in found["turned"] or (found["turned"][id][1] and not answer["formula"]):
+                                found["turned"][id] = [answer["told"], answer["formula"]]
+                    by_rooms = {id for id, (_, formula) in found["turned"].items() if not formula}
+                    waits = [id for id, v in found["rows"].items() if v == "holds" and id not in by_rooms]
                     ended = bool("done" in answer or "died" in answer or (bool(found["rows"]) and not waits))
                     if "died" in answer and start == 0:
                         raise RuntimeError(f"{statement} cannot be run at all")

@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-_FACTORS = {"off by 1 %": Fraction(101, 100), "halved": Fraction(1, 2), "doubled": Fraction(2)}
+_FACTORS = {
+    "off by 1 %": Fraction(101, 100),
+    "halved": Fraction(1, 2),
+    "doubled": Fraction(2),
+    "a tenth": Fraction(1, 10),
+    "tenfold": Fraction(10),
+}
 
 
 def kinds(value: Any, depth: int = 0) -> set[str]:
@@ -27,6 +33,8 @@ def kinds(value: Any, depth: int = 0) -> set[str]:
         return {"number"}
     if is_array(value):
         return _array_kinds(value)
+    if _is_labels(value):
+        return {"labels", "rows"}
     if isinstance(value, types.FunctionType | functools.partial):
         return {"number", "rows"}  # what it will return is not known yet
     if isinstance(value, types.GeneratorType):
@@ -37,6 +45,11 @@ def kinds(value: Any, depth: int = 0) -> set[str]:
 def is_array(value: Any) -> bool:
     """Whether a value is an array, of whatever library."""
     return hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def _is_labels(value: Any) -> bool:
+    """Whether a list of numbers is one of signs."""
+    return isinstance(value, tuple | list) and all(type(x) is int and abs(x) == 1 for x in value) and -1 in value
 
 
 def _array_kinds(value: Any) -> set[str]:
@@ -73,7 +86,7 @@ def wrong(value: Any, how: str) -> Any:
     if isinstance(value, bool | np.bool_):
         return (not value) if how == "flipped" else value
     if isinstance(value, int | np.integer):
-        return value + 1 if how == "one more" else value * 2 if how == "doubled" else value
+        return value + 1 if how == "one more" else value * {"doubled": 2, "tenfold": 10}.get(how, 1)
     if isinstance(value, float | np.floating | Fraction):
         if how == "off by 1 %" and value == 0:
             return value + 0.01
@@ -81,6 +94,9 @@ def wrong(value: Any, how: str) -> Any:
         return value * factor if isinstance(value, Fraction) else type(value)(float(value) * float(factor))
     if is_array(value):
         return _wrong_array(value, how)
+    if _is_labels(value):
+        other = {"permuted": [*value[1:], value[0]], "flipped": [-x for x in value]}.get(how, value)
+        return type(value)(other)
     if isinstance(value, types.FunctionType | functools.partial):
         return lambda *given, **named: wrong(value(*given, **named), how)
     if isinstance(value, types.GeneratorType):
@@ -104,6 +120,8 @@ def _wrong_array(value: Any, how: str) -> Any:
     there = _array_kinds(value)
     if how == "permuted" and "rows" in there:
         return value[[*range(1, len(value)), 0]]
+    if how == "shifted" and "rows" in there:
+        return value[[0, *range(len(value) - 1)]]  # an index off by one, the first row twice
     if how == "flipped":
         return -value if "labels" in there else ~value if "truth" in there else value
     if how == "one more" and "count" in there:
