@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from learnability import checks
 from learnability.checks import FloatArray
 
-__all__ = ["DataSet", "DigitImages", "pair_of_digits"]
+__all__ = ["DataSet", "DigitImages", "Table", "pair_of_digits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,20 @@ class DataSet:
     """What the labels -1 and +1 stand for, in this order."""
     notes: tuple[str, ...] = ()
     """What was done to the data on the way, a sentence each."""
+    rows: NDArray[np.intp] | None = None
+    """(m,): the numbers of the rows where they come from, counted from 1; ``None`` if they are 1, ..., m."""
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    """What was subtracted, exactly, from features that hold whole numbers beyond float64's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table(DataSet):
+    """Labelled examples from a file, with the names of their features."""
+
+    feature_names: tuple[str, ...] = ()
+    """(d,)"""
+    constant: tuple[str, ...] = ()
+    """Features that had one value in all rows and were left out."""
 
 
 @dataclass(frozen=True, eq=False)

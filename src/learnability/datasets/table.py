@@ -94,7 +94,7 @@ def read_table(
     notes += (f"labels in {label!r}: {classes[0]!r} is -1, {classes[1]!r} is +1",)
     if constant:
         notes += (f"{len(constant)} constant feature(s) left out: {listed(constant, 20)}",)
-    return Table(X, y, path.name, classes, notes, names, constant)
+    return Table(X, y, path.name, classes, notes, feature_names=names, constant=constant)
 
 
 def _varying(source: str, raw: Raw) -> tuple[FloatArray, tuple[str, ...], tuple[str, ...]]:

@@ -1,0 +1,392 @@
+"""From a source of columns to labelled examples: what is used, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnability.checks import FloatArray
+from learnability.datasets.labels import Codes, Labels, equal, listed, short
+from learnability.datasets.memory import Budget
+from learnability.datasets.numbers import Bad, Form, Numbers
+from learnability.datasets.records import Table
+from learnability.datasets.source import NUMBER, OTHER, TEXT, WRITTEN, Reading, Source
+
+__all__ = ["CATEGORIES", "Examples", "examples", "row_blocks"]
+
+CATEGORIES = 1_000
+"""Values of a column of categories after which reading stops."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What is in a file, before one class is set against another."""
+
+    X: FloatArray
+    """(m, d), finite, C-contiguous."""
+    codes: NDArray[np.int32]
+    """(m,): which of the values each row's label is."""
+    values: list[Any]
+    """The label's values, numbers by size, texts in alphabetical order."""
+    origin: str
+    label: str
+    notes: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    constant: tuple[str, ...]
+    """Features that had one value in all rows and were left out."""
+    rows: NDArray[np.intp] | None
+    """(m,): the rows' numbers in the file, from 1; ``None`` if none is left out."""
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    """What was subtracted from columns of whole numbers that float64 cannot hold."""
+
+    def against_rest(self, value: object) -> Table:
+        """The examples of one class, +1, against all others, -1.
+
+        Raises
+        ------
+        ValueError
+            If the label has no such value, or no other.
+        """
+        matching = [code for code, v in enumerate(self.values) if equal(v, value)]
+        if len(matching) != 1:
+            raise ValueError(f"positive must be one of the label values {listed(self.values)}, got {value!r}")
+        if len(self.values) == 1:
+            raise self._classes()
+        positive = self.values[matching[0]]
+        others = [v for v in self.values if v is not positive]
+        rest = others[0] if len(others) == 1 else f"not {positive}"
+        y = np.where(self.codes == matching[0], 1.0, -1.0)
+        what = f"labels in {self.label!r}: {short(rest)} is -1, {short(positive)} is +1"
+        if len(others) > 1:
+            what = f"labels in {self.label!r}: {short(positive)} is +1, the others ({listed(others)}) are -1"
+        return Table(
+            self.X, y, self.origin, (rest, positive), (*self.notes, what), rows=self.rows, offsets=self.offsets,
+            feature_names=self.feature_names, constant=self.constant,
+        )  # fmt: skip
+
+    def table(self, positive: object = None) -> Table:
+        """The examples of two classes: ``positive`` against the rest, by default the larger of two values.
+
+        Raises
+        ------
+        ValueError
+            If there are not exactly two values and ``positive`` is not given, or it is none of them.
+        """
+        if positive is not None:
+            return self.against_rest(positive)
+        if len(self.values) != 2:
+            raise self._classes()
+        return self.against_rest(self.values[1])
+
+    def _classes(self) -> ValueError:
+        counts = np.bincount(self.codes, minlength=len(self.values))
+        by_size = sorted(zip(self.values, counts, strict=True), key=lambda pair: -pair[1])
+        what = ", ".join(f"{short(v)} ({n:,} row{'s' if n != 1 else ''})" for v, n in by_size[:6])
+        more = f" and {len(by_size) - 6} more" if len(by_size) > 6 else ""
+        hint = "; positive says which one to set against the rest" if len(by_size) > 2 else ""
+        return ValueError(
+            f"{self.origin} must hold exactly two values in the label column {self.label!r}, got {len(by_size)}: "
+            f"{what}{more}{hint}"
+        )
+
+
+def examples(source: Source, label: str, reading: Reading, budget: Budget) -> Examples:
+    """All rows of a source, checked.
+
+    Raises
+    ------
+    ValueError
+        If columns share a name or are not there, if a feature is not a number, a value missing or infinite, or if the
+        result does not fit. What can be mended by leaving columns or rows out is named in one message, all of it.
+    """
+    plan = _plan(source, label, reading)
+    features = sum(len(part.kept) for part in plan)
+    budget.check(source.name, source.rows, features, beside=source.beside)
+    reader = _Reader(source, label, reading, plan)
+    for block in source.blocks([part.group for part in plan]):
+        reader.add(block)
+    return reader.finish(budget)
+
+
+class _Part(NamedTuple):
+    """What is wanted of one group."""
+
+    group: int
+    use: str
+    """"label", "numbers" or "categories"."""
+    kept: NDArray[np.intp]
+    """Which of its columns, where they are numbers."""
+    names: tuple[str, ...]
+
+
+def _plan(source: Source, label: str, reading: Reading) -> list[_Part]:
+    """Which groups are read, and as what."""
+    names = [name for group in source.groups for name in group.names]
+    _check_names(source.name, names, label, reading)
+    dropped, categories = set(reading.drop), set(reading.one_hot)
+    plan, other = [], []
+    for g, group in enumerate(source.groups):
+        single = len(group.names) == 1
+        nothing = np.empty(0, dtype=np.intp)
+        if label in group.names or categories.intersection(group.names):
+            name = group.names[0]
+            if not single:
+                raise ValueError(
+                    f"{source.name} must have a column of its own for "
+                    f"{'the label' if label in group.names else 'categories'}, got one of the "
+                    f"{len(group.names):,} in {group.names[0].partition('[')[0]!r}"
+                )
+            if group.kind == OTHER:
+                use = "labels" if name == label else "categories"
+                raise ValueError(
+                    f"{source.name} must hold numbers, text or truth values as {use}, got {group.what} in {name!r}"
+                )
+            plan.append(_Part(g, "label" if name == label else "categories", nothing, group.names))
+            continue
+        kept = np.array([j for j, name in enumerate(group.names) if name not in dropped], dtype=np.intp)
+        if not len(kept):
+            continue
+        if group.kind not in (NUMBER, WRITTEN):
+            other.append((group.names[0], group.what or "text", group.kind == TEXT))
+        plan.append(_Part(g, "numbers", kept, tuple(group.names[j] for j in kept)))
+    if other:
+        raise _not_numbers(source.name, other)
+    if len(plan) == 1:
+        raise ValueError(f"{source.name} must have a feature column beside the label {label!r}, got none")
+    return plan
+
+
+def _check_names(source: str, names: Sequence[str], label: str, reading: Reading) -> None:
+    """Every column has a name of its own; the label and what is to be dropped or split are among them."""
+    nameless = [j + 1 for j, name in enumerate(names) if not name]
+    if nameless:
+        raise ValueError(f"{source} must name every column, got none for column {nameless[0]} (an index, perhaps?)")
+    seen: set[str] = set()
+    twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+    if twice:
+        raise ValueError(
+            f"{source} must name every column differently, got {listed(list(dict.fromkeys(twice)))} twice"
+        )
+    wanted = [("label", label), *(("drop", name) for name in reading.drop)]
+    for option, name in [*wanted, *(("one_hot", name) for name in reading.one_hot)]:
+        if name in seen:
+            continue
+        close = difflib.get_close_matches(name, names, 1, 0.75)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        purpose = "for the label" if option == "label" else f"to {option.replace('_', '-')}"
+        raise ValueError(f"{source} has no column {short(name)} {purpose}, only {listed(names)}{hint}")
+    if label in {*reading.drop, *reading.one_hot}:
+        raise ValueError(f"label must be a column of its own, got {label!r}, which is also dropped or split")
+
+
+def _not_numbers(source: str, columns: Sequence[tuple[str, str, bool]]) -> ValueError:
+    """The error for columns that hold something else: name, what was found, whether they may be categories."""
+    which = ", ".join(f"{short(name)} ({found})" for name, found, _ in columns[:8])
+    more = f" and {len(columns) - 8:,} more" if len(columns) > 8 else ""
+    split = " or, of categories, turn them into columns of 0 and 1 (one_hot)" if any(c for *_, c in columns) else ""
+    return ValueError(
+        f"{source} must hold numbers in every column but the label's, got other values in {which}{more}: "
+        f"leave these columns out (drop){split}"
+    )
+
+
+class _Reader:
+    """What has been read so far."""
+
+    def __init__(self, source: Source, label: str, reading: Reading, plan: list[_Part]) -> None:
+        self.source, self.label, self.reading, self.plan = source, label, reading, plan
+        form = Form(reading.decimal, reading.thousands)
+        self.written = source.groups[next(p.group for p in plan if p.use == "label")].kind == WRITTEN
+        self.form = form
+        self.names = [name for part in plan if part.use == "numbers" for name in part.names]
+        self.X = np.empty((max(source.rows, 1), len(self.names)))  # takes memory only as far as it is written to
+        self.labels = Labels(source.name, label)
+        self.codes: list[NDArray[np.int32]] = []
+        self.numbers = [Numbers(source.name, part.names, form) for part in plan]
+        self.categories = [Codes(source.name, part.names[0], CATEGORIES) for part in plan]
+        self.split: list[list[NDArray[np.int32]]] = [[] for _ in plan]
+        self.bad: dict[str, str] = {}
+        self.missing: dict[str, tuple[int, int]] = {}
+        """Of columns with missing values how many, and the first's row."""
+        self.m = 0
+
+    def add(self, block: list[Any]) -> None:
+        """The next rows."""
+        b = len(block[0])
+        self._room(self.m + b)
+        left = 0
+        for k, (part, values) in enumerate(zip(self.plan, block, strict=True)):
+            group = self.source.groups[part.group]
+            if part.use == "label":
+                codes = self.labels.add(_stripped(values) if group.kind == WRITTEN else values)
+                self.codes.append(codes)
+                self._count(np.flatnonzero(codes < 0), part.names[0])
+            elif part.use == "categories":
+                codes = self.categories[k].add(_stripped(values) if group.kind == WRITTEN else values)
+                self.split[k].append(codes)
+                self._count(np.flatnonzero(codes < 0), part.names[0])
+            else:
+                right = left + len(part.kept)
+                self._numbers(k, part, group.kind, values, slice(left, right), b)
+                left = right
+        self.m += b
+
+    def _numbers(self, k: int, part: _Part, kind: str, values: Any, columns: slice, b: int) -> None:
+        if self.bad and (kind != WRITTEN or part.names[0] in self.bad):
+            return  # it is only about what else there is
+        above = self.X[: self.m, columns]
+        if kind == WRITTEN:
+            found = self.numbers[k].written(values, above)
+            if isinstance(found, Bad):
+                self.bad[part.names[0]] = f"{short(found.text)} in row {self.m + found.row + 1:,}"
+                return
+        else:
+            if not isinstance(values, list) and values.ndim > 1:
+                values = values[:, part.kept] if len(part.kept) < values.shape[1] else values
+            found = self.numbers[k].stored(values, above)
+        good = np.isfinite(found)
+        if not good.all():
+            for j in np.flatnonzero(~good.all(axis=0)):
+                endless = np.flatnonzero(np.isinf(found[:, j]))
+                if len(endless):
+                    raise ValueError(
+                        f"{self.source.name} must hold finite numbers, got {found[endless[0], j]:g} in column "
+                        f"{part.names[j]!r}, row {self.m + int(endless[0]) + 1:,}"
+                    )
+                self._count(np.flatnonzero(~good[:, j]), part.names[j])
+        self.X[self.m : self.m + b, columns] = found
+
+    def _count(self, rows: NDArray[np.intp], name: str) -> None:
+        if len(rows):
+            before, first = self.missing.get(name, (0, self.m + int(rows[0]) + 1))
+            self.missing[name] = before + len(rows), first
+
+    def _room(self, rows: int) -> None:
+        if rows > len(self.X):
+            wider = np.empty((max(rows, 2 * len(self.X)), self.X.shape[1]))
+            wider[: self.m] = self.X[: self.m]
+            self.X = wider
+
+    def finish(self, budget: Budget) -> Examples:
+        """Everything that has been read, as examples."""
+        source = self.source
+        if self.m == 0:
+            raise ValueError(f"{source.name} must have at least one row, got none")
+        if self.bad:
+            raise _not_numbers(source.name, [(name, found, True) for name, found in self.bad.items()])
+        codes, values = self.labels.merged(np.concatenate(self.codes), self.form if self.written else None)
+        unlabelled = np.flatnonzero(codes < 0)
+        if len(unlabelled):
+            self.missing[self.label] = len(unlabelled), int(unlabelled[0]) + 1
+        X, names = self._with_categories(self.X[: self.m], budget)
+        notes = [*source.notes]
+        offsets = {
+            part.names[j]: offset
+            for part, numbers in zip(self.plan, self.numbers, strict=True)
+            for j, offset in numbers.offsets.items()
+        }
+        if offsets:
+            told = ", ".join(f"{value} from {short(name)}" for name, value in offsets.items())
+            notes.append(f"whole numbers that float64 cannot hold, so that these were subtracted exactly: {told}")
+        rows: NDArray[np.intp] | None = None
+        if self.missing:
+            gone = codes < 0
+            gone |= np.any([np.concatenate(parts) < 0 for parts in self.split if parts], axis=0)
+            for low, high in row_blocks(*X.shape):
+                gone[low:high] |= np.isnan(X[low:high]).any(axis=1)
+            X, codes, rows = self._without(X, codes, gone)
+            notes.append(f"{int(gone.sum()):,} of {self.m:,} rows left out because a value is missing in them")
+        X, kept, constant = _varying(X, names)
+        if constant:
+            notes.append(f"{len(constant)} constant feature(s) left out: {listed(constant, 20)}")
+        elif len(kept) and not (X[:1] != X).any():
+            notes.append("every feature is constant")
+        present = np.unique(codes)  # a class may have gone with its rows
+        values = [values[code] for code in present]
+        codes = np.searchsorted(present, codes).astype(np.int32)
+        return Examples(
+            X, codes, values, source.name, self.label, tuple(notes), tuple(kept), tuple(constant), rows,
+            {name: value for name, value in offsets.items() if name in kept},
+        )  # fmt: skip
+
+    def _without(
+        self, X: FloatArray, codes: NDArray[np.int32], gone: NDArray[np.bool_]
+    ) -> tuple[FloatArray, NDArray[np.int32], NDArray[np.intp]]:
+        """The rows in which nothing is missing, if others may be left out."""
+        if not self.reading.drop_missing:
+            if set(self.missing) == {self.label}:
+                row = self.missing[self.label][1]
+                raise ValueError(
+                    f"{self.source.name} must give every row a label, got none in column {self.label!r}, "
+                    f"row {row:,}: drop_missing leaves such rows out"
+                )
+            columns = sorted(self.missing.items(), key=lambda item: -item[1][0])
+            which = ", ".join(f"{short(name)} ({n:,}, the first in row {row:,})" for name, (n, row) in columns[:6])
+            more = f" and {len(columns) - 6:,} more columns" if len(columns) > 6 else ""
+            raise ValueError(
+                f"{self.source.name} must hold finite numbers, got missing values in {which}{more}: drop_missing "
+                f"leaves out the {int(gone.sum()):,} of {self.m:,} rows with one, drop leaves out columns"
+            )
+        if gone.all():
+            raise ValueError(f"{self.source.name} must have a row in which no value is missing, got none")
+        kept = np.flatnonzero(~gone)
+        return _taken(X, kept), codes[kept], kept + 1
+
+    def _with_categories(self, X: FloatArray, budget: Budget) -> tuple[FloatArray, list[str]]:
+        """The numbers and a column of 0 and 1 for every value of every column of categories."""
+        columns = []
+        for part, categories, parts in zip(self.plan, self.categories, self.split, strict=True):
+            if parts:
+                codes = np.concatenate(parts)
+                order = sorted(categories.values.items(), key=lambda item: (isinstance(item[0], str), item[0]))
+                columns += [(f"{part.names[0]}={value}", codes, code) for value, code in order]
+        if not columns:
+            return X, self.names
+        width = X.shape[1] + len(columns)
+        budget.check(self.source.name, len(X), width, beside=float(X.nbytes + self.source.beside))
+        wider = np.empty((len(X), width))
+        wider[:, : X.shape[1]] = X
+        for j, (_, codes, code) in enumerate(columns, X.shape[1]):
+            wider[:, j] = codes == code
+        return wider, [*self.names, *(name for name, _, _ in columns)]
+
+
+def _stripped(texts: Iterable[str]) -> list[str | None]:
+    stripped = [text.strip(" \t") for text in texts]
+    return [text or None for text in stripped]
+
+
+def row_blocks(rows: int, features: int, size: int = 2**21) -> Iterator[tuple[int, int]]:
+    """Bounds of consecutive blocks of rows, about 16 MB of float64 each."""
+    step = max(1, size // max(features, 1))
+    return ((low, min(low + step, rows)) for low in range(0, rows, step))
+
+
+def _taken(X: FloatArray, kept: NDArray[np.intp]) -> FloatArray:
+    """Some of the rows, in the place of all."""
+    for low, high in row_blocks(len(kept), X.shape[1]):  # forward: what is overwritten has been read
+        X[low:high] = X[kept[low:high]]
+    return X[: len(kept)]
+
+
+def _varying(X: FloatArray, names: Sequence[str]) -> tuple[FloatArray, list[str], list[str]]:
+    """The features with more than one value, in the place of all (or all, if none has); all names, in two parts."""
+    varies = X.min(axis=0) < X.max(axis=0)
+    if varies.all() or not varies.any():
+        return X, list(names), []
+    m, d = X.shape
+    kept = np.flatnonzero(varies)
+    buffer = X.reshape(-1)
+    for low, high in row_blocks(m, d):
+        buffer[low * len(kept) : high * len(kept)] = X[low:high, kept].reshape(-1)
+    left = [name for name, keep in zip(names, varies, strict=True) if not keep]
+    return (
+        buffer[: m * len(kept)].reshape(m, -1),
+        [name for name, keep in zip(names, varies, strict=True) if keep],
+        left,
+    )

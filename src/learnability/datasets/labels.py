@@ -1,0 +1,121 @@
+"""The label column, block by block: which values there are, and which of them each row has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnability.datasets.numbers import MISSING, Form, number
+
+__all__ = ["MANY", "Codes", "Labels", "equal", "listed"]
+
+MANY = 50
+"""Label values after which reading stops: it is not a column of classes."""
+
+LONGEST = 1_000
+"""Characters of a label."""
+
+
+def listed(items: Sequence[object], most: int = 8) -> str:
+    """The first few of the items, and how many more there are."""
+    shown = ", ".join(short(item) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most:,} more"
+
+
+def short(item: object) -> str:
+    """A value as messages quote it."""
+    shown = repr(item)
+    return shown if len(shown) <= 80 else f"{shown[:60]}... ({len(str(item)):,} characters)"
+
+
+class Codes:
+    """Values by number, in the order of their first appearance."""
+
+    def __init__(self, source: str, name: str, most: int) -> None:
+        self.source = source
+        self.name = name
+        self.most = most
+        self.values: dict[object, int] = {}
+
+    def add(self, values: Any) -> NDArray[np.int32]:
+        """The codes of the next rows, -1 where one is missing: of texts, numbers or truth values.
+
+        Raises
+        ------
+        ValueError
+            If there are more than ``most`` different values.
+        """
+        import pandas as pd
+
+        if isinstance(values, np.ma.MaskedArray):
+            values = np.ma.filled(values.astype(object), None)
+        if isinstance(values, list | tuple):
+            given, values = values, np.empty(len(values), dtype=object)
+            values[:] = given
+        codes, distinct = pd.factorize(values.reshape(-1))
+        new = []
+        for value in distinct:
+            value = value.item() if isinstance(value, np.generic) else value
+            if isinstance(value, str) and len(value) > LONGEST:
+                raise ValueError(
+                    f"{self.source} must hold texts of at most {LONGEST:,} characters in the column {self.name!r}, "
+                    f"got {short(value)}"
+                )
+            new.append(self.values.setdefault(value, len(self.values)))
+            if len(self.values) > self.most:
+                raise self.too_many()
+        return np.append(np.asarray(new, dtype=np.int32), np.int32(-1))[codes]
+
+    def too_many(self) -> ValueError:
+        """There are more different values than make sense."""
+        return ValueError(
+            f"{self.source} must hold at most {self.most:,} different values in the column {self.name!r}, "
+            f"got more: {listed(list(self.values), 4)}"
+        )
+
+
+class Labels(Codes):
+    """The values of the label."""
+
+    def __init__(self, source: str, name: str) -> None:
+        super().__init__(source, name, MANY)
+
+    def too_many(self) -> ValueError:
+        """It is a number to be predicted, or a name."""
+        return ValueError(
+            f"{self.source} must hold classes in the label column {self.name!r}, got more than {MANY} different "
+            f"values: {listed(list(self.values), 4)}"
+        )
+
+    def merged(self, codes: NDArray[np.int32], form: Form | None) -> tuple[NDArray[np.int32], list[Any]]:
+        """Codes for the sorted values, of which "1" and "1.0" are one.
+
+        ``form`` says how numbers are written where everything is text: if all values but missing ones read as
+        numbers, they are numbers.
+        """
+        values: list[Any] = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values]
+        if form is not None:
+            read = [number(v, form) for v in values]
+            numbers = [_tidy(n) for n in read if n is not None]
+            if numbers and all(n is not None or v in MISSING for n, v in zip(read, values, strict=True)):
+                values = [None if n is None else _tidy(n) for n in read]
+        distinct = sorted({v for v in values if v is not None}, key=lambda v: (isinstance(v, str), v))
+        where = {v: code for code, v in enumerate(distinct)}
+        same = np.array([*(where.get(v, -1) for v in values), -1], dtype=np.int32)
+        return same[codes], distinct
+
+
+def _tidy(value: int | float) -> int | float:
+    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
+
+
+def equal(value: object, wanted: object) -> bool:
+    """Whether a label value is the one asked for, which a command line can only give as text."""
+    if isinstance(value, str | bool):
+        return str(value) == str(wanted)
+    read = number(str(wanted))
+    return read is not None and _tidy(read) == value
