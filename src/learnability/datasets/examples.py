@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from learnability.checks import FloatArray
 from learnability.datasets.labels import Codes, Labels, equal, listed, short
 from learnability.datasets.memory import Budget
-from learnability.datasets.numbers import Bad, Form, Numbers
+from learnability.datasets.numbers import Bad, Form, Numbers, number
 from learnability.datasets.records import Table
 from learnability.datasets.source import NUMBER, OTHER, TEXT, WRITTEN, Reading, Source
 
@@ -21,6 +21,9 @@ __all__ = ["CATEGORIES", "Examples", "examples", "row_blocks"]
 
 CATEGORIES = 1_000
 """Values of a column of categories after which reading stops."""
+
+
+_FORMS = (Form(",", "."), Form(".", ","), Form(",", " "), Form(".", "'"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +187,15 @@ def _check_names(source: str, names: Sequence[str], label: str, reading: Reading
         raise ValueError(f"label must be a column of its own, got {label!r}, which is also dropped or split")
 
 
-def _not_numbers(source: str, columns: Sequence[tuple[str, str, bool]]) -> ValueError:
+def _not_numbers(source: str, columns: Sequence[tuple[str, str, bool]], *, otherwise: bool = False) -> ValueError:
     """The error for columns that hold something else: name, what was found, whether they may be categories."""
     which = ", ".join(f"{short(name)} ({found})" for name, found, _ in columns[:8])
     more = f" and {len(columns) - 8:,} more" if len(columns) > 8 else ""
     split = " or, of categories, turn them into columns of 0 and 1 (one_hot)" if any(c for *_, c in columns) else ""
+    written = "; decimal and thousands say how numbers are written" if otherwise else ""
     return ValueError(
         f"{source} must hold numbers in every column but the label's, got other values in {which}{more}: "
-        f"leave these columns out (drop){split}"
+        f"leave these columns out (drop){split}{written}"
     )
 
 
@@ -211,6 +215,9 @@ class _Reader:
         self.categories = [Codes(source.name, part.names[0], CATEGORIES) for part in plan]
         self.split: list[list[NDArray[np.int32]]] = [[] for _ in plan]
         self.bad: dict[str, str] = {}
+        """Columns that hold something else, and what."""
+        self.otherwise = False
+        """Whether some of it is a number in another way of writing."""
         self.missing: dict[str, tuple[int, int]] = {}
         """Of columns with missing values how many, and the first's row."""
         self.m = 0
@@ -244,6 +251,7 @@ class _Reader:
             found = self.numbers[k].written(values, above)
             if isinstance(found, Bad):
                 self.bad[part.names[0]] = f"{short(found.text)} in row {self.m + found.row + 1:,}"
+                self.otherwise |= any(number(found.text, form) is not None for form in _FORMS)
                 return
         else:
             if not isinstance(values, list) and values.ndim > 1:
@@ -278,7 +286,8 @@ class _Reader:
         if self.m == 0:
             raise ValueError(f"{source.name} must have at least one row, got none")
         if self.bad:
-            raise _not_numbers(source.name, [(name, found, True) for name, found in self.bad.items()])
+            columns = [(name, found, True) for name, found in self.bad.items()]
+            raise _not_numbers(source.name, columns, otherwise=self.otherwise)
         codes, values = self.labels.merged(np.concatenate(self.codes), self.form if self.written else None)
         unlabelled = np.flatnonzero(codes < 0)
         if len(unlabelled):

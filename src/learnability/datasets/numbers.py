@@ -130,9 +130,9 @@ class Numbers:
         if missing is not None:
             block[missing] = np.nan
         if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-            for j in np.flatnonzero((np.abs(block) >= EXACT).any(axis=0)):
-                if int(j) not in self.offsets:
-                    self._column(int(j), _listed(array[:, j], missing, j), above)
+            for j in np.flatnonzero((np.abs(block) >= EXACT).any(axis=0)).tolist():
+                if j not in self.offsets:
+                    self._column(j, _listed(array[:, j], missing, j), above)
             for j in self.offsets:
                 block[:, j] = self._column(j, _listed(array[:, j], missing, j), above)[:, 0]
         elif array.dtype.kind == "f" and array.dtype.itemsize > 8:
@@ -181,6 +181,6 @@ def _holds(value: int) -> bool:
         return False
 
 
-def _listed(column: Any, missing: Any, j: Any) -> list[int | None]:
+def _listed(column: Any, missing: Any, j: int) -> list[int | None]:
     values: list[int | None] = column.tolist()
     return values if missing is None else [None if gone else v for v, gone in zip(values, missing[:, j], strict=True)]

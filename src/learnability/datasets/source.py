@@ -85,8 +85,9 @@ class Reading:
         Columns of categories, each to become one column of 0 and 1 for every value that it has.
     separator : str, optional
         One character between fields, of files of text; by default what fits all lines of a sample.
-    header : bool
-        Whether the first line has the names; if not, columns are called 1, 2, ...
+    header : bool, optional
+        Whether the first line has the names; if not, columns are called 1, 2, ... By default it has, unless they are
+        numbers, which is refused.
     decimal, thousands : str
         In numbers: "." or "," and nothing, ".", ",", "'" or a space.
     quote : str
@@ -102,7 +103,7 @@ class Reading:
     drop_missing: bool = False
     one_hot: tuple[str, ...] = ()
     separator: str | None = None
-    header: bool = True
+    header: bool | None = None
     decimal: str = "."
     thousands: str = ""
     quote: str = '"'
@@ -118,9 +119,9 @@ class Reading:
         both = set(self.drop) & set(self.one_hot)
         if both:
             raise ValueError(f"one_hot must name columns that are not dropped, got {sorted(both)[0]!r}")
-        for name in ("drop_missing", "header"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name, value in (("drop_missing", self.drop_missing), ("header", self.header)):
+            if not isinstance(value, bool) and (name, value) != ("header", None):
+                raise ValueError(f"{name} must be True or False, got {value!r}")
         checks.choice("decimal", self.decimal, (".", ","))
         checks.choice("thousands", self.thousands, ("", ".", ",", "'", " "))
         checks.choice("quote", self.quote, ('"', "'", ""))

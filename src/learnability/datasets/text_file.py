@@ -1,0 +1,219 @@
+"""Files of text: a line a row, fields between separators, names in the first line.
+
+Python's own ``csv`` splits the lines, strictly and in the dialect that it is given; what a field means is decided by
+:mod:`learnability.datasets.numbers`. It needs no more memory than a block of rows however wide the table is, and of
+60,000 x 784 numbers it takes a few seconds of a certification's minutes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from learnability.datasets.labels import listed
+from learnability.datasets.memory import Budget
+from learnability.datasets.numbers import MISSING, Form, number
+from learnability.datasets.packed import damage, open_packed
+from learnability.datasets.source import WRITTEN, Group, Reading, first_line
+
+__all__ = ["open_source"]
+
+LONGEST = 2**24
+"""Characters in a line."""
+
+FIELDS = 2**19
+"""In a block: some 40 MB of text."""
+
+SAMPLED = 200
+"""Lines from which the separator is guessed."""
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "space", "|": "bar"}
+
+
+def open_source(path: Path, reading: Reading, budget: Budget) -> TextSource:
+    """What a file of text holds.
+
+    Raises
+    ------
+    ValueError
+        If it is no text in UTF-8, has no header or no rows, or if its separator cannot be told.
+    """
+    return TextSource(path, reading, budget)
+
+
+class TextSource:
+    """A file of text of which the first lines have been read."""
+
+    def __init__(self, path: Path, reading: Reading, budget: Budget) -> None:
+        self.path = path
+        self.name = path.name
+        self.quote = reading.quote
+        sample = self._sample()
+        self.separator = reading.separator or self._guessed(sample)
+        records = list(islice(self._records(iter(sample), whole=False), SAMPLED))
+        widths = {len(record) for record in records[1:]}
+        first = [field.strip() for field in records[0]]
+        self.notes: tuple[str, ...] = ()
+        self.header = reading.header is not False
+        self.skipped = 0  # columns before the first that is used
+        if not self.header:
+            first = [str(j + 1) for j in range(len(first))]
+        elif reading.header is None:
+            self._check_header(first)
+        self.width = len(first)
+        if self.header and widths == {len(first) + 1}:
+            self.skipped, self.width = 1, len(first) + 1
+            self.notes = ("left out the names of the rows, which the header does not name",)
+        elif self.header and first and not first[0]:
+            self.skipped, first = 1, first[1:]
+            self.notes = ("left out the first column, which has no name: an index",)
+        if self.header and len(records) < 2:
+            raise ValueError(f"{self.name} must have at least one row below its header, got none")
+        self.groups: Sequence[Group] = [Group((name,), WRITTEN) for name in first]
+        self.rows = self._lines(budget)
+        self.beside = 100.0 * FIELDS
+
+    def blocks(self, wanted: Sequence[int]) -> Iterator[list[Any]]:
+        """The wanted columns, as texts."""
+        with damage(self.name), open_packed(self.path) as stream:
+            records = self._records(self._text(stream))
+            if self.header:
+                next(records)
+            most, above = max(1, FIELDS // self.width), 0
+            while rows := self._block(records, most):
+                if set(map(len, rows)) != {self.width}:
+                    row = next(k for k, record in enumerate(rows) if len(record) != self.width)
+                    raise ValueError(
+                        f"{self.name} must have {self.width:,} fields in every row, got {len(rows[row]):,} in row "
+                        f"{above + row + 1:,} (separated by {SEPARATORS.get(self.separator, repr(self.separator))})"
+                    )
+                columns = list(zip(*rows, strict=True))
+                yield [columns[j + self.skipped] for j in wanted]
+                above += len(rows)
+
+    @staticmethod
+    def _block(records: Iterator[list[str]], most: int) -> list[list[str]]:
+        """The next rows: ``most`` of them, or fewer if they are long."""
+        rows: list[list[str]] = []
+        room = 4 * LONGEST
+        for record in records:
+            rows.append(record)
+            room -= sum(map(len, record)) if len(record) < 16 else 0  # of many fields few can be long
+            if len(rows) == most or room < 0:
+                break
+        return rows
+
+    def _sample(self) -> list[str]:
+        """The first lines."""
+        with damage(self.name), open_packed(self.path) as stream:
+            lines, size = [], 0
+            for line in self._text(stream):
+                lines.append(line)
+                size += len(line)
+                if len(lines) > 2 * SAMPLED or size > LONGEST:
+                    break
+        if not any(line.strip() for line in lines):
+            raise ValueError(f"{self.name} must hold a header and rows, got an empty file")
+        return lines
+
+    def _text(self, stream: IO[bytes]) -> Iterator[str]:
+        """Lines with their ends, none of them too long."""
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        try:
+            while line := text.readline(LONGEST):
+                if len(line) == LONGEST and line[-1] not in "\r\n":
+                    raise ValueError(
+                        f"{self.name} must have lines of at most {LONGEST:,} characters, got a longer one"
+                    )
+                yield line
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{self.name} must be text in UTF-8, got the byte {error.object[error.start]:#04x}"
+            ) from None
+
+    def _records(
+        self, lines: Iterator[str], separator: str | None = None, *, whole: bool = True
+    ) -> Iterator[list[str]]:
+        """Lines, split into fields; blank ones left out.
+
+        Raises
+        ------
+        ValueError
+            If quotes are not closed or stand where they cannot, unless the last line was cut (not ``whole``).
+        """
+        separator = separator or self.separator
+        if separator == " ":
+            lines = (line.rstrip(" \r\n") + "\n" for line in lines)
+        quoting: Any = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, **quoting)
+        try:
+            for record in reader:
+                if len(record) > 1 or (record and record[0].strip()):
+                    yield record
+        except csv.Error as error:
+            if whole or "unexpected end of data" not in str(error):
+                raise ValueError(
+                    f"{self.name} cannot be read as text in columns ({first_line(error)} in line "
+                    f"{reader.line_num:,}); quote says what encloses fields, got {self.quote!r}"
+                ) from error
+
+    def _guessed(self, sample: list[str]) -> str:
+        """The separator that splits all lines alike; of several the one that leaves the most numbers."""
+        scores: dict[str, tuple[bool, int, int]] = {}
+        for separator in SEPARATORS:
+            try:
+                records = list(islice(self._records(iter(sample), separator, whole=False), SAMPLED))
+            except ValueError:
+                continue
+            widths = [len(record) for record in records]
+            usual = max(set(widths), key=widths.count)
+            if usual < 2:
+                continue
+            alike = widths.count(usual) + (widths[0] == usual - 1)
+            fields = [field for record in records[1:50] for field in record[:1_000]]
+            scores[separator] = alike == len(widths), sum(map(_numeric, fields)), alike
+        if not scores:
+            names = ", ".join(SEPARATORS.values())
+            raise ValueError(
+                f"{self.name} must have two columns at least, got lines that no {names} separates: separator says "
+                "what does"
+            )
+        best = max(scores.values())
+        found = [separator for separator, score in scores.items() if score == best]
+        if len(found) > 1:
+            raise ValueError(
+                f"{self.name} can be split at each {' and at each '.join(SEPARATORS[s] for s in found)}: separator "
+                "says which it is"
+            )
+        return found[0]
+
+    def _check_header(self, names: list[str]) -> None:
+        """Names that are numbers are probably the first example."""
+        numbers = [number(name) for name in names]
+        read = [value for value in numbers if value is not None]
+        fractions = any(isinstance(value, float) for value in read)
+        if len(read) == len(names) or (fractions and 2 * len(read) > len(names)):
+            raise ValueError(
+                f"{self.name} must begin with a line of names, got numbers ({listed(names, 4)}): header says whether "
+                "the first line has names all the same; without a header columns are called 1, 2, ..."
+            )
+
+    def _lines(self, budget: Budget) -> int:
+        """How many lines there are: at least as many as rows."""
+        feeds = returns = 0
+        with damage(self.name), open_packed(self.path) as stream:
+            while block := stream.read(2**20):
+                feeds += block.count(b"\n")
+                returns += block.count(b"\r")
+                if 8.0 * max(feeds, returns) > budget.limit:
+                    budget.check(self.name, max(feeds, returns), len(self.groups), about=True)
+        return max(feeds, returns) + 1
+
+
+def _numeric(field: str) -> bool:
+    """Whether a field is a number in some way of writing."""
+    return field.strip() in MISSING or number(field) is not None or number(field, Form(",", ".")) is not None
