@@ -108,7 +108,7 @@ def examples(source: Source, label: str, reading: Reading, budget: Budget) -> Ex
         result does not fit. What can be mended by leaving columns or rows out is named in one message, all of it.
     """
     plan = _plan(source, label, reading)
-    features = sum(len(part.kept) for part in plan)
+    features = sum(len(part.kept) for part in plan if part.use == "numbers")
     budget.check(source.name, source.rows, features, beside=source.beside)
     reader = _Reader(source, label, reading, plan)
     for block in source.blocks([part.group for part in plan]):
@@ -123,7 +123,7 @@ class _Part(NamedTuple):
     use: str
     """"label", "numbers" or "categories"."""
     kept: NDArray[np.intp]
-    """Which of its columns, where they are numbers."""
+    """Which of its columns: a single one, where they are no numbers."""
     names: tuple[str, ...]
 
 
@@ -134,24 +134,19 @@ def _plan(source: Source, label: str, reading: Reading) -> list[_Part]:
     dropped, categories = set(reading.drop), set(reading.one_hot)
     plan, other = [], []
     for g, group in enumerate(source.groups):
-        single = len(group.names) == 1
-        nothing = np.empty(0, dtype=np.intp)
-        if label in group.names or categories.intersection(group.names):
-            name = group.names[0]
-            if not single:
-                raise ValueError(
-                    f"{source.name} must have a column of its own for "
-                    f"{'the label' if label in group.names else 'categories'}, got one of the "
-                    f"{len(group.names):,} in {group.names[0].partition('[')[0]!r}"
-                )
+        apart = [j for j, name in enumerate(group.names) if name == label or name in categories]
+        for j in apart:
+            name = group.names[j]
             if group.kind == OTHER:
                 use = "labels" if name == label else "categories"
                 raise ValueError(
                     f"{source.name} must hold numbers, text or truth values as {use}, got {group.what} in {name!r}"
                 )
-            plan.append(_Part(g, "label" if name == label else "categories", nothing, group.names))
+            plan.append(_Part(g, "label" if name == label else "categories", np.array([j]), (name,)))
+        if group.spare:
             continue
-        kept = np.array([j for j, name in enumerate(group.names) if name not in dropped], dtype=np.intp)
+        left = [j for j, name in enumerate(group.names) if name not in dropped and j not in apart]
+        kept = np.array(left, dtype=np.intp)
         if not len(kept):
             continue
         if group.kind not in (NUMBER, WRITTEN):
@@ -229,6 +224,8 @@ class _Reader:
         left = 0
         for k, (part, values) in enumerate(zip(self.plan, block, strict=True)):
             group = self.source.groups[part.group]
+            if part.use != "numbers" and not isinstance(values, Sequence) and values.ndim > 1:
+                values = values[:, part.kept[0]]
             if part.use == "label":
                 codes = self.labels.add(_stripped(values) if group.kind == WRITTEN else values)
                 self.codes.append(codes)

@@ -36,6 +36,8 @@ class Group(NamedTuple):
     """WRITTEN, NUMBER, TEXT or OTHER."""
     what: str = ""
     """How messages call what is in it if that is no number: "type DATE", "dtype object"."""
+    spare: bool = False
+    """Left out unless a column of it is the label or categories: an index."""
 
 
 class Source(Protocol):
@@ -62,7 +64,7 @@ class Source(Protocol):
         """What was left out or decided, a sentence each."""
 
     def blocks(self, wanted: Sequence[int]) -> Iterator[list[Values]]:
-        """The rows in order, block by block: one entry for each of the wanted groups.
+        """The rows in order, block by block: one entry for each of the wanted groups, of which one may come twice.
 
         Raises
         ------
