@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from learnability.datasets.labels import listed
+from learnability.datasets.labels import listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import MISSING, Form, number
 from learnability.datasets.packed import damage, open_packed
@@ -55,27 +55,35 @@ class TextSource:
         sample = self._sample()
         self.separator = reading.separator or self._guessed(sample)
         records = list(islice(self._records(iter(sample), whole=False), SAMPLED))
-        widths = {len(record) for record in records[1:]}
         first = [field.strip() for field in records[0]]
         self.notes: tuple[str, ...] = ()
         self.header = reading.header is not False
-        self.skipped = 0  # columns before the first that is used
         if not self.header:
             first = [str(j + 1) for j in range(len(first))]
         elif reading.header is None:
             self._check_header(first)
-        self.width = len(first)
-        if self.header and widths == {len(first) + 1}:
-            self.skipped, self.width = 1, len(first) + 1
-            self.notes = ("left out the names of the rows, which the header does not name",)
-        elif self.header and first and not first[0]:
-            self.skipped, first = 1, first[1:]
-            self.notes = ("left out the first column, which has no name: an index",)
         if self.header and len(records) < 2:
             raise ValueError(f"{self.name} must have at least one row below its header, got none")
+        self.width, self.skipped, self.ended = len(first), 0, False
+        if self.header:
+            first = self._without_nameless(first, records[1:])
         self.groups: Sequence[Group] = [Group((name,), WRITTEN) for name in first]
         self.rows = self._lines(budget)
         self.beside = 100.0 * FIELDS
+
+    def _without_nameless(self, names: list[str], rows: list[list[str]]) -> list[str]:
+        """The names of what is used: no index, no names of rows, no empty field behind the last separator."""
+        longer = {len(row) for row in rows} == {len(names) + 1}
+        if (longer or not names[-1]) and not any(row[-1].strip() for row in rows):
+            self.width, self.ended = len(rows[0]), True
+            names = names if longer else names[:-1]
+        elif longer and _name_rows([row[0].strip() for row in rows]):
+            self.width, self.skipped = len(rows[0]), 1
+            self.notes = ("left out the names of the rows, for which the header has no name",)
+        if names and not names[0] and not self.skipped:
+            self.skipped, names = 1, names[1:]
+            self.notes = ("left out the first column, which has no name: an index",)
+        return names
 
     def blocks(self, wanted: Sequence[int]) -> Iterator[list[Any]]:
         """The wanted columns, as texts."""
@@ -92,6 +100,12 @@ class TextSource:
                         f"{above + row + 1:,} (separated by {SEPARATORS.get(self.separator, repr(self.separator))})"
                     )
                 columns = list(zip(*rows, strict=True))
+                if self.ended and any(map(str.strip, columns[-1])):
+                    row = next(k for k, text in enumerate(columns[-1]) if text.strip())
+                    raise ValueError(
+                        f"{self.name} must have nothing behind the last separator of every row, as in its first "
+                        f"ones, got {short(columns[-1][row])} in row {above + row + 1:,}"
+                    )
                 yield [columns[j + self.skipped] for j in wanted]
                 above += len(rows)
 
@@ -182,6 +196,8 @@ class TextSource:
                 f"{self.name} must have two columns at least, got lines that no {names} separates: separator says "
                 "what does"
             )
+        if len(scores) > 1 and any(alike for alike, *_ in (score for s, score in scores.items() if s != " ")):
+            scores.pop(" ", None)  # blanks stand beside separators, too
         best = max(scores.values())
         found = [separator for separator, score in scores.items() if score == best]
         if len(found) > 1:
@@ -212,6 +228,12 @@ class TextSource:
                 if 8.0 * max(feeds, returns) > budget.limit:
                     budget.check(self.name, max(feeds, returns), len(self.groups), about=True)
         return max(feeds, returns) + 1
+
+
+def _name_rows(fields: list[str]) -> bool:
+    """Whether the first fields of rows are what R writes before them: names, or 1, 2, 3, ..."""
+    numbered = fields == [str(k) for k in range(1, len(fields) + 1)]
+    return numbered or (len({*fields}) == len(fields) and not any(map(_numeric, fields)))
 
 
 def _numeric(field: str) -> bool:
