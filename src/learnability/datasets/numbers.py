@@ -95,7 +95,7 @@ class Numbers:
                     pass
                 else:
                     self._truth = False
-                    if not np.abs(block).max(initial=0.0) > EXACT:
+                    if np.abs(block).max(initial=0.0) < EXACT:  # 2^53 + 1 reads as 2^53
                         return block[:, None]
         values: list[int | float | None] = []
         for row, given in enumerate(texts):

@@ -33,13 +33,13 @@ def open_packed(path: Path) -> IO[bytes]:
         case ".xz":
             return lzma.open(path, "rb")
         case ".zst":
-            for name in ("compression.zstd", "zstandard"):  # Python's own from 3.14 on
+            for name in ("compression.zstd", "backports.zstd"):  # the same, before Python 3.14
                 try:
                     stream: IO[bytes] = importlib.import_module(name).open(path, "rb")
                 except ModuleNotFoundError:
                     continue
                 return stream
-            raise ValueError(f"{path.name} needs the package zstandard to be read (pip install zstandard)")
+            raise ValueError(f"{path.name} needs the package backports.zstd to be read (pip install backports.zstd)")
     return path.open("rb")
 
 
@@ -49,7 +49,7 @@ def damage(source: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Zstandard's own error has this name in both packages.
+        # Zstandard's own error has this name in both.
         if isinstance(error, OSError | EOFError | zlib.error | lzma.LZMAError) or type(error).__name__ == "ZstdError":
             raise ValueError(f"{source} cannot be read, it is truncated or damaged ({first_line(error)})") from error
         raise

@@ -178,18 +178,22 @@ class TextSource:
     def _guessed(self, sample: list[str]) -> str:
         """The separator that splits all lines alike; of several the one that leaves the most numbers."""
         scores: dict[str, tuple[bool, int, int]] = {}
+        failed: ValueError | None = None
         for separator in SEPARATORS:
             try:
                 records = list(islice(self._records(iter(sample), separator, whole=False), SAMPLED))
-            except ValueError:
+            except ValueError as error:
+                failed = failed or error
                 continue
             widths = [len(record) for record in records]
-            usual = max(set(widths), key=widths.count)
+            usual = max({*widths}, key=widths.count, default=0)
             if usual < 2:
                 continue
             alike = widths.count(usual) + (widths[0] == usual - 1)
             fields = [field for record in records[1:50] for field in record[:1_000]]
             scores[separator] = alike == len(widths), sum(map(_numeric, fields)), alike
+        if not scores and failed:
+            raise failed
         if not scores:
             names = ", ".join(SEPARATORS.values())
             raise ValueError(
@@ -225,8 +229,7 @@ class TextSource:
             while block := stream.read(2**20):
                 feeds += block.count(b"\n")
                 returns += block.count(b"\r")
-                if 8.0 * max(feeds, returns) > budget.limit:
-                    budget.check(self.name, max(feeds, returns), len(self.groups), about=True)
+                budget.check(self.name, max(feeds, returns), len(self.groups), about=True)
         return max(feeds, returns) + 1
 
 
