@@ -52,7 +52,8 @@ class Codes:
         import pandas as pd
 
         if isinstance(values, np.ma.MaskedArray):
-            values = np.ma.filled(values.astype(object), None)
+            gone, values = np.ma.getmaskarray(values), np.array(values.data, dtype=object)
+            values[gone] = None  # what is filled with None is filled with "?"
         if isinstance(values, list | tuple):
             given, values = values, np.empty(len(values), dtype=object)
             values[:] = given
