@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import matplotlib.text
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,3 +116,20 @@ def test_names_at_the_ends_of_curves_are_on_no_other():
     assert boxes[-1].y0 + boxes[-1].height / 2 == pytest.approx(transform.transform((1, 5.0))[1], abs=2)
     middle = transform.transform((1, np.mean(ends[:4])))[1]
     assert (boxes[0].y0 + boxes[3].y1) / 2 == pytest.approx(middle, abs=2)
+
+
+@pytest.mark.parametrize("legend", [False, True])
+def test_long_notes_and_titles_stay_on_the_picture(legend):
+    words = "hyper-parameters chosen on a validation sample " * 6
+    curve = plotting.Curve([1, 2], [1, 2], label="curve" if legend else "")
+    figure = plotting.draw(
+        plotting.Plot((plotting.Panel((curve,)),), title=words, note=f"{words}\nand $x^2$ on a line of its own")
+    )
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(mpl.text.Text) if "validation" in text.get_text()]
+    assert len(texts) == 2
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+    assert any(text.get_text().endswith("\nand $x^2$ on a line of its own") for text in texts)

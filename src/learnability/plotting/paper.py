@@ -7,6 +7,7 @@ context: nobody's global matplotlib settings, backend or open figures are touche
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -123,19 +124,25 @@ def draw(plot: Plot) -> Figure:
         for ax in axes[len(plot.panels) :]:
             ax.set_visible(False)
         if plot.title:
-            figure.suptitle(plot.title, fontsize=10)
+            figure.suptitle(_wrapped(figure, plot.title, 10), fontsize=10)
         if entries:
             figure.legend(
                 list(entries.values()), list(entries), loc="outside lower center", ncols=plot.legend_columns,
-                title=plot.note or None, title_fontsize=8,
+                title=_wrapped(figure, plot.note, 8) or None, title_fontsize=8,
             )  # fmt: skip
         elif plot.note:
-            figure.supxlabel(plot.note, fontsize=8)
+            figure.supxlabel(_wrapped(figure, plot.note, 8), fontsize=8)
         if any(len(labels) > 1 for labels in names):
             figure.draw_without_rendering()  # the layout decides how near to each other they are
             for labels in names:
                 _spread(labels)
     return figure
+
+
+def _wrapped(figure: Figure, text: str, points: float) -> str:
+    """A text in lines that are no longer than the figure is wide: a letter takes half its height on the average."""
+    most = int(figure.get_figwidth() * 72 / (0.52 * points))
+    return "\n".join(textwrap.fill(line, most, break_long_words=False) for line in text.split("\n"))
 
 
 def drawn(figure: Plot | Figure) -> Figure:
