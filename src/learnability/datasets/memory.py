@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def budget(memory: object = None) -> Budget:
 
 
 def available(control: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> float:
-    """Bytes that this process may still take: what the system has, or what is left in its control group."""
+    """Bytes that this process may still take: what the system has, or its control group or its own limits leave."""
     import psutil
 
-    room = float(psutil.virtual_memory().available)
+    room = min(float(psutil.virtual_memory().available), *_limits())
     for folder, limit, usage, file_cache in _groups(control, groups):
         try:
             most = float((folder / limit).read_text())  # "max", which is no number, is no limit
@@ -66,6 +67,23 @@ def available(control: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc
         reclaimable = float(statistics.get(file_cache, 0))  # cached files count as used and are given up at need
         room = min(room, max(most - used + reclaimable, 0.0))
     return room
+
+
+def _limits() -> tuple[float, float]:
+    """What ``ulimit -v`` and ``ulimit -d`` leave: the limits count what is mapped, whether it is used or not."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf, math.inf
+    import psutil
+
+    mapped = psutil.Process().memory_info()
+
+    def left(kind: int, used: float) -> float:
+        most, _ = resource.getrlimit(kind)
+        return math.inf if most == resource.RLIM_INFINITY else max(float(most) - used, 0.0)
+
+    return left(resource.RLIMIT_AS, mapped.vms), left(resource.RLIMIT_DATA, getattr(mapped, "data", 0))
 
 
 def _groups(control: Path, groups: Path) -> list[tuple[Path, str, str, str]]:
