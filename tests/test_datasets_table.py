@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnability.datasets import Table, csv_file, memory, parquet_file, read_table
+from learnability.datasets import Table, memory, read_table
 from learnability.datasets.memory import Budget, available, budget, readable
 
 
@@ -52,7 +52,7 @@ def test_the_same_table_from_all_kinds_of_file(write):
         assert table.X.flags.c_contiguous
         np.testing.assert_array_equal(table.X, X)
         np.testing.assert_array_equal(table.y, Y)
-        assert table.feature_names == (("a", "b[0]") if path.suffix == ".npz" else ("a", "b"))
+        assert table.feature_names == (("a", "b"))
         assert table.classes == (0, 1)
         assert table.origin == path.name
         assert table.constant == ()
@@ -87,7 +87,7 @@ def test_which_value_is_positive(write):
     np.testing.assert_array_equal(table.y, [-1, 1, -1])
     assert table.classes == ("b", "a")
     assert "'b' is -1, 'a' is +1" in table.notes[0]
-    with pytest.raises(ValueError, match="positive must be one of the label values 'a' and 'b', got 'c'"):
+    with pytest.raises(ValueError, match="positive must be one of the label values 'a', 'b', got 'c'"):
         read_table(path, "label", positive="c")
     path = write("label,a\n3,0\n5,1\n3.0,2\n")
     for positive in (3, "3", 3.0, "3.0", np.int64(3)):
@@ -156,7 +156,7 @@ def test_dialects_of_csv(write, text):
 def test_lines_end_as_they_like(write):
     for end in ("\n", "\r", "\r\n"):
         path = write(CSV.replace("\n", end))
-        assert csv_file._lines(path) == 5  # what the memory is checked for: no fewer than the rows
+        np.testing.assert_array_equal(read_table(path, "label").X, X)
     mixed = "a,label\n" + "".join(f"{j},{j % 2}" + "\r\n"[j % 2] for j in range(10))
     table = read_table(write(mixed), "label")  # more rows than counted
     np.testing.assert_array_equal(table.X[:, 0], np.arange(10))
@@ -193,8 +193,7 @@ def test_numbers_are_read_to_the_last_bit(tmp_path_factory, rows):
     path.write_text("\n".join(lines))
     varies = (rows != rows[0]).any(axis=0)
     if not varies.any():
-        with pytest.raises(ValueError, match="must have a feature that varies"):
-            read_table(path, "y")
+        np.testing.assert_array_equal(read_table(path, "y").X, rows)
         return
     table = read_table(path, "y")
     np.testing.assert_array_equal(table.X, rows[:, varies])
@@ -207,7 +206,7 @@ def test_constant_features_are_left_out_and_named(write, monkeypatch):
     full[:, [0, 3, 4]] = [7.0, 0.0, -1e300]
     y = rng.integers(0, 2, 700)
     monkeypatch.setattr(
-        "learnability.datasets.columns.blocks.__defaults__", (64,)
+        "learnability.datasets.examples.row_blocks.__defaults__", (64,)
     )  # many blocks: in place is in order
     for arrays in ({"X": full, "y": y}, {"X": np.asfortranarray(full), "y": y}, {"X": full.astype(">f8"), "y": y}):
         table = read_table(write(arrays, "data.npz"), "y")
@@ -218,7 +217,7 @@ def test_constant_features_are_left_out_and_named(write, monkeypatch):
         varied = read_table(write({**arrays, "X": arrays["X"][:, [1, 2]]}, "data.npz"), "y")
         np.testing.assert_array_equal(varied.X, full[:, [1, 2]])
         assert varied.X.flags.c_contiguous
-        assert table.notes[-1] == "3 constant feature(s) left out: 'X[0]', 'X[3]', 'X[4]'"
+        assert table.notes[0] == "3 constant feature(s) left out: 'X[0]', 'X[3]', 'X[4]'"
 
 
 def test_images_are_flattened_in_order(write):
@@ -226,45 +225,6 @@ def test_images_are_flattened_in_order(write):
     table = read_table(write({"x": images, "extra": np.array([5.0, 6.0]), "y": np.array([0, 1])}, "data.npz"), "y")
     np.testing.assert_array_equal(table.X[:, :12], images.reshape(2, 12))
     assert table.feature_names[11:] == ("x[11]", "extra")
-
-
-def test_several_blocks_keep_the_order_of_rows(write, monkeypatch):
-    m = 5000
-    rng = np.random.default_rng(0)
-    values, y = rng.standard_normal((m, 3)), rng.integers(0, 2, m)
-    text = "p,y,q,r\n" + "\n".join(f"{a!r},{'uv'[k]},{b!r},{c!r}" for (a, b, c), k in zip(values.tolist(), y))
-    source = "SELECT p, y, q, r FROM read_csv('{}')"
-    paths = [write(text)]
-    paths.append(write(source.format(paths[0]), "data.parquet"))
-    seen = []
-    monkeypatch.setattr(csv_file, "BLOCK", 4 * 700)
-    monkeypatch.setattr(parquet_file, "BLOCK", 1)
-    original = csv_file.check_finite
-    for module in (csv_file, parquet_file):
-        monkeypatch.setattr(module, "check_finite", lambda *a: (seen.append(len(a[1])), original(*a)))
-    for path in paths:
-        table = read_table(path, "y")
-        np.testing.assert_array_equal(table.X, values)
-        np.testing.assert_array_equal(table.y, 2 * y - 1)
-        assert len(seen) >= 3
-        assert sum(seen) == m
-        seen.clear()
-
-
-def test_errors_name_rows_of_later_blocks(write, monkeypatch):
-    monkeypatch.setattr(csv_file, "BLOCK", 9)  # three rows
-    rows = [f"{j},{j * j},{j % 2}" for j in range(20)]
-    for bad, message in [
-        ("1,,0", "missing .* column 'b', row 12$"),
-        ("1,inf,0", "got one that is inf in column 'b', row 12$"),
-        ("1,two,0", "'b' [(]'two' in row 12[)]"),
-        ("1,2,", "got none in column 'label', row 12$"),
-        ("1,2", "must have 3 fields in every row, got 2 in row 12$"),
-        ("1,2,0,4", "Expected 3 fields in line 13, saw 4"),
-    ]:
-        text = "\n".join(["a,b,label", *rows[:11], bad, *rows[12:]])
-        with pytest.raises(ValueError, match=message):
-            read_table(write(text), "label")
 
 
 def test_equal_points_with_opposite_labels_are_data(write):
@@ -297,31 +257,35 @@ BAD_CSV = [
     ("a,b,label\n", "must have at least one row below its header, got none"),
     ("a,b,c\n1,2,3\n", "has no column 'label' for the label, only 'a', 'b', 'c'$"),
     ("a,b,Label\n1,2,3\n", "has no column 'label' .* did you mean 'Label'[?]"),
-    ("label\n1\n0\n", "must have a feature column beside the label 'label', got none"),
+    ("label\n1\n0\n", "must have two columns at least, got lines that no comma, semicolon, tab, space, bar sep"),
     ("a,label,a\n1,0,2\n", "must name every column differently, got 'a' twice"),
-    (",a,label\n0,1,0\n1,2,1\n", "must name every column, got none for column 1"),
+    ("a,,label\n0,1,0\n1,2,1\n", "must name every column, got none for column 2"),
     ("a,label\n1,0\n2,0\n", r"must hold exactly two values in the label column 'label', got 1: 0 \(2 rows\)$"),
-    ("a,label\n1,x\n2,y\n3,z\n4,y\n", r"got 3: 'y' \(2 rows\), 'x' \(1 row\), 'z' \(1 row\)$"),
-    ("a,label\n" + "".join(f"1,{j}\n" for j in range(60)), "got more than 50: '0', '1', '2', '3' and"),
+    ("a,label\n1,x\n2,y\n3,z\n4,y\n", r"got 3: 'y' \(2 rows\), 'x' \(1 row\), 'z' \(1 row\); positive"),
+    (
+        "a,label\n" + "".join(f"1,{j}\n" for j in range(60)),
+        "got more than 50 different values: '0', '1', '2', '3' and",
+    ),
     ("a,label\n1,0\n2,\n", "must give every row a label, got none in column 'label', row 2"),
     ("a,label\n1,0\n2,NA\n", "must give every row a label, got none in column 'label', row 2"),
-    ("a,b,label\n1,2,0\n3,,1\n", r"got one that is missing \(or not a number\) in column 'b', row 2$"),
-    ("a,b,label\n1,2,0\n3,NaN,1\n", "missing .* column 'b', row 2"),
-    ("a,b,label\n1,-inf,0\n3,2,1\n", "got one that is -inf in column 'b', row 1"),
-    ("a,b,label\n1,1e999,0\n3,2,1\n", "got one that is inf in column 'b', row 1"),
+    (
+        "a,b,label\n1,2,0\n3,,1\n",
+        r"got missing values in 'b' \(1, the first in row 2\): drop_missing leaves out the 1 of 2",
+    ),
+    ("a,b,label\n1,2,0\n3,NaN,1\n", "missing values in 'b' .*row 2"),
+    ("a,b,label\n1,-inf,0\n3,2,1\n", "got -inf in column 'b', row 1"),
+    ("a,b,label\n1,1e999,0\n3,2,1\n", "got inf in column 'b', row 1"),
     (
         "a,b,c,label\n1,u,9,0\n3,v,x,1\n",
         r"must hold numbers in every column .* 'b' \('u' in row 1\), 'c' \('x' in row 2\)",
     ),
     ("a,t,label\n1,True,0\n3,maybe,1\n", r"'t' \('maybe' in row 2\)"),
-    ("a,t,label\n1,True,0\n3,,1\n", "missing .* column 't', row 2"),
-    ("a,b,label\n5,5,0\n5,5,1\n", "must have a feature that varies, got constant values in all: 'a', 'b'"),
+    ("a,t,label\n1,True,0\n3,,1\n", "missing values in 't' .*row 2"),
     ("a,b,label\n1,2,0\n3,4\n", "must have 3 fields in every row, got 2 in row 2"),
     ("a,b,label\n1,2,0\n3", "must have 3 fields in every row, got 1 in row 2"),
-    ("a,b,label\n1,2,0\n3,4,1,5\n", "cannot be read as CSV .*Expected 3 fields in line 3, saw 4"),
-    ("a,b,label\n1,2,0,9\n3,4,1,5\n", "must have 3 fields in every row, got rows with more"),
-    ('a,b,label\n1,2,0\n3,"4,1\n', "cannot be read as CSV .*EOF inside string"),
-    ("a b label\n1 2 0\n", "has no column 'label' for the label, only 'a b label'"),
+    ("a,b,label\n1,2,0\n3,4,1,5\n", "must have 3 fields in every row, got 4 in row 2"),
+    ("a,b,label\n1,2,0,9\n3,4,1,5\n", "must have 3 fields in every row, got 4 in row 1"),
+    ('a,b,label\n1,2,0\n3,"4,1\n', "cannot be read as text in columns .*unexpected end of data in line 3"),
     (b"a,label\n\xff\xfe,0\n", "must be text in UTF-8, got the byte 0xff"),
 ]
 
@@ -334,37 +298,34 @@ def test_bad_csv(write, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_that_are_no_text_deep_in_the_file(write, monkeypatch):
-    monkeypatch.setattr(csv_file, "SAMPLE", 20)
-    with pytest.raises(ValueError, match=r"data.csv must be text in UTF-8"):
-        read_table(write(b"a,label\n1,0\n2,1\n3,0\n4,\xff\n"), "label")
-    with pytest.raises(ValueError, match="must begin with a header line, got more than 20 bytes"):
-        read_table(write("a" * 21), "label")
-
-
 def y2(m=2):
     return np.arange(m) % 2
 
 
 BAD_NPZ = [
-    ({"X": np.ones((2, 2))}, "has no column 'label' for the label, only 'X'"),
+    ({"X": np.ones((2, 2))}, r"has no column 'label' for the label, only 'X\[0\]', 'X\[1\]'"),
     ({"label": y2()}, "must have a feature column beside the label"),
-    ({"X": np.ones((2, 0)), "label": y2()}, "must have a feature beside the label 'label', got none"),
+    ({"X": np.ones((2, 0)), "label": y2()}, "must have a feature column beside the label 'label', got none"),
     ({"X": np.ones((0, 2)), "label": y2(0)}, "must have at least one row, got none"),
-    ({"X": np.ones((3, 2)), "label": y2()}, r"as many rows as the label 'label', 2, got 'X' of shape \(3, 2\)"),
+    ({"X": np.ones((3, 2)), "label": y2()}, r"as many rows in each, got 'X' of shape \(3, 2\)"),
     ({"X": np.float64(3), "label": y2()}, r"got 'X' of shape \(\)"),
-    ({"X": np.ones(2), "label": np.ones((2, 2))}, r"label array of shape \(m,\), got 'label' of shape \(2, 2\)"),
-    ({"X": np.ones(2), "label": np.float64(1)}, r"label array of shape \(m,\), got 'label' of shape \(\)"),
+    (
+        {"X": np.ones(2), "label": np.ones((2, 2))},
+        r"no column 'label' for the label, only 'X', 'label\[0\]', 'label\[1\]'",
+    ),
+    ({"X": np.ones(2), "label": np.float64(1)}, r"a row an example, .*'label' of shape \(\)"),
     ({"X": np.ones(2), "label": np.ones(2, complex)}, "labels, got dtype complex128 in 'label'"),
     ({"X": np.array([1j, 2]), "label": y2()}, r"numbers in every column .* 'X' \(dtype complex128\)"),
     ({"X": np.ones(2), "s": np.array(["a", "b"]), "label": y2()}, r"'s' \(dtype <U1\)"),
-    ({"X": np.array([1, np.nan]), "label": y2()}, "missing .* column 'X', row 2"),
-    ({"X": np.array([[1, 2], [np.inf, 3]]), "label": y2()}, r"got one that is inf in column 'X\[0\]', row 2"),
-    ({"X": np.ones((2, 2)), "label": y2()}, "must have a feature that varies"),
+    ({"X": np.array([1, np.nan]), "label": y2()}, "missing values in 'X' .*row 2"),
+    ({"X": np.array([[1, 2], [np.inf, 3]]), "label": y2()}, r"got inf in column 'X\[0\]', row 2"),
     ({"X": np.arange(3.0), "label": np.arange(3)}, r"got 3: 0 \(1 row\), 1 \(1 row\), 2 \(1 row\)"),
     ({"X": np.arange(2.0), "label": np.array([1.0, np.nan])}, "got none in column 'label', row 2"),
-    ({"X": np.array([1, "a"], dtype=object), "label": y2()}, "objects in the array 'X': they are not unpickled"),
-    ({"X": np.arange(2.0), "label": np.array([1, "a"], dtype=object)}, "objects in the array 'label'"),
+    ({"X": np.array([1, "a"], dtype=object), "label": y2()}, r"'X' \(dtype object, which is not unpickled\)"),
+    (
+        {"X": np.arange(2.0), "label": np.array([1, "a"], dtype=object)},
+        "dtype object, which is not unpickled in 'label'",
+    ),
 ]
 
 
@@ -390,7 +351,7 @@ def test_nothing_is_unpickled(write, tmp_path, monkeypatch):
         {"X": np.arange(2.0), "label": np.array([Trap(), 1], dtype=object)},
         {"X": np.array([(1, Trap())], dtype=[("a", "f8"), ("b", "O")]), "label": y2(1)},
     ):
-        with pytest.raises(ValueError, match=r"objects|cannot be read as NPZ"):
+        with pytest.raises(ValueError, match=r"not unpickled|cannot be read as NPZ|numbers, text or truth values"):
             read_table(write(content, "data.npz"), "label")
     assert not (tmp_path / "unpickled").exists()
 
@@ -436,7 +397,7 @@ def test_headers_that_promise_something_else(write):
         lying = good.replace(b"(2,), ", shape)
         assert len(lying) == len(good) != 0
         with pytest.raises(
-            ValueError, match=r"data.npz is damaged: its array 'X' has 16 bytes where its header promises"
+            ValueError, match=r"data.npz is damaged: (the array 'X' has 16 bytes where its header promises|no header)"
         ):
             read_table(write(archive(X__npy=lying, label__npy=npy(y2())), "data.npz"), "label")
     negative = npy(np.arange(4.0).reshape(2, 2)).replace(b"(2, 2), ", b"(-2,-2),")
@@ -444,7 +405,7 @@ def test_headers_that_promise_something_else(write):
         read_table(write(archive(X__npy=negative, label__npy=npy(y2())), "data.npz"), "label")
     with pytest.raises(ValueError, match=r"must hold arrays only, got the member 'readme.txt'"):
         read_table(write(archive(readme__txt="hello", label__npy=npy(y2())), "data.npz"), "label")
-    with pytest.raises(ValueError, match=r"data.npz cannot be read as NPZ"):
+    with pytest.raises(ValueError, match=r"data.npz must hold arrays in NumPy's format 1 to 3, got b'hello th'"):
         read_table(write(archive(X__npy=b"hello there", label__npy=npy(y2())), "data.npz"), "label")
     with pytest.raises(ValueError, match=r"data.npz cannot be read as NPZ"):
         read_table(write(npy(np.arange(3)), "data.npz"), "label")
@@ -468,16 +429,15 @@ BAD_PARQUET = [
         "SELECT 1 AS a, 'x' AS s, DATE '2020-01-01' AS t, [1] AS l, {'q': 1} AS z, 1 AS label",
         r"'s' \(type VARCHAR\), 't'",
     ),
-    ("SELECT 1 AS a, [1, 2] AS label", r"labels, got type INTEGER\[\] in 'label'"),
-    ("SELECT * FROM (VALUES (1, 2, 0), (3, NULL, 1)) AS t(a, b, label)", "missing .* column 'b', row 2"),
-    ("SELECT * FROM (VALUES (1, 'nan'::DOUBLE, 0), (3, 2, 1)) AS t(a, b, label)", "missing .* column 'b', row 1"),
-    ("SELECT * FROM (VALUES (1, '-inf'::DOUBLE, 0), (3, 2, 1)) AS t(a, b, label)", "is -inf in column 'b', row 1"),
+    ("SELECT 1 AS a, [1, 2] AS label", r"labels, got type LIST in 'label'"),
+    ("SELECT * FROM (VALUES (1, 2, 0), (3, NULL, 1)) AS t(a, b, label)", "missing values in 'b' .*row 2"),
+    ("SELECT * FROM (VALUES (1, 'nan'::DOUBLE, 0), (3, 2, 1)) AS t(a, b, label)", "missing values in 'b' .*row 1"),
+    ("SELECT * FROM (VALUES (1, '-inf'::DOUBLE, 0), (3, 2, 1)) AS t(a, b, label)", "got -inf in column 'b', row 1"),
     ("SELECT * FROM (VALUES (1, 0), (3, NULL)) AS t(a, label)", "got none in column 'label', row 2"),
     ("SELECT * FROM (VALUES (1, 'x'), (3, NULL)) AS t(a, label)", "got none in column 'label', row 2"),
     ("SELECT * FROM (VALUES (1, true), (3, NULL)) AS t(a, label)", "got none in column 'label', row 2"),
     ("SELECT * FROM (VALUES (1, 0), (3, 0)) AS t(a, label)", r"got 1: 0 \(2 rows\)"),
     ("SELECT * FROM (VALUES (1, 'x'), (3, 'y'), (4, 'z')) AS t(a, label)", "exactly two values .* got 3: 'x'"),
-    ("SELECT * FROM (VALUES (1, 0), (1, 1)) AS t(a, label)", "must have a feature that varies"),
 ]
 
 
@@ -506,7 +466,7 @@ def test_truncated_parquet_and_names_given_twice(write):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("data.xlsx", "path must end in .csv, .parquet or .npz, got .*data.xlsx"),
+        ("data.xlsx", r"path must end in .csv, .*\(text also .*got .*data.xlsx"),
         ("data", "path must end in"),
         ("none.csv", "path must be a file, got none at .*none.csv"),
         ("folder.npz", "path must be a file, got a folder"),
@@ -531,54 +491,6 @@ def test_other_bad_arguments(write):
 
 
 # Memory
-
-
-def refused(*arguments, **options):
-    raise AssertionError("read although it does not fit")
-
-
-def test_a_large_npz_is_refused_from_its_headers(write, monkeypatch):
-    path = write({"X": np.zeros((1000, 300), np.uint8), "label": y2(1000)}, "data.npz")
-    need = 1000 * (8 * 300 + 16) + 300_000 + 2 * 8000 + 1e8
-    read = np.lib.format.read_array
-    monkeypatch.setattr(np.lib.format, "read_array", refused)
-    with pytest.raises(
-        ValueError, match=r"data.npz needs 103 MB of memory \(1,000 rows x 300 features\), more than 90"
-    ):
-        read_table(path, "label", memory=90e6)
-    with pytest.raises(ValueError, match="the memory given"):
-        read_table(path, "label", memory=need - 1)
-    monkeypatch.setattr(np.lib.format, "read_array", read)
-    with pytest.raises(ValueError, match="feature that varies"):
-        read_table(path, "label", memory=need)
-
-
-def test_a_large_parquet_is_refused_from_its_metadata(write, monkeypatch):
-    path = write("SELECT range AS a, range % 2 AS label FROM range(500000)", "data.parquet")
-    monkeypatch.setattr(parquet_file, "Labels", refused)
-    with pytest.raises(ValueError, match=r"data.parquet needs 1\d\d MB of memory \(500,000 rows x 1 features\)"):
-        read_table(path, "label", memory=1.1e8)
-    with pytest.raises(AssertionError):
-        read_table(path, "label", memory=1e9)
-
-
-def test_a_large_csv_is_refused_from_its_size_and_first_lines(write, monkeypatch):
-    monkeypatch.setattr(csv_file, "SAMPLE", 2000)
-    path = write("a,b,label\n" + "".join(f"{j % 10},3,{j % 2}\n" for j in range(100_000)))
-    monkeypatch.setattr(csv_file, "_lines", refused)
-    with pytest.raises(ValueError, match=r"needs 103 MB of memory \(about 99,800 rows x 2 features\)"):
-        read_table(path, "label", memory=1.01e8)
-    with pytest.raises(AssertionError):
-        read_table(path, "label", memory=1.1e8)
-
-
-def test_a_csv_whose_beginning_misleads_is_refused_before_it_is_read(write, monkeypatch):
-    monkeypatch.setattr(csv_file, "SAMPLE", 2000)
-    head = "a,label\n" + f"1.{'0' * 900},0\n" * 4
-    path = write(head + "1,1\n" * 200_000)
-    monkeypatch.setattr(csv_file, "_blocks", refused)
-    with pytest.raises(ValueError, match=r"\(200,006 rows x 1 features\)"):
-        read_table(path, "label", memory=1.01e8)
 
 
 def test_memory_given_by_default_is_half_of_what_is_available(monkeypatch):

@@ -12,8 +12,8 @@ from learnability.datasets.mnist_file import (
     mnist_pair,
     mnist_path,
 )
-from learnability.datasets.records import DataSet, DigitImages
-from learnability.datasets.table import Table, read_table
+from learnability.datasets.records import DataSet, DigitImages, Table
+from learnability.datasets.table import read_table
 
 __all__ = [
     "DataSet",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.datasets.numbers import MISSING, Form, number
+from learnability.shown import quoted
 
 __all__ = ["MANY", "Codes", "Labels", "equal", "listed"]
 
@@ -28,8 +29,7 @@ def listed(items: Sequence[object], most: int = 8) -> str:
 
 def short(item: object) -> str:
     """A value as messages quote it."""
-    shown = repr(item)
-    return shown if len(shown) <= 80 else f"{shown[:60]}... ({len(str(item)):,} characters)"
+    return quoted(item, 60)
 
 
 class Codes:

@@ -37,7 +37,7 @@ STORED = {
 EXACTLY = frozenset(("DECIMAL", "HUGEINT", "UHUGEINT"))
 """Numbers that it has not: they come as text."""
 
-TEXTS = frozenset(("VARCHAR", "ENUM"))
+TEXTS = frozenset(("VARCHAR", "ENUM", "BLOB", "DATE"))
 
 UNNAMED = re.compile(r"__index_level_[0-9]+__")
 """What pandas calls an index without a name."""

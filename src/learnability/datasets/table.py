@@ -1,69 +1,89 @@
-"""A table of numbers with a label column of two values, from a CSV, Parquet or NPZ file."""
+"""A table of numbers with a label column, from a file as it is."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from learnability.datasets import npz_file, parquet_file, svmlight_file, text_file
+from learnability.datasets.examples import Examples, examples
+from learnability.datasets.memory import Budget, budget
+from learnability.datasets.records import Table
+from learnability.datasets.source import Reading, Source
 
-from learnability.checks import FloatArray
-from learnability.datasets import csv_file, npz_file, parquet_file
-from learnability.datasets.columns import Raw, blocks, listed
-from learnability.datasets.memory import budget
-from learnability.datasets.records import DataSet
+__all__ = ["COMPRESSED", "SUFFIXES", "read_examples", "read_table"]
 
-__all__ = ["SUFFIXES", "Table", "read_table"]
-
-SUFFIXES = (".csv", ".parquet", ".npz")
+_TEXT = dict.fromkeys((".csv", ".tsv", ".txt"), text_file.open_source)
+_SVMLIGHT = dict.fromkeys((".svm", ".libsvm", ".svmlight"), svmlight_file.open_source)
+_READERS: dict[str, Callable[[Path, Reading, Budget], Source]] = {
+    **_TEXT,
+    ".parquet": parquet_file.open_source,
+    ".npz": npz_file.open_source,
+    ".npy": npz_file.open_source,
+    **_SVMLIGHT,
+}
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+"""What may follow the suffix of a file of text."""
+SUFFIXES = tuple(_READERS)
 """The files that :func:`read_table` reads."""
 
 
-@dataclass(frozen=True, eq=False)
-class Table(DataSet):
-    """Labelled examples from a file, with the names of their features."""
-
-    feature_names: tuple[str, ...] = ()
-    """(d,)"""
-    constant: tuple[str, ...] = ()
-    """Features that had one value in all rows and were left out."""
+PLAIN = Reading()
 
 
 def read_table(
-    path: str | os.PathLike[str], label: str, *, positive: object = None, memory: float | None = None
+    path: str | os.PathLike[str],
+    label: str,
+    *,
+    positive: object = None,
+    memory: float | None = None,
+    **reading: Any,
 ) -> Table:
-    """The table in a file, checked; nothing is read in full that does not fit.
+    """The table in a file, checked; what is in it is used as it is or refused, never changed in silence.
 
-    A CSV file has a header line; fields are separated by commas, semicolons or tabs. A Parquet file has flat columns.
-    An NPZ file has arrays with m rows: (m,) is a feature by the array's name, (m, ...) has the features name[0],
-    name[1], ... Rows are counted from 1, a header apart. Features may be numbers or truth values (0 and 1).
+    Files of text (.csv, .tsv, .txt, compressed too) have a line a row; NPZ files arrays with a row an example, of
+    which (m,) is a feature by the array's name and (m, ...) has the features name[0], name[1], ...; .npy files one
+    matrix, SciPy's sparse .npz files too, with columns 1, 2, ... as files without a header; .libsvm files numbered
+    features and a label called "label"; Parquet files flat columns. Rows are counted from 1, a header apart. Features may be
+    numbers or truth values (0 and 1). Constant features are left out, unless all are.
 
     Parameters
     ----------
     path : path
-        Its suffix (.csv, .parquet, .npz) says what it is.
+        Its suffix (:data:`SUFFIXES`) says what it is.
     label : str
-        The column (array) of the labels: two values, numbers, text or truth values. In a CSV file text that reads as
+        The column (array) of the labels: two values, numbers, text or truth values. In a file of text what reads as
         numbers is numbers.
     positive : optional
-        The value that becomes +1; by default the larger of the two, of texts the last in alphabetical order.
+        The value that becomes +1, against all others; by default the larger of two, of texts the last in alphabetical
+        order.
     memory : float, optional
         Bytes that reading may take; by default half of what is available to the process.
+    **reading
+        Fields of :class:`learnability.datasets.source.Reading`: columns to leave out, categories, missing values, how
+        text is written.
 
     Returns
     -------
     Table
-        X (m, d) float64 without constant features; y (m,) in {-1, +1}.
 
     Raises
     ------
     ValueError
         If the file is missing, of another kind, empty, damaged, or too large for the memory; if columns share a name,
-        the label column is missing, or has a missing value or not exactly two; if a feature is not a number or a
-        value missing or not finite; if every feature is constant. The message names the column and row. Equal points
-        with different labels are no error: they make the set inseparable, which the margin's certificate shows.
+        the label column is missing, or there are not two values (or ``positive``); if a feature is not a number or a
+        value missing or not finite. The message names the column and row. Equal points with different labels are no
+        error: they make the set inseparable, which the margin's certificate shows.
     """
+    return read_examples(path, label, Reading(**_known(reading)), memory=memory).table(positive)
+
+
+def read_examples(
+    path: str | os.PathLike[str], label: str, reading: Reading = PLAIN, *, memory: float | None = None
+) -> Examples:
+    """As :func:`read_table`, for a label of any number of classes."""
     limits = budget(memory)
     try:
         path = Path(path).expanduser()
@@ -71,44 +91,43 @@ def read_table(
         raise ValueError(f"path must be the path of a file, got {path!r}") from None
     if not isinstance(label, str):
         raise ValueError(f"label must be the name of a column, got {label!r}")
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"path must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {str(path)!r}")
-    if not path.is_file():
-        raise ValueError(f"path must be a file, got {'a folder' if path.is_dir() else 'none at'} {str(path)!r}")
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    packed = suffixes and suffixes[-1] in COMPRESSED
+    suffix = (suffixes[-2] if len(suffixes) > 1 else "") if packed else suffixes[-1] if suffixes else ""
+    reader = _READERS.get(suffix)
+    if reader is None or (packed and suffix not in {**_TEXT, **_SVMLIGHT}):
+        raise ValueError(
+            f"path must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} (text also in one of these and "
+            f"{', '.join(COMPRESSED)}), got {str(path)!r}"
+        )
+    if reading.of_text and suffix not in _TEXT:
+        raise ValueError(f"{reading.of_text[0]} is for files of text ({', '.join(_TEXT)}), got {path.name!r}")
+    _check_file(path)
+    return examples(reader(path, reading, limits), label, reading, limits)
+
+
+def _known(reading: dict[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in reading if name not in Reading.__dataclass_fields__]
+    if unknown:
+        raise TypeError(f"read_table() got an unexpected keyword argument {unknown[0]!r}")
+    return reading
+
+
+def _check_file(path: Path) -> None:
+    """A file of some bytes, that may be read."""
+    if str(path).startswith(("http:/", "https:/", "ftp:/", "s3:/")):
+        raise ValueError(f"path must be a file on this machine (download it first), got the address {str(path)!r}")
     try:
+        if path.is_dir():
+            raise ValueError(f"path must be a file, got a folder {str(path)!r}")
+        if path.is_fifo() or path.is_char_device() or path.is_socket():
+            raise ValueError(
+                f"path must be a file that can be read twice (write the stream to a file first), got {str(path)!r}"
+            )
+        if not path.is_file():
+            raise ValueError(f"path must be a file, got none at {str(path)!r}")
         with path.open("rb") as stream:
             if not stream.read(1):
                 raise ValueError(f"{path.name} must hold a table, got an empty file")
     except OSError as error:
         raise ValueError(f"{path} cannot be opened ({error.strerror})") from error
-    notes: tuple[str, ...] = ()
-    if suffix == ".csv":
-        raw = csv_file.read(path, label, limits)
-    elif suffix == ".parquet":
-        raw, notes = parquet_file.read(path, label, limits)
-    else:
-        raw = npz_file.read(path, label, limits)
-    y, classes = raw.labels.finish(positive, numbers=suffix == ".csv")
-    X, names, constant = _varying(path.name, raw)
-    notes += (f"labels in {label!r}: {classes[0]!r} is -1, {classes[1]!r} is +1",)
-    if constant:
-        notes += (f"{len(constant)} constant feature(s) left out: {listed(constant, 20)}",)
-    return Table(X, y, path.name, classes, notes, feature_names=names, constant=constant)
-
-
-def _varying(source: str, raw: Raw) -> tuple[FloatArray, tuple[str, ...], tuple[str, ...]]:
-    """The features with more than one value, in the place of all; their names, and those of the others."""
-    X, names = raw.X, raw.names
-    varies = X.min(axis=0) < X.max(axis=0)
-    if not varies.any():
-        raise ValueError(f"{source} must have a feature that varies, got constant values in all: {listed(names)}")
-    if varies.all():
-        return X, tuple(names), ()
-    m, d = X.shape
-    kept = np.flatnonzero(varies)
-    buffer = X.reshape(-1)
-    for low, high in blocks(m, d):  # forward: what is overwritten has been read
-        buffer[low * len(kept) : high * len(kept)] = X[low:high, kept].reshape(-1)
-    left = [name for name, keep in zip(names, varies, strict=True) if not keep]
-    return buffer[: m * len(kept)].reshape(m, -1), tuple(names[j] for j in kept), tuple(left)
