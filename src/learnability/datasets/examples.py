@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from learnability.checks import FloatArray
 from learnability.datasets.labels import Codes, Labels, equal, listed, short
 from learnability.datasets.memory import Budget
-from learnability.datasets.numbers import Bad, Form, Numbers, number
+from learnability.datasets.numbers import MISSING, Bad, Form, Numbers, number
 from learnability.datasets.records import Table
 from learnability.datasets.source import NUMBER, OTHER, TEXT, WRITTEN, Reading, Source
 
@@ -226,12 +226,14 @@ class _Reader:
             group = self.source.groups[part.group]
             if part.use != "numbers" and not isinstance(values, Sequence) and values.ndim > 1:
                 values = values[:, part.kept[0]]
+            if part.use != "numbers" and group.kind == WRITTEN:
+                values = _stripped(values, MISSING if self.reading.drop_missing else {""})
             if part.use == "label":
-                codes = self.labels.add(_stripped(values) if group.kind == WRITTEN else values)
+                codes = self.labels.add(values)
                 self.codes.append(codes)
                 self._count(np.flatnonzero(codes < 0), part.names[0])
             elif part.use == "categories":
-                codes = self.categories[k].add(_stripped(values) if group.kind == WRITTEN else values)
+                codes = self.categories[k].add(values)
                 self.split[k].append(codes)
                 self._count(np.flatnonzero(codes < 0), part.names[0])
             else:
@@ -362,9 +364,10 @@ class _Reader:
         return wider, [*self.names, *(name for name, _, _ in columns)]
 
 
-def _stripped(texts: Iterable[str]) -> list[str | None]:
-    stripped = [text.strip(" \t") for text in texts]
-    return [text or None for text in stripped]
+def _stripped(texts: Iterable[str], missing: Container[str]) -> list[str | None]:
+    """Texts as values. "NA" may be a value like another, unless missing ones are expected."""
+    stripped = (text.strip(" \t") for text in texts)
+    return [None if text in missing else text for text in stripped]
 
 
 def row_blocks(rows: int, features: int, size: int = 2**21) -> Iterator[tuple[int, int]]:
