@@ -8,19 +8,19 @@ machine to the next.
 
 from __future__ import annotations
 
+import copy
 import datetime
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnability import discovery
+from learnability import discovery, shown
 from learnability._version import __version__
 from learnability.discovery import Catalogue
-from learnability.report import Section, read_sections
-from learnability.results import folder, key_of, write_json
+from learnability.results import folder, key_of, read_json, write_json
+from learnability.sections import Section, read_sections
 
 if TYPE_CHECKING:
     import os
@@ -92,7 +92,7 @@ def read(home: Home) -> Mapping[str, Any]:
 def _read(path: Path, changed: int) -> Mapping[str, Any]:
     name = path.parent.name if path.name == "record.json" else path.name.removesuffix(".record.json")
     try:
-        found: Mapping[str, Any] = json.loads(path.read_bytes())
+        found: Mapping[str, Any] = read_json(path)
         form = found["format"]
         if form == FORMAT:
             entries = [entry for scales in found["figures"].values() for entry in scales.values()]
@@ -101,11 +101,12 @@ def _read(path: Path, changed: int) -> Mapping[str, Any]:
             entries += [entry for checks in found["checks"].values() for entry in checks.values()]
             for entry in entries:
                 for guarantee in entry["guarantees"]:
-                    guarantee["id"], guarantee["verdict"]
+                    if not (isinstance(guarantee["id"], str) and isinstance(guarantee["verdict"], str)):
+                        raise TypeError("id and verdict of a claim must be text")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the record of {name} is not readable ({error})") from None
+        raise ValueError(f"the record of {name} is not readable ({shown.line(error)})") from None
     if form != FORMAT:
-        raise ValueError(f"the record of {name} has format {form}, this version reads {FORMAT}")
+        raise ValueError(f"the record of {name} has format {shown.line(form)}, this version reads {FORMAT}")
     return found
 
 
@@ -216,8 +217,14 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
             raise ValueError(f"unknown study {name!r}; there are {', '.join(known.studies)}")
     done = Update()
     records = {name: _of(name, read(known.homes[name])) for name in sorted(studies)}
-    for section in read_sections(folder(out)):
-        _take(section, records, done, known)
+    sections, unreadable = read_sections(folder(out))
+    done.left_out.extend(unreadable)
+    for section in sections:
+        try:
+            _take(section, records, done, known)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            place = f"{section.manifest['id']} ({section.manifest['scale']})"
+            done.left_out.append(f"{place}: its manifest lacks something, or has it otherwise ({error!r})")
     if done.differs and not replace:
         return done
     for name in done.entries:
@@ -237,7 +244,7 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
 
 def _of(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """A record to be written to, without what a copied folder brought of another study."""
-    mine: dict[str, Any] = json.loads(json.dumps(record))
+    mine: dict[str, Any] = copy.deepcopy(dict(record))
     own = f"{name}/"
     mine["figures"] = {id: entry for id, entry in mine["figures"].items() if id.startswith(own)}
     mine["checks"] = {

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import logging
 import os
+import urllib.parse
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from learnability import shown
 from learnability._version import __version__
-from learnability.results import folder, write_atomically, write_json
+from learnability.results import write_atomically, write_json
+from learnability.sections import Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,12 +30,10 @@ __all__ = [
     "COLOURS",
     "TABLE_WIDTH",
     "WORDS",
-    "Section",
     "against",
     "blocks",
     "counts",
     "listing",
-    "read_sections",
     "reason",
     "save_figure",
     "verdict_markdown",
@@ -74,7 +74,9 @@ def save_figure(figure: Figure, place: Path) -> list[Path]:
     paths = []
     for kind, metadata in _METADATA.items():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # names in scripts that the font lacks
+            figure.savefig(buffer, format=kind, metadata=metadata)
         path = place / f"figure.{kind}"
         write_atomically(path, buffer.getvalue())
         paths.append(path)
@@ -90,7 +92,12 @@ def _cells(guarantee: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
     """Id, verdict, measured, bound with its side, slack and note of a guarantee in its JSON form."""
     note = "; ".join(filter(None, [_fails(guarantee), guarantee["note"]]))
     measured, slack = number(guarantee["measured"]), number(guarantee["slack"])
-    return guarantee["id"], guarantee["verdict"], measured, _side(guarantee), slack, note
+    return _line(guarantee["id"]), guarantee["verdict"], measured, _side(guarantee), slack, _line(note)
+
+
+def _line(text: object) -> str:
+    """A text of a study or of a file in one line; that of a study may be long."""
+    return shown.line(text, 5000)
 
 
 def _side(guarantee: Mapping[str, Any]) -> str:
@@ -117,7 +124,7 @@ def reason(guarantee: Mapping[str, Any]) -> str:
     pieces = guarantee["note"].split("; ")
     if guarantee["verdict"] == "not_measured":
         pieces.sort(key=lambda piece: not any(words in piece for words in _UNDECIDED))
-    return "; ".join(filter(None, [_fails(guarantee), *pieces]))
+    return _line("; ".join(filter(None, [_fails(guarantee), *pieces])))
 
 
 _HEADINGS = ("id", "verdict", "measured", "bound", "slack", "note")
@@ -191,8 +198,10 @@ def listing(headings: Sequence[str], entries: Iterable[Sequence[str]], width: in
 
 def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
     """The verdicts, in their JSON form, as a Markdown table."""
-    rows = [_HEADINGS, ("---", "---", "---:", "---:", "---:", "---"), *map(_cells, guarantees)]
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows) + "\n"
+    rows: list[tuple[str, ...]] = [_HEADINGS, ("---", "---", "---:", "---:", "---:", "---")]
+    for identity, *rest, note in map(_cells, guarantees):
+        rows.append((shown.markdown(identity, 5000), *rest, shown.markdown(note, 5000)))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
 def write_verdicts(place: Path, guarantees: Iterable[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
@@ -211,54 +220,11 @@ def counts(verdicts: Iterable[str]) -> str:
     return ", ".join(present) or "no claims"
 
 
-@dataclass(frozen=True)
-class Section:
-    """One experiment at one scale, or the verified statements, as found on disk."""
+def write_report(out: Path, sections: Sequence[Section], unreadable: Sequence[str] = ()) -> tuple[Path, Path]:
+    """Write ``report.html``, one file with every figure in it, and ``report.md``; returns both paths.
 
-    manifest: Mapping[str, Any]
-    guarantees: Sequence[Mapping[str, Any]]
-    figures: Sequence[Path]
-
-    @property
-    def failed(self) -> bool:
-        """Whether a claim is violated or a task failed."""
-        return bool(self.manifest["failures"]) or any(g["verdict"] == "violated" for g in self.guarantees)
-
-
-def read_sections(out: str | os.PathLike[str]) -> list[Section]:
-    """Everything under an output folder that has a manifest, in the order of its path.
-
-    Raises
-    ------
-    ValueError
-        If ``out`` is no path, there is nothing, or a file is not readable.
+    ``unreadable`` are lines about results that are left out.
     """
-    out = folder(out)
-    sections = []
-    for path in sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")]):
-        if path.relative_to(out).parts[0] == "tasks":
-            continue
-        try:
-            manifest = json.loads(path.read_bytes())
-            guarantees = json.loads((path.parent / "verdicts.json").read_bytes())["guarantees"]
-            manifest["failures"], manifest["command"], manifest["title"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path.parent} is not readable ({error}): run that experiment again") from None
-        figures = [figure for kind in _METADATA if (figure := path.parent / f"figure.{kind}").exists()]
-        sections.append(Section(manifest, guarantees, figures))
-    if not sections:
-        raise ValueError(f"out must be a folder with results of `learnability run`, there are none in {str(out)!r}")
-    newer = {g["id"] for s in sections if s.manifest.get("id") != "verify" for g in s.guarantees}
-    return [
-        replace(s, guarantees=[g for g in s.guarantees if g["id"] not in newer])  # what has been verified again since
-        if s.manifest.get("id") == "verify"
-        else s
-        for s in sections
-    ]
-
-
-def write_report(out: Path, sections: Sequence[Section]) -> tuple[Path, Path]:
-    """Write ``report.html``, one file with every figure in it, and ``report.md``; returns both paths."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     def embedded(section: Section) -> str | None:
@@ -272,10 +238,12 @@ def write_report(out: Path, sections: Sequence[Section]) -> tuple[Path, Path]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["line"] = _line
     html = environment.get_template("report.html").render(
         version=__version__,
         headings=_HEADINGS,
         summary=counts(g["verdict"] for s in sections for g in s.guarantees),
+        unreadable=unreadable,
         sections=[
             {
                 "manifest": s.manifest,
@@ -287,13 +255,17 @@ def write_report(out: Path, sections: Sequence[Section]) -> tuple[Path, Path]:
         ],
     )  # fmt: skip
     parts = [f"# Learnability: {counts(g['verdict'] for s in sections for g in s.guarantees)}\n"]
+    parts += [f"- left out: {shown.markdown(line, 5000)}\n" for line in unreadable]
     for s in sections:
-        parts.append(f"## {s.manifest['id']} ({s.manifest['scale']})\n\n{s.manifest['title']}\n")
-        parts.append(f"`{s.manifest['command']}`, {s.manifest['date']}\n")
-        parts += [
-            f"![{s.manifest['id']}]({p.relative_to(out).as_posix()})\n" for p in s.figures if p.suffix == ".png"
-        ]
-        parts += [f"- failed: {failure}\n" for failure in s.manifest["failures"]]
+        manifest = s.manifest
+        title, scale, date = (shown.markdown(manifest[name], 5000) for name in ("title", "scale", "date"))
+        parts.append(f"## {shown.markdown(manifest['id'])} ({scale})\n\n{title}\n")
+        parts.append(f"{shown.code(manifest['command'], 5000)}, {date}\n")
+        for path in s.figures:
+            if path.suffix == ".png":
+                place = urllib.parse.quote(os.fsencode(path.relative_to(out).as_posix()))
+                parts.append(f"![{shown.markdown(manifest['id'])}]({place})\n")
+        parts += [f"- failed: {shown.markdown(failure, 5000)}\n" for failure in manifest["failures"]]
         if s.guarantees:
             parts.append(verdict_markdown(s.guarantees))
     page, markdown = out / "report.html", out / "report.md"

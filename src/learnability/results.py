@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import secrets
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnability import checks
+from learnability import checks, shown
 from learnability._version import __version__
 from learnability.study import Row
 
@@ -39,6 +40,7 @@ __all__ = [
     "Store",
     "folder",
     "key_of",
+    "read_json",
     "tidy",
     "versions",
     "write_atomically",
@@ -114,7 +116,51 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically. NaN and infinities are refused."""
-    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode())
+    write_atomically(path, (shown.to_json(value) + "\n").encode())
+
+
+LARGEST, DEEPEST = 2**25, 50
+"""Bytes of a JSON file that is read, and how deep lists and objects may stand in each other."""
+
+
+def read_json(path: Path) -> Any:
+    """What is in a JSON file that may have been damaged, or come from a stranger.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    ValueError
+        If it is no JSON, or larger, deeper or of larger numbers (NaN is none) than anything that is written here.
+    """
+    with open(path, "rb", opener=_without_waiting) as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no regular file")
+        if found.st_size > LARGEST:
+            raise ValueError(f"it has {found.st_size:,} bytes, more than {LARGEST:,}")
+        content = stream.read(LARGEST)
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError(f"its lists stand more than {DEEPEST} deep in each other") from None
+    _check_plain(value, DEEPEST)
+    return value
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to would be waited for without end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    if isinstance(value, dict | list):
+        if depth == 0:
+            raise ValueError(f"its lists stand more than {DEEPEST} deep in each other")
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_plain(part, depth - 1)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        checks.real("each number", value)
 
 
 def tidy(rows: Sequence[Row]) -> pd.DataFrame:
@@ -228,7 +274,7 @@ class Store:
         try:
             if not shard.exists() and not sidecar.exists():
                 return None
-            record = json.loads(sidecar.read_bytes())
+            record = read_json(sidecar)
             seconds = checks.real("seconds", record["seconds"], at_least=0)
             if key_of(record["task"]) != key:  # copied or renamed, with its sidecar
                 reason = f"{sidecar.name} is another task's"

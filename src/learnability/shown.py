@@ -66,6 +66,8 @@ def quoted(value: object, most: int = LONGEST) -> str:
 
 def lines(text: str) -> str:
     """A text of several lines, each shown as :func:`line` shows it, of any length."""
+    if text.isascii() and text.isprintable():
+        return text
     return "\n".join("".join(_characters(part)) for part in text.split("\n"))
 
 
@@ -130,9 +132,8 @@ def to_json(value: Any, indent: int | None = 2) -> str:
         If the value holds a NaN or an infinity, or what JSON does not have.
     """
     text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
-    if text.isascii() and "\x7f" not in text:
-        return text
-    return "".join(c if c == "\n" or _visible(c) else json.dumps(c)[1:-1] for c in text)
+    hidden = [c for c in set(text) if c != "\n" and not _visible(c)]  # in texts: JSON's own are all visible
+    return text.translate({ord(c): json.dumps(c)[1:-1] for c in hidden}) if hidden else text
 
 
 def _visible(character: str) -> bool:

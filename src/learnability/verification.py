@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from learnability import records, report, runner
+from learnability import checks, records, report, runner
 from learnability.discovery import Catalogue
 from learnability.results import Store
 from learnability.runner import Progress
+from learnability.sections import read_section
 from learnability.study import Check
 from learnability.theory import Guarantee
 
@@ -112,12 +112,13 @@ def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, sto
     place = store.folder(f"{owner}/verify", scale)
     kept: dict[str, dict[str, Any]] = {}
     try:
-        before = json.loads((place / "manifest.json").read_bytes())["checks"]
-        by_id = {g["id"]: g for g in json.loads((place / "verdicts.json").read_bytes())["guarantees"]}
-        for name, check in before.items():
+        section = read_section(place)
+        by_id = {g["id"]: g for g in section.guarantees}
+        for name, check in section.manifest["checks"].items():
             if name in known.statements and name not in names:
-                kept[name] = {**check, "shown": [by_id[id] for id in check["guarantees"]]}
-    except (OSError, ValueError, KeyError, TypeError):
+                seconds = checks.real("seconds", check["seconds"], at_least=0.0)
+                kept[name] = {"seconds": seconds, "shown": [by_id[id] for id in check["guarantees"]]}
+    except (ValueError, KeyError, TypeError, AttributeError):
         kept = {}  # nothing there, or nothing that can be believed: the statements can be checked again
     for name in names:
         if name in found.checks:

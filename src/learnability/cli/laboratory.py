@@ -267,14 +267,18 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write report.html and report.md over everything in the output folder; nothing is run again."""
-    from learnability.report import counts, read_sections, write_report
+    from learnability.report import counts, write_report
+    from learnability.sections import read_sections
 
-    sections = read_sections(out)
-    page, markdown = write_report(Path(out), sections)
+    sections, unreadable = read_sections(out)
+    page, markdown = write_report(Path(out), sections, unreadable)
+    for line in unreadable:
+        complain(line)
     verdicts = counts(g["verdict"] for section in sections for g in section.guarantees)
     if as_json:
         entries = [{**s.manifest, "guarantees": list(s.guarantees)} for s in sections]
-        print_json({"report": str(page), "markdown": str(markdown), "experiments": entries})
+        found = {"report": str(page), "markdown": str(markdown), "experiments": entries, "unreadable": unreadable}
+        print_json(found)
     else:
         failed = sum(len(section.manifest["failures"]) for section in sections)
         stdout().print(
@@ -283,5 +287,5 @@ def report(
             soft_wrap=True,
             highlight=False,
         )
-    if strict and any(section.failed for section in sections):
+    if unreadable or (strict and any(section.failed for section in sections)):
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -11,6 +10,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from learnability import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,23 +70,23 @@ def duration(seconds: float) -> str:
 
 def stdout() -> Console:
     """A console as wide as the terminal; in a pipe wide enough for every id and verdict."""
-    from rich.console import Console
+    from learnability.cli.plain import PlainConsole
 
     columns = os.environ.get("COLUMNS", "")
     wide = None if sys.stdout.isatty() else 160
     if columns.isdigit():
         wide = max(int(columns), 20) if int(columns) else 80  # at width 0 Rich prints nothing
-    return Console(width=wide, highlight=False, markup=False)
+    return PlainConsole(width=wide)
 
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
-    print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+    print(shown.to_json(value))
 
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    print(f"learnability: {' '.join(message.split())}", file=sys.stderr)
+    print(f"learnability: {shown.line(' '.join(message.split()), 5000)}", file=sys.stderr)
 
 
 @contextmanager
@@ -128,21 +129,20 @@ def _bar(what: str, console: Console) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[count]}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[label]}"),
+        TextColumn("{task.fields[label]}", markup=False),
     )
     with Bar(*columns[: None if console.width >= 80 else 2], console=console, transient=True) as bar:
         task = bar.add_task("", total=None, count="", label="")
 
         def advance(progress: Progress) -> None:
             count = f"{progress.done}/{progress.total} {what}"
-            bar.update(
-                task, total=progress.work_total, completed=progress.work_done, count=count, label=progress.label
-            )
+            label = shown.line(progress.label)
+            bar.update(task, total=progress.work_total, completed=progress.work_done, count=count, label=label)
 
         yield advance
 

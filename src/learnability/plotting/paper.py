@@ -55,6 +55,8 @@ def style() -> Iterator[None]:
         "figure.dpi": 100,
         "savefig.dpi": 150,
         "pdf.fonttype": 42,  # text stays text
+        "text.usetex": False,  # TeX would stumble over names of files
+        "text.parse_math": True,
     }
     with mpl.rc_context(settings):
         yield

@@ -1,0 +1,160 @@
+"""What is read back from an output folder: whatever is in a file, one line names it, and the others are read."""
+
+import json
+import os
+
+import pytest
+
+from learnability import records, report, shown
+from learnability.results import DEEPEST, read_json, write_json
+from learnability.sections import read_section, read_sections
+from learnability.theory import Guarantee, Kind
+from names import NASTY
+
+GUARANTEE = Guarantee("toy/claim", "Nobody", Kind.UPPER_BOUND, 1.0, 0.5, note="a note").to_json()
+MANIFEST = {
+    "id": "toy/walk", "title": "A walk", "source": "Nobody", "scale": "laptop",
+    "command": "learnability run toy/walk", "date": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "failures": [],
+}  # fmt: skip
+
+
+def write(place, manifest=None, guarantees=(GUARANTEE,)):
+    report.write_verdicts(place, guarantees, {**MANIFEST, **(manifest or {})})
+    return place
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Two results."""
+    write(tmp_path / "toy/walk/laptop")
+    write(tmp_path / "toy/good/laptop", {"id": "toy/good"})
+    return tmp_path
+
+
+BROKEN = {
+    "nothing": b"",
+    "half of it": b'{"guarantees": [',
+    "no object": b"[]",
+    "empty": b"{}",
+    "a number": b"1e400",
+    "too large": b"1" * 400,
+    "more digits than Python reads": b"1" * 5000,
+    "nan": b'{"guarantees": [], "x": NaN}',
+    "infinity": b'{"guarantees": [], "x": [1e999]}',
+    "deep": b"[" * 100_000,
+    "less deep": b'{"guarantees": [], "x": ' + b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1) + b"}",
+    "no text": b"\xff\xfe\xfa\x00\x01",
+    "binary": bytes(range(256)),
+    "half a pair": b'{"guarantees": ["\\ud800"]}',
+    "text for a list": b'{"guarantees": "abc"}',
+    "numbers in the list": b'{"guarantees": [1, 2]}',
+    "null": b'{"guarantees": null}',
+    "long": b'{"guarantees": "' + b"x" * 10**6 + b'"}',
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("name", ["manifest.json", "verdicts.json"])
+def test_a_broken_file_is_named_in_one_line_and_costs_nothing_else(out, name, content):
+    place = out / "toy/walk/laptop"
+    (place / name).write_bytes(content)
+    sections, unreadable = read_sections(out)
+    assert [section.manifest["id"] for section in sections] == ["toy/good"]
+    (line,) = unreadable
+    assert line.startswith(f"{place} is not readable ({name}: ")
+    assert line.endswith("): run that experiment again")
+    assert line.isprintable()
+    assert len(line) < 600
+    page, markdown = report.write_report(out, sections, unreadable)
+    assert "left out: " in page.read_text(encoding="utf-8")
+    assert "left out: " in markdown.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", MANIFEST)
+@pytest.mark.parametrize("value", [None, {"a": 1}, [1], -1, 10**300, "", True], ids=repr)
+def test_a_manifest_of_other_types_is_refused_or_shown(out, name, value):
+    write(out / "toy/walk/laptop", {name: value})
+    sections, unreadable = read_sections(out)
+    assert len(sections) + len(unreadable) == 2
+    assert all(f"{name} must be" in line or f"each of {name} must be" in line for line in unreadable)
+    report.write_report(out, sections, unreadable)
+
+
+@pytest.mark.parametrize("name", GUARANTEE)
+@pytest.mark.parametrize("value", [None, {"a": 1}, [1], -1, 10**300, "", True], ids=repr)
+def test_a_guarantee_of_other_types_is_refused_or_shown(out, name, value):
+    write_json(out / "toy/walk/laptop/verdicts.json", {"guarantees": [{**GUARANTEE, name: value}]})
+    sections, unreadable = read_sections(out)
+    assert len(sections) + len(unreadable) == 2
+    report.write_report(out, sections, unreadable)
+
+
+@pytest.mark.parametrize("name", [*MANIFEST, "guarantee"])
+def test_what_is_missing_is_named(out, name):
+    place = out / "toy/walk/laptop"
+    lacking = "manifest.json" if name in MANIFEST else "verdicts.json"
+    found = json.loads((place / lacking).read_text(encoding="utf-8"))
+    del found[name if name in MANIFEST else "guarantees"]
+    write_json(place / lacking, found)
+    with pytest.raises(ValueError, match=f"{lacking}: {name}s? must be .* got None"):
+        read_section(place)
+
+
+def test_a_pipe_a_folder_and_a_huge_file_are_refused_at_once(tmp_path):
+    pipe, folder, huge = tmp_path / "pipe", tmp_path / "folder", tmp_path / "huge"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="no regular file"):
+        read_json(pipe)
+    folder.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        read_json(folder)
+    with huge.open("wb") as stream:
+        stream.truncate(10**12)
+    with pytest.raises(ValueError, match="1,000,000,000,000 bytes, more than"):
+        read_json(huge)
+
+
+def test_a_figure_that_is_none_is_left_out(out):
+    place = out / "toy/walk/laptop"
+    (place / "figure.png").write_text("no picture")
+    (place / "figure.pdf").mkdir()
+    assert read_section(place).figures == []
+    (place / "figure.png").write_bytes(b"\x89PNG...")
+    assert read_section(place).figures == [place / "figure.png"]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_names_are_shown_and_not_obeyed(tmp_path, name):
+    guarantee = {**GUARANTEE, "id": name, "note": name}
+    guarantee["hypotheses"] = [{"name": name, "holds": False, "detail": name}]
+    texts = dict.fromkeys(("id", "title", "source", "scale", "command", "date"), name)
+    place = write(tmp_path / "a (b)/c d/e", {**texts, "failures": [name]}, [guarantee])
+    (place / "figure.png").write_bytes(b"\x89PNG")
+    page, markdown = report.write_report(tmp_path, *read_sections(tmp_path))
+    html, text = page.read_text(encoding="utf-8"), markdown.read_text(encoding="utf-8")
+    for content in (html, text):
+        assert all(line.isprintable() for line in content.split("\n"))
+    for tag in ("<script", "<b>", "{{", "49"):
+        assert tag not in html.replace("{{ 7 * 7 }}", "").partition("<body>")[2]
+    (row,) = [line for line in text.split("\n") if "outside" in line or "holds" in line][-1:]
+    assert row.startswith("| ")
+    assert "](a%20%28b%29/c%20d/e/figure.png)" in text
+    assert (tmp_path / "a (b)/c d/e/verdicts.md").read_text(encoding="utf-8").count("\n") == 3
+    assert shown.markdown(name, 5000) in text
+
+
+def test_an_unreadable_record_is_no_record(tmp_path):
+    path = tmp_path / "mine.record.json"
+    for content in BROKEN.values():
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"the record of mine (is not readable|has format)") as error:
+            records._read.__wrapped__(path, 0)
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 400
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    value = {"name \x1b \u202e \ud800 é": [1, 2.5, None, True, "\n"]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert "\x1b" not in (tmp_path / "a.json").read_text(encoding="utf-8")
