@@ -194,18 +194,46 @@ def test_the_extra_coordinate_keeps_the_ball_and_the_offset():
 def test_scaling_fills_the_unit_ball_and_is_repeated_by_its_record(m, d, how, exponent, seed):
     rng = np.random.default_rng(seed)
     X = (rng.standard_normal((m, d)) + rng.standard_normal(d)) * 10**exponent
-    if m == 1 and how != "norm":
-        with pytest.raises(ValueError, match="X must have a feature that varies"):
-            into_unit_ball(X, how)
-        return
     before = X.copy()
     scaled, scaling = into_unit_ball(X, how)
+    if m == 1 and how != "norm":
+        np.testing.assert_array_equal(scaled, 0)
+        return
     np.testing.assert_array_equal(X, before)
     assert np.linalg.norm(scaled, axis=1).max() == pytest.approx(1, abs=1e-14)
     np.testing.assert_array_equal(scaling(X), scaled)
     np.testing.assert_allclose(scaling(X[:1]), scaled[:1])
     assert scaling.how == how
     assert scaling.constant == ()
+
+
+@pytest.mark.parametrize("how", SCALINGS)
+def test_a_sample_may_set_the_scale_of_all(how):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((9, 3))
+    X[:6, 1] = 2.0
+    rows = np.array([4, 0, 2, 5])
+    scaled, scaling = into_unit_ball(X, how, sample=rows)
+    own, alone = into_unit_ball(X[rows], how)
+    np.testing.assert_array_equal(scaled[rows], own)
+    np.testing.assert_array_equal(scaled, alone(X))
+    assert scaling.farthest == rows[alone.farthest] == rows[np.linalg.norm(own, axis=1).argmax()]
+    assert len(np.unique(scaled[6:, 1])) == 3  # one to one where the sample is constant too
+    assert scaling.constant == (() if how == "norm" else (1,))
+
+
+def test_what_is_all_constant_becomes_zero():
+    for how in ("range", "standard"):
+        np.testing.assert_array_equal(into_unit_ball([[1.0, 2.0]] * 3, how)[0], np.zeros((3, 2)))
+    np.testing.assert_array_equal(into_unit_ball(np.zeros((2, 2)))[0], np.zeros((2, 2)))
+
+
+def test_the_norms_are_set_by_the_longest_alone():
+    """To the last digit, although the largest entry is another's."""
+    X = np.array([[0.9, 0.0], [0.7, 0.8], [0.1, 0.3]])
+    scaled, scaling = into_unit_ball(X)
+    np.testing.assert_array_equal(into_unit_ball(X[1:2])[1](X), scaled)
+    assert scaling.farthest == 1
 
 
 def test_the_three_scalings_by_hand():
@@ -218,8 +246,8 @@ def test_the_three_scalings_by_hand():
     scaled, scaling = into_unit_ball(X, "range")
     np.testing.assert_allclose(scaled, np.array([[-1, 0, -1], [1, 0, 0], [0, 0, 1]]) / math.sqrt(2))
     assert scaling.constant == (1,)
-    assert "1 constant feature(s) set to zero" in scaling.describe()
-    np.testing.assert_allclose(scaling([[2, 77, 30]]), [[0, 0, 0]], atol=1e-15)  # zero, whatever it is elsewhere
+    assert "1 constant feature(s) only centred" in scaling.describe()
+    np.testing.assert_allclose(scaling([[2, 77, 30]]), [[0, 72 / math.sqrt(2), 0]])
 
     scaled, scaling = into_unit_ball(X, "standard")
     Z = np.delete((X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1), 1, axis=1)
@@ -279,9 +307,10 @@ RNG = np.random.default_rng(0)
         (lambda: orthonormal_set(2, rng=3), "rng must be"),
         (lambda: with_bias([1.0, 2.0]), "X must have shape"),
         (lambda: into_unit_ball([[1.0]], "box"), "how must be one of 'norm', 'range', 'standard', got 'box'"),
-        (lambda: into_unit_ball([[0.0], [0.0]]), "X must hold a non-zero entry .* 2 zero rows"),
-        (lambda: into_unit_ball([[1.0, 2.0]] * 3, "range"), r"X must have a feature that varies, got 2 constant"),
-        (lambda: into_unit_ball([[1.0, 2.0]] * 3, "standard"), "X must have a feature that varies"),
+        (
+            lambda: into_unit_ball([[0.0], [1e-160], [1.0]], "range", sample=np.arange(2)),
+            r"X must have rows within 1e[+]150 times the width .* at index 2",
+        ),
         (lambda: into_unit_ball([[1e200, 0.0]]), "X must have entries of size <= 1e[+]150, got 1e[+]200"),
         (lambda: into_unit_ball([[-1e200, 0.0]]), "X must have entries of size <= 1e[+]150, got 1e[+]200"),
         (lambda: into_unit_ball([[np.nan]]), "X must be finite"),

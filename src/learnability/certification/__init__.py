@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from learnability import shown
 from learnability.certification.findings import Inputs, find, labels_of_two_values, prepare
 from learnability.certification.options import SCALES, Options, chosen_widths
 from learnability.certification.result import Certificate, Certification, certificate
@@ -43,20 +44,20 @@ def certify(
     advance : callable, optional
         Called with what is being done, how many parts are done and how many there are.
     """
-    total = 1 + len(options.widths) * options.repeats
-    done = 0
+    runs_planned = len(options.widths) * options.repeats
+    done, total = 0, 1 + runs_planned
 
     def tell(label: str) -> None:
         nonlocal done
         if advance is not None:
-            advance(label, done, total)
+            advance(label, done, max(total, done + 1))
         done += 1
 
-    tell("margin")
-    found = find(inputs, options)
+    found = find(inputs, options, tell)
+    total = done + runs_planned  # now that it is known how much there was to find
     runs, notes = sgd_runs(found, options, tell)
-    done = total
-    tell("")
+    if advance is not None:
+        advance("", total, total)
     data = inputs.data
     positive = int(np.count_nonzero(data.y > 0))
     one_class: tuple[str, ...] = ()
@@ -68,12 +69,12 @@ def certify(
         examples=len(data.y),
         features=data.X.shape[1],
         counts=(len(data.y) - positive, positive),
-        notes=(*data.notes, *notes, *one_class),
+        notes=tuple(shown.line(note, 2000) for note in (*data.notes, *notes, *one_class)),
         scaling=inputs.how,
         constants=inputs.constants,
         options=options,
         found=found,
-        certificate=certificate(found.whole, inputs),
+        certificate=certificate(found, inputs),
         guarantees=promises(inputs, found, runs, options),
         runs=runs,
     )

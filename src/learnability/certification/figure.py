@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from learnability.certification.runs import ALL, PART, SgdRun
+from learnability.certification.runs import ALL, PART
 from learnability.plotting import COLORS, band, panels, style
 from learnability.training.record import Outcome
 
@@ -21,22 +21,21 @@ __all__ = ["draw"]
 
 
 def draw(
-    runs: Sequence[SgdRun],
+    runs: Sequence[Mapping[str, Any]],
     guarantees: Sequence[Guarantee],
     *,
     title: str,
     tests: int,
     left_out: int,
-    sequence: int | None = None,
 ) -> Figure:
-    """Two panels, made from runs and guarantees.
+    """Two panels, made from runs, with what the test sample says of each, and guarantees.
 
     ``tests`` is the number of test examples, ``left_out`` that of training examples without which the rest of them
-    is separable, ``sequence`` the number of updates on Theorem 4's sequence.
+    is separable.
     """
     import pandas as pd
 
-    table = pd.DataFrame([run.to_json() for run in runs])
+    table = pd.DataFrame(list(runs))
     curves = _curves(table, left_out) if len(table) else []
     with style():
         figure, (left, right) = panels(1, 2, width=4.3, height=3.5)
@@ -56,7 +55,7 @@ def draw(
                 ax.set_xlim(widths[0] / room, widths[-1] * room)
                 ax.set_xticks(widths, [f"{width:,}" for width in widths])
                 ax.minorticks_off()
-            _updates(left, curves, guarantees, left_out, sequence)
+            _updates(left, curves, guarantees, left_out)
             _errors(right, curves, guarantees, tests, left_out)
             for ax in (left, right):
                 ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=1)
@@ -72,7 +71,7 @@ def _curves(table: pd.DataFrame, left_out: int) -> _Curves:
     return [(data, labels[data], rows) for data in (ALL, PART) if len(rows := table[table["data"] == data])]
 
 
-def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_out: int, sequence: int | None) -> None:
+def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_out: int) -> None:
     ax.set_title("(a) non-zero updates", loc="left")
     for (_, label, rows), color in zip(curves, COLORS):
         ended = (rows["outcome"] == Outcome.CONVERGED).all()
@@ -88,8 +87,6 @@ def _updates(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], left_ou
     second, third = _find(guarantees, "separable/thm2["), _find(guarantees, "separable/cor3[all")
     _line(ax, second, COLORS[1 + bool(left_out)], "-", "Theorem 2, w* of the training data")
     _line(ax, third, COLORS[3], "--", "Corollary 3, w* of all examples")
-    if sequence is not None:
-        _level(ax, sequence, COLORS[6], ":", "SGD on Theorem 4's sequence with this |w*|")
     low, high = ax.get_ylim()
     ax.set_ylim(low / 2, high * 2)
 
@@ -104,6 +101,11 @@ def _errors(ax: Axes, curves: _Curves, guarantees: Sequence[Guarantee], tests: i
                 color=color, marker="o", label=f"SGD{label}",
             )  # fmt: skip
             ax.lines[-1].set_clip_on(False)  # no error at all lies on the axis
+            limits = rows.astype({"holdout_bound": float}).groupby("width")["holdout_bound"].max()
+            ax.plot(
+                limits.index, limits, ls="", marker="_", color=color, ms=9,
+                label=f"limit by the test sample itself{label}",
+            )  # fmt: skip
         for prefix, style_, text in (
             ("separable/thm5[examples", "--", "Theorem 5"),
             ("separable/compression-consistent[examples", "-.", "sharper for $L_V = 0$"),

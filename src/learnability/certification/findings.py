@@ -1,14 +1,27 @@
-"""What is found out about the examples before anything is trained: scaling, margins, certificates, the split."""
+"""What is found out about the examples before anything is trained: the split, scaling, margins, certificates.
+
+The split comes first, and the training sample S alone sets the scale. So the trained network is a function of S, and
+of fewer: of the examples that caused an update and those that set the scale (the ends of the ranges and the largest
+norm), from which the same map comes out. Test examples are mapped by the same numbers and may leave the unit ball.
+
+* Nothing asks for their norms. Bounds on updates are about the examples visited, all of S. Compression bounds, and
+  the binomial limit of a test sample, are about any function of few of the examples (of none of the test sample),
+  whatever norm its further inputs have.
+* The map is one to one, so that all examples are separable in it if and only if they were. Their w*, in the same map,
+  has y <w*, x> >= 1 on S too: Theorem 2 and Corollary 3 hold for SGD on S with any such vector, the shortest or not,
+  and so with the |w*| of all examples. Only the norms of S enter.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability import checks
+from learnability import checks, shown
 from learnability.certification.options import Options
 from learnability.checks import FloatArray
 from learnability.datasets.records import DataSet
@@ -29,13 +42,19 @@ class Inputs:
 
     data: DataSet
     V: FloatArray
-    """(m, d), norms at most 1."""
+    """(m, d), norms at most 1 on the training sample."""
     how: str
     """What was done to the inputs, in one sentence."""
     norm: float
-    """The largest norm."""
+    """The largest norm of the training sample."""
     constants: dict[str, Any] | None
     """The numbers of the scaling; ``None`` if there is none."""
+    train: NDArray[np.intp]
+    """(n,), increasing: the training sample S."""
+    test: NDArray[np.intp]
+    """(m - n,), increasing: the others."""
+    setters: NDArray[np.intp]
+    """Examples of S that set the scale: from any part of S that holds them the same map comes out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +84,7 @@ class Findings:
     whole: Margins
     sample: Margins
     train: NDArray[np.intp]
-    """Indices of the training sample S, in the order of :attr:`X`."""
+    """(n,): the training sample S, in the order of :attr:`X`."""
     X: FloatArray
     """(n, d), S."""
     y: FloatArray
@@ -73,8 +92,10 @@ class Findings:
     y_test: FloatArray
     kept: NDArray[np.bool_]
     """(n,): the part of S that is separable."""
-    setters: NDArray[np.intp]
-    """Indices of examples that set the scale, of S or not: any part of the data that holds them is scaled alike."""
+    setters: NDArray[np.bool_]
+    """(n,): the examples of S that set its scale."""
+    rows: NDArray[np.intp]
+    """(m,): the numbers of all examples where they come from, counted from 1."""
 
 
 def labels_of_two_values(y: Any) -> tuple[FloatArray, tuple[object, object]]:
@@ -103,34 +124,53 @@ def labels_of_two_values(y: Any) -> tuple[FloatArray, tuple[object, object]]:
 
 
 def prepare(data: DataSet, options: Options) -> Inputs:
-    """Scale the inputs into the unit ball; everything that may be wrong with a request is found out here.
+    """Split, and scale the inputs; everything that may be wrong with a request is found out here.
 
     Raises
     ------
     ValueError
-        If the inputs cannot be scaled, or have norms above 1 where they are not to be scaled.
+        If the inputs cannot be scaled, or have norms above 1 where they are not to be scaled, or if norms are asked
+        for of integers of which only the differences are known.
     """
     X = checks.matrix("X", data.X)
     checks.labels("y", data.y, length=len(X))
+    _check_offsets(data, options)
+    order = generator(options.seed, "certify", "split").permutation(len(X))
+    tests = _tests(len(X), options)
+    train, test = np.sort(order[tests:]), np.sort(order[:tests])
     constants: dict[str, Any] | None = None
+    setters = np.arange(0)
     if options.scale == "none":
         V, how = X, "inputs taken as they are"
+        norm = _largest_norm(V)
+        if norm > 1 + ROUNDING:
+            raise ValueError(f"X must have rows of norm <= 1 with scale 'none', got norm {norm:.6g}")
     else:
-        V, scaling = into_unit_ball(X, options.scale)
-        how = scaling.describe()
+        V, scaling = into_unit_ball(X, options.scale, sample=train if tests else None)
+        setters = _setters(X, train, scaling.farthest, options.scale)
+        number = "one of which sets" if len(setters) == 1 else f"{len(setters):,} of which set"
+        how = f"{scaling.describe()}; by the training sample, {number} the scale and count as used"
         constants = {
             "centre": np.asarray(scaling.centre).tolist(),
             "divisor": np.asarray(scaling.divisor).tolist(),
             "radius": float(scaling.radius),
+            "offsets": {name: int(offset) for name, offset in data.offsets.items()},
         }
-    norm = _largest_norm(V)
-    if norm > 1 + ROUNDING:
-        raise ValueError(f"X must have rows of norm <= 1 with scale 'none', got norm {norm:.6g}")
     if options.bias:
         V = with_bias(V)
         how += "; then x becomes (x, 1) / sqrt(2), so that the hyperplane has an offset"
-        norm = _largest_norm(V)
-    return Inputs(data, V, how, norm, constants)
+    return Inputs(data, V, how, _largest_norm(V, train), constants, train, test, setters)
+
+
+def _check_offsets(data: DataSet, options: Options) -> None:
+    """Of integers beyond float64's only differences are held, exactly: enough where a centre is subtracted."""
+    if data.offsets and options.scale in ("norm", "none"):
+        names = [shown.quoted(name, 40) for name in data.offsets]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        raise ValueError(
+            f"scale must be 'range' or 'standard' (--scale range) for the integers beyond 2^53 in "
+            f"{', '.join(names[:5])}{more}, of which only differences are exact in float64, got {options.scale!r}"
+        )
 
 
 def _tests(m: int, options: Options) -> int:
@@ -138,44 +178,48 @@ def _tests(m: int, options: Options) -> int:
     return min(round(options.test * m), m - 1)
 
 
-def _largest_norm(X: FloatArray) -> float:
-    return float(np.sqrt(np.einsum("ij,ij->i", X, X).max()))
+def _largest_norm(V: FloatArray, rows: NDArray[np.intp] | slice = slice(None)) -> float:
+    return float(np.sqrt(np.einsum("ij,ij->i", V, V)[rows].max()))
 
 
-def find(inputs: Inputs, options: Options) -> Findings:
-    """Margins or certificates of all examples and of a random training sample."""
-    V, y = inputs.V, inputs.data.y
-    whole = _margins(V, y)
-    order = generator(options.seed, "certify", "split").permutation(len(V))
-    tests = _tests(len(V), options)
-    train, test = np.sort(order[tests:]), np.sort(order[:tests])
-    X, labels = V[train], y[train]
-    sample = _margins(X, labels) if tests else whole
-    kept = np.ones(len(X), dtype=bool)
-    if sample.subset is not None:
-        kept[sample.subset.removed] = False
-    setters = _setters(inputs, train, options)
-    return Findings(whole, sample, train, X, labels, V[test], y[test], kept, setters)
+def _setters(X: FloatArray, train: NDArray[np.intp], farthest: int, how: str) -> NDArray[np.intp]:
+    """The one with the largest norm; for ranges also one at each end of each feature; all, if moments are taken.
 
-
-def _setters(inputs: Inputs, train: NDArray[np.intp], options: Options) -> NDArray[np.intp]:
-    """One with the largest norm; for ranges also one at each end of each feature; all, if moments are taken.
-
-    Training examples and those already chosen first.
+    Where one of those already chosen is at an end, it will do.
     """
-    if options.scale in ("none", "standard"):
-        return np.arange(len(inputs.V) if options.scale == "standard" else 0)
-    squares = np.einsum("ij,ij->i", inputs.V, inputs.V)
-    order = np.concatenate([train, np.setdiff1d(np.arange(len(squares)), train)])
-    chosen = [int(order[(squares >= squares.max() * (1 - 1e-12))[order].argmax()])]
-    if options.scale == "range":
-        for feature in np.asarray(inputs.data.X).T:
+    if how == "standard":
+        return train
+    chosen = [farthest]
+    if how == "range":
+        for column in X.T:
+            feature = column[train]
             for end in (feature.min(), feature.max()):
-                if not (feature[chosen] == end).any():
-                    chosen.append(int(order[(feature == end)[order].argmax()]))
+                if not (column[chosen] == end).any():
+                    chosen.append(int(train[(feature == end).argmax()]))
     return np.array(chosen)
 
 
-def _margins(V: FloatArray, y: FloatArray) -> Margins:
+def find(inputs: Inputs, options: Options, advance: Callable[[str], None] = lambda label: None) -> Findings:
+    """Margins or certificates of all examples and of the training sample.
+
+    ``advance`` is called with a few words before each part: of two, or four where examples have to be left out.
+    """
+    V, y, train, test = inputs.V, inputs.data.y, inputs.train, inputs.test
+    whole = _margins(V, y, f"all {len(y):,} examples", advance)
+    X, labels = V[train], y[train]
+    sample = _margins(X, labels, f"{len(train):,} training examples", advance) if len(test) else whole
+    kept = np.ones(len(X), dtype=bool)
+    if sample.subset is not None:
+        kept[sample.subset.removed] = False
+    rows = np.arange(1, len(y) + 1) if inputs.data.rows is None else np.asarray(inputs.data.rows)
+    setters = np.isin(train, inputs.setters)
+    return Findings(whole, sample, train, X, labels, V[test], y[test], kept, setters, rows)
+
+
+def _margins(V: FloatArray, y: FloatArray, what: str, advance: Callable[[str], None]) -> Margins:
+    advance(f"margin of {what}")
     margin = hard_margin(V, y)
-    return Margins(margin, None if margin.separable else separable_subset(V, y))
+    if margin.separable:
+        return Margins(margin, None)
+    advance(f"not separable: which of {what} to leave out")
+    return Margins(margin, separable_subset(V, y))

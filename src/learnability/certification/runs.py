@@ -10,7 +10,10 @@ Examples left out. Where S is not separable, some of its examples are left out o
 vectors, on which the gradient vanishes. So the order of visits is still one over all positions of S, drawn without a
 look at S, and the network is a function of start, order and the examples that caused an update: the compression
 scheme of :mod:`learnability.studies.separable.theorems.thm5_compression` holds, with the examples left out among the
-unused ones.
+unused ones. One that sets the scale is in the compression set though it is left out. Whoever runs SGD again from
+that set must be told which these are: list the others, the last of them a second time, then these (if there are no
+others, the last of these twice). So the size is one more, for Theorem 5, whose union is over all sequences. Its
+sharper form counts sets and does not apply then.
 """
 
 from __future__ import annotations
@@ -56,7 +59,10 @@ class SgdRun:
     test_error: float | None
     """On the test sample, of which nothing is left out; ``None`` if there is none."""
     size: int
-    """Theorem 5's c: examples of the training sample that caused an update or set the scale, each counted once."""
+    """Theorem 5's c: examples of the training sample that caused an update or set the scale, each counted once; one
+    more if some of the latter were left out."""
+    setters_left_out: int
+    """Examples that set the scale and were left out."""
     unused_error: float
     """Theorem 5's L_V: the error on all others."""
     epochs: int
@@ -101,7 +107,7 @@ def sgd_runs(
                 notes.append(f"2k = {width}: {done}, as far as its share of the budget goes")
                 break
             seed = options.seed + repeat
-            advance(f"2k = {width}, seed {seed}")
+            advance(f"SGD with 2k = {width:,}, run {repeat + 1} of up to {options.repeats}")
             if not found.kept.all():
                 run, cost = _run(found, options, width, seed, ALL, share / 10)
                 runs.append(run)
@@ -126,7 +132,8 @@ def _run(found: Findings, options: Options, width: int, seed: int, data: str, bu
         done = _descend(start, found.X, found.y, options, rng, budget, most)
     outputs = forward(done.params, found.X, alpha=options.slope)
     wrong = ~(found.y * outputs > 0)
-    unused = (done.used == 0) & ~np.isin(found.train, found.setters)
+    unused = (done.used == 0) & ~found.setters
+    marked = int(np.count_nonzero(found.setters & ~seen))
     converged = done.outcome is Outcome.CONVERGED
     # With the leaky ReLU no gradient means no loss (Proposition 1); a ReLU network may be stuck.
     zero_loss = converged and (options.slope > 0 or bool((found.y * outputs)[seen].min() > 1 - 1e-9))
@@ -141,7 +148,8 @@ def _run(found: Findings, options: Options, width: int, seed: int, data: str, bu
         examples_used=int(np.count_nonzero(done.used)),
         train_error=float(np.mean(wrong[seen])),
         test_error=tested,
-        size=int(np.count_nonzero(~unused)),
+        size=int(np.count_nonzero(~unused)) + (marked > 0),
+        setters_left_out=marked,
         unused_error=float(np.mean(wrong[unused])) if unused.any() else 0.0,
         epochs=done.epochs,
         outcome=str(done.outcome),

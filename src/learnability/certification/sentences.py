@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learnability.certification.findings import Margins
-from learnability.certification.runs import ALL, SgdRun
-from learnability.certification.statements import about_error, assumptions, is_vacuous, sequence_updates
+from learnability import shown
+from learnability.certification.findings import Findings
+from learnability.certification.runs import SgdRun
+from learnability.certification.statements import (
+    about_error,
+    applies,
+    assumptions,
+    bounded,
+    holdout_bound,
+    is_vacuous,
+)
 from learnability.theory import Hypothesis
 from learnability.training.record import Outcome
 
@@ -21,14 +29,16 @@ __all__ = ["RUN_HEADINGS", "answer", "headline", "hypotheses", "run_cells", "sen
 MOST = 12
 """Rows that are listed by number; there may be thousands."""
 
-RUN_HEADINGS = ("2k", "trained on", "runs", "updates", "examples used", "train error", "test error", "ended")
+RUN_HEADINGS = (
+    "2k", "trained on", "runs", "updates", "examples used", "train error", "test error", "test says <=", "ended",
+)  # fmt: skip
 
 
 def headline(c: Certification) -> str:
     """What was read, in one line."""
-    (low, high), (fewer, more) = c.classes, c.counts
+    (low, high), (fewer, more) = map(shown.quoted, c.classes), c.counts
     return (
-        f"{c.source}: {c.examples:,} examples ({fewer:,} of {low!r} as -1, {more:,} of {high!r} as +1), "
+        f"{shown.line(c.source)}: {c.examples:,} examples ({fewer:,} of {low} as -1, {more:,} of {high} as +1), "
         f"{c.features:,} features"
     )
 
@@ -38,12 +48,13 @@ def answer(c: Certification) -> Iterator[str]:
     size = f"{c.examples:,} examples, {c.features:,} features"
     subset = c.found.whole.subset
     if subset is None:
-        yield f"{c.source} is separable: margin {c.margin:.4g}, |w*| = {c.w_norm:.4g} ({size})"
+        yield f"{shown.line(c.source)} is separable: margin {c.margin:.4g}, |w*| = {c.w_norm:.4g} ({size})"
     else:
         assert c.certificate is not None
         least = "" if subset.smallest else f" (at least {subset.at_least:,} must go)"
         why = "" if c.certificate.kind == "combination" else f": {_certificate(c)}"
-        yield f"{c.source} is not separable ({size}){why}; without {len(subset.removed):,} of them it is{least}"
+        removal = f"without {len(subset.removed):,} of them it is{least}"
+        yield f"{shown.line(c.source)} is not separable ({size}){why}; {removal}"
     yield _updates(c)
     yield _error(c)
 
@@ -51,14 +62,14 @@ def answer(c: Certification) -> Iterator[str]:
 def _updates(c: Certification) -> str:
     """What SGD needed where there is a bound, beside the bound."""
     part = c.found.sample.subset is not None
-    runs = [run for run in c.runs if not (part and run.data == ALL)]
+    runs = bounded(c.found, c.runs)
     ended = [run.updates for run in runs if run.outcome == Outcome.CONVERGED]
     going = [run.updates for run in runs if run.outcome != Outcome.CONVERGED]
     said = [f"SGD needed {_range(ended, '{:,}')}"] if ended else []
     if going:
         said.append(f"the budget stopped {len(going)} of {len(runs)} runs, after up to {max(going):,}")
     promised = [g for g in c.guarantees if g.id.startswith("separable/thm2[")]
-    bounds = [g.bound for g in promised if g.bound is not None and all(h.holds for h in g.hypotheses)]
+    bounds = [g.bound for g in promised if g.bound is not None and applies(g)]
     if bounds:
         said.append(f"Theorem 2 allows {_range(bounds, '{:,.0f}' if max(bounds) < 1e9 else '{:.3g}')} at any width")
     else:
@@ -69,29 +80,41 @@ def _updates(c: Certification) -> str:
 
 
 def _error(c: Certification) -> str:
-    """What was measured, and the least bound below 1 that applies, or why there is none.
+    """What was measured, what that says by itself, and the least bound below 1 that applies, or why there is none.
 
     It may be chosen after the fact: all bounds hold at once with probability 1 - delta.
     """
     tested = [run.test_error for run in c.runs if run.test_error is not None]
-    measured = f"{_range(tested, '{:.4f}')} on {len(c.found.y_test):,} test examples" if tested else "not measured"
-    bounds = [g for g in c.guarantees if about_error(g) and not is_vacuous(g)]
-    applies = [g for g in bounds if all(h.holds for h in g.hypotheses)]
-    if applies:
-        best = min(applies, key=lambda g: g.bound or 0.0)
-        promise = f"at most {best.bound:.3g} is promised ({best.id}), with probability {1 - c.options.delta:g}"
-        promise += " jointly with the other bounds"
-        share = float(np.mean(c.found.y > 0))
-        if best.bound is not None and min(share, 1 - share) <= best.bound:
-            promise += ", no better than always naming the larger class"
-    elif not bounds:
-        promise = f"nothing is promised: from {len(c.found.y):,} training examples every bound is 1 or more"
+    chance = f"with probability {1 - c.options.delta:g}"
+    if c.holdout_bound is None:
+        said = ["not measured, for there is no test sample"]
     else:
-        fails = [{h.name: h.detail for h in g.hypotheses if not h.holds} for g in bounds]
-        common = [name for name in fails[0] if all(name in several for several in fails)] or list(fails[0])
-        why = "; ".join(f"{name} ({fails[0][name]})" if fails[0][name] else name for name in common)
-        promise = f"nothing is promised: the bounds below 1 ask for {why}"
-    return f"error: {measured}; {promise}"
+        said = [
+            f"{_range(tested, '{:.4f}')} on {len(c.found.y_test):,} test examples",
+            f"the test sample itself says: error <= {c.holdout_bound:.3g} {chance}",
+        ]
+    best = c.best_error_bound()
+    if best is not None and best.bound is not None:
+        promise = f"at most {best.bound:.3g} is promised ({best.id}) {'jointly' if len(said) > 1 else chance}"
+        if c.holdout_bound is not None:
+            promise += f": the {'theorem' if best.bound < c.holdout_bound else 'test sample'} says more"
+        share = float(np.mean(c.found.y > 0))
+        if min(share, 1 - share) <= best.bound:
+            promise += ", no better than always naming the larger class"
+    else:
+        promise = f"nothing is promised: {_why_nothing(c)}"
+    return f"error: {'; '.join([*said, promise])}"
+
+
+def _why_nothing(c: Certification) -> str:
+    """Why no bound on the error says anything."""
+    bounds = [g for g in c.guarantees if about_error(g) and not is_vacuous(g)]
+    if not bounds:
+        return f"from {len(c.found.y):,} training examples every bound is 1 or more"
+    fails = [{h.name: h.detail for h in g.hypotheses if not h.holds} for g in bounds]
+    common = [name for name in fails[0] if all(name in several for several in fails)] or list(fails[0])
+    why = "; ".join(f"{name} ({fails[0][name]})" if fails[0][name] else name for name in common)
+    return f"the bounds below 1 ask for {why}"
 
 
 def sentences(c: Certification) -> Iterator[str]:
@@ -102,7 +125,7 @@ def sentences(c: Certification) -> Iterator[str]:
         yield f"separable: margin {c.margin:.6g}, |w*| = {c.w_norm:.6g} (duality gap {c.duality_gap:.2g})"
     else:
         yield f"not separable: {_certificate(c)}"
-        yield from _removal(c.found.whole)
+        yield from _removal(c.found)
     found = c.found
     tests = f"{len(found.y_test):,} to test on" if len(found.y_test) else "none to test on"
     split = f"split at random (seed {c.options.seed}): {len(found.y):,} examples to train on, {tests}"
@@ -116,28 +139,21 @@ def sentences(c: Certification) -> Iterator[str]:
             f"runs leave out {left:,} of its examples; |w*| of the others "
             + ("unknown" if w_norm is None else f"{w_norm:.6g}")
         )
-    updates = sequence_updates(found, c.options)
-    if updates is not None:
-        yield (
-            f"on other data with this |w*|, Theorem 4's sequence, SGD makes {updates:,} updates: no bound in |w*|, "
-            "alpha and eta alone is lower"
-        )
 
 
 def _certificate(c: Certification) -> str:
     """The certificate, as a sentence."""
     assert c.certificate is not None
-    kind, rows = c.certificate.kind, c.certificate.index + 1
+    kind, rows, labels = c.certificate.kind, c.certificate.rows, [shown.quoted(v, 60) for v in c.certificate.labels]
     if kind == "duplicates":
-        (i, j), (one, other) = rows, c.certificate.labels
-        return f"rows {i} and {j} are the same point with different labels, {one!r} and {other!r}"
+        return f"rows {rows[0]} and {rows[1]} are the same point with different labels, {labels[0]} and {labels[1]}"
     if kind == "opposites":
-        return f"rows {rows[0]} and {rows[1]} are opposite points with one label, {c.certificate.labels[0]!r}"
+        return f"rows {rows[0]} and {rows[1]} are opposite points with one label, {labels[0]}"
     if kind == "zero":
         return f"row {rows[0]} is the origin, through which every hyperplane goes"
     parts = [
-        f"{weight:.4g} x row {row} ({label!r})"
-        for row, weight, label in zip(rows[:MOST], c.certificate.weights, c.certificate.labels)
+        f"{weight:.4g} x row {row} ({label})"
+        for row, weight, label in zip(rows[:MOST], c.certificate.weights, labels)
     ]
     more = f" + {len(rows) - MOST} more" if len(rows) > MOST else ""
     return (
@@ -146,11 +162,11 @@ def _certificate(c: Certification) -> str:
     )
 
 
-def _removal(margins: Margins) -> Iterator[str]:
+def _removal(found: Findings) -> Iterator[str]:
     """How many examples stand in the way."""
-    subset = margins.subset
+    margins, subset = found.whole, found.whole.subset
     assert subset is not None
-    rows = ", ".join(str(i + 1) for i in subset.removed[:MOST])
+    rows = ", ".join(str(row) for row in found.rows[subset.removed[:MOST]])
     more = f" and {len(subset.removed) - MOST:,} more" if len(subset.removed) > MOST else ""
     count = len(subset.removed)
     proved = (
@@ -174,7 +190,7 @@ def hypotheses(c: Certification) -> Iterator[str]:
         for h in guarantee.hypotheses:
             if h.detail.startswith("assumed") or h.name in seen:
                 continue
-            if h.name.startswith(("n >= 2 c", "c < n", "no mistake", "SGD reached", "the run's end")):
+            if h.name.startswith(("n >= 2 c", "c < n", "no ", "SGD reached", "the run's end")):
                 continue  # of single runs: the table has them where they fail
             seen.add(h.name)
             if h.name == "linearly separable" and not h.holds:
@@ -188,10 +204,14 @@ def _hypothesis(name: str, holds: bool, detail: str) -> str:
     return f"{name}: {'yes' if holds else 'NO'}" + (f" ({detail})" if detail else "")
 
 
-def run_cells(runs: Sequence[SgdRun]) -> Iterator[tuple[str, ...]]:
-    """One line for each width and what was trained on: ranges over the repeats."""
+def run_cells(c: Certification) -> Iterator[tuple[str, ...]]:
+    """One line for each width and what was trained on: ranges over the repeats.
+
+    Beside the test error what the test sample says of the worst of the runs, and so of all of them.
+    """
+    tests = len(c.found.y_test)
     groups: dict[tuple[int, str], list[SgdRun]] = {}
-    for run in runs:
+    for run in c.runs:
         groups.setdefault((run.width, run.data), []).append(run)
     for (width, data), group in groups.items():
         ended = sum(run.outcome == Outcome.CONVERGED for run in group)
@@ -202,7 +222,8 @@ def run_cells(runs: Sequence[SgdRun]) -> Iterator[tuple[str, ...]]:
             _range([run.updates for run in group], "{:,}"),
             _range([run.examples_used for run in group], "{:,}"),
             _range([run.train_error for run in group], "{:.4f}"),
-            _range([run.test_error for run in group if run.test_error is not None], "{:.4f}"),
+            _range(tested := [run.test_error for run in group if run.test_error is not None], "{:.4f}"),
+            "-" if (limit := holdout_bound(max(tested, default=None), tests, c.options)) is None else f"{limit:.3g}",
             "all" if ended == len(group) else f"{ended} of {len(group)}",
         )
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from learnability.certification.findings import Findings, Inputs
 from learnability.certification.options import Options
@@ -23,12 +21,13 @@ from learnability.training.record import Outcome
 __all__ = [
     "ASSUMPTIONS",
     "LEVEL",
-    "SCALING",
     "about_error",
+    "applies",
     "assumptions",
+    "bounded",
+    "holdout_bound",
     "is_vacuous",
     "promises",
-    "scaling",
     "sequence_updates",
 ]
 
@@ -38,28 +37,10 @@ LEVEL = 1e-4
 ASSUMPTIONS = (("examples drawn independently from one distribution", "no data can show it"),)
 """What the generalisation bounds rest on and nothing here can check."""
 
-SCALING = "scaling that does not depend on further examples"
-
 
 def assumptions() -> tuple[Hypothesis, ...]:
     """The assumptions as hypotheses that are taken for granted, and say so."""
     return tuple(Hypothesis(name, True, f"assumed: {why}") for name, why in ASSUMPTIONS)
-
-
-def scaling(found: Findings) -> Hypothesis:
-    """Whether the network is a function of training examples alone: of those used and of those that set the scale.
-
-    The latter join the compression set.
-    """
-    setters, tests = found.setters, _tested_setters(found)
-    detail = f"{_count(len(setters), 'example')} set it" if len(setters) else "inputs taken as they are"
-    if len(setters):
-        detail += f", {tests} of them to be tested on" if tests else ", counted with those that were used"
-    return Hypothesis(SCALING, tests == 0, detail)
-
-
-def _tested_setters(found: Findings) -> int:
-    return int((~np.isin(found.setters, found.train)).sum())
 
 
 def sequence_updates(found: Findings, options: Options) -> int | None:
@@ -76,11 +57,11 @@ def sequence_updates(found: Findings, options: Options) -> int | None:
 def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Options) -> list[Guarantee]:
     """Bounds on updates, then on the error, each against the worst of the runs that it is about."""
     part = found.sample.subset is not None
-    bounded = [run for run in runs if not (part and run.data == ALL)]  # on examples that have a w*
+    those = bounded(found, runs)
     listed = [
-        _in_file(inputs, found, bounded, options),
-        *_updates(inputs, found, bounded, options, part),
-        *_theorem6(inputs, found, bounded, options, part),
+        _in_file(inputs, found, those, options),
+        *_updates(inputs, found, those, options, part),
+        *_theorem6(inputs, found, those, options, part),
     ]
     groups: dict[tuple[int, str], list[SgdRun]] = {}
     for run in runs:
@@ -89,6 +70,12 @@ def promises(inputs: Inputs, found: Findings, runs: list[SgdRun], options: Optio
         case = f"2k={width}" + (f",{data}" if part else "")
         listed += _compression(found, group, options, case)
     return listed
+
+
+def bounded(found: Findings, runs: Sequence[SgdRun]) -> list[SgdRun]:
+    """The runs on examples that have a w*, which bounds on updates are about."""
+    part = found.sample.subset is not None
+    return [run for run in runs if not (part and run.data == ALL)]
 
 
 def _step(inputs: Inputs, options: Options) -> dict[str, Any]:
@@ -149,13 +136,13 @@ def _theorem6(
         delta=options.delta / _planned(options),
         w_norm=None if part else found.sample.w_norm,
         **_step(inputs, options),
-        further=len(found.setters),
+        further=int(found.setters.sum()),
         converged=all(run.zero_loss for run in runs),
         error=worst.test_error,
         case="w* of the sample",
         note=_shared(options, runs),
     )
-    yield _tested(guarantee, found, scaling(found))
+    yield _tested(guarantee, found, options)
 
 
 def _compression(found: Findings, runs: list[SgdRun], options: Options, case: str) -> Iterable[Guarantee]:
@@ -176,14 +163,18 @@ def _compression(found: Findings, runs: list[SgdRun], options: Options, case: st
     detail = f"the budget stopped {stopped} of {_count(len(runs), 'run')}" if stopped else ""
     end = Hypothesis("the run's end does not depend on examples that were not used", not stopped, detail)
     for run in runs:
+        marked = run.setters_left_out
+        which = f"{marked} of them" if marked else ""
+        sets = Hypothesis("no example that sets the scale is left out", not marked, which)
         own = f"L_V = {run.unused_error:.4g}" if run.unused_error else ""
         said = "; ".join(filter(None, [own, note]))
-        measured = {**common, "size": run.size + _tested_setters(found), "error": run.test_error}
+        measured = {**common, "size": run.size, "error": run.test_error}
         five.append(thm5.theorem5(validation_error=run.unused_error, note=said, **measured))
-        sharper.append(thm5.consistent_compression(consistent=run.unused_error == 0, note=note, **measured))
+        consistent = thm5.consistent_compression(consistent=run.unused_error == 0, note=note, **measured)
+        sharper.append(dataclasses.replace(consistent, hypotheses=(*consistent.hypotheses, sets)))
     for group in (five, sharper):
-        worst = min(group, key=lambda g: (all(h.holds for h in g.hypotheses), _least(g)))
-        yield _tested(worst, found, scaling(found), end)
+        worst = min(group, key=lambda g: (applies(g), _least(g)))
+        yield _tested(worst, found, options, end)
 
 
 def _least(guarantee: Guarantee) -> float:
@@ -193,13 +184,18 @@ def _least(guarantee: Guarantee) -> float:
     return -math.inf if guarantee.bound is None else -guarantee.bound
 
 
-def _tested(guarantee: Guarantee, found: Findings, *hypotheses: Hypothesis) -> Guarantee:
-    """With further hypotheses, the assumptions, and room for what a test sample of this size leaves open."""
+def _tested(guarantee: Guarantee, found: Findings, options: Options, *hypotheses: Hypothesis) -> Guarantee:
+    """With further hypotheses, the assumptions, what the test sample says by itself, and room for what it leaves."""
     tests, error = len(found.y_test), guarantee.measured
     note, room = guarantee.note, 0.0
-    if error is not None:
+    if error is None:
+        note += "; there is no test sample"
+    else:
         room = error - _lowest_error(round(error * tests), tests)
-        note += f"; error on {tests} test examples, allowing {room:.2g} for chance"
+        limit = holdout_bound(error, tests, options)
+        note += (
+            f"; the test sample itself says: error <= {limit:.3g} ({tests:,} examples; room for chance {room:.2g})"
+        )
     guessing = min(float((found.y > 0).mean()), float((found.y < 0).mean()))
     if guarantee.bound is not None and guessing <= guarantee.bound < 1:
         note += f"; no better than the larger class, which errs on {guessing:.3g} of S"
@@ -214,6 +210,27 @@ def _lowest_error(mistakes: int, tests: int) -> float:
     return float(betaincinv(mistakes, tests - mistakes + 1, LEVEL)) if mistakes else 0.0
 
 
+def holdout_bound(error: float | None, tests: int, options: Options) -> float | None:
+    """What the test sample says of the true error by itself: Clopper and Pearson's upper limit.
+
+    The largest error with which so few mistakes as these have a probability of delta' or more, the same delta' that
+    each bound on the error is charged. The test sample has no part in scaling and training: this holds whatever was
+    learnt. ``None`` without a test sample.
+    """
+    from scipy.special import betaincinv
+
+    if error is None or not tests:
+        return None
+    mistakes = round(error * tests)
+    doubt = options.delta / _planned(options)
+    return 1.0 if mistakes == tests else float(betaincinv(mistakes + 1, tests - mistakes, 1 - doubt))
+
+
+def applies(guarantee: Guarantee) -> bool:
+    """Whether every hypothesis holds."""
+    return all(h.holds for h in guarantee.hypotheses)
+
+
 def about_error(guarantee: Guarantee) -> bool:
     """Whether it bounds the error, and not the number of updates."""
     return guarantee.id.startswith(("separable/thm5", "separable/thm6", "separable/compression"))
@@ -224,15 +241,16 @@ def is_vacuous(guarantee: Guarantee) -> bool:
     return about_error(guarantee) and (guarantee.bound is None or guarantee.bound >= 1)
 
 
-LINES = 5
-"""Bounds on the error of each width, at most: Theorem 6, and two for each of what may be trained on."""
+LINES = 7
+"""Bounds on the error of each run asked for, at most: Theorem 6, and for each of the two things that may be trained
+on Theorem 5, its sharper form and what the test sample says."""
 
 
 def _planned(options: Options) -> int:
     """How many bounds on an error share delta, so that all hold at once and the least may be chosen.
 
     For each run asked for and each line it may appear in, whatever budget and sample then allow: their number may
-    not depend on the sample.
+    not depend on the sample. The test sample's own limits are among them.
     """
     return LINES * len(options.widths) * options.repeats
 

@@ -21,7 +21,7 @@ def page(c: Certification, verdicts: RenderableType, *, narrow: bool) -> Iterato
     yield from _section("hypotheses", hypotheses(c))
     yield ""
     if narrow:
-        for width, *cells in run_cells(c.runs):
+        for width, *cells in run_cells(c):
             lines = (f"{name}: {cell}" for name, cell in zip(RUN_HEADINGS[1:], cells))
             yield from _section(f"2k = {width}", lines)
     else:
@@ -29,7 +29,7 @@ def page(c: Certification, verdicts: RenderableType, *, narrow: bool) -> Iterato
         from rich.table import Table
 
         table = Table(*RUN_HEADINGS, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for row in run_cells(c.runs):
+        for row in run_cells(c):
             table.add_row(*row)
         yield table
     yield ""

@@ -79,8 +79,8 @@ def of_certification(done: Certification, seconds: float, width: int) -> list[Te
     from learnability.certification.sentences import answer
 
     verdicts = f"{counts(str(g.verdict) for g in done.guarantees)}; {duration(seconds)}"
-    paths = [f"figure: {path}" for path in done.files[:1]]
-    tail = [f"every bound (or --verbose): {path.with_name('verdicts.md')}" for path in done.files[:1]]
+    paths = [f"figure: {path}" for path in done.files[:1]] or ["no figure"]
+    tail = [] if done.folder is None else [f"every bound (or --verbose): {done.folder / 'verdicts.md'}"]
     found = [point for point in _points(done.guarantees, None) if point.word == WORDS["violated"]]
     return _answer([*answer(done), verdicts], paths, found, tail, width)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
@@ -229,7 +229,11 @@ def with_bias(X: ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The map x -> (x - centre) / divisor / radius that :func:`into_unit_ball` chose; call it on other inputs."""
+    """The map x -> (x - centre) / divisor / radius that :func:`into_unit_ball` chose; call it on other inputs.
+
+    It is one to one: points that differ stay apart, but for rounding, and so does what a hyperplane with an offset
+    separates.
+    """
 
     how: str
     """One of :data:`SCALINGS`."""
@@ -238,16 +242,17 @@ class Scaling:
     divisor: FloatArray
     """(d,), > 0, feature by feature."""
     radius: float
-    """The largest norm after centre and divisor: the scaled examples have norms at most 1."""
+    """The largest norm after centre and divisor (1 if that is 0): the sample's examples have norms at most 1."""
     constant: tuple[int, ...]
-    """Features without variation, which "range" and "standard" set to zero (their centre is the constant)."""
+    """Features without variation, which "range" and "standard" only centre: they become zero."""
+    farthest: int
+    """The example of the largest norm, counted in the inputs that were scaled."""
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """The inputs ``X`` (m, d), scaled; those that did not choose the scaling may have a norm above 1."""
         X = checks.matrix("X", X, columns=len(self.centre))
         scaled: FloatArray = np.subtract(X, self.centre)
         scaled /= self.divisor
-        scaled[:, list(self.constant)] = 0.0
         scaled /= self.radius
         return scaled
 
@@ -259,11 +264,13 @@ class Scaling:
             "range": "every feature centred at the middle of its range and divided by half its range",
             "standard": "every feature centred at its mean and divided by its standard deviation",
         }[self.how]
-        zeroed = f"; {len(self.constant)} constant feature(s) set to zero" if self.constant else ""
+        zeroed = f"; {len(self.constant)} constant feature(s) only centred" if self.constant else ""
         return f"{done}{zeroed}, then all inputs divided by the largest norm, {self.radius:.6g}"
 
 
-def into_unit_ball(X: ArrayLike, how: str = "norm") -> tuple[FloatArray, Scaling]:
+def into_unit_ball(
+    X: ArrayLike, how: str = "norm", *, sample: NDArray[np.intp] | None = None
+) -> tuple[FloatArray, Scaling]:
     """The inputs scaled so that the largest norm is 1, and the record of the scaling.
 
     Parameters
@@ -273,54 +280,67 @@ def into_unit_ball(X: ArrayLike, how: str = "norm") -> tuple[FloatArray, Scaling
     how : {"norm", "range", "standard"}
         One factor for all, which keeps hyperplanes through the origin as they are; or every feature first centred
         at the middle of its range and divided by half its range; or centred at its mean and divided by its
-        standard deviation (that of the m values, not the estimate with m - 1). The last two move the origin: a
+        standard deviation (that of the values, not the estimate with one less). The last two move the origin: a
         set that no hyperplane through it separates may become separable, and the reverse.
+    sample : (n,) array of int, optional
+        The rows that choose the scaling, at least one; by default all. The others are mapped by the same numbers and
+        may leave the ball.
 
     Returns
     -------
     scaled : (m, d) array
-        Norms at most 1, up to rounding.
+        Norms at most 1, up to rounding, of the sample.
     scaling : Scaling
         Applies the same map to other inputs, and describes it.
 
     Raises
     ------
     ValueError
-        If every input is zero ("norm") or every feature constant ("range", "standard"), or for arguments outside
-        these ranges.
+        If a row lies 1e150 times as far outside the sample as that is wide, or for arguments outside these ranges.
     """
     X = checks.matrix("X", X)
     how = checks.choice("how", how, SCALINGS)
-    low, high = X.min(axis=0), X.max(axis=0)
-    largest = float(max(high.max(), -low.min()))
+    largest = float(max(X.max(), -X.min()))
     if largest > LARGEST:
         raise ValueError(f"X must have entries of size <= {LARGEST:g}, got {largest:g}")
     d = X.shape[1]
+    part = X if sample is None else X[sample]
+    low, high = part.min(axis=0), part.max(axis=0)
     constant: tuple[int, ...] = ()
     if how == "norm":
-        if largest == 0.0:
-            raise ValueError(f"X must hold a non-zero entry to be scaled by its norms, got {len(X)} zero rows")
-        centre, divisor = np.zeros(d), np.full(d, largest)
+        # A power of two, so that the map is that of the longest example alone, to the last digit.
+        widest = float(max(high.max(), -low.min()))
+        unit = math.ldexp(1.0, math.frexp(widest)[1]) if widest else 1.0
+        centre, divisor = np.zeros(d), np.full(d, unit)
     else:
         centre, divisor = (low + high) / 2, (high - low) / 2
         constant = tuple(int(j) for j in np.flatnonzero(divisor == 0))
-        if len(constant) == d:
-            raise ValueError(f"X must have a feature that varies, got {d} constant feature(s)")
         divisor[list(constant)] = 1.0
         centre[list(constant)] = low[list(constant)]
         if how == "standard":
             # Of the values already within [-1, 1]: no square overflows, and a far-away mean costs no digits.
-            ranged = Scaling("range", centre, divisor, 1.0, constant)(X)
-            mean = ranged.mean(axis=0)
-            ranged -= mean
-            deviation = np.sqrt(np.einsum("ij,ij->j", ranged, ranged) / len(X))
+            part = part - centre
+            part /= divisor
+            mean = part.mean(axis=0)
+            part -= mean
+            deviation = np.sqrt(np.einsum("ij,ij->j", part, part) / len(part))
             deviation[list(constant)] = 1.0
             centre, divisor = centre + mean * divisor, divisor * deviation
-            del ranged
-    scaled = Scaling(how, centre, divisor, 1.0, constant)(X)
-    radius = math.sqrt(float(np.einsum("ij,ij->i", scaled, scaled).max()))
+    del part
+    with np.errstate(over="ignore"):
+        scaled = Scaling(how, centre, divisor, 1.0, constant, 0)(X)
+        squares = np.einsum("ij,ij->i", scaled, scaled)
+    if not np.isfinite(squares).all():
+        row = int(np.flatnonzero(~np.isfinite(squares))[0])
+        raise ValueError(
+            f"X must have rows within {LARGEST:g} times the width of the sample that sets the scale, got one farther "
+            f"away at index {row}"
+        )
+    own = np.arange(len(X)) if sample is None else sample
+    farthest = int(own[squares[own].argmax()])
+    radius = math.sqrt(float(squares[farthest])) or 1.0
     scaled /= radius
-    return scaled, Scaling(how, centre, divisor, radius, constant)
+    return scaled, Scaling(how, centre, divisor, radius, constant, farthest)
 
 
 # Train and test
