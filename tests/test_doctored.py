@@ -25,15 +25,17 @@ def test_a_row_turns_or_is_found_out():
             least = float(np.min(y * (X @ found.w)) / np.linalg.norm(found.w))
         return {
             "margin": "holds" if abs(found.margin - least) < 1e-6 else "violated",
-            "positive": "holds" if found.margin >= 0 else "violated",
+            "positive": "holds" if found.margin**2 >= 0 else "violated",
             "false": "violated",
         }
 
     rooms = [place for place in places(["theory.margins"]) if place.name.endswith(".hard_margin")]
     before = margins.hard_margin
-    count, *found = answers(verdicts, verdicts(), rooms)
+    first, *found = answers(verdicts, rooms)
     assert margins.hard_margin is before
-    assert count["count"] == len(found) > 3
+    assert first["base"] == verdicts()
+    assert first["count"] == len(found) > 3
+    assert len([*answers(verdicts, rooms, only="doubled")]) < len(found)
     turned = {id for one in found for id in one.get("turned", ())}
     assert turned == {"margin"}  # what cannot fail never turns, and what is violated is not tried
     result = {"rows": verdicts(), "turned": {id: ["", False] for id in turned}}
@@ -59,12 +61,15 @@ def test_wrong_values():
     labels = np.array([1.0, 1.0, -1.0])
     assert kinds(labels) == {"labels", "rows"}
     np.testing.assert_array_equal(wrong(labels, "flipped"), -labels)
+    np.testing.assert_array_equal(wrong(value.W, "flipped"), -value.W)
+    assert kinds(np.array([1, 1])) == {"count", "rows"}
     np.testing.assert_array_equal(wrong(value.W, "shifted"), [[1, 2], [1, 2]])
     assert kinds((1, 1, -1)) == {"labels", "rows"}
     assert wrong((1, 1, -1), "permuted") == (1, -1, 1)
     assert kinds((1, 1)) == {"count"}
     assert wrong(Fraction(1, 3), "halved") == Fraction(1, 6)
     assert wrong((2.0, 3), "tenfold") == (20.0, 30)
+    assert wrong((2.0, 3), "halved") == (1.0, 1)
     assert wrong((True, 0.0, None), "off by 1 %") == (True, 0.01, None)
     assert [*wrong((x for x in (1.0, 2.0)), "doubled")] == [2.0, 4.0]
 

@@ -9,10 +9,10 @@ of these wrongs, otherwise no measurement could have refuted it. The wrongs, the
 off by 1 %              numbers that a function returns times 1.01, weights each by up to 1 %; 0.01 where all are 0
 one more                whole numbers (updates, counts) that it returns, and one
 permuted                labels or rows that it returns, or labels that it is given, in another order
-flipped                 labels and truth values that it returns, negated
-halved, doubled         numbers and weights that it returns
+flipped                 labels, truth values and numbers that it returns, negated
+halved, doubled         numbers, counts and weights that it returns
 an argument doubled     a real number that it is given (a step, a margin, a scale), one at a time
-an argument shifted     points that it is given, each row the one before, the first row twice
+shifted                 rows that it returns, or points that it is given: each the one before, the first twice
 a tenth, tenfold        numbers that it returns
 ======================  ==============================================================================================
 
@@ -23,7 +23,8 @@ there can be. A check that raises turns nothing. Rows that are violated already 
 hypotheses or without a verdict say nothing: they are counted, not tried.
 
 Each check is tried in a process of its own, so that a doctored loop that never ends costs a time limit and no more.
-``--out FILE`` keeps what was found as JSON; a statement that is there already is not tried again.
+``--out FILE`` keeps what was found as JSON; a statement that is there already is not tried again, unless its time ran
+out: then what had turned a row stays.
 ``--page`` writes ``docs/verdicts/doctored.md`` from it.
 
 ``--tables FOLDER`` tries the claims of figures instead, on the tables that ``learnability run --out FOLDER`` left
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", default="smoke", choices=("smoke", "laptop"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds for one check")
+    parser.add_argument("--only", default="", help="try only wrongs with this in their name, whatever FILE has")
     parser.add_argument("--out", type=Path, help="JSON file of what was found, read first if it is there")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE.name}")
     parser.add_argument("--tables", type=Path, help="folder of results: try the claims of figures on their tables")
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", type=int, default=0, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.worker:
-        work(chosen.worker, chosen.scale, chosen.start)
+        work(chosen.worker, chosen.scale, start=chosen.start, only=chosen.only)
         return 0
     from learnability.discovery import installed
 
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 chosen.out.write_text(json.dumps({name: found[name] for name in every if name in found}, indent=1))
 
     def attempt(name: str) -> None:
-        result = tried(name, chosen.scale, chosen.limit)
+        result = tried(name, chosen.scale, chosen.limit, chosen.only, found.get(name))
         ended = f"{result['raised']} raised, {len(result['hung'])} never ended"
         timed = ", out of time" if "unfinished" in result else ""
         keep(name, result, f"{result['tried']} wrongs tried, {ended}{timed}")
@@ -103,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, result in tables(chosen.tables, wanted):
             keep(name, result, "on a doctored table")
     else:
-        waiting = [name for name in wanted if name not in found or found[name].get("unfinished")]
+        waiting = [name for name in wanted if chosen.only or name not in found or "unfinished" in found[name]]
         with ThreadPoolExecutor(chosen.workers) as pool:
             list(pool.map(attempt, waiting))
     if chosen.page:

@@ -80,7 +80,7 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
         "off by 1 %": {"number"},
         "one more": {"count"},
         "permuted": {"rows"},
-        "flipped": {"labels", "truth"},
+        "flipped": {"labels", "truth", "number"},
     }
 
     def returned(how: str, need: set[str]) -> Iterator[Wrong]:
@@ -94,8 +94,9 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
         yield from returned(how, need)
     if few:
         return
-    yield from returned("halved", {"number"})
+    yield from returned("halved", {"number", "count"})
     yield from returned("doubled", {"number", "count"})
+    yield from returned("shifted", {"rows"})
     for name, place in places.items():
         for argument, there in seen[name].items():
             hows = {"labels": "permuted", "points": "shifted", "number": "doubled"}
@@ -120,16 +121,29 @@ def _given(
 
 def answers(
     verdicts: Callable[[], Mapping[str, str]],
-    base: Mapping[str, str],
     rooms: Sequence[Place],
     formulas: Sequence[Place] = (),
+    *,
     start: int = 0,
+    only: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """How many wrongs there are to try, and then which rows each of them turned."""
+    """The verdicts as they are and how many wrongs there are to try, and then which rows each of them turned.
+
+    Parameters
+    ----------
+    start : int
+        The first wrong to try.
+    only : str
+        What the names of the wrongs to try contain.
+    """
     _, seen = traced(verdicts, [*rooms, *formulas])
+    begun = time.perf_counter()  # what is compiled is compiled by now
+    base = verdicts()
+    seconds = time.perf_counter() - begun
     # Formulas first, as they are few: what they turn is said at the end only if no room's function does.
     tried = [*wrongs(seen, formulas, few=True), *wrongs(seen, rooms, few=False)]
-    yield {"count": len(tried)}
+    tried = [one for one in tried if only in one.told]
+    yield {"base": base, "seconds": seconds, "count": len(tried)}
     for number, one in enumerate(tried[start:], start):
         one.place.put(one.place.taken(one.act))
         try:
@@ -142,7 +156,7 @@ def answers(
             one.place.put(one.place.original)
 
 
-def work(statement: str, scale: str, start: int) -> None:
+def work(statement: str, scale: str, **named: Any) -> None:
     """Try one check, and say on standard output what came of each wrong, a line of JSON each."""
     said = sys.stdout
     sys.stdout = sys.stderr  # what a check prints is not an answer
@@ -161,10 +175,6 @@ def work(statement: str, scale: str, start: int) -> None:
         said.flush()
 
     study = statement.partition("/")[0]
-    verdicts()  # compiled now, and not within the time that is taken
-    begun = time.perf_counter()
-    base = verdicts()
-    tell(base=base, seconds=time.perf_counter() - begun)
-    for answer in answers(verdicts, base, places(ROOMS), places([f"studies.{study}.theorems"]), start):
+    for answer in answers(verdicts, places(ROOMS), places([f"studies.{study}.theorems"]), **named):
         tell(**answer)
     tell(done=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,13 +17,19 @@ ROOT = Path(__file__).parents[2]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
-def tried(statement: str, scale: str, limit: float) -> dict[str, Any]:
-    """What came of one check: its rows, what turned each first, what raised and what never ended."""
+def tried(
+    statement: str, scale: str, limit: float, only: str = "", before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What came of one check: its rows, what turned each first, what raised and what never ended.
+
+    What turned a row ``before`` is kept if the row still holds.
+    """
+    known = dict(before["turned"]) if before else {}
     found: dict[str, Any] = {"rows": {}, "turned": {}, "tried": 0, "raised": 0, "hung": []}
     start, last = 0, ""
     begun = time.monotonic()
     while True:
-        named = ["--worker", statement, "--scale", scale, "--start", str(start)]
+        named = ["--worker", statement, "--scale", scale, "--start", str(start), "--only", only]
         with subprocess.Popen(
             [sys.executable, "-m", "tools.doctored", *named],
             cwd=ROOT,
@@ -40,9 +47,8 @@ def tried(statement: str, scale: str, limit: float) -> dict[str, Any]:
                     line = lines.get(timeout=patience)
                     answer: dict[str, Any] = json.loads(line) if line else {"died": True}
                     if "base" in answer:
-                        found["rows"], found["seconds"] = answer["base"], answer["seconds"]
-                    elif "count" in answer:
-                        found["count"], patience = answer["count"], 10.0 + 5 * found["seconds"]
+                        found["rows"], patience = answer["base"], 10.0 + 5 * answer["seconds"]
+                        found["turned"] |= {id: by for id, by in known.items() if found["rows"].get(id) == "holds"}
                     elif "number" in answer:
                         start, last = answer["number"] + 1, answer["told"]
                         found["tried"] += 1

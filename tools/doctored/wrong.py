@@ -14,6 +14,7 @@ import numpy as np
 
 _FACTORS = {
     "off by 1 %": Fraction(101, 100),
+    "flipped": Fraction(-1),
     "halved": Fraction(1, 2),
     "doubled": Fraction(2),
     "a tenth": Fraction(1, 10),
@@ -59,7 +60,8 @@ def _array_kinds(value: Any) -> set[str]:
     if value.dtype.kind == "b":
         return {*found, "truth"}
     if value.size and value.dtype.kind in "fi" and bool(np.all(np.abs(np.asarray(value)) == 1)):
-        return {*found, "labels"}
+        # Whole numbers that are all 1 count something.
+        return {*found, "labels" if value.dtype.kind == "f" or np.asarray(value).min() < 0 else "count"}
     return found | {"f": {"number"}, "i": {"count"}, "u": {"count"}}.get(value.dtype.kind, set())
 
 
@@ -86,7 +88,8 @@ def wrong(value: Any, how: str) -> Any:
     if isinstance(value, bool | np.bool_):
         return (not value) if how == "flipped" else value
     if isinstance(value, int | np.integer):
-        return value + 1 if how == "one more" else value * {"doubled": 2, "tenfold": 10}.get(how, 1)
+        counted = {"one more": value + 1, "halved": value // 2, "doubled": value * 2, "tenfold": value * 10}
+        return counted.get(how, value)
     if isinstance(value, float | np.floating | Fraction):
         if how == "off by 1 %" and value == 0:
             return value + 0.01
@@ -122,10 +125,10 @@ def _wrong_array(value: Any, how: str) -> Any:
         return value[[*range(1, len(value)), 0]]
     if how == "shifted" and "rows" in there:
         return value[[0, *range(len(value) - 1)]]  # an index off by one, the first row twice
-    if how == "flipped":
-        return -value if "labels" in there else ~value if "truth" in there else value
-    if how == "one more" and "count" in there:
-        return value + 1
+    if how == "flipped" and there & {"labels", "truth"}:
+        return -value if "labels" in there else ~value
+    if "count" in there and how in ("one more", "halved"):
+        return value + 1 if how == "one more" else value // 2
     if how not in _FACTORS or "number" not in there or value.dtype.kind != "f":
         return value
     if how == "off by 1 %" and _concrete(value):
