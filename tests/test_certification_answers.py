@@ -239,3 +239,28 @@ def test_the_example_of_the_page_is_what_comes(pytestconfig):
     page = pytestconfig.rootpath / "docs/certify.md"
     failed, tried = doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert (failed, tried > 0) == (0, True)
+
+
+def test_progress_says_what_is_being_done_and_how_far_it_has_come(inseparable):
+    seen = []
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(80, 3))
+    y = X[:, 0] + 0.5 * rng.normal(size=80) > 0
+    result = learnability.certify(X, y, width=[2, 10], repeats=2, budget=0.2, on_progress=seen.append)
+    assert result == inseparable  # being watched changes nothing
+    parts = list(dict.fromkeys((p.label.partition(":")[0], p.done) for p in seen))
+    assert parts == [
+        ("margin of all 80 examples", 0),
+        ("not separable, which of all 80 examples to leave out", 1),
+        ("margin of 60 training examples", 2),
+        ("not separable, which of 60 training examples to leave out", 3),
+        ("SGD with 2k = 2, run 1 of up to 2", 4),
+        ("SGD with 2k = 2, run 2 of up to 2", 5),
+        ("SGD with 2k = 10, run 1 of up to 2", 6),
+        ("SGD with 2k = 10, run 2 of up to 2", 7),
+        ("", 8),
+    ]
+    assert {p.total for p in seen[-5:]} == {8}
+    details = [p.label.partition(": ")[2] for p in seen]
+    for said in ("steps", "contradictions: ", "looking for a direction with few errors", "bringing back: "):
+        assert any(said in detail for detail in details)

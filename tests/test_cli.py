@@ -439,7 +439,7 @@ def test_off_a_terminal_progress_is_a_plain_line_now_and_then(monkeypatch, capfd
         advance(Progress("", 0, 190, 0.0, 100.0))
         assert next_line("0/190 tasks")
         advance(Progress("toy/walk", 12, 190, 50.0, 100.0))
-        assert next_line(r"12/190 tasks, about [\d.]+ s left")
+        assert next_line(r"12/190 tasks, about [\d.]+ s left: toy/walk")
         advance(Progress("toy/walk", 190, 190, 100.0, 100.0))
         time.sleep(0.1)
         capfd.readouterr()

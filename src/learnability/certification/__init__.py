@@ -47,11 +47,11 @@ def certify(
     runs_planned = len(options.widths) * options.repeats
     done, total = 0, 1 + runs_planned
 
-    def tell(label: str) -> None:
+    def tell(part: str, detail: str = "") -> None:
         nonlocal done
+        done += not detail
         if advance is not None:
-            advance(label, done, max(total, done + 1))
-        done += 1
+            advance(f"{part}: {detail}" if detail else part, done - 1, max(total, done))
 
     found = find(inputs, options, tell)
     total = done + runs_planned  # now that it is known how much there was to find

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -199,11 +200,13 @@ def _setters(X: FloatArray, train: NDArray[np.intp], farthest: int, how: str) ->
     return np.array(chosen)
 
 
-def find(inputs: Inputs, options: Options, advance: Callable[[str], None] = lambda label: None) -> Findings:
+def find(inputs: Inputs, options: Options, advance: Callable[[str, str], None] | None = None) -> Findings:
     """Margins or certificates of all examples and of the training sample.
 
-    ``advance`` is called with a few words before each part: of two, or four where examples have to be left out.
+    ``advance`` is called with a few words before each part (two, or four where examples have to be left out), and now
+    and then with the same and how far it has come.
     """
+    advance = advance or (lambda part, detail: None)
     V, y, train, test = inputs.V, inputs.data.y, inputs.train, inputs.test
     whole = _margins(V, y, f"all {len(y):,} examples", advance)
     X, labels = V[train], y[train]
@@ -216,10 +219,12 @@ def find(inputs: Inputs, options: Options, advance: Callable[[str], None] = lamb
     return Findings(whole, sample, train, X, labels, V[test], y[test], kept, setters, rows)
 
 
-def _margins(V: FloatArray, y: FloatArray, what: str, advance: Callable[[str], None]) -> Margins:
-    advance(f"margin of {what}")
-    margin = hard_margin(V, y)
+def _margins(V: FloatArray, y: FloatArray, what: str, advance: Callable[[str, str], None]) -> Margins:
+    part = f"margin of {what}"
+    advance(part, "")
+    margin = hard_margin(V, y, advance=partial(advance, part))
     if margin.separable:
         return Margins(margin, None)
-    advance(f"not separable: which of {what} to leave out")
-    return Margins(margin, separable_subset(V, y))
+    part = f"not separable, which of {what} to leave out"
+    advance(part, "")
+    return Margins(margin, separable_subset(V, y, advance=partial(advance, part)))

@@ -164,7 +164,8 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
                 if progress.work_done:
                     rest = progress.work_total / progress.work_done - 1
                     left = f", about {duration((time.monotonic() - start) * rest)} left"
-                complain(f"{progress.done}/{progress.total} {what}{left}")
+                doing = f": {progress.label}" if progress.label else ""
+                complain(f"{progress.done}/{progress.total} {what}{left}{doing}")
 
     def advance(progress: Progress) -> None:
         latest[:] = [progress]

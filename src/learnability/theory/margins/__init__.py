@@ -8,6 +8,7 @@ marg(w, Y). The hyperplane goes through the origin; :func:`lift` appends the coo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +106,9 @@ def unit_of(name: str, array: FloatArray) -> float:
     return math.ldexp(1.0, math.frexp(largest)[1])
 
 
-def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardMargin:
+def hard_margin(
+    V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9, advance: Callable[[str], None] | None = None
+) -> HardMargin:
     """The largest margin of a hyperplane through the origin.
 
     Looks for a zero point and for pairs that contradict each other, then solves min |w| subject to y_k w . v_k >=
@@ -121,6 +124,8 @@ def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardM
         Labels in {-1, +1}.
     tolerance : float
         Relative duality gap that is good enough, > 0. Not reaching it is no error: the gap is in the result.
+    advance : callable, optional
+        Called now and then with how far the search has come, in words.
 
     Returns
     -------
@@ -146,7 +151,8 @@ def hard_margin(V: ArrayLike, y: ArrayLike, *, tolerance: float = 1e-9) -> HardM
         weights = np.zeros(points.m)
         weights[list(shortest)] = 1 / len(shortest)
         return certified(points, np.zeros(points.d), weights)
-    solver = Solver(points, slack=min(tolerance, 1e-9) / 1000)
+    told = None if advance is None else lambda steps: advance(f"{steps:,} steps")
+    solver = Solver(points, slack=min(tolerance, 1e-9) / 1000, advance=told)
     found = solver.run(MAX_STEPS * (min(V.shape) + 100))
     if found is not None:
         return certified(points, np.zeros(points.d), found)

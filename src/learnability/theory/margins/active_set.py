@@ -16,6 +16,7 @@ join it. Nothing is proved here: :mod:`learnability.theory.margins` certifies wh
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,8 @@ _REFACTOR = 200
 """Entries and exits between two factorisations from scratch."""
 _REFINEMENTS = 4
 """Corrections of w by its residual on S, as long as they help."""
+_TOLD = 20
+"""Steps from one word of progress to the next."""
 _WHOLE = 2**17
 """A set of no more entries than this is its own working set."""
 
@@ -207,9 +210,16 @@ class Solver:
         The points that count.
     """
 
-    def __init__(self, points: Points, allowed: NDArray[np.bool_] | None = None, *, slack: float = 1e-12) -> None:
-        """``slack``: how far below 1 a product may stay."""
-        self.points, self.slack = points, slack
+    def __init__(
+        self,
+        points: Points,
+        allowed: NDArray[np.bool_] | None = None,
+        *,
+        slack: float = 1e-12,
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
+        """``slack``: how far below 1 a product may stay; ``advance`` is told the steps so far, now and then."""
+        self.points, self.slack, self.advance = points, slack, advance
         self.allowed = np.ones(points.m, dtype=bool) if allowed is None else allowed.copy()
         self.support = Support(points.d)
         self.solved = False
@@ -280,6 +290,8 @@ class Solver:
         passed = np.zeros(len(self._index), dtype=bool)  # no step on them helps until w changes
         fresh, lengths = False, self.points.norms[self._index]
         while support.steps < end:
+            if self.advance is not None and support.steps % _TOLD == 0:
+                self.advance(support.steps)
             shortfall = 1.0 - self._rows @ support.w
             shortfall[passed | ~self.allowed[self._index]] = -np.inf
             shortfall[[place[k] for k in support.index]] = -np.inf

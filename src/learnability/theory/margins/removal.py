@@ -6,6 +6,7 @@ The smallest number is NP-hard to find (it is the least number of errors of any 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,9 @@ class SeparableSubset:
         return len(self.removed) == self.at_least
 
 
-def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> SeparableSubset:
+def separable_subset(
+    V: ArrayLike, y: ArrayLike, *, steps: int = STEPS, advance: Callable[[str], None] | None = None
+) -> SeparableSubset:
     """Remove as few examples as found so that a hyperplane through the origin separates the rest.
 
     Disjoint certificates first: zero points and contradicting pairs, then the support of one certificate after
@@ -80,6 +83,8 @@ def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> Separ
     steps : int
         Budget of entries to and exits from supports, each O(d^2), >= 1. With too few, ``certificates`` is shorter,
         the margin of the rest has a larger duality gap and ``maximal`` is False.
+    advance : callable, optional
+        Called now and then with what is being done and how far it has come, in words.
 
     Returns
     -------
@@ -95,7 +100,7 @@ def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> Separ
     y = checks.labels("y", y, length=len(V))
     steps = checks.integer("steps", steps, at_least=1)
     unit_of("V", V)
-    points = Points(V, y)
+    points, tell = Points(V, y), advance or (lambda said: None)
     certificates = [Certificate(np.array(c), np.full(len(c), 1 / len(c))) for c in contradictions(points)]
     solver = Solver(points)
     if not certificates:
@@ -106,18 +111,19 @@ def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> Separ
                 return SeparableSubset(np.arange(0), np.arange(points.m), rest, (), True, "nothing to remove")
         else:
             certificates.append(_certificate(found))
-    certificates += _disjoint(points, certificates, steps // 4)
+    certificates += _disjoint(points, certificates, steps // 4, tell)
     if not points.norms.any():
         return SeparableSubset(np.arange(points.m), np.arange(0), None, tuple(certificates), True, "all are zero")
+    tell("looking for a direction with few errors")
     candidates = [few_errors(points), points.rows(np.array([points.norms.argmax()]))[0], solver.support.w]
     w = max(candidates, key=lambda w: int(points.served(w)[0].sum()))
     kept, products = points.served(w)
-    solver = Solver(points, kept)
+    solver = Solver(points, kept, advance=lambda done: tell(f"margin of the others, {done:,} steps"))
     solver.run(steps // 2)
     w, maximal = _best(solver, [w]), False
     if solver.solved:
         order = np.argsort(-products, kind="stable")
-        maximal, w = _restore(solver, order, w, max(1, steps // 4 + steps // 2 - solver.support.steps))
+        maximal, w = _restore(solver, order, w, max(1, steps // 4 + steps // 2 - solver.support.steps), tell)
     return SeparableSubset(
         removed=np.flatnonzero(~solver.allowed),
         kept=np.flatnonzero(solver.allowed),
@@ -128,13 +134,17 @@ def separable_subset(V: ArrayLike, y: ArrayLike, *, steps: int = STEPS) -> Separ
     )
 
 
-def _disjoint(points: Points, certificates: list[Certificate], budget: int) -> list[Certificate]:
+def _disjoint(
+    points: Points, certificates: list[Certificate], budget: int, tell: Callable[[str], None]
+) -> list[Certificate]:
     """Further certificates without the examples of the given ones, as many as the budget finds."""
     found: list[Certificate] = []
     allowed = np.ones(points.m, dtype=bool)
     for certificate in certificates:
         allowed[certificate.index] = False
+    whole = budget
     while budget > 0 and allowed.any():
+        tell(f"contradictions: {len(certificates) + len(found):,}, {1 - budget / whole:.0%} of the search")
         solver = Solver(points, allowed)
         weights = solver.run(budget)
         if weights is None:
@@ -145,13 +155,16 @@ def _disjoint(points: Points, certificates: list[Certificate], budget: int) -> l
     return found
 
 
-def _restore(solver: Solver, order: IntArray, w: FloatArray, budget: int) -> tuple[bool, FloatArray]:
+def _restore(
+    solver: Solver, order: IntArray, w: FloatArray, budget: int, tell: Callable[[str], None]
+) -> tuple[bool, FloatArray]:
     """Bring back what can be, in this order, into a solver that has solved the others.
 
     ``w`` separates those. Returns whether each example was tried to the end, and a w that separates all that is now
     allowed.
     """
     tried_all, waiting = True, iter(order[solver.points.norms[order] > 0])  # a zero point never comes back
+    solver.advance, whole = None, budget
     while True:
         free = np.flatnonzero(solver.points.served(w)[0] & ~solver.allowed)
         if free.size:
@@ -165,6 +178,7 @@ def _restore(solver: Solver, order: IntArray, w: FloatArray, budget: int) -> tup
                 continue
             if budget <= 0:
                 return False, w
+            tell(f"bringing back: {int((~solver.allowed).sum()):,} out, {1 - budget / whole:.0%} of the search")
             state = solver.support.copy()
             solver.allow(np.array([k]))
             cost, contradicted = _cost(solver, budget)
