@@ -9,6 +9,7 @@ from typing import Any
 
 from learnability.datasets import npz_file, parquet_file, svmlight_file, text_file
 from learnability.datasets.examples import Examples, examples
+from learnability.datasets.labels import listed
 from learnability.datasets.memory import Budget, budget
 from learnability.datasets.records import Table
 from learnability.datasets.source import Reading, Source
@@ -46,8 +47,8 @@ def read_table(
     Files of text (.csv, .tsv, .txt, compressed too) have a line a row; NPZ files arrays with a row an example, of
     which (m,) is a feature by the array's name and (m, ...) has the features name[0], name[1], ...; .npy files one
     matrix, SciPy's sparse .npz files too, with columns 1, 2, ... as files without a header; .libsvm files numbered
-    features and a label called "label"; Parquet files flat columns. Rows are counted from 1, a header apart. Features may be
-    numbers or truth values (0 and 1). Constant features are left out, unless all are.
+    features and a label called "label"; Parquet files flat columns. Rows are counted from 1, a header apart. Features
+    may be numbers or truth values (0 and 1). Constant features are left out, unless all are.
 
     Parameters
     ----------
@@ -81,16 +82,17 @@ def read_table(
 
 
 def read_examples(
-    path: str | os.PathLike[str], label: str, reading: Reading = PLAIN, *, memory: float | None = None
+    path: str | os.PathLike[str], label: str | None, reading: Reading = PLAIN, *, memory: float | None = None
 ) -> Examples:
-    """As :func:`read_table`, for a label of any number of classes."""
+    """As :func:`read_table`, for a label of any number of classes; ``None`` is the label of a file that has one."""
     limits = budget(memory)
     try:
         path = Path(path).expanduser()
     except TypeError:
         raise ValueError(f"path must be the path of a file, got {path!r}") from None
-    if not isinstance(label, str):
+    if label is not None and not isinstance(label, str):
         raise ValueError(f"label must be the name of a column, got {label!r}")
+    _check_file(path)
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     packed = suffixes and suffixes[-1] in COMPRESSED
     suffix = (suffixes[-2] if len(suffixes) > 1 else "") if packed else suffixes[-1] if suffixes else ""
@@ -102,8 +104,11 @@ def read_examples(
         )
     if reading.of_text and suffix not in _TEXT:
         raise ValueError(f"{reading.of_text[0]} is for files of text ({', '.join(_TEXT)}), got {path.name!r}")
-    _check_file(path)
-    return examples(reader(path, reading, limits), label, reading, limits)
+    source = reader(path, reading, limits)
+    if label is None and suffix not in _SVMLIGHT:
+        names = [name for group in source.groups for name in group.names]
+        raise ValueError(f"label must name the column of the labels, one of {listed(names, 20)} in {source.name}")
+    return examples(source, svmlight_file.LABEL if label is None else label, reading, limits)
 
 
 def _known(reading: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +121,8 @@ def _known(reading: dict[str, Any]) -> dict[str, Any]:
 def _check_file(path: Path) -> None:
     """A file of some bytes, that may be read."""
     if str(path).startswith(("http:/", "https:/", "ftp:/", "s3:/")):
-        raise ValueError(f"path must be a file on this machine (download it first), got the address {str(path)!r}")
+        address = str(path).replace(":/", "://", 1)  # of which a path keeps one
+        raise ValueError(f"path must be a file on this machine (download it first), got the address {address!r}")
     try:
         if path.is_dir():
             raise ValueError(f"path must be a file, got a folder {str(path)!r}")
