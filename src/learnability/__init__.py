@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from learnability._version import __version__
 
 if TYPE_CHECKING:
-    from learnability.api import certify, run, run_many, verify
+    from learnability.api import certify, certify_each, run, run_many, verify
 
 
-__all__ = ["__version__", "certify", "run", "run_many", "verify"]
+__all__ = ["__version__", "certify", "certify_each", "run", "run_many", "verify"]
 
-_LAZY = dict.fromkeys(("certify", "run", "run_many", "verify"), "learnability.api")
+_LAZY = dict.fromkeys(("certify", "certify_each", "run", "run_many", "verify"), "learnability.api")
 
 
 def __getattr__(name: str) -> Any:
