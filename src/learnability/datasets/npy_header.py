@@ -6,13 +6,15 @@ import ast
 import math
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from learnability.datasets.source import first_line
 
-__all__ = ["LONGEST", "Header", "fill", "read_header"]
+__all__ = ["LONGEST", "Header", "damage", "fill", "read_header"]
 
 LONGEST = 2**16
 """Bytes of a header: those of NumPy have 128, and some more for fields."""
@@ -114,3 +116,16 @@ def fill(source: str, name: str, stream: IO[bytes], size: int) -> bytearray:
         view[at : at + len(part)] = part
         at += len(part)
     return block
+
+
+@contextmanager
+def damage(source: str, kind: str) -> Iterator[None]:
+    """What a damaged file makes the libraries say, as one error that names the file."""
+    try:
+        yield
+    except Exception as error:  # of zipfile, zlib, struct, NumPy, of the system
+        if isinstance(error, ValueError) and str(error).startswith(source):
+            raise
+        raise ValueError(
+            f"{source} cannot be read as {kind}, it is truncated or damaged ({first_line(error)})"
+        ) from error

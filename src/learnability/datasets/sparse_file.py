@@ -1,0 +1,137 @@
+"""Sparse matrices as SciPy saves them: an NPZ file whose arrays are parts of one matrix, with a row an example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from learnability.datasets.memory import Budget
+from learnability.datasets.npy_header import Header, damage
+from learnability.datasets.source import BLOCK, NUMBER, OTHER, Group
+
+__all__ = ["SparseSource", "is_sparse"]
+
+PARTS = {
+    "csr": ("indices", "indptr"),
+    "csc": ("indices", "indptr"),
+    "bsr": ("indices", "indptr"),
+    "coo": ("row", "col"),
+    "dia": ("offsets",),
+}
+"""What stands beside "data" in which format: whole numbers."""
+
+ENTRY = 60.0
+"""Bytes of an entry while a matrix is put in order by its rows."""
+
+NAME = 150.0
+"""Bytes of a column's name and place."""
+
+
+def is_sparse(headers: Sequence[Header]) -> bool:
+    """Whether arrays are the parts of a sparse matrix."""
+    form = next((header for header in headers if header.name == "format"), None)
+    return (
+        form is not None
+        and form.shape == ()
+        and form.dtype.kind in "SU"
+        and form.size <= 64
+        and {"shape", "data"} <= {header.name for header in headers}
+    )
+
+
+class SparseSource:
+    """A sparse matrix of which format and shape have been read. Its columns are called 1, 2, ..."""
+
+    def __init__(self, path: Path, headers: Sequence[Header], budget: Budget) -> None:
+        self.path = path
+        self.name = path.name
+        self.notes: tuple[str, ...] = ()
+        found = {header.name: header for header in headers}
+        if len(found) < len(headers):
+            raise ValueError(
+                f"{self.name} must name every array differently, got {len(found)} of {len(headers)} names"
+            )
+        self._form, shape = self._begin(found)
+        data = found["data"].dtype
+        self.rows, width = shape
+        self.beside = ENTRY * sum(math.prod(header.shape) for header in headers) + NAME * width + 32.0 * BLOCK
+        budget.check(self.name, self.rows, width, beside=self.beside)  # before there are names
+        kind = NUMBER if data.kind in "biuf" else OTHER
+        names = tuple(str(j + 1) for j in range(width))
+        self.groups = [Group(names, kind, f"dtype {data}")] if names else []
+
+    def blocks(self, wanted: Sequence[int]) -> Iterator[list[Any]]:
+        """The dense rows."""
+        with damage(self.name, "a sparse matrix"):
+            matrix = self._matrix()
+            step = max(1, BLOCK // matrix.shape[1])
+            for low in range(0, self.rows, step):
+                rows = matrix[low : low + step].toarray()
+                yield [rows for _ in wanted]
+
+    def _begin(self, found: Mapping[str, Header]) -> tuple[str, tuple[int, int]]:
+        """Format and shape, if all parts are there and of their kind."""
+        if found["shape"].shape != (2,) or found["shape"].dtype.kind not in "iu":
+            raise ValueError(f"{self.name} must hold a sparse matrix, got a shape of shape {found['shape'].shape}")
+        with damage(self.name, "a sparse matrix"), np.load(self.path, allow_pickle=False) as stored:
+            form = stored["format"].item()
+            rows, width = (int(n) for n in stored["shape"])
+        form = form.decode("latin-1") if isinstance(form, bytes) else form
+        if form not in PARTS:
+            raise ValueError(f"{self.name} must hold a sparse matrix as one of {', '.join(PARTS)}, got {form!r}")
+        for part in PARTS[form]:
+            header = found.get(part)
+            if header is None or len(header.shape) != 1 or header.dtype.kind not in "iu":
+                what = "none" if header is None else f"shape {header.shape}, dtype {str(header.dtype)[:60]}"
+                raise ValueError(
+                    f"{self.name} must hold a row of whole numbers {part!r} for a sparse matrix as {form}, got {what}"
+                )
+        if rows < 0 or width < 0:
+            raise ValueError(f"{self.name} must hold a sparse matrix, got shape {(rows, width)}")
+        return form, (rows, width)
+
+    def _matrix(self) -> Any:
+        """The matrix by rows, every entry once.
+
+        Raises
+        ------
+        ValueError
+            If indices are outside, or sums of entries too large.
+        """
+        from scipy import sparse
+
+        with np.load(self.path, allow_pickle=False) as stored:
+            data = self._wide(stored["data"])
+            parts = [stored[name] for name in PARTS[self._form]]
+            shape = tuple(int(n) for n in stored["shape"])
+        if self._form == "coo":
+            matrix: Any = sparse.coo_array((data, tuple(parts)), shape=shape)
+        else:
+            matrix = getattr(sparse, f"{self._form}_array")((data, *parts), shape=shape)
+        if self._form in ("csr", "csc", "bsr"):
+            matrix.check_format(full_check=True)
+        by_rows = matrix.tocsr()
+        by_rows.sum_duplicates()
+        more = 0 if self._form == "dia" else matrix.nnz - by_rows.nnz
+        if more:
+            largest = float(np.abs(data.astype(np.float64)).max())
+            if data.dtype.kind in "iu" and largest * (more + 1) >= 2.0**63:
+                raise ValueError(
+                    f"{self.name} must hold numbers whose sums 64 bits can hold where a place has several, got "
+                    f"{largest:.0f} and {more:,} entries for places that have one"
+                )
+            self.notes = (f"entries for the same place were added up, as SciPy does it: {more:,} of them",)
+        return by_rows
+
+    def _wide(self, data: Any) -> Any:
+        """The entries in a type that their sums fit in."""
+        if data.dtype.kind == "b" or (data.dtype.kind in "iu" and data.dtype.itemsize == 8):
+            return data.astype(data.dtype.newbyteorder("="), copy=False)
+        wide = data.astype(np.int64 if data.dtype.kind in "iu" else np.float64)
+        if data.dtype.kind == "f" and ((wide != data) & ~np.isnan(wide)).any():
+            raise ValueError(f"{self.name} must hold numbers that float64 can hold, got others of dtype {data.dtype}")
+        return wide
