@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from learnability import checks
+from learnability import checks, shown
 
 __all__ = ["BLOCK", "NUMBER", "OTHER", "TEXT", "WRITTEN", "Group", "Reading", "Source", "Values", "first_line"]
 
@@ -148,4 +148,4 @@ class Reading:
 def first_line(error: BaseException) -> str:
     """An error of a library, short enough to quote in one line."""
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return shown.line(lines[0]) if lines else type(error).__name__

@@ -136,14 +136,14 @@ class TextSource:
 
     def _text(self, stream: IO[bytes]) -> Iterator[str]:
         """Lines with their ends, none of them too long."""
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         try:
-            while line := text.readline(LONGEST):
-                if len(line) == LONGEST and line[-1] not in "\r\n":
-                    raise ValueError(
-                        f"{self.name} must have lines of at most {LONGEST:,} characters, got a longer one"
-                    )
-                yield line
+            with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+                while line := text.readline(LONGEST):
+                    if len(line) == LONGEST and line[-1] not in "\r\n":
+                        raise ValueError(
+                            f"{self.name} must have lines of at most {LONGEST:,} characters, got a longer one"
+                        )
+                    yield line
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"{self.name} must be text in UTF-8, got the byte {error.object[error.start]:#04x}"
