@@ -21,6 +21,7 @@ from learnability.datasets import DataSet
 from learnability.problems.separable import random_separable
 from learnability.runner import FailureWarning
 from learnability.theory.guarantee import Verdict
+from learnability.theory.margins import active_set, hard_margin
 from names import NASTY
 
 
@@ -241,7 +242,7 @@ def test_the_example_of_the_page_is_what_comes(pytestconfig):
     assert (failed, tried > 0) == (0, True)
 
 
-def test_progress_says_what_is_being_done_and_how_far_it_has_come(inseparable):
+def test_progress_says_what_is_being_done_and_how_far_it_has_come(inseparable, monkeypatch):
     seen = []
     rng = np.random.default_rng(1)
     X = rng.normal(size=(80, 3))
@@ -262,5 +263,9 @@ def test_progress_says_what_is_being_done_and_how_far_it_has_come(inseparable):
     ]
     assert {p.total for p in seen[-5:]} == {8}
     details = [p.label.partition(": ")[2] for p in seen]
-    for said in ("steps", "contradictions: ", "looking for a direction with few errors", "bringing back: "):
+    for said in ("contradictions: ", "looking for a direction with few errors", "bringing back: "):
         assert any(said in detail for detail in details)
+    steps = []
+    monkeypatch.setattr(active_set, "_TOLD", 1)
+    hard_margin(*planted(), advance=steps.append)
+    assert steps[:3] == ["1 steps", "2 steps", "3 steps"]

@@ -227,7 +227,7 @@ def test_few_examples():
     assert any("holds one class only" in note for note in three.notes)
     assert three.figure()
     for X, y, got in (([[1.0]], [0], "got 1: 0"), (np.eye(3), ["a"] * 3, "got 1: 'a'")):
-        with pytest.raises(ValueError, match=f"y must hold exactly two values, {got}"):
+        with pytest.raises(ValueError, match=f"must hold exactly two values in the label column 'y', {got}"):
             learnability.certify(X, y)
 
 

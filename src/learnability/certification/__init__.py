@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from learnability import shown
-from learnability.certification.findings import Inputs, find, labels_of_two_values, prepare
+from learnability.certification.findings import Inputs, find, prepare
 from learnability.certification.options import SCALES, Options, chosen_widths
 from learnability.certification.result import Certificate, Certification, certificate
 from learnability.certification.runs import SgdRun, sgd_runs
@@ -26,7 +26,6 @@ __all__ = [
     "SgdRun",
     "certify",
     "chosen_widths",
-    "labels_of_two_values",
     "prepare",
 ]
 

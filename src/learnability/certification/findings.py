@@ -31,7 +31,7 @@ from learnability.seeding import generator
 from learnability.theory.margins import HardMargin, hard_margin
 from learnability.theory.margins.removal import SeparableSubset, separable_subset
 
-__all__ = ["Findings", "Inputs", "Margins", "find", "labels_of_two_values", "prepare"]
+__all__ = ["Findings", "Inputs", "Margins", "find", "prepare"]
 
 ROUNDING = 1e-9
 """By how much a norm may exceed 1 where the inputs are taken as they are."""
@@ -97,31 +97,6 @@ class Findings:
     """(n,): the examples of S that set its scale."""
     rows: NDArray[np.intp]
     """(m,): the numbers of all examples where they come from, counted from 1."""
-
-
-def labels_of_two_values(y: Any) -> tuple[FloatArray, tuple[object, object]]:
-    """Labels -1 and +1 for a vector of two values, the larger of which is +1, and what they stand for.
-
-    Raises
-    ------
-    ValueError
-        If there are not exactly two values, or one is missing.
-    """
-    values = np.asarray(y)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"y must be one-dimensional with at least one label, got shape {values.shape}")
-    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
-        values = values.astype(str)
-    if values.dtype.kind not in "biufUS":
-        raise ValueError(f"y must hold numbers, text or truth values, got dtype {values.dtype}")
-    if values.dtype.kind == "f":
-        checks.vector("y", values)
-    found = np.unique(values)
-    if len(found) != 2:
-        shown = ", ".join(map(repr, found[:4].tolist())) + (", ..." if len(found) > 4 else "")
-        raise ValueError(f"y must hold exactly two values, got {len(found)}: {shown}")
-    low, high = found.tolist()
-    return np.where(values == found[1], 1.0, -1.0), (low, high)
 
 
 def prepare(data: DataSet, options: Options) -> Inputs:

@@ -187,15 +187,12 @@ def _least(guarantee: Guarantee) -> float:
 def _tested(guarantee: Guarantee, found: Findings, options: Options, *hypotheses: Hypothesis) -> Guarantee:
     """With further hypotheses, the assumptions, what the test sample says by itself, and room for what it leaves."""
     tests, error = len(found.y_test), guarantee.measured
-    note, room = guarantee.note, 0.0
-    if error is None:
-        note += "; there is no test sample"
-    else:
+    own, room = "there is no test sample", 0.0
+    if error is not None:
         room = error - _lowest_error(round(error * tests), tests)
         limit = holdout_bound(error, tests, options)
-        note += (
-            f"; the test sample itself says: error <= {limit:.3g} ({tests:,} examples; room for chance {room:.2g})"
-        )
+        own = f"the test sample itself says: error <= {limit:.3g} ({tests:,} examples; room for chance {room:.2g})"
+    note = f"{own}; {guarantee.note}"
     guessing = min(float((found.y > 0).mean()), float((found.y < 0).mean()))
     if guarantee.bound is not None and guessing <= guarantee.bound < 1:
         note += f"; no better than the larger class, which errs on {guessing:.3g} of S"

@@ -290,7 +290,7 @@ class Solver:
         passed = np.zeros(len(self._index), dtype=bool)  # no step on them helps until w changes
         fresh, lengths = False, self.points.norms[self._index]
         while support.steps < end:
-            if self.advance is not None and support.steps % _TOLD == 0:
+            if self.advance is not None and support.steps and support.steps % _TOLD == 0:
                 self.advance(support.steps)
             shortfall = 1.0 - self._rows @ support.w
             shortfall[passed | ~self.allowed[self._index]] = -np.inf
