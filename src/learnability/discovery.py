@@ -123,7 +123,11 @@ def is_path(text: str) -> bool:
     """
     if text.endswith(".py") or text.startswith((".", "/", "~")) or "\\" in text:
         return True
-    return Path(text).is_dir() and text.rstrip("/").partition("/")[0] not in installed().studies
+    try:
+        folder = Path(text).is_dir()
+    except OSError:  # longer than any path
+        return False
+    return folder and text.rstrip("/").partition("/")[0] not in installed().studies
 
 
 def load(text: str) -> Catalogue:

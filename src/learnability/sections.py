@@ -48,7 +48,11 @@ def read_sections(out: str | os.PathLike[str]) -> tuple[list[Section], list[str]
     """
     out = folder(out)
     sections, unreadable = [], []
-    for path in sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")]):
+    try:
+        found = sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")])
+    except OSError as error:  # a name that is too long
+        raise ValueError(f"out must be a folder, got {shown.quoted(str(out))} ({error.strerror})") from None
+    for path in found:
         if path.relative_to(out).parts[0] == "tasks":
             continue
         try:

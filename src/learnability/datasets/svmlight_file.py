@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from learnability import shown
 from learnability.checks import FloatArray
 from learnability.datasets.labels import short
 from learnability.datasets.memory import Budget
@@ -57,7 +58,7 @@ class SvmlightSource:
 
     def __init__(self, path: Path, budget: Budget) -> None:
         self.path = path
-        self.name = path.name
+        self.name = shown.line(path.name)
         self.rows, first, last, queries = 0, 1, 0, False
         for _, query, rest in self._examples():
             self.rows += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from learnability import shown
 from learnability.datasets import npz_file, parquet_file, svmlight_file, text_file
 from learnability.datasets.examples import Examples, examples
 from learnability.datasets.labels import listed
@@ -100,10 +101,12 @@ def read_examples(
     if reader is None or (packed and suffix not in {**_TEXT, **_SVMLIGHT}):
         raise ValueError(
             f"path must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} (text also in one of these and "
-            f"{', '.join(COMPRESSED)}), got {str(path)!r}"
+            f"{', '.join(COMPRESSED)}), got {shown.quoted(str(path), 1000)}"
         )
     if reading.of_text and suffix not in _TEXT:
-        raise ValueError(f"{reading.of_text[0]} is for files of text ({', '.join(_TEXT)}), got {path.name!r}")
+        raise ValueError(
+            f"{reading.of_text[0]} is for files of text ({', '.join(_TEXT)}), got {shown.quoted(path.name)}"
+        )
     source = reader(path, reading, limits)
     if label is None and suffix not in _SVMLIGHT:
         names = [name for group in source.groups for name in group.names]
@@ -123,17 +126,18 @@ def _check_file(path: Path) -> None:
     if str(path).startswith(("http:/", "https:/", "ftp:/", "s3:/")):
         address = str(path).replace(":/", "://", 1)  # of which a path keeps one
         raise ValueError(f"path must be a file on this machine (download it first), got the address {address!r}")
+    named = shown.quoted(str(path), 1000)
     try:
         if path.is_dir():
-            raise ValueError(f"path must be a file, got a folder {str(path)!r}")
+            raise ValueError(f"path must be a file, got a folder {named}")
         if path.is_fifo() or path.is_char_device() or path.is_socket():
             raise ValueError(
-                f"path must be a file that can be read twice (write the stream to a file first), got {str(path)!r}"
+                f"path must be a file that can be read twice (write the stream to a file first), got {named}"
             )
         if not path.is_file():
-            raise ValueError(f"path must be a file, got none at {str(path)!r}")
+            raise ValueError(f"path must be a file, got none at {named}")
         with path.open("rb") as stream:
             if not stream.read(1):
-                raise ValueError(f"{path.name} must hold a table, got an empty file")
+                raise ValueError(f"{shown.line(path.name)} must hold a table, got an empty file")
     except OSError as error:
-        raise ValueError(f"{path} cannot be opened ({error.strerror})") from error
+        raise ValueError(f"{shown.line(path, 1000)} cannot be opened ({error.strerror})") from error

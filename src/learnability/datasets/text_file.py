@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from learnability import shown
 from learnability.datasets.labels import listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import MISSING, Form, number
@@ -50,7 +51,7 @@ class TextSource:
 
     def __init__(self, path: Path, reading: Reading, budget: Budget) -> None:
         self.path = path
-        self.name = path.name
+        self.name = shown.line(path.name)
         self.quote = reading.quote
         sample = self._sample()
         self.separator = reading.separator or self._guessed(sample)
