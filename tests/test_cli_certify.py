@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from learnability import api, cli
-from learnability.cli import terminal
+from learnability.cli import spelling, terminal
 from learnability.problems.separable import random_separable
 from learnability.theory import Guarantee, Kind
 
@@ -53,7 +54,7 @@ def test_a_separable_table(call, table, tmp_path):
     first, second, third, *rest = out.splitlines()
     assert first.startswith("points.csv is separable: margin 0.")
     assert re.fullmatch(r"updates: SGD needed \d+ to \d+; Theorem 2 allows \d+ at any width", second)
-    assert third.startswith("error: 0.0000 on 20 test examples; nothing is promised: the bounds below 1 ask for ")
+    assert third.startswith("error: 0.0000 on 20 test examples; the test sample itself says: error <= 0.")
     assert len(rest) <= 4
     code, out, err = call("certify", "points.csv", "--label", "kind", *FAST, "--verbose")
     assert (code, err) == (0, "")
@@ -183,22 +184,87 @@ def objects(path, _):
 GOOD = "a,b,y\n" + "".join(f"{i},{i * i % 7},{int(i > 9)}\n" for i in range(20))
 BAD = {
     "missing column": ("t.csv", written, GOOD, ["--label", "z"], "no column 'z'"),
-    "one label": ("t.csv", written, "a,y\n1,0\n2,0\n", [], "exactly two values in the label column 'y', got 1"),
-    "three labels": (
+    "no label": (
         "t.csv",
         written,
-        "a,y\n1,0\n2,1\n3,2\n",
-        [],
-        "exactly two values in the label column 'y', got 3",
+        GOOD,
+        None,
+        "--label must name the column of the labels, one of 'a', 'b', 'y' in t",
     ),
-    "constant": ("t.csv", written, "a,b,y\n1,2,0\n1,2,1\n", [], "constant values in all: 'a', 'b'"),
-    "nan": ("t.csv", written, "a,b,y\n1,2,0\n1,,1\n", [], "column 'b', row 2"),
-    "text": ("t.csv", written, "a,b,y\n1,u,0\n1,v,1\n", [], "other values in 'b'"),
+    "one label": ("t.csv", written, "a,y\n1,0\n2,0\n", [], "exactly two values in the label column 'y', got 1"),
+    "names as labels": (
+        "t.csv",
+        written,
+        "a,y\n" + "".join(f"{i},{i}\n" for i in range(60)),
+        [],
+        "classes in the label column 'y', got more than 50 different values",
+    ),
+    "nan": (
+        "t.csv",
+        written,
+        "a,b,y\n1,2,0\n1,,1\n",
+        [],
+        "missing values in 'b' (1, the first in row 2): --drop-missing leaves out the 1 of 2 rows with one, --drop",
+    ),
+    "text": (
+        "t.csv",
+        written,
+        "a,b,y\n1,u,0\n1,v,1\n",
+        [],
+        "other values in 'b' ('u' in row 1): leave these columns out (--drop) or, of categories, turn them into "
+        "columns of 0 and 1 (--one-hot)",
+    ),
+    "drop": ("t.csv", written, GOOD, ["--drop", "c"], "t.csv has no column 'c' to drop, only 'a', 'b', 'y'"),
+    "one-hot": ("t.csv", written, GOOD, ["--one-hot", "y"], "--label must be a column of its own, got 'y'"),
+    "dropped and split": (
+        "t.csv",
+        written,
+        GOOD,
+        ["--one-hot", "a", "--drop", "a"],
+        "--one-hot must name columns that",
+    ),
+    "separator": ("t.csv", written, GOOD, ["--separator", "ab"], "--separator must be one character"),
+    "decimal": ("t.csv", written, GOOD, ["--decimal", "x"], "--decimal must be one of '.', ',', got 'x'"),
+    "comma": (
+        "t.csv",
+        written,
+        GOOD,
+        ["--decimal", "comma", "--separator", "comma"],
+        "--separator must differ from --d",
+    ),
+    "thousands": (
+        "t.csv",
+        written,
+        GOOD,
+        ["--thousands", "point"],
+        "--thousands must differ from --decimal, got '.'",
+    ),
+    "quote": ("t.csv", written, GOOD, ["--quote", "x"], "--quote must be one of"),
+    "memory": (
+        "t.csv",
+        written,
+        GOOD,
+        ["--memory", "5"],
+        "(the memory given): give --memory a larger number of bytes",
+    ),
+    "header": ("t.csv", written, "1,2\n3,4\n", [], "--header or --no-header says whether the first line has names"),
+    "text options": ("t.npz", truncated, None, ["--no-header"], "--header or --no-header is for files of text"),
+    "address": (
+        "t.csv",
+        written,
+        GOOD,
+        "https://example.org/t.csv",
+        "(download it first), got the address 'https://exa",
+    ),
+    "folder": ("t.csv", written, GOOD, ".", "FILE must be a file, got a folder '.'"),
+    "device": ("t.csv", written, GOOD, "/dev/zero", "FILE must be a file that can be read twice"),
+    "missing file": ("t.csv", written, GOOD, "u.csv", "FILE must be a file, got none at 'u.csv'"),
+    "escapes": ("t.csv", written, GOOD, ["--label", "\x1b[2J"], r"has no column '\x1b[2J' for the label"),
     "empty": ("t.csv", written, "", [], "empty file"),
     "header only": ("t.csv", written, "a,y\n", [], "at least one row"),
     "truncated": ("t.npz", truncated, None, [], "truncated or damaged"),
-    "objects": ("t.npz", objects, None, [], "they are not unpickled"),
-    "kind": ("t.txt", written, GOOD, [], "must end in"),
+    "objects": ("t.npz", objects, None, [], "not unpickled): leave these columns out (--drop)"),
+    "kind": ("t.json", written, GOOD, [], "FILE must end in"),
     "positive": ("t.csv", written, GOOD, ["--positive", "7"], "positive must be one of"),
     "width": ("t.csv", written, GOOD, ["--width", "3"], "width must be even"),
     "slope": ("t.csv", written, GOOD, ["--slope", "1"], "slope must be < 1"),
@@ -218,8 +284,9 @@ def test_bad_input_is_exit_2_one_line_and_nothing_written(call, tmp_path, case):
     name, make, content, options, message = BAD[case]
     path = tmp_path / name
     make(path, content)
-    label = [] if "--label" in options else ["--label", "y"]
-    code, out, err = call("certify", name, *label, *options)
+    file, options = (options, []) if isinstance(options, str) else (name, options)
+    label = [] if options is None or "--label" in options else ["--label", "y"]
+    code, out, err = call("certify", file, *label, *(options or []))
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert err.startswith("learnability: ")
@@ -241,5 +308,135 @@ def test_a_file_larger_than_memory_is_refused_before_it_is_read(call, table, tmp
 def test_a_missing_file_or_option(call, tmp_path):
     assert call("certify", "none.csv", "--label", "y")[0] == 2
     assert call("certify", "none.csv")[0] == 2
+    assert call("certify", "none.csv", "--label", "y", "--positive")[0] == 2
     assert call("certify")[0] == 2
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """What the command reads, without what is done with it."""
+    found = []
+
+    def stop(data, **options):
+        found.append(data)
+        raise ValueError("taken")
+
+    monkeypatch.setattr(api, "certify_data", stop)
+    return found
+
+
+def test_options_of_reading(call, taken, tmp_path):
+    text = "'Länge, mm'|Größe|u|kind|y\n1.000,5|2|1|red|0\n2,5||2|blue|1\n3|4|3|red|1\n4|5|4|blue|0\n"
+    (tmp_path / "t.txt").write_text(text)
+    options = ["--separator", "|", "--decimal", "comma", "--thousands", "point", "--quote", "'"]
+    options += ["--drop", "u", "--drop-missing", "--one-hot", "kind", "--positive", "0"]
+    assert call("certify", "t.txt", "--label", "y", *options) == (2, "", "learnability: taken\n")
+    (data,) = taken
+    np.testing.assert_array_equal(data.X, [[1000.5, 2, 0, 1], [3, 4, 0, 1], [4, 5, 1, 0]])
+    np.testing.assert_array_equal(data.y, [1, -1, 1])
+    assert data.feature_names == ("Länge, mm", "Größe", "kind=blue", "kind=red")
+    assert data.rows.tolist() == [1, 3, 4]
+
+
+@pytest.mark.parametrize("word", ["tab", "\\t", "\t", "space", "semicolon", "comma"])
+def test_separators_by_name(call, taken, tmp_path, word):
+    between = {"tab": "\t", "\\t": "\t", "space": " ", "semicolon": ";", "comma": ","}.get(word, word)
+    (tmp_path / "t.csv").write_text("\n".join(between.join(row) for row in ("12u", "45v", "67u")) + "\n")
+    call("certify", "t.csv", "--label", "3", "--no-header", "--separator", word)
+    (data,) = taken
+    np.testing.assert_array_equal(data.X, [[1, 2], [4, 5], [6, 7]])
+    assert data.feature_names == ("1", "2")
+
+
+def test_a_libsvm_file_needs_no_label(call, taken, tmp_path):
+    (tmp_path / "t.libsvm").write_text("+1 1:2 3:4\n-1 2:5\n")
+    call("certify", "t.libsvm")
+    (data,) = taken
+    np.testing.assert_array_equal(data.X, [[2, 0, 4], [0, 5, 0]])
+    np.testing.assert_array_equal(data.y, [1, -1])
+
+
+def test_a_fifo_is_refused_and_not_waited_for(call, tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    code, out, err = call("certify", "t.csv", "--label", "y")
+    assert (code, out) == (2, "")
+    assert "(write the stream to a file first), got 't.csv'" in err
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """Three classes, of which one is apart."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2)).round(2) + np.repeat([[9, 0], [0, 0], [0, 0]], 10, axis=0)
+    lines = [f"{a},{b},{kind}" for (a, b), kind in zip(X.tolist(), ["rose"] * 10 + ["a/b"] * 10 + ["*c*"] * 10)]
+    path = tmp_path / "flowers.csv"
+    path.write_text("a,b,kind\n" + "\n".join(lines) + "\n")
+    return path
+
+
+ONCE = ["--width", "2", "--width", "4", "--repeats", "1", "--budget", "0.3", "--test", "0.2"]
+
+
+def test_of_three_classes_each_is_answered_after_a_summary(call, flowers, tmp_path):
+    code, out, err = call("certify", "flowers.csv", "--label", "kind", *ONCE)
+    assert (code, err) == (0, "")
+    first, headings, *rows = out.splitlines()
+    assert re.fullmatch(r"flowers.csv: 3 values of kind, each against the rest \(30 ex.*, 2 features; .*\)", first)
+    assert headings.split("  ")[0] == "class"
+    assert [row.split()[:3] for row in rows[:3]] == [
+        ["'*c*'", "10", "no"],
+        ["'a/b'", "10", "no"],
+        ["'rose'", "10", "yes"],
+    ]
+    pages = out.split("\n\n")[1:]
+    assert [page.splitlines()[0] for page in pages] == [
+        f"{name} against the rest" for name in ("'*c*'", "'a/b'", "'rose'")
+    ]
+    assert "flowers.csv is separable: margin 0." in pages[2]
+    assert "flowers.csv is not separable (30 examples, 2 features)" in pages[0]
+    folders = sorted((tmp_path / "learnability-results/certify/flowers").iterdir())
+    assert [folder.name.split("-range-")[0] for folder in folders] == ["a-b", "c", "rose"]
+    code, out, _ = call("certify", "flowers.csv", "--label", "kind", *ONCE, "--json")
+    said = json.loads(out)
+    assert code == 0
+    assert said.keys() == {"source", "label", "classes", "seconds"}
+    assert (said["source"], said["label"]) == ("flowers.csv", "kind")
+    assert [entry["positive"] for entry in said["classes"]] == ["*c*", "a/b", "rose"]
+    assert [entry["separable"] for entry in said["classes"]] == [False, False, True]
+    (folder,) = (folder for folder in folders if folder.name.startswith("rose"))
+    entry = said["classes"][2]
+    assert entry.pop("positive") == "rose"
+    assert entry == json.loads((folder / "certify.json").read_text())
+    alone = [*ONCE, "--budget", str(0.3 / 3), "--positive", "rose", "--out", "alone", "--json"]
+    picked = json.loads(call("certify", "flowers.csv", "--label", "kind", *alone)[1])
+    assert picked["classes"] == {"-1": "not rose", "+1": "rose"}
+    for key in ("margin", "guarantees", "runs", "notes"):
+        assert picked[key] == entry[key]
+
+
+def test_constant_features_and_two_labels_show_the_pair(call, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,y\n1,2,0\n1,2,1\n")
+    code, out, err = call("certify", "t.csv", "--label", "y", *ONCE)
+    assert (code, err) == (0, "")
+    assert "rows 1 and 2 are the same point with different labels, 0 and 1" in out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("width must be even, got 3", "--width must be even, got 3"),
+        ("each of width must be >= 2, got 1", "each of --width must be >= 2, got 1"),
+        ("path must be a file", "FILE must be a file"),
+        ("give memory= a larger number", "give --memory a larger number"),
+        ("leave it out (drop), or make classes (one_hot)", "leave it out (--drop), or make classes (--one-hot)"),
+        ("x; separator says what does", "x; --separator says what does"),
+        ("decimal and thousands say how numbers", "--decimal and --thousands say how numbers"),
+        ("a step in the label column must hold", "a step in the label column must hold"),
+        ("t.csv must hold classes in the label's column", "t.csv must hold classes in the label's column"),
+        ("'x (drop)' or \"it's (drop)\", X's rows' (drop)", "'x (drop)' or \"it's (drop)\", X's rows' (--drop)"),
+        (r"got 'a\' (drop)' (drop)", r"got 'a\' (drop)' (--drop)"),
+    ],
+)  # fmt: skip
+def test_parameters_in_messages_become_options(said, typed):
+    assert spelling.typed(said) == typed

@@ -31,7 +31,7 @@ from learnability.datasets import frames, text_file
 from learnability.datasets.examples import Examples, examples
 from learnability.datasets.memory import budget
 from learnability.datasets.numbers import MISSING, number
-from learnability.datasets.source import OTHER, Reading, Source
+from learnability.datasets.source import NUMBER, OTHER, Reading, Source
 from learnability.datasets.table import read_examples
 from learnability.theory.margins import hard_margin
 
@@ -85,7 +85,7 @@ def shipped(packages: Sequence[str], scratch: Path) -> Iterator[Shipped]:
             continue
         folder = Path(next(iter(found.submodule_search_locations))) / FOLDERS[package]
         for path in sorted(folder.rglob("*")):
-            name = f"{package}/{path.name}"
+            name = f"{package}/{path.relative_to(folder).as_posix()}"
             if path.name.endswith((".csv", ".csv.gz")) and "tests" not in path.parts:
                 yield of_file(name, path)
             elif path.suffix == ".json":
@@ -124,11 +124,13 @@ def columns(source: Source, most: int) -> tuple[int, dict[str, Column]]:
     rows = 0
     for block in source.blocks(wanted):
         for g, values in zip(wanted, block, strict=True):
-            names = source.groups[g].names
-            matrix = values if isinstance(values, list) else np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
-            parts = [matrix] if len(names) == 1 else list(matrix.T)
-            for name, part in zip(names, parts, strict=True):
-                _look(found[name], part.reshape(-1).tolist() if isinstance(part, np.ndarray) else part)
+            group = source.groups[g]
+            if group.kind == NUMBER and not isinstance(values, list):
+                values = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).reshape(len(values), -1)
+                for name, part in zip(group.names, values.T, strict=True):
+                    _look(found[name], part.tolist())
+            else:
+                _look(found[group.names[0]], values)
         rows += len(block[0])
         if rows > most:
             break

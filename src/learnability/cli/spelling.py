@@ -20,7 +20,7 @@ _MENTIONED = re.compile(
     rf"""
       (?P<quoted> (?<!\w)'(?:[^'\\]|\\.)*'(?!\w) | (?<!\w)"(?:[^"\\]|\\.)*"(?!\w) )  # of the user, not of ours
     | (?P<path> \Apath (?=\ must\ ) )
-    | (?P<assigned> \b(?:{_NAME}) (?==) ) =
+    | (?P<assigned> \b(?:{_NAME}) (?==) ) =\ ?
     | (?P<name>
         \b(?:drop_missing|one_hot|decimal|thousands)\b   # no words of prose
       | \A(?:each\ of\ )?(?:{_NAME}) (?=\ must\ |\ is\ for\ )
