@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from tools.doctored.page import never, page
-from tools.doctored.places import places
+from tools.doctored.places import apart, places
 from tools.doctored.tables import doctored_tables
 from tools.doctored.trials import answers
 from tools.doctored.wrong import kinds, wrong
@@ -30,6 +30,8 @@ def test_a_row_turns_or_is_found_out():
         }
 
     rooms = [place for place in places(["theory.margins"]) if place.name.endswith(".hard_margin")]
+    assert apart(rooms, margins) == (rooms, [])
+    assert apart(rooms, np) == ([], rooms)
     before = margins.hard_margin
     first, *found = answers(verdicts, rooms)
     assert margins.hard_margin is before

@@ -3,7 +3,8 @@ r"""A test of the tests: run every check with something wrong underneath, and li
 ``python -m tools.doctored symmetry``, from the root of a checkout, traces which functions of the pure rooms
 (``problems``, ``networks``, ``training``, ``kernels``, ``theory``) each check of the study calls, replaces them one
 at a time by a doctored one, runs the check again and looks at its verdicts. A row that holds must be violated by some
-of these wrongs, otherwise no measurement could have refuted it. The wrongs, the smallest first:
+of these wrongs, otherwise no measurement could have refuted it. Functions that the check itself names come before
+those that these call. The wrongs, the smallest first:
 
 ======================  ==============================================================================================
 off by 1 %              numbers that a function returns times 1.01, weights each by up to 1 %; 0.01 where all are 0

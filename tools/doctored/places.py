@@ -71,6 +71,16 @@ def places(rooms: Iterable[str]) -> list[Place]:
     return [Place(name, value, tuple(owners)) for name, value, owners in known.values() if owners]
 
 
+def apart(candidates: Iterable[Place], module: types.ModuleType) -> tuple[list[Place], list[Place]]:
+    """Those that a module knows by name, or whose class it knows, and the others."""
+    known = {id(value) for value in vars(module).values()}
+    near, far = [], []
+    for place in candidates:
+        knows = any(owner is module or id(owner) in known for owner, _ in place.owners)
+        (near if knows else far).append(place)
+    return near, far
+
+
 def _replaceable(value: Any) -> bool:
     # A compiled function is skipped: others have compiled it into themselves, and what calls it from Python does not.
     plain = isinstance(

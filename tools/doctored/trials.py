@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tools.doctored.places import Act, Place, everything, fresh, places
+from tools.doctored.places import Act, Place, apart, everything, fresh, places
 from tools.doctored.wrong import is_array, kinds, wrong
 
 ROOMS = ("problems", "networks", "training", "kernels", "theory")
@@ -121,7 +121,8 @@ def _given(
 
 def answers(
     verdicts: Callable[[], Mapping[str, str]],
-    rooms: Sequence[Place],
+    near: Sequence[Place],
+    far: Sequence[Place] = (),
     formulas: Sequence[Place] = (),
     *,
     start: int = 0,
@@ -131,17 +132,19 @@ def answers(
 
     Parameters
     ----------
+    near, far, formulas : sequence of Place
+        Functions that the check itself knows, those behind them, and the formulas of its study.
     start : int
         The first wrong to try.
     only : str
         What the names of the wrongs to try contain.
     """
-    _, seen = traced(verdicts, [*rooms, *formulas])
+    _, seen = traced(verdicts, [*near, *far, *formulas])
     begun = time.perf_counter()  # what is compiled is compiled by now
     base = verdicts()
     seconds = time.perf_counter() - begun
     # Formulas first, as they are few: what they turn is said at the end only if no room's function does.
-    tried = [*wrongs(seen, formulas, few=True), *wrongs(seen, rooms, few=False)]
+    tried = [*wrongs(seen, formulas, few=True), *wrongs(seen, near, few=False), *wrongs(seen, far, few=False)]
     tried = [one for one in tried if only in one.told]
     yield {"base": base, "seconds": seconds, "count": len(tried)}
     for number, one in enumerate(tried[start:], start):
@@ -175,6 +178,7 @@ def work(statement: str, scale: str, **named: Any) -> None:
         said.flush()
 
     study = statement.partition("/")[0]
-    for answer in answers(verdicts, places(ROOMS), places([f"studies.{study}.theorems"]), **named):
+    near, far = apart(places(ROOMS), sys.modules[check.run.__module__])
+    for answer in answers(verdicts, near, far, places([f"studies.{study}.theorems"]), **named):
         tell(**answer)
     tell(done=True)
