@@ -12,12 +12,16 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from learnability.datasets.labels import short
 from learnability.datasets.source import first_line
 
 __all__ = ["LONGEST", "Header", "damage", "fill", "read_header"]
 
 LONGEST = 2**16
 """Bytes of a header: those of NumPy have 128, and some more for fields."""
+
+DIMENSIONS = 64
+"""NumPy has no more."""
 
 MAGIC = b"\x93NUMPY"
 
@@ -56,7 +60,7 @@ def read_header(source: str, name: str, stream: IO[bytes], size: int) -> Header:
     ValueError
         If it is none. No more than :data:`LONGEST` bytes of it are read.
     """
-    array = f"the array {name!r}" if name else "its array"
+    array = f"the array {short(name)}" if name else "its array"
     magic = stream.read(8)
     version = magic[6] if len(magic) == 8 and magic[:6] == MAGIC else 0
     if version not in (1, 2, 3):
@@ -71,7 +75,7 @@ def read_header(source: str, name: str, stream: IO[bytes], size: int) -> Header:
     try:
         shape, fortran, dtype = _parsed(text.decode("utf-8" if version == 3 else "latin-1"))
     except Exception as error:  # of the parser, of its recursion, of dtype's many ways to be wrong
-        raise ValueError(f"{source} is damaged: no header can be read for {array} ({first_line(error)})") from error
+        raise ValueError(f"{source} is damaged: {array} must have a header, got {text[:60]!r}") from error
     header = Header(name, shape, fortran, dtype, 8 + wide + length)
     if header.begin + header.size != size and not dtype.hasobject:
         raise ValueError(
@@ -91,10 +95,9 @@ def _parsed(text: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
             fields = ast.literal_eval(re.sub(r"(?<=[0-9])L\b", "", text))
         dtype = np.lib.format.descr_to_dtype(fields["descr"])
     shape, fortran = fields["shape"], fields["fortran_order"]
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"shape {shape!r}")
-    if not isinstance(fortran, bool):
-        raise ValueError(f"fortran_order {fortran!r}")
+    good = isinstance(shape, tuple) and len(shape) <= DIMENSIONS and isinstance(fortran, bool)
+    if not good or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise ValueError("shape or order")
     return shape, fortran, dtype
 
 
@@ -112,7 +115,7 @@ def fill(source: str, name: str, stream: IO[bytes], size: int) -> bytearray:
     while at < size:
         part = stream.read(min(2**20, size - at))
         if not part:
-            raise ValueError(f"{source} is truncated: {size - at:,} bytes are missing of the array {name!r}")
+            raise ValueError(f"{source} is truncated: {size - at:,} bytes are missing of the array {short(name)}")
         view[at : at + len(part)] = part
         at += len(part)
     return block

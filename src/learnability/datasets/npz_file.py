@@ -18,6 +18,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from learnability import shown
+from learnability.datasets.labels import LONGEST, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.npy_header import Header, damage, fill, read_header
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, Group, Reading, Source
@@ -46,7 +48,7 @@ def open_source(path: Path, reading: Reading, budget: Budget) -> Source:
     ValueError
         If the file is damaged, or its arrays have not as many rows as each other.
     """
-    source = path.name
+    source = shown.line(path.name)
     if path.suffix.lower() == ".npy":
         with damage(source, "NPY"), path.open("rb") as stream:
             header = read_header(source, "", stream, path.stat().st_size)
@@ -81,12 +83,12 @@ class ArraySource:
         self, path: Path, arrays: Sequence[tuple[Header, zipfile.ZipInfo | None]], reading: Reading, budget: Budget
     ) -> None:
         self.path = path
-        self.name = path.name
+        self.name = shown.line(path.name)
         self.arrays = arrays
         self.notes: tuple[str, ...] = ()
         kept = [header for header, _ in arrays if header.name not in reading.drop]
         if len({header.shape[:1] for header in kept}) > 1 or any(not header.shape for header in kept):
-            shapes = [f"{header.name!r} of shape {header.shape}" for header in kept]
+            shapes = [f"{short(header.name)} of shape {header.shape}" for header in kept]
             more = f" and {len(shapes) - 8:,} more" if len(shapes) > 8 else ""
             raise ValueError(
                 f"{self.name} must hold arrays with a row an example, as many rows in each, got "
@@ -168,7 +170,7 @@ class ArraySource:
             row = low + texts.index(error.object) + 1
             raise ValueError(
                 f"{self.name} must hold text in UTF-8, got {error.object[:40]!r} in column "
-                f"{self.groups[g].names[0]!r}, row {row:,}"
+                f"{short(self.groups[g].names[0])}, row {row:,}"
             ) from None
 
     def _native(self, values: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
@@ -181,7 +183,7 @@ class ArraySource:
         if len(wrong):
             raise ValueError(
                 f"{self.name} must hold numbers that float64 can hold, got {values[tuple(wrong[0])]!s} in column "
-                f"{names[int(wrong[0][1])]!r}"
+                f"{short(names[int(wrong[0][1])])}"
             )
         return converted
 
@@ -214,8 +216,11 @@ def _kind(dtype: np.dtype[Any]) -> tuple[str, str]:
     """What a type is to a table, and how messages call it."""
     if dtype.hasobject:
         return OTHER, "dtype object, which is not unpickled"
-    kind = NUMBER if dtype.kind in "biuf" else TEXT if dtype.kind in "SU" else OTHER
-    return kind, f"dtype {str(dtype)[:60]}"
+    characters = dtype.itemsize // (4 if dtype.kind == "U" else 1)
+    text = dtype.kind in "SU" and characters <= 4 * LONGEST  # bytes of a character
+    kind = NUMBER if dtype.kind in "biuf" else TEXT if text else OTHER
+    long = f", longer than {4 * LONGEST:,}" if dtype.kind in "SU" and not text else ""
+    return kind, f"dtype {str(dtype)[:60]}{long}"
 
 
 class _Bounded(io.FileIO):
@@ -240,11 +245,11 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _member(source: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
     """The header of one member."""
     if not info.filename.endswith(".npy"):
-        raise ValueError(f"{source} must hold arrays only, got the member {info.filename!r}")
+        raise ValueError(f"{source} must hold arrays only, got the member {short(info.filename)}")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(
             f"{source} must hold arrays stored or deflated, as NumPy writes them, got compression method "
-            f"{info.compress_type} for {info.filename!r}"
+            f"{info.compress_type} for {short(info.filename)}"
         )
     with archive.open(info) as stream:
         return read_header(source, info.filename.removesuffix(".npy"), stream, info.file_size)

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability.datasets.labels import LONGEST, listed
+from learnability import shown
+from learnability.datasets.labels import LONGEST, listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import EXACT
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, WRITTEN, Group, Reading, first_line
@@ -46,6 +47,9 @@ VECTOR = 2048
 
 ROOM = 64e6
 """Bytes of DuckDB's own beside the unpacked columns of a group of rows."""
+
+LANE = 40e3
+"""Bytes of its own for each column."""
 
 
 def open_source(path: Path, reading: Reading, budget: Budget) -> ParquetSource:
@@ -77,7 +81,7 @@ class ParquetSource:
 
     def __init__(self, path: Path, reading: Reading, budget: Budget) -> None:
         self.path = path
-        self.name = path.name
+        self.name = shown.line(path.name)
         self._budget = budget
         with self._open(budget.limit) as connection:
             self._columns = self._described(connection)
@@ -89,8 +93,8 @@ class ParquetSource:
             self.rows, size = self._sizes(connection, read)
         self._notes = [note] if note else []
         self._spare = [j for j, group in enumerate(self.groups) if group.spare]
-        self._room = 2.5 * size + ROOM  # as read, unpacked, and what is being handed over
-        self.beside = self._room
+        self._room = 2.5 * size + LANE * len(read) + ROOM  # as read, unpacked, and what is being handed over
+        self.beside = self._room + 16.0 * min(self.rows, VECTOR) * len(read)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -105,9 +109,9 @@ class ParquetSource:
             longest = self._longest(connection, [j for j in wanted if self.groups[j].kind == TEXT])
             chosen = [self._expression(j) for j in wanted]
             connection.execute(f"SELECT {', '.join(chosen)} FROM {self._table}", [self._place])
-            size = sum(60 + 4 * longest[j] if j in longest else 8 for j in wanted)
-            self._budget.check(self.name, self.rows, len(wanted) - 1, beside=self.beside + VECTOR * size)
-            vectors = max(1, 8 * BLOCK // (VECTOR * size))
+            texts = sum(60 + 4 * length for length in longest.values())
+            self._budget.check(self.name, self.rows, len(wanted) - 1, beside=self.beside + VECTOR * texts)
+            vectors = max(1, 8 * BLOCK // (VECTOR * (texts + 8 * len(wanted))))
             m = 0
             while len(frame := connection.fetch_df_chunk(vectors)):
                 m += len(frame)
@@ -199,7 +203,7 @@ class ParquetSource:
             if length > 4 * LONGEST:  # bytes of a character
                 raise ValueError(
                     f"{self.name} must hold texts of at most {LONGEST:,} characters in the column "
-                    f"{self.groups[j].names[0]!r}, got one of {length:,} bytes"
+                    f"{short(self.groups[j].names[0])}, got one of {length:,} bytes"
                 )
         return dict(zip(columns, lengths, strict=True))
 
@@ -222,7 +226,7 @@ class ParquetSource:
         if series.dtype.kind == "f" and dtype.itemsize == 8 and not series.abs().max() < EXACT:
             raise ValueError(  # before version 2
                 f"{self.name} needs a newer DuckDB: missing values beside whole numbers beyond 2^53 in column "
-                f"{self.groups[j].names[0]!r}"
+                f"{short(self.groups[j].names[0])}"
             )
         values: NDArray[Any] = series.to_numpy(dtype=dtype, na_value=0)
         return np.ma.MaskedArray(values, missing)

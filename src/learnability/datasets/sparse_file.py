@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from learnability import shown
+from learnability.datasets.labels import short
 from learnability.datasets.memory import Budget
 from learnability.datasets.npy_header import Header, damage
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, Group
@@ -48,7 +50,7 @@ class SparseSource:
 
     def __init__(self, path: Path, headers: Sequence[Header], budget: Budget) -> None:
         self.path = path
-        self.name = path.name
+        self.name = shown.line(path.name)
         self.notes: tuple[str, ...] = ()
         found = {header.name: header for header in headers}
         if len(found) < len(headers):
@@ -82,7 +84,7 @@ class SparseSource:
             rows, width = (int(n) for n in stored["shape"])
         form = form.decode("latin-1") if isinstance(form, bytes) else form
         if form not in PARTS:
-            raise ValueError(f"{self.name} must hold a sparse matrix as one of {', '.join(PARTS)}, got {form!r}")
+            raise ValueError(f"{self.name} must hold a sparse matrix as one of {', '.join(PARTS)}, got {short(form)}")
         for part in PARTS[form]:
             header = found.get(part)
             if header is None or len(header.shape) != 1 or header.dtype.kind not in "iu":
