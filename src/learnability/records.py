@@ -90,7 +90,7 @@ def read(home: Home) -> Mapping[str, Any]:
 
 @cache
 def _read(path: Path, changed: int) -> Mapping[str, Any]:
-    name = path.parent.name if path.name == "record.json" else path.name.removesuffix(".record.json")
+    name = shown.line(path.parent.name if path.name == "record.json" else path.name.removesuffix(".record.json"))
     try:
         found: Mapping[str, Any] = read_json(path)
         form = found["format"]

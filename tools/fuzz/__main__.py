@@ -13,8 +13,8 @@ than 0.3 GB of memory or no end within ``--hang`` seconds fails it. Inputs that 
 processor are counted, not failed.
 
 Everything follows from ``--seed`` and the number of an input: ``--index N`` makes that one again, reads it here and
-shows what came of it. What failed is kept in ``--out``, the first few of each sort, as file and traceback. Status 1
-if anything failed.
+shows what came of it. What failed is kept in ``--out``, the first few of each sort, as file and traceback. Ctrl-C
+ends with the table of what there is. Status 1 if anything failed.
 
 ``--atheris`` lets Google's atheris choose the bytes by what they reach (``pip install atheris``), for as long as it
 is let; it replaces the inputs from here, and takes the arguments after ``--`` as its own.
@@ -23,9 +23,12 @@ is let; it replaces the inputs from here, and takes the arguments after ``--`` a
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import math
 import sys
 import tempfile
+import types
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,17 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     numbers = range(options.first, options.first + options.count)
     told = start
     until = start + options.seconds
-    for part in running(options.seed, numbers, options.reader, options.hang, 1.0, until, failed):
-        for kind, tally in part.items():
-            whole = tallies.setdefault(kind, Tally())
-            whole.outcomes.update(tally.outcomes)
-            whole.seconds += tally.seconds
-            whole.over += tally.over
-            whole.slowest = max(whole.slowest, tally.slowest)
-        if monotonic() - told > 60:
-            told = monotonic()
-            done = sum(tally.outcomes.total() for tally in tallies.values())
-            print(f"{done:,} inputs, {told - start:,.0f} s", file=sys.stderr, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        for part in running(options.seed, numbers, options.reader, options.hang, 1.0, until, failed):
+            for kind, tally in part.items():
+                whole = tallies.setdefault(kind, Tally())
+                whole.outcomes.update(tally.outcomes)
+                whole.seconds += tally.seconds
+                whole.over += tally.over
+                whole.slowest = max(whole.slowest, tally.slowest)
+            if monotonic() - told > 60:
+                told = monotonic()
+                done = sum(tally.outcomes.total() for tally in tallies.values())
+                print(f"{done:,} inputs, {kept.total():,} failed, {told - start:,.0f} s", file=sys.stderr, flush=True)
     print(_table(tallies, monotonic() - start))
     for sort, count in kept.most_common():
         print(f"{count:,} x {sort}")
@@ -160,7 +164,11 @@ def _atheris(kind: str, rest: Sequence[str]) -> int:
     corpus = Path(tempfile.mkdtemp())
     for number, seed in enumerate(pool):
         (corpus / str(number)).write_bytes(bytes([number, 0]) + seed.content)
-    atheris.instrument_all()
+    for found in gc.get_objects():  # the readers only: all that is loaded would take minutes
+        if isinstance(found, types.FunctionType) and str(found.__module__).startswith(
+            ("learnability.datasets", "csv")
+        ):
+            atheris.instrument_func(found)
     atheris.Setup([sys.argv[0], *rest, str(corpus)], one)
     atheris.Fuzz()
     return 0

@@ -41,6 +41,8 @@ TOKENS = (
     b"\\u0000", b"false", b"\x1f\x8b\x08", b"PK\x03\x04", b"PK\x01\x02", b"PAR1", b"\x93NUMPY", b"(\xb5/\xfd",
     b"BZh1", b"\xfd7zXZ", b"\x89PNG",
 )  # fmt: skip
+STEMS = ("fuzz \x1b[2J", "fuzz \u202e", "fuzz $x$ | <b> [*]?", "fuzz\nline", "fuzz \udcff", "-fuzz", "f" * 220)
+"""Names of files that are not harmless."""
 SIZES = (0, 1, 2, 3, 4, 7, 8, 16, 64, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1)
 _PACKERS = packers()
 Change = Callable[[random.Random, bytes, list[Seed]], bytes]
@@ -74,10 +76,11 @@ def make(seed: int, number: int, kind: str | None = None) -> Input:
         content = _archive(rng, chosen.members, pool)
     else:
         content = _changed(rng, chosen.content, pool)
-    label = (
-        chosen.label if rng.random() < 0.97 or kind == "json" else rng.choice(("", "a", "1", "\x1b[2J", "x" * 300))
-    )
-    return Input(kind, f"fuzz{suffix}", content, label, reading)
+    label = chosen.label
+    if kind != "json" and rng.random() < 0.03:
+        label = rng.choice(("", "a", "1", "\x1b[2J", "x" * 300))
+    stem = "fuzz" if rng.random() < 0.97 else rng.choice(STEMS)
+    return Input(kind, f"{stem}{suffix}", content, label, reading)
 
 
 def _changed(rng: random.Random, content: bytes, pool: list[Seed]) -> bytes:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from learnability import records, report
+from learnability import records, report, shown
 from learnability.datasets import read_table
 from learnability.results import read_json
 from learnability.sections import read_section
@@ -81,7 +81,8 @@ def _message(message: str, name: str) -> str:
         return f"a message of {len(message):,} characters"
     if not message.isprintable():
         return "a message with characters that are not shown"
-    return "" if name in message else "a message that does not name the file"
+    named = shown.line(name) in message or shown.quoted(name)[1:-1] in message
+    return "" if named else "a message that does not name the file"
 
 
 def _read_table(case: Input, path: Path) -> str:
@@ -107,22 +108,22 @@ def _read_back(case: Input, path: Path) -> str:
         try:
             section = read_section(place)
         except ValueError as error:
-            raise ValueError(f"{path.name}: {_own(str(error), place)}") from None
-        shown = report.verdict_markdown(section.guarantees)
+            raise ValueError(f"{shown.line(path.name)}: {_own(str(error), place)}") from None
+        table = report.verdict_markdown(section.guarantees)
         report.counts(g["verdict"] for g in section.guarantees)
-        if not all(line.isprintable() for line in shown.split("\n")):
+        if not all(line.isprintable() for line in table.split("\n")):
             return "a table with characters that are not shown"
-        return "" if shown.count("\n") == len(section.guarantees) + 2 else "a table whose lines are broken"
+        return "" if table.count("\n") == len(section.guarantees) + 2 else "a table whose lines are broken"
     if case.label == "record":
         try:
             records._read.__wrapped__(path, 0)  # without its cache
         except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from None
+            raise ValueError(f"{shown.line(path.name)}: {error}") from None
         return ""
     try:
         read_json(path)
     except ValueError as error:  # its callers name the file
-        raise ValueError(f"{path.name}: {str(error).splitlines()[0] if str(error) else ''}") from None
+        raise ValueError(f"{shown.line(path.name)}: {str(error).splitlines()[0] if str(error) else ''}") from None
     return ""
 
 
