@@ -36,6 +36,20 @@ def test_changed_files_are_read_or_refused_in_a_line(kind, tmp_path):
     all_pass()
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        Input("text", "fuzz.tsv", b'\xef\xbb\xbfa|"|l\n', "label", {"separator": "|"}),
+        Input("text", "fuzz.csv", b'""\n""\n', "label", {"separator": ","}),
+        Input("json", "fuzz \x1b[2J.json", b"{", "record", {}),
+    ],
+    ids=str,
+)
+def test_what_was_found_by_it(case, tmp_path):
+    trial = tried(case, tmp_path)
+    assert (trial.outcome, trial.where) == ("refused", "")
+
+
 @given(st.sampled_from(sorted(KINDS)), st.lists(st.sampled_from(TOKENS) | st.binary(max_size=9), max_size=30))
 @settings(PATIENT, max_examples=100)
 def test_bytes_of_any_kind_are_read_or_refused_in_a_line(tmp_path, kind, parts):

@@ -56,6 +56,11 @@ class TextSource:
         sample = self._sample()
         self.separator = reading.separator or self._guessed(sample)
         records = list(islice(self._records(iter(sample), whole=False), SAMPLED))
+        if not records:
+            raise ValueError(
+                f"{self.name} must begin with a line that holds something, got none in {len(sample):,} lines (is a "
+                f"quote not closed?); quote says what encloses fields, got {self.quote!r}"
+            )
         first = [field.strip() for field in records[0]]
         self.notes: tuple[str, ...] = ()
         self.header = reading.header is not False
