@@ -1,4 +1,4 @@
-"""The command line: ``learnability list | run | verify | certify | report | record | new | bench``.
+"""The command line: ``learnability list | run | verify | certify | explain | report | record | new | bench``.
 
 A thin layer over :mod:`learnability.api`: it parses, shows progress on stderr, prints the answer or JSON on stdout,
 and turns outcomes into exit statuses: 0 the work was done, whatever the science says; 1 a task failed or something
@@ -20,6 +20,7 @@ import typer
 from learnability._version import __version__
 from learnability.cli.benchmarks import bench
 from learnability.cli.certification import certify
+from learnability.cli.explain import explain
 from learnability.cli.laboratory import list_, report, run, verify
 from learnability.cli.new import new
 from learnability.cli.record import record
@@ -57,7 +58,7 @@ def _options(
 
 
 app.command("list")(list_)
-for command in (run, verify, certify, report, record, new):
+for command in (run, verify, certify, explain, report, record, new):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 

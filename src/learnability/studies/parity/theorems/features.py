@@ -96,6 +96,11 @@ def lemma10(
     -------
     list of Guarantee
         The bound; the exact probability, for epsilon < k + |r|; the error at u*, exactly 0.
+
+    Errata
+    ------
+    Printed are u uniform in [-r/k, r/k], where u* does not lie, and ReLU6 in phi_r, whose argument reaches 2k > 6
+    from k = 5 on: :func:`lemma10_printed` says how wrong each is.
     """
     k, size, alpha = _feature(k, r, alpha)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
@@ -243,6 +248,11 @@ def representation(
         Measured: rank of the matrix, with the ReLU and with ReLU6.
     capped_error : float, optional
         Measured: the least largest error of a combination of the features with ReLU6, for k <= 15.
+
+    Errata
+    ------
+    With ReLU6, as printed, the features have rank k - 1 instead of k + 1, and the parity is represented to within
+    .5, .25 and .4 at k = 5, 7, 9 at best.
     """
     k = odd(k)
     name, source = f"k={k}", "Lemma 12 (representation: this project)"

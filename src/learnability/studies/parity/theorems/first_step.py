@@ -124,6 +124,10 @@ def lemma6(
         Measured: that probability; without ``C``, the supremum.
     form : {"printed", "any n"}
         With the printed hypothesis that n is odd, or without: the proof does not use it.
+
+    Errata
+    ------
+    The paper asks for odd n, which nothing needs.
     """
     n, k = _with_outside(n, k)
     form = checks.choice("form", form, LEMMA_FORMS)
@@ -170,6 +174,10 @@ def lemma7(
         and has no hypothesis in either form.
     tolerance : float
         Room for rounding, >= 0: none for the closed form of the first two. P(active) always has 1e-13.
+
+    Errata
+    ------
+    The paper asks for odd n, which nothing needs.
     """
     n, k = odd_parity(n, k)
     room = checks.real("tolerance", tolerance, at_least=0.0)

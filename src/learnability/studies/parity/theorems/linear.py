@@ -183,6 +183,11 @@ def theorem2(
     -------
     list of Guarantee
         One for each form.
+
+    Errata
+    ------
+    The theorem prints sqrt(N B) where its proof has sqrt(N) B: Equation 1 keeps a square, and uses 2^(4k) where
+    Jensen leaves 2^(2k). For k <= n/16 the printed form is true nevertheless, as it follows from the direct form.
     """
     statement = "theorem2" if checks.choice("part", part, PARTS) == "mixture" else "theorem2-average"
     found = []

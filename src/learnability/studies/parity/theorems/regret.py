@@ -75,7 +75,10 @@ def theorem13(
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Theorem 13 for one sequence, in both forms of :func:`regret_bound`: mean loss of online gradient descent.
+    """Theorem 13: online gradient descent on convex losses has a mean loss not much above that of any fixed theta*.
+
+    theta_{t+1} = theta_t - eta grad f_t(theta_t) over T convex functions has (1/T) sum f_t(theta_t) at most
+    :func:`regret_bound`, that is the mean loss of theta* and terms in |theta*|, the start and the gradients.
 
     Parameters
     ----------

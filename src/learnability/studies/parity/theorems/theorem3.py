@@ -187,7 +187,10 @@ def theorem3(
     case: str = "",
     note: str = "",
 ) -> Guarantee:
-    """Theorem 3: the least loss over t <= T against the sum of :func:`theorem3_terms`.
+    """Theorem 3: gradient descent from the safe start learns the parity: some t <= T has a small loss on D_A.
+
+    With probability at least 1 - delta over the start the least loss over t <= T is at most the sum of
+    :func:`theorem3_terms`: of orders k^10 / q, k^8 / sqrt(q), q k / sqrt(n) and k^2 sqrt(q) / T.
 
     Parameters
     ----------
@@ -210,6 +213,18 @@ def theorem3(
     -------
     Guarantee
         Outside its hypotheses also where the bound is 1 or more: the zero function has loss 1.
+
+    Hypotheses
+    ----------
+    q, the number of pairs of units, is large enough for Lemma 12's separator; k is small against n, so that the
+    first step sees little besides A; the step after the first is k^2 / (T sqrt(q)), so small that the hidden layer
+    keeps the features. Constants that the paper leaves open are 1 here and say so.
+
+    Errata
+    ------
+    The proof has 6 sqrt(q) for the gradient of 2q units, which is 6 sqrt(2q), and drops the regulariser's part:
+    constants only. The start as printed (twins with -w, -b and -u) is not 0, and then the first step is not the
+    correlation with the label; with w and b copied and u negated it is: that start is meant here by "safe".
     """
     terms = theorem3_terms(n=n, k=k, q=q, T=T, lam=lam, separator=separator, sparsity=sparsity, form=form)
     bound = terms.total

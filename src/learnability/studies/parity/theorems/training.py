@@ -164,9 +164,11 @@ def lemma15(
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Lemma 15 along a run as three guarantees: output weights, hidden weights, biases.
+    """Lemma 15: after the first step no weight moves far.
 
-    Each reports the record with the least slack relative to its bound.
+    After t steps output weights are at most 6 eta t + k / sqrt(n) (:func:`output_bound`), and hidden weights and
+    biases within orders eta^2 t^2 of where the first step left them (:func:`hidden_movement_bound`,
+    :func:`bias_movement_bound`). Each reports the record with the least slack relative to its bound.
 
     Parameters
     ----------
@@ -178,6 +180,11 @@ def lemma15(
         Largest distance of a row of W, and of a bias, from its value after the first step.
     zero_start : bool
         As in :func:`lemma14`.
+
+    Errata
+    ------
+    The paper runs two terms of the hidden weights' bound together; reconstructed as 6 eta^2 t^2 + eta t k / sqrt(n)
+    + 2 eta lambda t n / k.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     lam = checks.real("lam", lam, at_least=0.0)
@@ -242,7 +249,9 @@ def lemma16(
     case: str = "",
     note: str = "",
 ) -> Guarantee:
-    """Lemma 16 along a run, at the record with the least slack relative to its bound.
+    """Lemma 16: while the hidden layer moves, a fixed output layer's loss changes little on every input.
+
+    After t steps by at most :func:`loss_change_bound`; shown is the record with the least slack relative to it.
 
     Parameters
     ----------

@@ -90,7 +90,19 @@ def _unit(X: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def existence(scale: str) -> list[Guarantee]:
-    """How the fit by Lemma E.1 improves with the width, and how long the shortest W* and V* are."""
+    """How the fit by Lemma E.1 improves with the width, and how long the shortest W* and V* are.
+
+    Statement
+    ---------
+    Lemma C.2: at a random start of a wide network there are W* and V*, of norms at most tau_w / 10 and tau_v / 10,
+    such that A D_W W* (x, 1) is F(x) to within alpha~^4 in mean square and A D_V,W V* (out_1, 1) is alpha G(out_1)
+    to within alpha~^2 times the length of (out_1, 1), alpha~ = alpha / (k (p_F C_s(F) + p_G C_s(G))). They are what
+    SGD is compared with.
+
+    Errata
+    ------
+    The norm of V* is printed with alpha~ where Table 1 has alpha, and alpha is right: no constant saves alpha~.
+    """
     orders = existence_orders(alpha=ALPHA, k=K, **hard_complexities(D, K)._asdict())
     widths, X, Z = WIDTHS[scale], cube(), directions(60)
     errors, formula = np.zeros((2, len(widths), DRAWS)), np.zeros((2, len(widths), DRAWS))

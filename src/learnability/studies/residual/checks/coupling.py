@@ -111,7 +111,23 @@ def _affordable(order: NDArray[np.intp], g: FloatArray, reach: float) -> NDArray
 
 
 def coupling(scale: str) -> list[Guarantee]:
-    """What the movement made for each quantity comes to, over its limit; then (f), which is false as printed."""
+    """What the movement made for each quantity comes to, over its limit; then (f), which is false as printed.
+
+    Statement
+    ---------
+    Lemma C.1: while W and V stay within tau_w and tau_v of their start, few gates turn and the outputs change
+    little. (a) and (d) bound the gates of the two layers that turn, (c), (b) and (e), (g) what the two layers put
+    out and how much of it is left of the start, (f) the matrix A D_V,W V0:
+    :func:`learnability.studies.residual.theorems.coupling.coupling_orders` has the orders. Proposition B.4 is what
+    (a) and (d) rest on: a movement of length delta turns at most m delta^(2/3) signs of m Gaussian entries of
+    variance 1 / m, up to a constant, which is 1.24.
+
+    Errata
+    ------
+    (f) is no byproduct of (e), as is said, and false: a V of rank one makes |A D_V,W V0| of order sigma_v (tau_v /
+    sigma_v)^(2/3), not tau_v (tau_v / sigma_v)^(1/3). So Claim C.6 is not proved for all V that short; along runs
+    (f) stays small.
+    """
     widths, draws = WIDTHS[scale], range(DRAWS[scale])
     met = all(table1(k=K, log_power=0.0, **_sizes(m)._asdict()).holds for m in widths)
     inside = Hypothesis("the ranges of tau_w, tau_v and of sigma_w, sigma_v, no logarithms", met)
@@ -243,6 +259,17 @@ def ranges(scale: str) -> list[Guarantee]:
 
     With tau_w = 1, tau_v = 1 / L^q and, for Claim C.6, sigma_v = L^(2q) (sigma_v = L^q without), L = log m, what is
     left is sigma_v (k/m)^(3/8) <= tau_v: m >= k L^(8q), or k L^(16q/3).
+
+    Statement
+    ---------
+    Table 1 has the ranges of sigma_w, sigma_v, tau_w, tau_v and the width m for which Theorem 1 is proved; they can
+    be met, but only at widths that nobody can run. Corollary 7.1's example: with alpha of order d^-0.1 the ResNet
+    learns from about d^1.8 samples, where no kernel does from C(d, k) / 1000.
+
+    Errata
+    ------
+    With log m for the polylogarithms Table 1 asks for m of about 1e13 at k = 15: no experiment is inside. That 1 /
+    sigma_v <= tau_v^2 is used in Claim C.6 without being said.
     """
     k = 15
     off, shown = 0.0, []

@@ -65,7 +65,14 @@ def constants(scale: str) -> list[Guarantee]:
 
 
 def indicator(scale: str) -> list[Guarantee]:
-    """Lemma E.2: the function h of each activation; its second moment and range against the complexities."""
+    """Lemma E.2: the function h of each activation; its second moment and range against the complexities.
+
+    Statement
+    ---------
+    Lemma E.2: for every phi with constant and odd Taylor terms there is a function h of one variable such that
+    phi(<w*, x>) is the mean over Gaussian w of h(<w, w*>) where <w, x> >= 0, for unit x and w*. Its second moment
+    is at most C_s(phi)^2 and its size at most C_eps(phi), if it may be off by eps.
+    """
     chosen = dict(list(ACTIVATIONS.items())[:: 3 if scale == "smoke" else 1])
     found: dict[str, list[Guarantee]] = {"error": [], "second moment": [], "range": []}
     steepest = 0.0
@@ -113,7 +120,14 @@ def _target(rng: np.random.Generator, d: int, k: int, p: int) -> General:
 
 
 def weights(scale: str) -> list[Guarantee]:
-    """Lemma E.1: W* at random initialisations of growing width; its error, and its norms as the proof has them."""
+    """Lemma E.1: W* at random initialisations of growing width; its error, and its norms as the proof has them.
+
+    Statement
+    ---------
+    Lemma E.1: at a random start of width m some W* makes the linearised layer, sum_j a_j <w*_j, x> 1[<w0_j, x> >=
+    0], equal to a function of Concept 2 to within eps |x|. Rows of W* are at most k p C_eps / m long, W* as a whole
+    k p C_s / sqrt(m), up to logarithms.
+    """
     sizes, draws = {"smoke": ((500, 2000, 8000), 40), "laptop": ((500, 2000, 8000, 32_000), 60)}[scale]
     d, k, p = 5, 2, 2
     errors = np.zeros((draws, len(sizes)))

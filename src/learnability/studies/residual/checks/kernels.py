@@ -65,7 +65,14 @@ def _given(params: ResNet3, X: FloatArray, Z: FloatArray, **scales: float) -> Fl
 
 
 def average(scale: str) -> list[Guarantee]:
-    """Mean over initialisations, Section 8.1's, against the finite-width formulas and the limit."""
+    """Mean over initialisations, Section 8.1's, against the finite-width formulas and the limit.
+
+    Statement
+    ---------
+    Ours: closed forms of the ResNet's conjugate kernel (last layer trained) and of the three parts (A, V and W) of
+    its tangent kernel, in the mean over starts with the variances of Section 8.1, where W0 has variance 1 / m: at
+    width m up to terms of relative order 1 / m^2, and as m grows without bound.
+    """
     X, Z = _inputs()
     plan = {"smoke": ((200, 200),), "laptop": ((200, 2000), (2000, 200), (20_000, 20))}[scale]
     found: dict[str, list[Guarantee]] = {}
@@ -117,7 +124,13 @@ def _limit(X: FloatArray, Z: FloatArray) -> list[Guarantee]:
 
 
 def random_limit(scale: str) -> list[Guarantee]:
-    """With sigma_w fixed the V part stays random as m grows, and agrees with the formula given the bottleneck."""
+    """With sigma_w fixed the V part stays random as m grows, and agrees with the formula given the bottleneck.
+
+    Statement
+    ---------
+    Ours: unless sigma_w tends to 0 the ResNet's kernels do not become deterministic as m grows, as the bottleneck
+    has k units only. Given the bottleneck's outputs they do, and have a closed form.
+    """
     X, Z = _inputs()
     widths, draws = {"smoke": ((200, 800), 200), "laptop": ((500, 2000, 8000), 200)}[scale]
     spread, error, general = np.zeros((BLOCKS, len(widths))), np.zeros((BLOCKS, len(widths))), []
@@ -166,7 +179,14 @@ def random_limit(scale: str) -> list[Guarantee]:
 
 
 def others(scale: str) -> list[Guarantee]:
-    """The arcsine and two- and three-layer kernels against random features and networks."""
+    """The arcsine and two- and three-layer kernels against random features and networks.
+
+    Statement
+    ---------
+    Ours, of the kernels that Section 8.1 compares with: the arcsine kernel is the mean of products of erf features,
+    and the conjugate and tangent kernels of two- and three-layer ReLU networks are what networks of growing width
+    have.
+    """
     from scipy.special import erf
 
     m = {"smoke": 20_000, "laptop": 400_000}[scale]

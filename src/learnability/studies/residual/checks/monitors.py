@@ -69,7 +69,15 @@ class Moment(NamedTuple):
 
 
 def training(scale: str) -> list[Guarantee]:
-    """All of Appendix C, over draws, widths and both runs."""
+    """All of Appendix C, over draws, widths and both runs.
+
+    Statement
+    ---------
+    Appendix C along a run of SGD: W and V stay within tau_w and tau_v of the start (Table 1); the seven quantities
+    of Lemma C.1 stay within their orders; W* and V* still fit with the gates of the moved network (Lemma C.3); the
+    gradients are of the order of |y - out| times sigma_v + 1 and tau_w + 1 (Claim C.5); H - out is f(W* - W) + g(V*
+    - V) up to a small Err (Claim C.6); and out_1 is F to within 2 |out - H| and small terms (Claim C.7).
+    """
     widths = WIDTHS[scale]
     moments = [
         [[_moment(alpha, delta, m, draw, STEPS[scale]) for m in widths] for draw in range(DRAWS[scale])]

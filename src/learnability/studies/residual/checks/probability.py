@@ -43,7 +43,13 @@ DRAWS = {"smoke": 50, "laptop": 300}
 
 
 def chi_square(scale: str) -> list[Guarantee]:
-    """Proposition B.1 at all t where float64 can compare, m from 1; half of it is true too, and no less."""
+    """Proposition B.1 at all t where float64 can compare, m from 1; half of it is true too, and no less.
+
+    Statement
+    ---------
+    Proposition B.1: the squared length of m standard Gaussian numbers exceeds m by 2 sqrt(m t) + 2 t or more with
+    probability at most exp(-t). One side only: for both it is 2 exp(-t).
+    """
     source = f"{PAPER}, Proposition B.1 (half of it: this project)"
     cases = [
         Guarantee(f"[m={m},t={t:g}]", source, Kind.UPPER_BOUND, 0.5, chi_square_tail(m, t) / math.exp(-t))
@@ -54,7 +60,14 @@ def chi_square(scale: str) -> list[Guarantee]:
 
 
 def norms(scale: str) -> list[Guarantee]:
-    """Proposition B.2 in the mean; the sparse norm by a search from below."""
+    """Proposition B.2 in the mean; the sparse norm by a search from below.
+
+    Statement
+    ---------
+    Proposition B.2: the spectral norm of an n x m matrix of standard Gaussian numbers is at most of the order
+    sqrt(n) + sqrt(m), and on s-sparse vectors of the order sqrt(n) + sqrt(s log m). With constants sqrt(n) +
+    sqrt(m) bounds the mean.
+    """
     found: dict[str, list[Guarantee]] = {"norm": [], "sparse": []}
     source = f"{PAPER}, Proposition B.2 (constants: Davidson & Szarek)"
     for n, m, s in SHAPES[scale]:
@@ -102,6 +115,12 @@ def indicators(scale: str) -> list[Guarantee]:
 
     It prints 4 exp(-B^2 / 8), L = 1. For many units the sums are Gaussian with variance m and 2 m, which leaves the
     rates 1/2 and 1/4 of B^2; no m and B tried has a slower one.
+
+    Statement
+    ---------
+    Lemma B.3: for independent standard Gaussian a_1, a_2 and gates that are on or off, the sum over m units of a_1
+    a_2 times a gated number of size at most L exceeds B L (sqrt(m) + B) with probability at most 4 exp(-B^2 / 8), B
+    >= 1; so does the same sum of a_1^2, less its mean.
     """
     m, B = MANY
     tails: dict[str, tuple[Callable[..., float], Callable[[int, float], float], str]] = {

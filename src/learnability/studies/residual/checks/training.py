@@ -234,7 +234,20 @@ def _case(alpha: float, delta: float, m: int, draw: int, noise: float = 0.0) -> 
 
 
 def theorem(scale: str) -> list[Guarantee]:
-    """What SGD pays at the theorem's rates and times, with label noise too; whether it learns G; Corollary 7.1."""
+    """What SGD pays at the theorem's rates and times, with label noise too; whether it learns G; Corollary 7.1.
+
+    Statement
+    ---------
+    Theorem 1: for alpha up to about 1 / (k p_G C_s(G)) and delta from about OPT + alpha^4 (k p_G C_s(G))^4 on (OPT
+    is what the best H of the class leaves), SGD with steps eta_w of order delta and eta_v in a fixed ratio to it,
+    on T of order (k p_F C_s(F))^2 / delta^2 fresh samples, has an average risk E |H - out|^2 of order delta, at
+    large widths. Corollary 7.1: the hard instance is learnt to the order alpha^4 from k^2 d / alpha^8 samples.
+
+    Hypotheses
+    ----------
+    The width is in the ranges of Table 1, at which nobody can run; the orders' constants, which the paper does not
+    print, are 1.
+    """
     return [*_paid(scale), _noise(scale), _learnt(scale), *corollary(scale), _telescoping(scale)]
 
 

@@ -89,7 +89,15 @@ def expectation(h: Callable[[FloatArray], FloatArray], x1: float, *, nodes: int 
 
 
 def claim_e3(i: int, *, case: str = "") -> list[Guarantee]:
-    """Claim E.3 for one odd i: the exact constant by quadrature, and whether the printed bound holds."""
+    """Claim E.3: a power of a projection is a mean over random gates, z^i = E[h_i(<w0, w>) 1[<w0, x> >= 0]] / p'_i.
+
+    For unit vectors w, x with <w, x> = z, Gaussian w0, odd i and Hermite's polynomial h_i; shown are the exact
+    constant p'_i by quadrature, and whether the printed bound of it holds.
+    Errata
+    ------
+    The claim prints |p'_i| >= (i - 1)!! / 4; exactly it is (i - 2)!! / sqrt(2 pi), smaller for every odd i >= 3.
+    What is concluded, E h^2 <= C_s^2, survives with C* >= 2 and is false with C* = 1.
+    """
     i = _odd(i)
     constant, name = hermite_constant(i), f"i={i}"
     points = (-1.0, -0.7, -0.1, 0.0, 0.3, 0.9, 1.0)

@@ -180,6 +180,13 @@ def mechanics(scale: str) -> list[Guarantee]:
 
     Equations 11 and 12 are the sums of these. Both layers too, with the c and C of the output weights that make the
     update (Section 9.1.2), up to the first change of a sign.
+
+    Statement
+    ---------
+    Two quantities decide the proof of Theorem 2. Every non-zero update adds at most 2 k eta^2 v^2 + 2 eta to |W|^2,
+    and at least 2 k eta v alpha to the inner product with W* = (w*, ..., w*, -w*, ..., -w*). After t updates the
+    first is of order sqrt(t) and the second of order t, and as by Cauchy-Schwarz the second cannot exceed the first
+    times |W*|, t is bounded.
     """
     sizes = {"smoke": (2, 10), "laptop": (2, 10, 100)}[scale]
     steps = {"smoke": (0.1, 1.0), "laptop": (0.03, 0.3, 3.0)}[scale]

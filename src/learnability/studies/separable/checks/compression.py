@@ -36,7 +36,14 @@ DRAWS = {"smoke": 36, "laptop": 40}
 
 
 def scheme(scale: str) -> list[Guarantee]:
-    """A run on the used examples alone, at their places in the order, gives the same network; so do its updates."""
+    """A run on the used examples alone, at their places in the order, gives the same network; so do its updates.
+
+    Statement
+    ---------
+    The network that SGD ends at is determined by its start and by the examples that caused an update: by their
+    sequence, or by the set of them and the order of visits, all others skipped. That is a compression scheme, to
+    which Theorem 5 applies.
+    """
     runs = examples = sequences = 0
     apart = 0.0
     shares = []
@@ -128,7 +135,15 @@ def frequencies(scale: str) -> list[Guarantee]:
 
 
 def rate(scale: str) -> list[Guarantee]:
-    """Whether errors fall as Theorem 6's bound or faster: at a global minimum, as log(n / delta) / n."""
+    """Whether errors fall as Theorem 6's bound or faster: at a global minimum, as log(n / delta) / n.
+
+    Statement
+    ---------
+    Theorem 6: at the global minimum that SGD ends at, the error on the distribution is at most (8 / n) M log(n /
+    delta) with probability at least 1 - delta over n examples and the start, M being Corollary 3's number of
+    updates. No test error can refute the order of such a bound; that errors fall as log(n / delta) / n or faster is
+    a claim of ours.
+    """
     sizes, curves = SIZES[scale], []
     for seed in range(SEEDS[scale]):
         planted = random_separable(generator(seed, "thm6", "direction"), 30, 0.01)

@@ -131,7 +131,18 @@ def updates(scale: str) -> list[Guarantee]:
 
 
 def engine(scale: str) -> list[Guarantee]:
-    """The engine, in several orders, against the coordinates; and dead examples in a random orthonormal set."""
+    """The engine, in several orders, against the coordinates; and dead examples in a random orthonormal set.
+
+    Statement
+    ---------
+    On orthonormal examples every example has a coordinate of its own, so that SGD in any order is d runs that do
+    not know of each other. An example on which all units of its sign are off at the start (dead) never gets a
+    gradient: SGD reaches a global minimum if and only if there is none.
+
+    Errata
+    ------
+    The paper takes the ReLU's derivative at 0 as 0 here; that of the leaky ReLU is 1 elsewhere.
+    """
     draws = {"smoke": 2, "laptop": 10}[scale]
     moved, miscounted, exceptions, runs, turned = 0.0, 0, 0, 0, 0
     for d, order, eta, draw in itertools.product(

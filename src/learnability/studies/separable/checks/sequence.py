@@ -118,7 +118,14 @@ def _step_by_step(p: Parameters) -> int:
 
 
 def networks(scale: str) -> list[Guarantee]:
-    """The whole network on the sequence: reference in fractions and engine in float64 against the exact count."""
+    """The whole network on the sequence: reference in fractions and engine in float64 against the exact count.
+
+    Statement
+    ---------
+    On the lower-bound sequence two numbers for each coordinate describe the whole network, so that the exact number
+    of updates is known (:func:`learnability.studies.separable.theorems.thm4_thm10.sequence_updates`): the network
+    itself makes as many. Remark 1: fewer, the larger the step, down to one for each of the d examples.
+    """
     # d and 2k are perfect squares: R and v are rational; the engine's numbers are dyadic, so that nothing is rounded
     sizes = {"smoke": ((4, 2),), "laptop": ((4, 2), (9, 8), (1, 2))}[scale]
     steps, slopes = (Fraction(1, 8), Fraction(1), Fraction(5)), (Fraction(1, 4), Fraction(3, 4))

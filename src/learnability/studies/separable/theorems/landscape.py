@@ -37,6 +37,9 @@ def theorem7(
 ) -> Guarantee:
     """Theorem 7: for almost every X some weights have N(x_i) = y_i, from a certain width on.
 
+    Whatever the labels: so there are global minima with any error on other points, and that SGD finds a good one is
+    no matter of the loss alone.
+
     Parameters
     ----------
     n, d : int
@@ -55,6 +58,11 @@ def theorem7(
         Room for rounding in float64; the construction is exact in exact arithmetic.
     case, note : str
         Put into the id in brackets, and into the note.
+
+    Errata
+    ------
+    The proof as given needs about twice the stated width. The statement is true all the same, and already at k =
+    ceil(n / d).
     """
     n = checks.integer("n", n, at_least=1)
     d = checks.integer("d", d, at_least=2)

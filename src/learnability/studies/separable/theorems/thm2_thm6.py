@@ -166,6 +166,10 @@ def theorem2(
         Whether no update was left: otherwise nothing is measured, unless the bound is already exceeded.
     case, note : str
         Put into the id in brackets, and into the note.
+
+    Errata
+    ------
+    That W* = (w*, ..., w*, -w*, ..., -w*) has loss 0 needs k v (1 + alpha) >= 1; the proof uses its direction only.
     """
     hypotheses, inside = _hypotheses(w_norm, alpha, input_norm, R, row_norm)
     k, eta, v, R = _network(k, eta, v, R)
@@ -221,6 +225,11 @@ def relaxed_bound(
         weight has changed its sign (or vanished) and the statement does not apply.
     w_norm, k, eta, v, R, alpha, input_norm, row_norm, updates, ended, case, note
         As in :func:`theorem2`. Every |v_0| is v.
+
+    Errata
+    ------
+    One display drops C^2. With both layers moving at once, each by the other's old weights, c and C run over t =
+    0..T, so that c <= 1 <= C.
     """
     c = checks.real("c", c, at_most=1.0)
     C = checks.real("C", C, at_least=1.0)

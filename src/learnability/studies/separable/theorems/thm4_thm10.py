@@ -141,7 +141,11 @@ def theorem4(
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Theorem 10 (Theorem 4 without ``v`` and ``R``): the least number of updates on the sequence.
+    """Theorem 10 (Theorem 4 at the start R = v = 1 / sqrt(2k)): on this sequence SGD makes many updates.
+
+    The d unit vectors, all labelled +1, come over and over. The number of updates is at least max{min{B_1, B_2},
+    d}, which is of the order d (1 + 1 / eta) at Theorem 4's start (:func:`lower_bound`): as |w*|^2 = d, the |w*|^2
+    of Corollary 3 cannot be done without.
 
     Parameters
     ----------
@@ -158,6 +162,11 @@ def theorem4(
     -------
     list of Guarantee
         The bound as printed, corrected and sharp; for Theorem 4 the simple form too.
+
+    Errata
+    ------
+    Theorem 10 subtracts min{., 0} where a number of further steps is max{., 0}, and |w*| where its proof has
+    |w*|^2. As printed it is true and weak; with the maximum and |w*| it would be false.
     """
     if updates is not None:
         updates = checks.integer("updates", updates, at_least=0)

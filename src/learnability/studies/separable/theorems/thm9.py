@@ -96,7 +96,11 @@ def theorem9(
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Theorem 9: the probability of failure, both thresholds and the number of updates.
+    """Theorem 9: whether SGD on a ReLU network finds a global minimum depends on k, its units of each sign.
+
+    On d orthonormal examples it fails with probability 1 - (1 - 2^-k)^d: with probability at least 1 - delta for k
+    <= log2(d / ln(1 / delta)), and with probability at most delta for k >= log2(2 d / delta); where it does not
+    fail, it makes at most d ceil(max(C, 1) / eta) updates.
 
     Parameters
     ----------
@@ -120,6 +124,11 @@ def theorem9(
     list of Guarantee
         The exact probability; with ``delta`` the two probabilities of at least 1 - delta; with ``C`` and ``eta`` the
         updates against the corrected and the printed limit.
+
+    Errata
+    ------
+    The printed number of iterations rounds once instead of d times, and counts visits: corrected to non-zero
+    updates, d ceil(max(C, 1) / eta). The proof needs k >= log2(d / delta) only.
     """
     d, k = _sizes(d, k)
     chance = failure_probability(d, k)

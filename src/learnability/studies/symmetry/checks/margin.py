@@ -82,7 +82,13 @@ def lemma3(scale: str) -> list[Guarantee]:
 
 
 def scaling(_scale: str) -> list[Guarantee]:
-    """That parity's margin * sqrt(n) is within 1.2 / n of its limit, relative: the exponent -1/2 and the constant."""
+    """That parity's margin * sqrt(n) is within 1.2 / n of its limit, relative: the exponent -1/2 and the constant.
+
+    Statement
+    ---------
+    Parity, the function of the least margin, has the margin c / sqrt(n) as n grows, with the constant c of each
+    initialisation worked out: the order of Lemma 3 is exact, and so is its constant for parity.
+    """
     found = []
     ns = (10, 14, 20, 30, 42, 60, 85, 120, 160, 200)
     for kind in KINDS:
@@ -95,7 +101,13 @@ def scaling(_scale: str) -> list[Guarantee]:
 
 
 def worst_function(scale: str) -> list[Guarantee]:
-    """Whether parity is the worst function at every n: by certificate, and by local search."""
+    """Whether parity is the worst function at every n: by certificate, and by local search.
+
+    Statement
+    ---------
+    Of all 2^(n+1) symmetric functions parity and its complement have the least margin under the symmetry
+    initialisations, at every n tried. This is a claim of ours; the paper does not say which function is the worst.
+    """
     found = []
     top = CERTIFIED[scale]
     for kind in KINDS:
@@ -132,7 +144,19 @@ def _search(n: int, kind: str, restarts: int) -> float:
 
 
 def dead(scale: str) -> list[Guarantee]:
-    """Neurons that are zero on the whole cube, and that training both layers leaves these alone where they are."""
+    """Neurons that are zero on the whole cube, and that training both layers leaves these alone where they are.
+
+    Statement
+    ---------
+    Some neurons of the symmetry initialisations are 0 on the whole cube. They get no gradient, so that training
+    both layers leaves them where they were: of n + 3 neurons (``integer``) two are dead.
+
+    Errata
+    ------
+    Section 5 speaks of 4n + 3 neurons and gives no formula for them. ``half_integer`` (4n + 2 ReLUs and the output
+    bias) is our reconstruction, from the proof of the representation in the arXiv version; ``quarter`` and
+    ``integer_padded`` are other readings.
+    """
     found = []
     top = CERTIFIED[scale]
     expected: dict[str, tuple[str, Callable[[int], set[int]]]] = {

@@ -162,7 +162,14 @@ STEPS = (Fraction(1, 10**9), Fraction(1, 10**6), Fraction(1, 100), Fraction(3), 
 
 
 def frozen_layer(scale: str) -> list[Guarantee]:
-    """Last layer only, steps from 1e-9 to 1e3: Theorem 1, within 3 R^2 / gamma^2 updates, the same for every step."""
+    """Last layer only, steps from 1e-9 to 1e3: Theorem 1, within 3 R^2 / gamma^2 updates, the same for every step.
+
+    Statement
+    ---------
+    If only the output layer is trained, Theorem 1 holds for every step size: with beta a fixed multiple of h the
+    step scales the weights and changes no decision, so that the modified perceptron's bound of 3 R^2 / gamma^2
+    updates (beta = R^2 h) is all there is.
+    """
     n, draws = 10, 40
     epsilon, delta = 0.1, 0.1
     m = theory.theorem1_sample_size(n, epsilon, delta)

@@ -83,6 +83,10 @@ def lemma1(
     -------
     list of Guarantee
         Mistakes (exactly 0); the sum on A and off A, each against the paper's constant and the proof's.
+
+    Errata
+    ------
+    sigma is read as the logistic function, which the proof needs.
     """
 
     def part(
@@ -130,6 +134,12 @@ def zigzag(
     Our reconstruction of the arXiv version's Lemma 2, whose formulas are lost. Measured values as in
     :func:`lemma2`, ``deviation`` being the largest distance of an output from 1/2 - dist(|x|, A) (from -1/2
     if A is empty).
+
+    Errata
+    ------
+    The arXiv version describes in words a representation by unbounded functions; its formulas are lost in the
+    copies at hand. Kinks at every element of A and half-way between neighbours have the properties that its proof
+    uses.
     """
     where = "Lemma 2 (arXiv version, reconstructed)"
     what = joined("largest |output - (1/2 - dist(|x|, A))|", note)
@@ -164,6 +174,9 @@ def lemma3_bound(n: int, kind: str) -> float:
 
 def lemma3(n: int, kind: str, *, margin: float | None = None, case: str = "", note: str = "") -> Guarantee:
     """Lemma 3: the initial embedding separates every symmetric function with margin Omega(1/sqrt(n)).
+
+    The hidden layer maps inputs to points v, and for every symmetric f some output weights (M, b) of norm 1 have
+    f(x) (M . v + b) >= gamma at all of them. The paper gives the order of gamma; :func:`lemma3_bound` is a number.
 
     Parameters
     ----------
@@ -240,6 +253,12 @@ def theorem1(
         its confidence interval: with none failed, 36 samples are needed to tell that it is at most 1/10.
     case, note : str
         As in :func:`lemma1`.
+
+    Errata
+    ------
+    The order m >= C (n + log(1/delta)) / epsilon is printed without its constant; m >= ((n+1) ln 2 + ln(1/delta)) /
+    epsilon is what the argument needs (:func:`theorem1_sample_size`), over 2^(n+1) functions as weights run from 0
+    to n, where the paper lists the labels a_1..a_n.
     """
     least = theorem1_sample_size(n, epsilon, delta)
     m = checks.integer("m", m, at_least=1)

@@ -93,7 +93,11 @@ def theorem2(
     case: str = "",
     note: str = "",
 ) -> list[Guarantee]:
-    """Theorem 2 as two guarantees: number of updates, and margin of the result, of which beta = 0 promises none.
+    """Theorem 2: the modified perceptron makes few updates, and its output has a large margin.
+
+    On points v of margin gamma and length at most R, from w = 0, w += h y v wherever y w . v <= beta: at most (2
+    beta / h + R^2) / gamma^2 updates, and then a margin of at least gamma beta / (2 beta + R^2 h), of which beta =
+    0 promises none.
 
     Parameters
     ----------
@@ -106,6 +110,13 @@ def theorem2(
         Measured marg(w, Y) of the resulting w.
     case, note : str
         Put into the id in brackets, and into the note.
+
+    Errata
+    ------
+    The printed lines of the proof drop an h and a square. That batches of any size are covered is claimed without
+    proof: with batches of B, updates counted in examples, the bound is B times as large (:func:`update_bound`).
+    Algorithm 1 updates where y w . v <= beta, a tie included; it has to, as with beta = 0 everything starts at a
+    tie.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
     bound = least = None
@@ -278,6 +289,20 @@ def lemma4(
     activation : {"relu", "sigmoid"}
     case, note : str
         As in :func:`theorem2`.
+
+    Hypotheses
+    ----------
+    The step h is so small that no embedded point moves by a noticeable part of gamma while training lasts; gamma is
+    the margin of the embedding at the start, R its largest length with the bias, R_X the largest |x|; the
+    confidence beta is R^2 h exactly, so that the perceptron's bound has no free number left.
+
+    Errata
+    ------
+    The exponent of R_X in (i) is lost in the copies at hand: the derivation gives 2. With R(t) <= 2 R, as the proof
+    has it, Theorem 2 gives a final margin of .9 gamma / 6, not the .9 gamma / 3 that Theorem 1 uses: followed with
+    its own numbers the argument gives R(t) <= 1.00185 R and the constants here. For sigmoids the paper claims a
+    "similar proof" and gives none. The experiments of Section 5 lie outside of the lemma: at n = 30 their h = n^-6
+    is twelve times the largest step.
     """
     hypotheses = lemma4_hypotheses(
         h=h,
