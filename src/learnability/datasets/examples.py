@@ -292,7 +292,7 @@ class _Reader:
         if len(unlabelled):
             self.missing[self.label] = len(unlabelled), int(unlabelled[0]) + 1
         X, names = self._with_categories(self.X[: self.m], budget)
-        notes = [*source.notes]
+        notes = [*source.notes, *self._became()]
         offsets = {
             part.names[j]: offset
             for part, numbers in zip(self.plan, self.numbers, strict=True)
@@ -344,6 +344,12 @@ class _Reader:
             raise ValueError(f"{self.source.name} must have a row in which no value is missing, got none")
         kept = np.flatnonzero(~gone)
         return _taken(X, kept), codes[kept], kept + 1
+
+    def _became(self) -> Iterator[str]:
+        """What became of columns of categories."""
+        for part, categories in zip(self.plan, self.categories, strict=True):
+            if part.use == "categories":
+                yield f"{short(part.names[0])} became {len(categories.values):,} columns of 0 and 1"
 
     def _with_categories(self, X: FloatArray, budget: Budget) -> tuple[FloatArray, list[str]]:
         """The numbers and a column of 0 and 1 for every value of every column of categories."""
