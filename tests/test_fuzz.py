@@ -1,10 +1,12 @@
 """A short form of ``python -m tools.fuzz``: damaged, strange and hostile files for every reader."""
 
+import io
 import multiprocessing
 import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,14 @@ from tools.fuzz import trials, workers
 from tools.fuzz.mutations import TOKENS, Input, make
 from tools.fuzz.seeds import KINDS, seeds
 from tools.fuzz.trials import tried
+
+
+def archive(**arrays):
+    """An NPZ file."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 

@@ -9,6 +9,7 @@ has the columns name[0], name[1], ... in C order, and one of records a column na
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -161,9 +162,11 @@ class ArraySource:
             part = part[field]
         if self.groups[g].kind == NUMBER:
             return self._native(part, self.groups[g].names)
-        texts = part[:, column or 0].tolist()
+        values = np.ascontiguousarray(part[:, column or 0])
         if part.dtype.kind == "U":
-            return texts
+            self._check_characters(values, g, low)
+            return values.tolist()
+        texts = values.tolist()
         try:
             return [text.decode() for text in texts]
         except UnicodeDecodeError as error:
@@ -172,6 +175,17 @@ class ArraySource:
                 f"{self.name} must hold text in UTF-8, got {error.object[:40]!r} in column "
                 f"{short(self.groups[g].names[0])}, row {row:,}"
             ) from None
+
+    def _check_characters(self, values: NDArray[Any], g: int, low: int) -> None:
+        """Numbers that are no characters: NumPy would make texts of them that Python cannot use."""
+        if values.dtype.itemsize:
+            points = values.view(np.dtype("u4").newbyteorder(values.dtype.byteorder)).reshape(len(values), -1)
+            wrong = np.argwhere(points > sys.maxunicode)
+            if len(wrong):
+                raise ValueError(
+                    f"{self.name} must hold text, got {int(points[tuple(wrong[0])]):#x}, which is no character, in "
+                    f"column {short(self.groups[g].names[0])}, row {low + int(wrong[0][0]) + 1:,}"
+                )
 
     def _native(self, values: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
         """Numbers in a type that every library knows."""
