@@ -207,6 +207,7 @@ def test_a_package_laid_out_like_a_study(tmp_path):
     one = only(str(folder / "checks" / "roofs.py"))
     assert one.statement == ("A roof is at least as high as its walls.",)
     assert one.background == ("A house.", "Roofs.")
+    assert only(str(folder)).statement == ("A house.",)
     assert only(str(folder)).parts == (("house/roof", "a book: A roof is at least as high as its walls."),)
 
 

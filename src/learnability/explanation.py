@@ -18,6 +18,7 @@ import sys
 import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType, FunctionType, ModuleType
@@ -162,8 +163,9 @@ def _all(known: Catalogue, ids: set[str], row: str = "") -> list[Explanation]:
 def _study(home: Home, known: Catalogue) -> Explanation:
     name, citation = home.study.name, home.study.citation
     found = _all(known, {id for id in (*known.statements, *known.experiments) if id.startswith(f"{name}/")})
-    package = sys.modules.get(f"learnability.studies.{name}" if home.packaged else "")
-    said = _different([_sections(package.__doc__ if package else "")[""]])
+    things: list[Check | Experiment] = [*known.statements.values(), *known.experiments.values()]
+    tops = dict.fromkeys(_top(thing) for thing in things if thing.home == home)
+    said = _different(_sections(sys.modules[place].__doc__)[""] for top in tops for place in _packages(top))
     parts = tuple((one.id, f"{one.source}: {one.title}") for one in found)
     return Explanation(name, "study", home.study.paper, citation, citation, statement=said, parts=parts)
 
@@ -174,8 +176,7 @@ def _one(id: str, thing: Check | Experiment, row: str = "") -> Explanation:
     assert home is not None  # discovery gives each one
     starts = (thing.claims, thing.figure, run) if isinstance(thing, Experiment) else (run,)
     module = _holding(thing) if isinstance(thing, Experiment) else sys.modules.get(run.__module__)
-    top = f"learnability.studies.{home.study.name}" if home.packaged else run.__module__.partition(".")[0]
-    functions, direct, uses = _reached(starts, top)
+    functions, direct, uses = _reached(starts, _top(thing))
     if not figure:  # the function of its name, also where others are measured beside the paper's number
         there = [one.__name__ if isinstance(one, ModuleType) else _module(one) for one in vars(module).values()]
         places = [vars(sys.modules[one]) for one in dict.fromkeys(there) if _THEOREMS.search(one)]
@@ -184,11 +185,10 @@ def _one(id: str, thing: Check | Experiment, row: str = "") -> Explanation:
     said = {f: _sections(inspect.getdoc(f)) for f in functions if _is_theorem(f)}
     near = dict.fromkeys(f.__module__ for f in said if f in direct and not _is_helper(f))
     theorems = [_theorem(f, said[f], f in direct) for f in said if f.__module__ in near and not _is_helper(f)]
-    own, outer = (
-        _sections(inspect.getdoc(_inner(starts[0])) if starts[0] else ""),
-        _sections(module.__doc__ if module else ""),
-    )
-    behind = [_sections(sys.modules[place].__doc__) for place in (*_packages(top), *near)]
+    own = _sections(inspect.getdoc(_inner(starts[0])) if starts[0] else "")
+    outer = _sections(module.__doc__ if module else "")
+    apart = [_module(_inner(one)) for one in starts if one and module and _module(_inner(one)) != module.__name__]
+    behind = [_sections(sys.modules[place].__doc__) for place in (*_packages(_top(thing)), *near, *apart)]
     promised = _different([own.get("Statement", ""), *(one.text for one in theorems if one.promises)])
     statement = (outer[""],) if figure else promised or (own[""],)
     parts = [own, outer, *behind, *said.values()]
@@ -274,7 +274,8 @@ def _hypotheses(functions: Iterable[Any]) -> Iterator[str]:
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
         for name in (call.args[0] for call in calls if getattr(call.func, "id", "") == "Hypothesis"):
             pieces = name.values if isinstance(name, ast.JoinedStr) else [name]
-            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "..." for one in pieces)
+            if any(isinstance(one, ast.Constant) for one in pieces):
+                yield "".join(str(one.value) if isinstance(one, ast.Constant) else "..." for one in pieces)
 
 
 # Code ---------------------------------------------------------------------------------------------------------------
@@ -298,6 +299,13 @@ def _holding(experiment: Experiment) -> ModuleType | None:
         if isinstance(one, Experiment) and one.run is experiment.run and one.title == experiment.title:
             return module
     return None
+
+
+def _top(thing: Check | Experiment) -> str:
+    """The package or module that is all of a study's code."""
+    if thing.home is not None and thing.home.packaged:
+        return f"learnability.studies.{thing.home.study.name}"
+    return re.split(r"\.(?:checks|figures)\b", _module(_inner(thing.run)))[0]
 
 
 def _packages(top: str) -> list[str]:
@@ -354,7 +362,9 @@ def _mentioned(function: Any) -> Iterator[Any]:
     """What a function's code reads of its module, of the modules there and of what is around it."""
     if not isinstance(function, FunctionType):
         return
-    yield from (cell.cell_contents for cell in function.__closure__ or ())
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # what has no value yet
+            yield cell.cell_contents
     codes = [function.__code__]
     for code in codes:
         codes.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))

@@ -115,8 +115,8 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
     for number, paragraph in enumerate(text.split("\n\n")):
         if number:
             yield ""
-        for item in re.split(r"\n(?=[-*] )", paragraph):
-            listed = item[:2] in ("- ", "* ")
+        listed = paragraph.startswith(("- ", "* "))
+        for item in re.split(r"\n(?=[-*] )", paragraph) if listed else [paragraph]:
             if re.search(r"^\s|^\.\. ", item, re.MULTILINE) and not listed:
                 yield from item.splitlines()
             else:

@@ -111,6 +111,9 @@ def lemma6(
 ) -> Guarantee:
     """Lemma 6: on D1, P_w[a correlation outside A, or the bias's, exceeds C (n-1) / sqrt(C(n-1, k))] <= 1/C.
 
+    So most neurons get nothing from the uniform half of the mixture but noise that is tiny for large n: what the
+    first step makes of them comes from D2.
+
     Lemma 5 for n - k coordinates and the bias, n - k + 1 <= n - 1 events.
 
     Parameters

@@ -208,6 +208,11 @@ def target_errors(fits: Sequence[BestFits], alpha: float) -> FloatArray:
 def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "") -> list[Guarantee]:
     r"""Theorem 2: no kernel learns more than 1 % of the targets from N <= C(d, k) / 1000 points; and sharper.
 
+    For at least 99 % of the sets S every function sum_n K(., x_n) w_n, whatever the points x_n, the kernel (one for
+    each output, if need be) and the weights, has E |K - x_i - alpha chi_S|^2 > alpha^2 / 16: of the composite
+    signal it has learnt next to nothing. Sharper (ours): for every N the average over S of the best error is at
+    least alpha^2 (1 - N / C(d, k)).
+
     Parameters
     ----------
     fits : BestFits, or one for each of the k outputs
@@ -223,12 +228,21 @@ def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "
         Share of sets S with error at least 0.9 alpha^2 for every i in S (at least 0.99; printed: alpha^2 / 16); the
         number of those at or below alpha^2 / 16 (at most 16 N / 15); average error of one output, and of all k. The
         first needs N <= C(d, k) / 1000; the others only that they are not vacuous.
+
+    Errata
+    ------
+    Section 3's sketch has E |H - K|^2 / 2 > alpha^2 for alpha^2 / 16. By the sharper form that is true too, for k
+    >= 3 outputs together.
     """
     return _guarantees("thm2", "Theorem 2", "N", fits, alpha, case)
 
 
 def theorem3(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "") -> list[Guarantee]:
-    """Theorem 3: the same for linear functions of D features; parameters and results as in :func:`theorem2`."""
+    """Theorem 3: the same for linear functions of D features; parameters and results as in :func:`theorem2`.
+
+    From D <= C(d, k) / 1000 features no weights learn more than 1 % of the targets to within alpha^2 / 16; average
+    and counts as there.
+    """
     return _guarantees("thm3", "Theorem 3", "D", fits, alpha, case)
 
 

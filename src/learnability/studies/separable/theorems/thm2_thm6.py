@@ -148,6 +148,9 @@ def theorem2(
 ) -> Guarantee:
     """Theorem 2: SGD on the first layer makes at most M_k non-zero updates, in whatever order examples come.
 
+    So it ends, at a global minimum of the loss. M_k (:func:`update_bound`) is |w*|^2 / alpha^2 plus terms that fall
+    with the step, and does not grow with the width where R = v = 1 / sqrt(2k).
+
     Parameters
     ----------
     w_norm : float or None
@@ -190,6 +193,8 @@ def corollary3(
 ) -> Guarantee:
     """Corollary 3: Theorem 2 at R = v = 1 / sqrt(2k), a number of updates whatever the width.
 
+    It is |w*|^2 / alpha^2 (1 + 2 / eta) and smaller terms (:func:`corollary3_bound`).
+
     Parameters as in :func:`theorem2`; the bound is :func:`corollary3_bound`.
     """
     hypotheses, inside = _hypotheses(w_norm, alpha, input_norm, 0.0, None)
@@ -217,6 +222,9 @@ def relaxed_bound(
     note: str = "",
 ) -> Guarantee:
     """Equation 13: the bound of Theorem 2 where the second layer moves too, without changing a sign.
+
+    Where all output weights stay between c and C times their start, c > 0, SGD on both layers makes at most
+    :func:`update_bound` of these c and C non-zero updates, and so ends too.
 
     Parameters
     ----------

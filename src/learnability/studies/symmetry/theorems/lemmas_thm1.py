@@ -110,6 +110,9 @@ def lemma2(
 ) -> list[Guarantee]:
     """Lemma 2 (ICLR version): n + 3 ReLUs represent every f_A, with outputs +1/2 on A and -1/2 off it.
 
+    A hat, ReLU(k - i + 1) - 2 ReLU(k - i) + ReLU(k - i - 1) with k = |x|, is 1 at the weight i and 0 at all others:
+    f_A is the sum of the hats of A, less 1/2.
+
     Parameters
     ----------
     mistakes : int, optional
@@ -241,6 +244,11 @@ def theorem1(
     note: str = "",
 ) -> Guarantee:
     """Theorem 1: with probability >= 1 - delta over the sample the trained network's error is <= epsilon.
+
+    Both layers are trained by SGD from the symmetry initialisation, with Lemma 4's step, on m >= ((n+1) ln 2 +
+    ln(1/delta)) / epsilon examples of any symmetric function, from any distribution. The network ends consistent
+    with the sample and, as inputs of the same weight share a label, as one of 2^(n+1) functions, of which none with
+    an error above epsilon is likely to be consistent.
 
     Parameters
     ----------
