@@ -53,11 +53,35 @@ def test_changed_files_are_read_or_refused_in_a_line(kind, tmp_path):
         Input("text", "fuzz.csv", b'""\n""\n', "label", {"separator": ","}),
         Input("json", "fuzz \x1b[2J.json", b"{", "record", {}),
     ],
-    ids=str,
+    ids=lambda case: case.kind,
 )
 def test_what_was_found_by_it(case, tmp_path):
     trial = tried(case, tmp_path)
     assert (trial.outcome, trial.where) == ("refused", "")
+
+
+@pytest.mark.parametrize(
+    ("form", "parts"),
+    [
+        ("csr", {"indices": [0, 1, 1, 0], "indptr": [0, 443, 0]}),  # SciPy's check sees no entries in it
+        ("csc", {"indices": [0, 1, 1, 0], "indptr": [0, -2, 0]}),
+        ("csc", {"indices": [0, 9, 1, 0], "indptr": [0, 2, 4]}),
+        ("csr", {"indices": [0, 1, 1, 0], "indptr": [0, 2, 9]}),
+        ("csr", {"indices": [0, 1, 1, 0], "indptr": []}),
+        ("bsr", {"indices": [0, 1, 1, 0], "indptr": [0, 443, 0]}),
+        ("coo", {"row": [0, 1, 1, 0], "col": [0, 1, 0, 2**32]}),
+        ("coo", {"row": [0, 1, -1, 0], "col": [0, 1, 0, 1]}),
+        ("dia", {"offsets": [2**32 + 1]}),  # an offset of 1 to SciPy
+        ("dia", {"offsets": [-(2**31)]}),
+    ],
+)
+def test_places_outside_of_a_sparse_matrix_are_refused_before_scipy_follows_them(form, parts, tmp_path):
+    data = {"bsr": np.ones((4, 1, 1)), "dia": np.ones((1, 2))}.get(form, np.ones(4))
+    arrays = {name: np.array(part, dtype=np.int64) for name, part in parts.items()}
+    content = archive(format=np.array(form.encode()), shape=np.array([2, 2]), data=data, **arrays)
+    trial = tried(Input("sparse npz", "fuzz.npz", content, "2", {}), tmp_path)
+    assert trial.outcome == "refused"
+    assert "must hold a sparse matrix of shape (2, 2) as" in trial.why
 
 
 @given(st.sampled_from(sorted(KINDS)), st.lists(st.sampled_from(TOKENS) | st.binary(max_size=9), max_size=30))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learnability import shown
 from learnability.datasets.labels import short
@@ -110,6 +111,7 @@ class SparseSource:
             data = self._wide(stored["data"])
             parts = [stored[name] for name in PARTS[self._form]]
             shape = tuple(int(n) for n in stored["shape"])
+        self._check_places(parts, shape)
         if self._form == "coo":
             matrix: Any = sparse.coo_array((data, tuple(parts)), shape=shape)
         else:
@@ -128,6 +130,28 @@ class SparseSource:
                 )
             self.notes = (f"entries for the same place were added up, as SciPy does it: {more:,} of them",)
         return by_rows
+
+    def _check_places(self, parts: Sequence[NDArray[Any]], shape: tuple[int, ...]) -> None:
+        """Refuse places outside of the matrix: SciPy would follow some of them beyond its memory."""
+        rows, width = shape
+        wrong = ""
+        match self._form:
+            case "coo":
+                (row, column), most = parts, (rows, width)
+                if any(len(part) and not 0 <= part.min() <= part.max() < n for part, n in zip((row, column), most)):
+                    wrong = "an entry outside"
+            case "dia":
+                (offsets,) = parts
+                if len(offsets) and not -rows < offsets.min() <= offsets.max() < width:
+                    wrong = "a diagonal outside"
+            case _:
+                indices, starts = parts
+                if not len(starts) or starts[0] != 0 or (starts[1:] < starts[:-1]).any() or starts[-1] > len(indices):
+                    wrong = "rows that do not follow each other"
+                elif len(indices) and not 0 <= indices.min() <= indices.max() < max(rows, width):
+                    wrong = "an entry outside"  # or nearly so: the rest is SciPy's check
+        if wrong:
+            raise ValueError(f"{self.name} must hold a sparse matrix of shape {shape} as {self._form}, got {wrong}")
 
     def _wide(self, data: Any) -> Any:
         """The entries in a type that their sums fit in."""
