@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 import learnability
-from learnability import api, shown
+from learnability import api, report, shown
 from learnability.certification import sentences, statements
 from learnability.certification.options import Options
 from learnability.datasets import DataSet
@@ -213,7 +213,7 @@ def test_a_figure_that_fails_costs_a_line_and_no_number(error, tmp_path, monkeyp
     def failing(*args, **options):
         raise error
 
-    monkeypatch.setattr(api.report, "save_figure", failing)
+    monkeypatch.setattr(report, "save_figure", failing)
     with pytest.warns(FailureWarning, match="certify/data: figure: ") as said:
         result = learnability.certify(X, y, width=[2], repeats=1, out=tmp_path)
     assert "\n" not in str(said[0].message)

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from learnability import api, cli
+from learnability import api, certification, cli
 from learnability.cli import spelling, terminal
 from learnability.problems.separable import random_separable
 from learnability.theory import Guarantee, Kind
@@ -142,14 +142,14 @@ def test_narrow_terminals_get_lines(call, table, monkeypatch, width):
 
 
 def test_a_violated_guarantee_is_shown_and_exit_1_only_if_asked_for(call, table, monkeypatch):
-    done = api.certification.certify
+    done = certification.certify
 
     def violated(*args, **options):
         result = done(*args, **options)
         result.guarantees.append(Guarantee("separable/false", "nobody", Kind.UPPER_BOUND, 0.0, 1.0))
         return result
 
-    monkeypatch.setattr(api.certification, "certify", violated)
+    monkeypatch.setattr(certification, "certify", violated)
     code, out, _ = call("certify", "points.csv", "--label", "kind", *FAST)
     assert code == 0
     assert "1 violated" in out
@@ -161,7 +161,7 @@ def test_ctrl_c_keeps_nothing(call, table, monkeypatch, tmp_path):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api.certification, "certify", interrupted)
+    monkeypatch.setattr(certification, "certify", interrupted)
     code, out, err = call("certify", "points.csv", "--label", "kind", *FAST)
     assert (code, out) == (130, "")
     assert err == "learnability: interrupted: nothing was kept\n"
