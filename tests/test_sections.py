@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from learnability import records, report, shown
-from learnability.results import DEEPEST, read_json, write_json
+from learnability import api, cli, records, report, shown
+from learnability.results import DEEPEST, DamagedShardWarning, Store, read_json, write_json
 from learnability.sections import read_section, read_sections
 from learnability.theory import Guarantee, Kind
 from names import NASTY
@@ -151,6 +151,46 @@ def test_an_unreadable_record_is_no_record(tmp_path):
             records._read.__wrapped__(path, 0)
         assert str(error.value).isprintable()
         assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_sidecar_that_cannot_be_believed_is_damage(tmp_path, content):
+    store = Store(tmp_path)
+    store.write("toy/walk", "a" * 64, [{"n": 1}], 0.5, {"n": 1})
+    store.shard("toy/walk", "a" * 64).with_suffix(".json").write_bytes(content)
+    with pytest.warns(DamagedShardWarning, match="the task counts as not done"):
+        assert store.seconds("toy/walk", "a" * 64) is None
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "verdicts.json"])
+def test_statements_are_kept_beside_files_that_cannot_be_read(tmp_path, toy_laboratory, name):
+    for content in BROKEN.values():
+        api.verify_all(["toy/lemma1"], scale="smoke", out=tmp_path)
+        (tmp_path / "toy/verify/smoke" / name).write_bytes(content)
+        api.verify_all(["toy/lemma1"], scale="smoke", out=tmp_path)
+        assert [g["id"] for g in read_section(tmp_path / "toy/verify/smoke").guarantees] == ["toy/lemma1[n=2]"]
+
+
+def test_a_manifest_that_lacks_what_is_recorded_is_left_out(out, toy_laboratory):
+    write(out / "toy/walk/laptop", {"settings": "abc", "revision": 1, "seeds": 2})
+    (out / "toy/good/laptop/verdicts.json").write_bytes(b"[")
+    done = records.update(out)
+    assert not done.written
+    first, second = done.left_out
+    assert first.startswith(f"{out / 'toy/good/laptop'} is not readable (verdicts.json: ")
+    assert second == "toy/walk (laptop): its manifest lacks something, or has it otherwise (KeyError('tasks'))"
+
+
+def test_report_says_what_it_left_out_and_ends_with_status_1(out, monkeypatch, capsys):
+    (out / "toy/walk/laptop/manifest.json").write_bytes(BROKEN["deep"])
+    monkeypatch.setattr("sys.argv", ["learnability", "report", "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    found = capsys.readouterr()
+    assert ended.value.code == 1
+    assert found.out.startswith("1 result: 1 hold\n")
+    (line,) = found.err.splitlines()
+    assert line.startswith(f"learnability: {out / 'toy/walk/laptop'} is not readable (manifest.json: its lists stand")
 
 
 def test_what_is_written_is_read_back(tmp_path):
