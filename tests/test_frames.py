@@ -86,10 +86,14 @@ def test_whole_numbers_beyond_float64_are_exact(X, blocks, monkeypatch):
 def test_numbers_that_float64_cannot_hold_are_refused():
     with pytest.raises(ValueError, match=r"whole numbers within 2\^53 of each other .* in column '1'"):
         read([[BIG + 1], [1]], [0, 1])
-    with pytest.raises(ValueError, match=r"finite numbers, got inf in column '1', row 1"):
-        read([[10**400], [1]], [0, 1])
+    for number in (10**400, Decimal("-1e1000000"), Fraction(10**400, 3)):
+        with pytest.raises(ValueError, match=r"column '1' must hold numbers of at most 300 digits, got a longer one"):
+            read([[1.0], [number]], [0, 1])
+        with pytest.raises(ValueError, match=r"column 'y' must hold numbers of at most 300 digits"):
+            read([[1.0], [2]], [number, 1])
     with pytest.raises(ValueError, match=r"finite numbers, got -inf in column '1', row 2"):
-        read([[1.0], [Decimal("-1e1000000")]], [0, 1])
+        read([[1.0], [Decimal("-Infinity")]], [0, 1])
+    np.testing.assert_array_equal(read([[10**299], [10**299 + 1]], [0, 1]).X, [[0], [1]])
     long = np.array([[1], [1]], dtype=np.longdouble) + np.array([[0], [np.finfo(np.longdouble).eps]], np.longdouble)
     if np.longdouble(1) + np.finfo(np.longdouble).eps != np.float64(long[1, 0]):
         with pytest.raises(ValueError, match="must hold numbers that float64 can hold"):

@@ -6,7 +6,6 @@ after the other is, and the float64 numbers that come of it are all that is made
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from decimal import Decimal
@@ -29,8 +28,8 @@ __all__ = ["InMemory", "source_of"]
 NAME = 200.0
 """Bytes that are allowed for what a column is called."""
 
-ENDLESS_BITS = 1024
-"""Whole numbers of more bits are beyond float64."""
+LONGEST = 300
+"""Digits of a whole number; in files of text, too."""
 
 _TRUTHS = (bool, np.bool_)
 _NUMBERS = (int, float, np.integer, np.floating, Decimal, Fraction)
@@ -96,7 +95,7 @@ def source_of(X: Any, y: Any, budget: Budget, name: str = "data") -> tuple[InMem
         rows, parts = X.shape[0], [_of_sparse(X)]
         beside = 16.0 * X.nnz  # compressed by rows, where it is not yet
     else:
-        array = _array("X", X)
+        array = _array(X, "X must be an array or a frame")
         _check_size(name, array.shape, budget)
         rows, parts = len(array), _of_array(array)
     label, part = _of_labels(y, rows, {column for p in parts for column in p.group.names}, frame)
@@ -122,20 +121,20 @@ def _frame(name: str, given: Any) -> nw.DataFrame[Any] | None:
     return found if isinstance(found, nw.DataFrame) else None
 
 
-def _array(name: str, given: Any) -> NDArray[Any]:
-    """An array in which numbers are what they were: in a list they may be whole beyond float64, or text."""
+def _array(given: Any, demand: str, *, mixed: bool = False) -> NDArray[Any]:
+    """An array in which numbers are what they were: in a list they may be whole beyond float64, or among text.
+
+    Lists are taken as objects where NumPy would have changed them, or if it is said that they may be ``mixed``.
+    """
     if isinstance(given, np.ndarray):
         return given if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
+    objects = mixed and isinstance(given, list | tuple)
     try:
-        found = np.asarray(given)
-        mixed = found.dtype.kind in "US" or (found.dtype.kind == "f" and (np.abs(found) >= EXACT).any())
-        if mixed and isinstance(given, Sequence):
-            return np.array(given, dtype=object)
+        found = np.array(given, dtype=object) if objects else np.asarray(given)
+        changed = found.dtype.kind in "US" or (found.dtype.kind == "f" and (np.abs(found) >= EXACT).any())
+        return np.array(given, dtype=object) if changed and isinstance(given, Sequence) else found
     except Exception as error:  # ragged lists, or whatever another library's object says when it is asked
-        raise ValueError(
-            f"{name} must be an array or a frame, got {type(given).__name__} ({first_line(error)})"
-        ) from None
-    return found
+        raise ValueError(f"{demand}, got {type(given).__name__} ({first_line(error)})") from None
 
 
 def _is_sparse(given: Any) -> bool:
@@ -258,25 +257,24 @@ def _of_objects(name: str, array: NDArray[Any]) -> Part:
     if truths == types or (not truths and all(issubclass(one, _NUMBERS) for one in types)):
 
         def read(low: int, high: int) -> Values:
-            return [None if gone else _scalar(v) for v, gone in zip(array[low:high], missing[low:high], strict=True)]
+            rows = zip(array[low:high], missing[low:high], strict=True)
+            return [None if gone else _scalar(name, value) for value, gone in rows]
 
         return Part(Group((name,), NUMBER), read)
     what = sorted(one.__name__ for one in types)
     return Part(Group((name,), OTHER, f"objects of type {', '.join(what[:3])}"), _never)
 
 
-def _scalar(value: Any) -> bool | int | float:
+def _scalar(name: str, value: Any) -> bool | int | float:
     """A truth value or number as Python's own, whole if it is: exactly, or to the nearest float64."""
     if isinstance(value, _TRUTHS):
         return bool(value)
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float | np.floating) or (isinstance(value, Decimal) and not value.is_finite()):
         return float(value)
-    sign = -1 if value < 0 else 1
-    if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > ENDLESS_BITS):
-        return sign * math.inf
-    exact = Fraction(int(value) if isinstance(value, np.integer) else value)
-    if abs(exact) >= 2**ENDLESS_BITS:
-        return sign * math.inf
+    long = isinstance(value, Decimal) and value.adjusted() >= LONGEST
+    exact = Fraction(0 if long else int(value) if isinstance(value, np.integer) else value)
+    if long or abs(exact) >= 10**LONGEST:
+        raise ValueError(f"column {short(name)} must hold numbers of at most {LONGEST} digits, got a longer one")
     return int(exact) if exact.denominator == 1 else float(exact)
 
 
@@ -298,10 +296,7 @@ def _of_labels(y: Any, rows: int, taken: set[str], frame: nw.DataFrame[Any] | No
     else:
         if hasattr(y, "to_pylist"):  # an array of Arrow
             y = y.to_pylist()
-        try:
-            array = np.array(y, dtype=object) if isinstance(y, list | tuple) else _array("y", y)
-        except ValueError as error:
-            raise ValueError(f"y must be one-dimensional, got {type(y).__name__} ({first_line(error)})") from None
+        array = _array(y, "y must be one-dimensional", mixed=True)
         if array.ndim == 2 and array.shape[1] == 1:
             array = array.reshape(-1)
         _check_length(rows, array.shape)
