@@ -52,6 +52,20 @@ def test_the_test_samples_own_limit_is_clopper_and_pearsons(mistakes, tests):
     assert limit == pytest.approx(exact.high, rel=1e-9)
 
 
+def test_limits_are_rounded_up():
+    shown_as = {
+        0.1153: "0.116",
+        0.15: "0.15",
+        0.5: "0.5",
+        0.99961: "0.9997",
+        1.0: "1",
+        0.0: "0",
+    }
+    shown_as |= {0.00012345: "0.000124", 54.531: "54.6"}
+    for value, text in shown_as.items():
+        assert statements.at_most(value) == text
+
+
 def test_the_ends_of_the_limit():
     assert statements.holdout_bound(1.0, 9, Options()) == 1.0
     assert statements.holdout_bound(None, 0, Options()) is None
@@ -75,13 +89,13 @@ def test_beside_each_bound_on_the_error_stands_what_the_test_sample_says_of_the_
                 continue
             own = statements.holdout_bound(g.measured, tests, result.options)
             assert stated["holdout_bound"] == own
-            assert f"the test sample itself says: error <= {own:.3g} ({tests} examples" in g.note
+            assert f"the test sample itself says: error <= {statements.at_most(own)} ({tests} examples" in g.note
         assert [run["holdout_bound"] for run in said["runs"]] == [
             statements.holdout_bound(run.test_error, tests, result.options) for run in result.runs
         ]
         cells = list(sentences.run_cells(result))
         own = max(r["holdout_bound"] for r in said["runs"] if (r["width"], r["data"]) == (2, cells[0][1]))
-        assert cells[0][sentences.RUN_HEADINGS.index("test says <=")] == f"{own:.3g}"
+        assert cells[0][sentences.RUN_HEADINGS.index("test says <=")] == statements.at_most(own)
 
 
 def test_without_a_test_sample_that_is_said():

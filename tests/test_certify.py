@@ -83,8 +83,10 @@ def test_the_answer_is_three_sentences(digits, inseparable):
     updates = [run.updates for run in digits.runs]
     (bound,) = {f"{g.bound:,.0f}" for g in by_id(digits, "separable/thm2")}
     assert second == f"updates: SGD needed {min(updates)} to {max(updates)}; Theorem 2 allows {bound} at any width"
-    own = f"the test sample itself says: error <= {digits.holdout_bound:.3g} with probability 0.95; "
-    assert third.startswith(f"error: 0.0220 on 91 test examples; {own}at most {digits.error_bound:.3g} is promised (")
+    own = f"the test sample itself says: error <= {statements.at_most(digits.holdout_bound)} with probability 0.95; "
+    assert third.startswith(
+        f"error: 0.0220 on 91 test examples; {own}at most {statements.at_most(digits.error_bound)} is promised ("
+    )
     first, second, third = sentences.answer(inseparable)
     removed = inseparable.found.whole.subset.removed
     assert first.startswith("data is not separable (80 examples, 3 features); ")
@@ -99,7 +101,7 @@ def test_the_answer_says_what_is_promised_for_the_error_and_what_that_is_worth()
     (g,) = by_id(result, "separable/compression-consistent")
     *_, third = sentences.answer(result)
     assert g.verdict is Verdict.HOLDS
-    assert f"; at most {g.bound:.3g} is promised ({g.id}) jointly: the test sample says more" in third
+    assert f"; at most {statements.at_most(g.bound)} is promised ({g.id}) jointly: the test sample says more" in third
     assert third.endswith("no better than always naming the larger class") == ("larger class" in g.note)
     untested = learnability.certify(*planted(), width=[2], repeats=1, scale="norm", test=0)
     *_, third = sentences.answer(untested)

@@ -7,9 +7,9 @@ norm), from which the same map comes out. Test examples are mapped by the same n
 * Nothing asks for their norms. Bounds on updates are about the examples visited, all of S. Compression bounds, and
   the binomial limit of a test sample, are about any function of few of the examples (of none of the test sample),
   whatever norm its further inputs have.
-* The map is one to one, so that all examples are separable in it if and only if they were. Their w*, in the same map,
-  has y <w*, x> >= 1 on S too: Theorem 2 and Corollary 3 hold for SGD on S with any such vector, the shortest or not,
-  and so with the |w*| of all examples. Only the norms of S enter.
+* The map is affine and one to one, so that a hyperplane with an offset separates all examples after it if and only if
+  one did before. Their w*, in the same map, has y <w*, x> >= 1 on S too: Theorem 2 and Corollary 3 hold for SGD on S
+  with any such vector, the shortest or not, and so with the |w*| of all examples. Only the norms of S enter.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from learnability.certification.statements import (
     about_error,
     applies,
     assumptions,
+    at_most,
     bounded,
     holdout_bound,
     is_vacuous,
@@ -91,11 +92,11 @@ def _error(c: Certification) -> str:
     else:
         said = [
             f"{_range(tested, '{:.4f}')} on {len(c.found.y_test):,} test examples",
-            f"the test sample itself says: error <= {c.holdout_bound:.3g} {chance}",
+            f"the test sample itself says: error <= {at_most(c.holdout_bound)} {chance}",
         ]
     best = c.best_error_bound()
     if best is not None and best.bound is not None:
-        promise = f"at most {best.bound:.3g} is promised ({best.id}) {'jointly' if len(said) > 1 else chance}"
+        promise = f"at most {at_most(best.bound)} is promised ({best.id}) {'jointly' if len(said) > 1 else chance}"
         if c.holdout_bound is not None:
             promise += f": the {'theorem' if best.bound < c.holdout_bound else 'test sample'} says more"
         share = float(np.mean(c.found.y > 0))
@@ -223,7 +224,7 @@ def run_cells(c: Certification) -> Iterator[tuple[str, ...]]:
             _range([run.examples_used for run in group], "{:,}"),
             _range([run.train_error for run in group], "{:.4f}"),
             _range(tested := [run.test_error for run in group if run.test_error is not None], "{:.4f}"),
-            "-" if (limit := holdout_bound(max(tested, default=None), tests, c.options)) is None else f"{limit:.3g}",
+            "-" if (limit := holdout_bound(max(tested, default=None), tests, c.options)) is None else at_most(limit),
             "all" if ended == len(group) else f"{ended} of {len(group)}",
         )
 

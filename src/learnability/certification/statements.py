@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
+from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "about_error",
     "applies",
     "assumptions",
+    "at_most",
     "bounded",
     "holdout_bound",
     "is_vacuous",
@@ -188,10 +190,11 @@ def _tested(guarantee: Guarantee, found: Findings, options: Options, *hypotheses
     """With further hypotheses, the assumptions, what the test sample says by itself, and room for what it leaves."""
     tests, error = len(found.y_test), guarantee.measured
     own, room = "there is no test sample", 0.0
-    if error is not None:
+    if error is not None and (limit := holdout_bound(error, tests, options)) is not None:
         room = error - _lowest_error(round(error * tests), tests)
-        limit = holdout_bound(error, tests, options)
-        own = f"the test sample itself says: error <= {limit:.3g} ({tests:,} examples; room for chance {room:.2g})"
+        own = (
+            f"the test sample itself says: error <= {at_most(limit)} ({tests:,} examples; room for chance {room:.2g})"
+        )
     note = f"{own}; {guarantee.note}"
     guessing = min(float((found.y > 0).mean()), float((found.y < 0).mean()))
     if guarantee.bound is not None and guessing <= guarantee.bound < 1:
@@ -221,6 +224,17 @@ def holdout_bound(error: float | None, tests: int, options: Options) -> float | 
     mistakes = round(error * tests)
     doubt = options.delta / _planned(options)
     return 1.0 if mistakes == tests else float(betaincinv(mistakes + 1, tests - mistakes, 1 - doubt))
+
+
+def at_most(limit: float) -> str:
+    """An upper limit in three digits, rounded up; in more where what is below 1 would be shown as 1."""
+    exact = Decimal(limit)
+    for digits in range(3, 18):
+        last = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+        rounded = float(exact.quantize(last, ROUND_CEILING))
+        if rounded < 1 or limit >= 1:
+            break
+    return f"{rounded:.{digits}g}"
 
 
 def applies(guarantee: Guarantee) -> bool:

@@ -199,8 +199,11 @@ _HEADINGS = ("class", "examples", "separable", "margin", "error promised", "test
 def _row(value: object, done: Certification) -> tuple[str, ...]:
     """A class in the summary."""
     from learnability import shown
+    from learnability.certification.statements import at_most
 
-    bounds = (f"<= {bound:.3g}" if bound is not None else "-" for bound in (done.error_bound, done.holdout_bound))
+    bounds = (
+        f"<= {at_most(bound)}" if bound is not None else "-" for bound in (done.error_bound, done.holdout_bound)
+    )
     margin = f"{done.margin:.4g}" if done.separable else "-"
     return shown.quoted(value, 24), f"{done.counts[1]:,}", "yes" if done.separable else "no", margin, *bounds
 
