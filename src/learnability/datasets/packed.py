@@ -5,16 +5,22 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib
+import io
 import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from learnability.datasets.source import first_line
 
 __all__ = ["damage", "open_packed"]
+
+WINDOW = 2**27
+"""Bytes that unpacking may take: twice of what "xz -9" asks for, as much as Zstandard's own limit."""
+
+CHUNK = 2**16
 
 
 def open_packed(path: Path) -> IO[bytes]:
@@ -31,7 +37,7 @@ def open_packed(path: Path) -> IO[bytes]:
         case ".bz2":
             return bz2.open(path, "rb")
         case ".xz":
-            return lzma.open(path, "rb")
+            return io.BufferedReader(_Unpacked(path))
         case ".zst":
             for name in ("compression.zstd", "backports.zstd"):  # the same, before Python 3.14
                 try:
@@ -41,6 +47,47 @@ def open_packed(path: Path) -> IO[bytes]:
                 return stream
             raise ValueError(f"{path.name} needs the package backports.zstd to be read (pip install backports.zstd)")
     return path.open("rb")
+
+
+class _Unpacked(io.RawIOBase):
+    """An .xz file, unpacked within :data:`WINDOW` bytes: its first ones may ask for 4 GB, which lzma would take."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("rb")
+        self._decoder = self._begin()
+
+    def _begin(self) -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(memlimit=WINDOW)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes."""
+        while True:
+            packed = b""
+            if self._decoder.eof:  # several files one behind the other, and zeros between them, are one
+                packed = self._decoder.unused_data.lstrip(b"\0")
+                while not packed:
+                    more = self._stream.read(CHUNK)
+                    if not more:
+                        return 0
+                    packed = more.lstrip(b"\0")
+                self._decoder = self._begin()
+            elif self._decoder.needs_input:
+                packed = self._stream.read(CHUNK)
+                if not packed:
+                    raise EOFError("it ends before its end")
+            found = self._decoder.decompress(packed, len(buffer))
+            if found:
+                buffer[: len(found)] = found
+                return len(found)
+
+    def close(self) -> None:
+        """Close the file, too."""
+        self._stream.close()
+        super().close()
 
 
 @contextmanager
