@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability.datasets.columns import first_line
 from learnability.datasets.records import DataSet, pair_of_digits
+from learnability.datasets.source import first_line
 
 __all__ = [
     "FOLDER_VARIABLE",

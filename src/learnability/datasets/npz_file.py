@@ -117,7 +117,7 @@ class ArraySource:
     def blocks(self, wanted: Sequence[int]) -> Iterator[list[Any]]:
         """The rows in order, from all arrays at once."""
         used = sorted({self._pieces[g].array for g in wanted})
-        with damage(self.name, "NPZ"), ExitStack() as stack:
+        with damage(self.name, self.path.suffix[1:].upper()), ExitStack() as stack:
             opened = self._opened(stack, used)
             most = max(1, 8 * BLOCK // max(self._row, 1))
             for low in range(0, self.rows, most):
