@@ -397,7 +397,7 @@ def test_headers_that_promise_something_else(write):
         lying = good.replace(b"(2,), ", shape)
         assert len(lying) == len(good) != 0
         with pytest.raises(
-            ValueError, match=r"data.npz is damaged: (the array 'X' has 16 bytes where its header promises|no header)"
+            ValueError, match=r"data.npz is damaged: the array 'X' (has 16 bytes where|must have a header)"
         ):
             read_table(write(archive(X__npy=lying, label__npy=npy(y2())), "data.npz"), "label")
     negative = npy(np.arange(4.0).reshape(2, 2)).replace(b"(2, 2), ", b"(-2,-2),")
