@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from tools.doctored.page import never, page
-from tools.doctored.places import apart, places
+from tools.doctored.places import Place, apart, places
 from tools.doctored.tables import doctored_tables
 from tools.doctored.trials import answers
 from tools.doctored.wrong import kinds, wrong
@@ -43,6 +44,17 @@ def test_a_row_turns_or_is_found_out():
     result = {"rows": verdicts(), "turned": {id: ["", False] for id in turned}}
     assert never(result) == ["positive"]
     assert "| `positive` |  |" in page({"x/y": result}, {}, scale="smoke")
+
+
+def test_an_option_that_is_left_out():
+    def verdicts():
+        return {"step": "holds" if scaled.scaled(3.0, times=2.0) == 6.0 else "violated"}
+
+    scaled = types.SimpleNamespace(scaled=lambda x, times=1.0: x * times)
+    place = Place("scaled", scaled.scaled, ((scaled, "scaled"),))
+    (_, found) = answers(verdicts, [place], only="left out")
+    assert found["told"] == "scaled(times left out)"
+    assert found["turned"] == ["step"]
 
 
 class Weights(NamedTuple):

@@ -40,9 +40,8 @@ def traced(run: Callable[[], Any], candidates: Sequence[Place]) -> tuple[Any, di
             with lock:
                 entry = seen.setdefault(place.name, {"return": set()})
                 entry["return"] |= kinds(returned)
-                for name, value in _named(function, given, named).items():
-                    if there := _argument_kinds(value):
-                        entry.setdefault(name, set()).update(there)
+                for name, there in _arguments(function, given, named).items():
+                    entry.setdefault(name, set()).update(there)
             return returned
 
         return act
@@ -66,11 +65,20 @@ def _argument_kinds(value: Any) -> set[str]:
     return kinds(value) if plain else set()
 
 
-def _named(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+def _arguments(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, set[str]]:
+    """What there is to be wrong in each argument of a call; ``option``: one that may be left out, and is not."""
     try:
-        return dict(inspect.signature(function).bind(*given, **named).arguments)
+        signature = inspect.signature(function)
+        arguments = signature.bind(*given, **named).arguments
     except (TypeError, ValueError):
-        return dict(named)
+        return {}
+    found = {name: _argument_kinds(value) for name, value in arguments.items()}
+    for name, value in arguments.items():
+        default = signature.parameters[name].default
+        plain = isinstance(value, float | Fraction | str)
+        if plain and default is not inspect.Parameter.empty and value != default:
+            found[name] = {*found[name], "option"}
+    return {name: there for name, there in found.items() if there}
 
 
 def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Place], *, few: bool) -> Iterator[Wrong]:
@@ -103,6 +111,10 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
             if argument != "return" and (kind := next((kind for kind in hows if kind in there), "")):
                 how = hows[kind]
                 yield Wrong(f"{name}({argument} {how})", place, functools.partial(_given, argument, how))
+    for name, place in places.items():
+        for argument, there in seen[name].items():
+            if "option" in there:
+                yield Wrong(f"{name}({argument} left out)", place, functools.partial(_given, argument, "left out"))
     yield from returned("a tenth", {"number"})
     yield from returned("tenfold", {"number", "count"})
 
@@ -114,7 +126,9 @@ def _given(
         bound = inspect.signature(function).bind(*given, **named)
     except (TypeError, ValueError):
         return function(*given, **named)
-    if argument in bound.arguments:
+    if argument in bound.arguments and how == "left out":
+        del bound.arguments[argument]
+    elif argument in bound.arguments:
         bound.arguments[argument] = wrong(bound.arguments[argument], how)
     return function(*bound.args, **bound.kwargs)
 
