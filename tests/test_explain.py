@@ -267,10 +267,14 @@ def test_sections_lists_and_marks_of_a_docstring():
             """\
             One :func:`a.b.c`, ``d`` and **e**, 2 ** 3.
 
+            Why it is so
+            ------------
+            g
+
             Notes
             -----
             f
             """
         )
     )
-    assert found == {"": "One c, d and e, 2 ** 3.", "Notes": "f"}
+    assert found == {"": "One c, d and e, 2 ** 3.\n\nWhy it is so:\n\ng", "Notes": "f"}

@@ -31,7 +31,8 @@ from learnability.study import Check, Experiment, Home
 
 __all__ = ["Explanation", "Recorded", "Theorem", "explain", "names"]
 
-_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$\n", re.MULTILINE)
+_TITLES = "Statement|Hypotheses|Errata|Computed|Parameters|Attributes|Returns|Yields|Raises|See Also|Notes|Examples"
+_SECTION = re.compile(rf"^({_TITLES})\n-{{3,}}$\n", re.MULTILINE)
 _MARKS = re.compile(r":\w+:`~?(?:[\w.]+\.(?=\w+`))?([^`]+)`|``|\*\*(?=\S)|(?<=\S)\*\*")
 _ROOMS = re.compile(
     r"learnability\.(problems|datasets|networks|training|kernels|theory)\b(?!\.(guarantee|aggregate))"
@@ -246,6 +247,7 @@ def _slack(row: Mapping[str, Any]) -> float | None:
 def _sections(text: str | None) -> dict[str, str]:
     """The sections of a docstring by their titles, what comes first under ``""``; names instead of roles."""
     first, *rest = _SECTION.split(_MARKS.sub(lambda found: found[1] or "", inspect.cleandoc(text or "")))
+    first = re.sub(r"\n-{3,}\n", ":\n\n", first)  # headings of its own
     return {"": first.strip(), **{title: part.strip() for title, part in zip(rest[::2], rest[1::2], strict=True)}}
 
 

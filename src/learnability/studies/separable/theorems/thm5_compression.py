@@ -109,6 +109,10 @@ def theorem5(
 ) -> Guarantee:
     """Theorem 5: with probability >= 1 - delta over S and W_0 the error is at most :func:`compression_bound`.
 
+    c examples (or updates) of n make the network; with L_V its share of mistakes on the others the bound is L_V +
+    sqrt(4 L_V c log(n / delta) / n) + 8 c log(n / delta) / n. What makes few examples enough is Theorem 2: c is at
+    most the number of non-zero updates.
+
     Parameters
     ----------
     n, size, delta, validation_error
@@ -153,10 +157,12 @@ def consistent_compression(
     """The sharper bound of :func:`consistent_bound` for a network that is right on all unused examples.
 
     Not in the paper: the older result that Theorem 5 loosens by a factor of 8 and more. Use it to see whether
-    compression says anything at moderate n. Parameters as in :func:`theorem5`, and
+    compression says anything at moderate n.
 
     Parameters
     ----------
+    n, size, delta, error, coded, known_in_advance, order_independent, reproduced, case, note
+        As in :func:`theorem5`.
     consistent : bool
         Whether all examples outside of the compression are classified correctly.
     """
