@@ -415,6 +415,38 @@ def test_of_three_classes_each_is_answered_after_a_summary(call, flowers, tmp_pa
         assert picked[key] == entry[key]
 
 
+def test_ctrl_c_keeps_the_classes_that_were_finished(call, flowers, tmp_path, monkeypatch):
+    done, seen = certification.certify, []
+
+    def interrupted(*args, **options):
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(args)
+        return done(*args, **options)
+
+    monkeypatch.setattr(certification, "certify", interrupted)
+    code, out, err = call("certify", "flowers.csv", "--label", "kind", *ONCE, "--out", "here")
+    assert (code, out) == (130, "")
+    assert err == "learnability: interrupted: classes that were finished are kept in here\n"
+    (folder,) = (tmp_path / "here/certify/flowers").iterdir()
+    assert (folder / "certify.json").exists()
+
+
+def test_a_violation_in_one_class_is_one(call, flowers, monkeypatch):
+    done = certification.certify
+
+    def violated(inputs, *args, **options):
+        result = done(inputs, *args, **options)
+        if inputs.data.classes[1] == "a/b":
+            result.guarantees.append(Guarantee("separable/false", "nobody", Kind.UPPER_BOUND, 0.0, 1.0))
+        return result
+
+    monkeypatch.setattr(certification, "certify", violated)
+    code, out, _ = call("certify", "flowers.csv", "--label", "kind", *ONCE, "--strict")
+    assert code == 1
+    assert out.count("violated  separable/false  1, not <= 0") == 1
+
+
 def test_constant_features_and_two_labels_show_the_pair(call, tmp_path):
     (tmp_path / "t.csv").write_text("a,b,y\n1,2,0\n1,2,1\n")
     code, out, err = call("certify", "t.csv", "--label", "y", *ONCE)
