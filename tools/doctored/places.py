@@ -74,7 +74,8 @@ def places(rooms: Iterable[str]) -> list[Place]:
 def apart(candidates: Iterable[Place], module: types.ModuleType) -> tuple[list[Place], list[Place]]:
     """Those that a module knows by name, or whose class it knows, and the others."""
     known = {id(value) for value in vars(module).values()}
-    near, far = [], []
+    near: list[Place] = []
+    far: list[Place] = []
     for place in candidates:
         knows = any(owner is module or id(owner) in known for owner, _ in place.owners)
         (near if knows else far).append(place)
