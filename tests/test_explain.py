@@ -137,6 +137,10 @@ def test_the_paper_s_own_number_explains_a_lemma_beside_which_others_are_measure
     assert only("parity/lemma6").theorems[0].name.endswith(".first_step.lemma6")
 
 
+def test_a_figure_says_what_its_runs_have_chosen():
+    assert "for the random one He with h = n^-3" in " ".join(" ".join(only("symmetry/fig5").background).split())
+
+
 def test_a_row_is_explained_by_its_statement_and_its_own_number():
     one = only("symmetry/lemma4-norm[n=20|30]")
     assert (one.id, one.row) == ("symmetry/lemma4", "symmetry/lemma4-norm[n=20|30]")
@@ -150,6 +154,7 @@ def test_a_row_is_explained_by_its_statement_and_its_own_number():
 
 def test_the_beginning_of_one_name_is_enough():
     assert only("symmetry/dead") == only("symmetry/dead-neurons")
+    assert only("symm") == only("symmetry")
     assert [one.kind for one in explain("symmetry/lemma3")] == ["statement", "figure"]
 
 

@@ -133,7 +133,7 @@ def explain(name: str) -> list[Explanation]:
             owners.setdefault(row["id"], set()).add(id)
     if name in owners:
         return _all(known, owners[name], name)
-    begun = [one for one in ids if one.startswith(name)]
+    begun = [one for one in (ids if "/" in name else known.studies) if one.startswith(name)]
     begun = begun or [row for row in owners if row.startswith(name)]
     if len(begun) == 1:
         return explain(begun[0])
@@ -188,8 +188,9 @@ def _one(id: str, thing: Check | Experiment, row: str = "") -> Explanation:
     theorems = [_theorem(f, said[f], f in direct) for f in said if f.__module__ in near and not _is_helper(f)]
     own = _sections(inspect.getdoc(_inner(starts[0])) if starts[0] else "")
     outer = _sections(module.__doc__ if module else "")
-    apart = [_module(_inner(one)) for one in starts if one and module and _module(_inner(one)) != module.__name__]
-    behind = [_sections(sys.modules[place].__doc__) for place in (*_packages(_top(thing)), *near, *apart)]
+    shared = [_module(_inner(one)) for one in starts if module and _module(_inner(one)) != module.__name__]
+    shared = [one for one in shared if one.startswith(f"{_top(thing)}.")]  # such as runs_fig5_fig6
+    behind = [_sections(sys.modules[place].__doc__) for place in (*_packages(_top(thing)), *near, *shared)]
     promised = _different([own.get("Statement", ""), *(one.text for one in theorems if one.promises)])
     statement = (outer[""],) if figure else promised or (own[""],)
     parts = [own, outer, *behind, *said.values()]
