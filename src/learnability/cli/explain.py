@@ -88,7 +88,10 @@ def _told(one: Explanation, width: int, verbose: bool) -> Iterator[tuple[str, li
         lines += textwrap.wrap(f"{theorem.name}{theorem.signature}", max(width, 20), subsequent_indent="    ")
         said = theorem.parameters if verbose else "" if theorem.promises else theorem.text.split("\n\n")[0]
         lines += [f"  {line}" for line in said.splitlines()]
-    yield "To compute with", lines or ["none of the study's theorems" + (", only what it is made with" if one.uses else "")]
+    yield (
+        "To compute with",
+        lines or ["none of the study's theorems" + (", only what it is made with" if one.uses else "")],
+    )
     if one.uses and (verbose or not lines):
         yield "Made with", list(one.uses)
 
