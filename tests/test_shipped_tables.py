@@ -24,7 +24,7 @@ REFUSED = {
 def found(tmp_path_factory):
     tables = shipped_tables.shipped(["sklearn"], tmp_path_factory.mktemp("tables"))
     few = (table for table in tables if "digits" not in table.name)  # a minute
-    return [verdict for table in few for verdict in shipped_tables.verdicts(table, 1000)]
+    return [verdict for table in few for verdict in shipped_tables.verdicts(table, 50_000)]
 
 
 def test_every_verdict_agrees_with_the_linear_programme(found):
@@ -40,12 +40,12 @@ def test_refusals_say_why(found):
     assert refused.keys() == REFUSED.keys()
     for table, reason in REFUSED.items():
         assert reason in refused[table]
-    assert "| sklearn/wine_data.csv |" in shipped_tables.page(found, 1000)
+    assert "| sklearn/wine_data.csv |" in shipped_tables.page(found, 50_000)
 
 
 def test_a_wrong_verdict_is_seen(monkeypatch, tmp_path):
     (table,) = (t for t in shipped_tables.shipped(["sklearn"], tmp_path) if t.name == "sklearn/iris.csv")
     monkeypatch.setattr(shipped_tables, "separable", lambda X, y: True)
-    (verdict,) = shipped_tables.verdicts(table, 1000)
+    (verdict,) = shipped_tables.verdicts(table, 50_000)
     assert verdict.agrees is False
     assert "DISAGREES" in shipped_tables.table_of([verdict])

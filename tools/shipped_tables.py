@@ -7,8 +7,8 @@ advise: columns of categories one-hot, other text and columns that are mostly em
 dropped. Then it is asked for every class (of two, for one) whether a hyperplane separates it from the rest: by
 ``hard_margin`` as in ``learnability certify``, and by SciPy's HiGHS, which looks for w and b with y (w x + b) >= 1.
 
-``--page`` writes ``docs/verdicts/tables.md``; ``--rows`` is the largest table that is taken. Status 1 if the two
-disagree anywhere.
+``--page`` writes ``docs/verdicts/tables.md``; ``--numbers`` is the size of the largest table that is tried, rows by
+columns. Status 1 if the two disagree anywhere.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def of_frame(name: str, path: Path) -> Shipped:
 
 
 def columns(source: Source, most: int) -> tuple[int, dict[str, Column]]:
-    """The number of rows (of at most so many that are looked at), and the columns."""
+    """The number of rows, and the columns; of tables of more than so many numbers, of the first rows."""
     found = {name: Column(usable=group.kind != OTHER) for group in source.groups for name in group.names}
     wanted = [g for g, group in enumerate(source.groups) if group.kind != OTHER]
     rows = 0
@@ -132,7 +132,7 @@ def columns(source: Source, most: int) -> tuple[int, dict[str, Column]]:
             else:
                 _look(found[group.names[0]], values)
         rows += len(block[0])
-        if rows > most:
+        if rows * len(found) > most:
             break
     return rows, found
 
@@ -192,8 +192,8 @@ def verdicts(table: Shipped, most: int) -> Iterator[Verdict]:
     except ValueError as error:
         yield refused(error)
         return
-    if rows > most:
-        yield Verdict(table.name, rows, len(found), "", "", f"not tried: more than {most:,} rows", None)
+    if rows * len(found) > most:
+        yield Verdict(table.name, 0, 0, "", "", f"not tried: more than {most:,} numbers", None)
         return
     labels = [name for name, column in found.items() if 2 <= len(column.values) <= CLASSES and column.usable]
     if not labels:
@@ -238,11 +238,7 @@ def table_of(found: Sequence[Verdict]) -> str:
         agrees = "" if v.agrees is None else "agrees" if v.agrees else "DISAGREES"
         said = v.verdict.replace("|", r"\|").replace("<", r"\<")
         label = f"`{v.label}`" if v.label else ""
-        size = (
-            f"{v.rows or '':,} | {v.features or '':,}"
-            if v.rows and v.features
-            else f"{v.rows or ''} | {v.features or ''}"
-        )
+        size = " | ".join(f"{count:,}" if count else "" for count in (v.rows, v.features))
         lines.append(f"| {v.table} | {size} | {label} | {v.how} | {said} | {agrees} |")
     return "\n".join(lines)
 
@@ -260,7 +256,7 @@ are in the packages, with every column of 2 to {CLASSES} values as the label onc
 advise. Of more than two values each is set against the rest. The linear programme is SciPy's HiGHS.
 
 {tables} tables; {len(compared)} verdicts, {agreed} of which agree with the linear programme; {len(refused)} refusals.
-Tables of more than {most:,} rows are left out.
+Tables of more than {most:,} numbers are not tried.
 
 {table_of(found)}
 """
@@ -270,17 +266,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, or write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="*", default=list(FOLDERS), help=f"of {', '.join(FOLDERS)}")
-    parser.add_argument("--rows", type=int, default=5000, help="of the largest table that is taken")
+    parser.add_argument("--numbers", type=int, default=250_000, help="of the largest table that is taken")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE.relative_to(PAGE.parents[2])}")
     chosen = parser.parse_args(arguments)
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         for table in shipped(chosen.packages, Path(scratch)):
-            for verdict in verdicts(table, chosen.rows):
+            for verdict in verdicts(table, chosen.numbers):
                 found.append(verdict)
                 print(table_of([verdict]).splitlines()[-1], flush=True)
     if chosen.page:
-        PAGE.write_text(page(found, chosen.rows), encoding="utf-8")
+        PAGE.write_text(page(found, chosen.numbers), encoding="utf-8")
     if any(v.agrees is False for v in found):
         sys.exit(1)
 
