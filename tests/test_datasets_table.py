@@ -474,6 +474,8 @@ def test_truncated_parquet_and_names_given_twice(write):
 )
 def test_no_such_file(tmp_path, name, message):
     (tmp_path / "folder.npz").mkdir()
+    for other in ("data.xlsx", "data"):
+        (tmp_path / other).write_text("a,label\n1,2\n")
     with pytest.raises(ValueError, match=message):
         read_table(tmp_path / name, "label")
 

@@ -304,7 +304,7 @@ def test_missing_values_are_counted_and_rows_with_them_left_out(write):
     table = read_table(write(text), "y", one_hot="c", drop_missing=True)
     np.testing.assert_array_equal(table.rows, [2, 7])
     np.testing.assert_array_equal(table.X, [[2, 3, 0, 1], [10, 11, 1, 0]])
-    assert "5 of 7 rows left out because a value is missing in them" in table.notes[0]
+    assert "5 of 7 rows left out because a value is missing in them" in table.notes
     assert read_table(write("a,y\n1,u\n2,v\n"), "y", drop_missing=True).rows is None
     words = write("a,s,y\n1,NA,u\n2,m,NA\n3,f,v\n4,m,u\n")
     with pytest.raises(ValueError, match="got 3: 'u'"):

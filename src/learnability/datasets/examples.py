@@ -19,6 +19,9 @@ from learnability.datasets.source import NUMBER, OTHER, TEXT, WRITTEN, Reading, 
 
 __all__ = ["CATEGORIES", "Examples", "examples", "row_blocks"]
 
+NAMED = 10_000
+"""Names among which the nearest to a wrong one is looked for."""
+
 CATEGORIES = 1_000
 """Values of a column of categories after which reading stops."""
 
@@ -174,7 +177,7 @@ def _check_names(source: str, names: Sequence[str], label: str, reading: Reading
     for option, name in [*wanted, *(("one_hot", name) for name in reading.one_hot)]:
         if name in seen:
             continue
-        close = difflib.get_close_matches(name, names, 1, 0.75)
+        close = difflib.get_close_matches(name, names[:NAMED], 1, 0.75)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         purpose = "for the label" if option == "label" else f"to {option.replace('_', '-')}"
         raise ValueError(f"{source} has no column {short(name)} {purpose}, only {listed(names)}{hint}")
@@ -220,7 +223,6 @@ class _Reader:
     def add(self, block: list[Any]) -> None:
         """The next rows."""
         b = len(block[0])
-        self._room(self.m + b)
         left = 0
         for k, (part, values) in enumerate(zip(self.plan, block, strict=True)):
             group = self.source.groups[part.group]
@@ -272,12 +274,6 @@ class _Reader:
         if len(rows):
             before, first = self.missing.get(name, (0, self.m + int(rows[0]) + 1))
             self.missing[name] = before + len(rows), first
-
-    def _room(self, rows: int) -> None:
-        if rows > len(self.X):
-            wider = np.empty((max(rows, 2 * len(self.X)), self.X.shape[1]))
-            wider[: self.m] = self.X[: self.m]
-            self.X = wider
 
     def finish(self, budget: Budget) -> Examples:
         """Everything that has been read, as examples."""

@@ -102,7 +102,8 @@ class TextSource:
                 if set(map(len, rows)) != {self.width}:
                     row = next(k for k, record in enumerate(rows) if len(record) != self.width)
                     raise ValueError(
-                        f"{self.name} must have {self.width:,} fields in every row, got {len(rows[row]):,} in row "
+                        f"{self.name} must have {self.width:,} field{'s' * (self.width > 1)} in every row, got "
+                        f"{len(rows[row]):,} in row "
                         f"{above + row + 1:,} (separated by {SEPARATORS.get(self.separator, repr(self.separator))})"
                     )
                 columns = list(zip(*rows, strict=True))
@@ -230,13 +231,12 @@ class TextSource:
 
     def _lines(self, budget: Budget) -> int:
         """How many lines there are: at least as many as rows."""
-        feeds = returns = 0
+        lines = 0
         with damage(self.name), open_packed(self.path) as stream:
             while block := stream.read(2**20):
-                feeds += block.count(b"\n")
-                returns += block.count(b"\r")
-                budget.check(self.name, max(feeds, returns), len(self.groups), about=True)
-        return max(feeds, returns) + 1
+                lines += block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+                budget.check(self.name, lines, len(self.groups), about=True)
+        return lines + 1
 
 
 def _name_rows(fields: list[str]) -> bool:
