@@ -78,6 +78,7 @@ def test_wrong_values():
     np.testing.assert_array_equal(wrong(value.W, "flipped"), -value.W)
     assert kinds(np.array([1, 1])) == {"count", "rows"}
     np.testing.assert_array_equal(wrong(value.W, "shifted"), [[1, 2], [1, 2]])
+    np.testing.assert_array_equal(wrong(value.W, "averaged"), value.W / 2)
     assert kinds((1, 1, -1)) == {"labels", "rows"}
     assert wrong((1, 1, -1), "permuted") == (1, -1, 1)
     assert kinds((1, 1)) == {"count"}

@@ -14,6 +14,7 @@ flipped                 labels, truth values and numbers that it returns, negate
 halved, doubled         numbers, counts and weights that it returns
 an argument doubled     a real number that it is given (a step, a margin, a scale), one at a time
 shifted                 rows that it returns, or points that it is given: each the one before, the first twice
+averaged                arrays that it returns, over their length: a mean for a sum, wrong by more where there is more
 an argument left out    an option that it is given, a number or a name
 a tenth, tenfold        numbers that it returns
 ======================  ==============================================================================================

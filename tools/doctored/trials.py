@@ -105,6 +105,7 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
     yield from returned("halved", {"number", "count"})
     yield from returned("doubled", {"number", "count"})
     yield from returned("shifted", {"rows"})
+    yield from returned("averaged", {"rows"})
     for name, place in places.items():
         for argument, there in seen[name].items():
             hows = {"labels": "permuted", "points": "shifted", "number": "doubled"}

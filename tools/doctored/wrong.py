@@ -129,6 +129,8 @@ def _wrong_array(value: Any, how: str) -> Any:
         return -value if "labels" in there else ~value
     if "count" in there and how in ("one more", "halved"):
         return value + 1 if how == "one more" else value // 2
+    if how == "averaged" and there >= {"number", "rows"}:
+        return value / len(value)
     if how not in _FACTORS or "number" not in there or value.dtype.kind != "f":
         return value
     if how == "off by 1 %" and _concrete(value):
