@@ -20,7 +20,7 @@ REASONS: Mapping[str, str] = {
         "runs at 500,000 times Lemma 4's step must fail, and no wrong value makes them succeed; the same runs at "
         "Lemma 4's step do not fail (`symmetry/sample-compression`)"
     ),
-    "parity/theorem2-parseval": "sums over arrays that the check makes with NumPy: nothing of the package is measured",
+    "parity/theorem2-parseval": "sums that the check makes with NumPy: nothing of the package is measured",
     "residual/prop-b4[left behind]": "a statement about arrays of NumPy: nothing of the package is measured",
     "residual/alpha/below-every-kernel[alpha=0.8]": (
         "the risk is 5,000 times below the bound; with the samples counted tenfold it is above it, which three seeds "
