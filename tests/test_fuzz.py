@@ -51,6 +51,9 @@ def test_changed_files_are_read_or_refused_in_a_line(kind, tmp_path):
     [
         Input("text", "fuzz.tsv", b'\xef\xbb\xbfa|"|l\n', "label", {"separator": "|"}),
         Input("text", "fuzz.csv", b'""\n""\n', "label", {"separator": ","}),
+        Input("text", "fuzz.csv", b"x" * 5000 + b",label\n1,0\n1e999,1\n", "label", {}),
+        Input("text", "fuzz.csv", b"a," + b"x" * 5000 + b"\n1,0\n2,0\n", "x" * 5000, {}),
+        Input("text", "fuzz.csv", b"a,label\n1,0\n" + b"9" * 5000 + b",1\n", "label", {}),
         Input("json", "fuzz \x1b[2J.json", b"{", "record", {}),
     ],
     ids=lambda case: case.kind,

@@ -60,16 +60,16 @@ class Examples:
         """
         matching = [code for code, v in enumerate(self.values) if equal(v, value)]
         if len(matching) != 1:
-            raise ValueError(f"positive must be one of the label values {listed(self.values)}, got {value!r}")
+            raise ValueError(f"positive must be one of the label values {listed(self.values)}, got {short(value)}")
         if len(self.values) == 1:
             raise self._classes()
         positive = self.values[matching[0]]
         others = [v for v in self.values if v is not positive]
         rest = others[0] if len(others) == 1 else f"not {positive}"
         y = np.where(self.codes == matching[0], 1.0, -1.0)
-        what = f"labels in {self.label!r}: {short(rest)} is -1, {short(positive)} is +1"
+        what = f"labels in {short(self.label)}: {short(rest)} is -1, {short(positive)} is +1"
         if len(others) > 1:
-            what = f"labels in {self.label!r}: {short(positive)} is +1, the others ({listed(others)}) are -1"
+            what = f"labels in {short(self.label)}: {short(positive)} is +1, the others ({listed(others)}) are -1"
         return Table(
             self.X, y, self.origin, (rest, positive), (*self.notes, what), rows=self.rows, offsets=self.offsets,
             feature_names=self.feature_names, constant=self.constant,
@@ -96,8 +96,8 @@ class Examples:
         more = f" and {len(by_size) - 6} more" if len(by_size) > 6 else ""
         hint = "; positive says which one to set against the rest" if len(by_size) > 2 else ""
         return ValueError(
-            f"{self.origin} must hold exactly two values in the label column {self.label!r}, got {len(by_size)}: "
-            f"{what}{more}{hint}"
+            f"{self.origin} must hold exactly two values in the label column {short(self.label)}, got "
+            f"{len(by_size)}: {what}{more}{hint}"
         )
 
 
@@ -143,7 +143,8 @@ def _plan(source: Source, label: str, reading: Reading) -> list[_Part]:
             if group.kind == OTHER:
                 use = "labels" if name == label else "categories"
                 raise ValueError(
-                    f"{source.name} must hold numbers, text or truth values as {use}, got {group.what} in {name!r}"
+                    f"{source.name} must hold numbers, text or truth values as {use}, got {group.what} in "
+                    f"{short(name)}"
                 )
             plan.append(_Part(g, "label" if name == label else "categories", np.array([j]), (name,)))
         if group.spare:
@@ -158,7 +159,7 @@ def _plan(source: Source, label: str, reading: Reading) -> list[_Part]:
     if other:
         raise _not_numbers(source.name, other)
     if len(plan) == 1:
-        raise ValueError(f"{source.name} must have a feature column beside the label {label!r}, got none")
+        raise ValueError(f"{source.name} must have a feature column beside the label {short(label)}, got none")
     return plan
 
 
@@ -178,11 +179,11 @@ def _check_names(source: str, names: Sequence[str], label: str, reading: Reading
         if name in seen:
             continue
         close = difflib.get_close_matches(name, names[:NAMED], 1, 0.75)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {short(close[0])}?" if close else ""
         purpose = "for the label" if option == "label" else f"to {option.replace('_', '-')}"
         raise ValueError(f"{source} has no column {short(name)} {purpose}, only {listed(names)}{hint}")
     if label in {*reading.drop, *reading.one_hot}:
-        raise ValueError(f"label must be a column of its own, got {label!r}, which is also dropped or split")
+        raise ValueError(f"label must be a column of its own, got {short(label)}, which is also dropped or split")
 
 
 def _not_numbers(source: str, columns: Sequence[tuple[str, str, bool]], *, otherwise: bool = False) -> ValueError:
@@ -265,7 +266,7 @@ class _Reader:
                 if len(endless):
                     raise ValueError(
                         f"{self.source.name} must hold finite numbers, got {found[endless[0], j]:g} in column "
-                        f"{part.names[j]!r}, row {self.m + int(endless[0]) + 1:,}"
+                        f"{short(part.names[j])}, row {self.m + int(endless[0]) + 1:,}"
                     )
                 self._count(np.flatnonzero(~good[:, j]), part.names[j])
         self.X[self.m : self.m + b, columns] = found
@@ -326,7 +327,7 @@ class _Reader:
             if set(self.missing) == {self.label}:
                 row = self.missing[self.label][1]
                 raise ValueError(
-                    f"{self.source.name} must give every row a label, got none in column {self.label!r}, "
+                    f"{self.source.name} must give every row a label, got none in column {short(self.label)}, "
                     f"row {row:,}: drop_missing leaves such rows out"
                 )
             columns = sorted(self.missing.items(), key=lambda item: -item[1][0])

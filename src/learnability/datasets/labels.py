@@ -63,8 +63,8 @@ class Codes:
             value = value.item() if isinstance(value, np.generic) else value
             if isinstance(value, str) and len(value) > LONGEST:
                 raise ValueError(
-                    f"{self.source} must hold texts of at most {LONGEST:,} characters in the column {self.name!r}, "
-                    f"got {short(value)}"
+                    f"{self.source} must hold texts of at most {LONGEST:,} characters in the column "
+                    f"{short(self.name)}, got {short(value)}"
                 )
             new.append(self.values.setdefault(value, len(self.values)))
             if len(self.values) > self.most:
@@ -74,7 +74,7 @@ class Codes:
     def too_many(self) -> ValueError:
         """There are more different values than make sense."""
         return ValueError(
-            f"{self.source} must hold at most {self.most:,} different values in the column {self.name!r}, "
+            f"{self.source} must hold at most {self.most:,} different values in the column {short(self.name)}, "
             f"got more: {listed(list(self.values), 4)}"
         )
 
@@ -88,7 +88,7 @@ class Labels(Codes):
     def too_many(self) -> ValueError:
         """It is a number to be predicted, or a name."""
         return ValueError(
-            f"{self.source} must hold classes in the label column {self.name!r}, got more than {MANY} different "
+            f"{self.source} must hold classes in the label column {short(self.name)}, got more than {MANY} different "
             f"values: {listed(list(self.values), 4)}"
         )
 

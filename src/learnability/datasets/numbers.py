@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from learnability import shown
 from learnability.checks import FloatArray
 
 __all__ = ["EXACT", "MISSING", "Bad", "Form", "Numbers", "number"]
@@ -140,7 +141,7 @@ class Numbers:
             if len(wrong):
                 raise ValueError(
                     f"{self.source} must hold numbers that float64 can hold, got {array[tuple(wrong[0])]!r} in "
-                    f"column {self.names[int(wrong[0][1])]!r}"
+                    f"column {shown.quoted(self.names[int(wrong[0][1])], 60)}"
                 )
         return block
 
@@ -167,8 +168,8 @@ class Numbers:
             if np.isnan(found[i]) or Fraction(found[i]) != difference:
                 raise ValueError(
                     f"{self.source} must hold whole numbers within 2^53 of each other where they are beyond 2^53 "
-                    f"(float64 cannot tell them apart), got {offset} and {value} in column {self.names[j]!r}: leave "
-                    "it out (drop), or make categories of it (one_hot)"
+                    f"(float64 cannot tell them apart), got {offset} and {value} in column "
+                    f"{shown.quoted(self.names[j], 60)}: leave it out (drop), or make categories of it (one_hot)"
                 )
         return found
 
