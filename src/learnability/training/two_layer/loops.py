@@ -201,7 +201,7 @@ def _visit(i, z, v, c, t, y, eta, alpha, both, known, way, guard, L):  # type: i
     """
     label = y[i]
     margin = _look(label, known[i], z, v, way[DISTANCE], way[TURNED], c, t, alpha, both, way, guard, L)
-    if not abs(margin) < 1e30:
+    if not np.isfinite(margin):
         return 2
     if not margin < 1:
         return 0
