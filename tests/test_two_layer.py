@@ -323,6 +323,7 @@ def test_a_step_is_never_too_large_for_the_first_layer(eta):
     """With v fixed the margins grow like eta, and from some step on its size changes no decision."""
     for seed in range(6):
         params, X, y = sample(seed, 30, 5, 4)
+        X = 30 * X
         y = np.where(X[:, 0] > 0, 1.0, -1.0)
         runs = [
             train(params, X, y, eta=step, alpha=0.5, rng=np.random.default_rng(5), epochs=2_000, record=[2_000])
