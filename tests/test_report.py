@@ -16,6 +16,7 @@ import toys
 from learnability import api, report
 from learnability.sections import read_sections
 from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory.guarantee import counts
 
 LONG = "symmetry/theorem1[half_integer,exactly_in,n=30,concentrated]"
 GUARANTEES = [
@@ -78,10 +79,10 @@ def test_verdicts_are_a_table_at_120_columns():
 
 def test_counts():
     assert (
-        report.counts(g.verdict for g in GUARANTEES)
+        counts(g.verdict for g in GUARANTEES)
         == "1 hold, 1 violated, 1 outside hypotheses, 1 not measured, 1 no verdict"
     )
-    assert report.counts([]) == "no claims"
+    assert counts([]) == "no claims"
 
 
 def test_markdown_escapes_what_would_break_the_table():

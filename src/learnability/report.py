@@ -19,6 +19,7 @@ from learnability import shown
 from learnability._version import __version__
 from learnability.results import write_atomically, write_json
 from learnability.sections import Section
+from learnability.theory.guarantee import WORDS, counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "TABLE_WIDTH",
-    "WORDS",
     "against",
     "blocks",
-    "counts",
     "listing",
     "reason",
     "save_figure",
@@ -49,14 +48,6 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 _SIDE = {"at_most": "<=", "at_least": ">=", "equal": "="}
 """A number without a verdict has no side."""
-WORDS = {
-    "holds": "holds",
-    "violated": "violated",
-    "outside_hypotheses": "outside hypotheses",
-    "not_measured": "not measured",
-    "number": "no verdict",
-}
-"""The verdicts as a person says them."""
 COLOURS = {
     "holds": "green",
     "violated": "bold red",
@@ -210,14 +201,6 @@ def write_verdicts(place: Path, guarantees: Iterable[Mapping[str, Any]], manifes
     write_json(place / "verdicts.json", {"guarantees": plain})
     write_atomically(place / "verdicts.md", verdict_markdown(plain).encode())
     write_json(place / "manifest.json", manifest)
-
-
-def counts(verdicts: Iterable[str]) -> str:
-    """How many of each verdict, in words."""
-    words = list(verdicts)
-    said = {**WORDS, "holds": "hold"}
-    present = [f"{words.count(verdict)} {said[verdict]}" for verdict in said if verdict in words]
-    return ", ".join(present) or "no claims"
 
 
 def write_report(out: Path, sections: Sequence[Section], unreadable: Sequence[str] = ()) -> tuple[Path, Path]:

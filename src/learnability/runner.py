@@ -24,6 +24,7 @@ from learnability.results import Store, versions, write_table
 from learnability.source import one_line, place_of
 from learnability.study import Experiment, Home, Scale
 from learnability.theory import Guarantee, Hypothesis, Kind
+from learnability.theory.guarantee import counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +138,7 @@ class Result:
         return f"{name[: _LONGEST - 9]}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"  # another may begin alike
 
     def __repr__(self) -> str:
-        verdicts = report.counts(str(g.verdict) for g in self.guarantees)
+        verdicts = counts(str(g.verdict) for g in self.guarantees)
         failed = f"; {len(self.failures)} failed" if self.failures else ""
         kept = f"; {self.files[0].parent}" if self.files else ""
         return (

@@ -15,6 +15,7 @@ from learnability.runner import Progress
 from learnability.sections import read_section
 from learnability.study import Check
 from learnability.theory import Guarantee
+from learnability.theory.guarantee import counts
 
 __all__ = ["Checked", "Verification", "check_all"]
 
@@ -47,7 +48,7 @@ class Verification:
         return [one for several in found for one in several] if found else None
 
     def __repr__(self) -> str:
-        verdicts = report.counts(str(g.verdict) for g in self.guarantees)
+        verdicts = counts(str(g.verdict) for g in self.guarantees)
         return f"Verification({len(self.checks)} statements: {verdicts}; {len(self.failures)} failed)"
 
 

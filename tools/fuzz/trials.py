@@ -16,6 +16,7 @@ from learnability import records, report, shown
 from learnability.datasets import read_table
 from learnability.results import read_json
 from learnability.sections import read_section
+from learnability.theory.guarantee import counts
 from tools.fuzz.mutations import Input
 from tools.fuzz.seeds import seeds
 
@@ -110,7 +111,7 @@ def _read_back(case: Input, path: Path) -> str:
         except ValueError as error:
             raise ValueError(f"{shown.line(path.name)}: {_own(str(error), place)}") from None
         table = report.verdict_markdown(section.guarantees)
-        report.counts(g["verdict"] for g in section.guarantees)
+        counts(g["verdict"] for g in section.guarantees)
         if not all(line.isprintable() for line in table.split("\n")):
             return "a table with characters that are not shown"
         return "" if table.count("\n") == len(section.guarantees) + 2 else "a table whose lines are broken"

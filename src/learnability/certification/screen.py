@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from learnability.certification.sentences import RUN_HEADINGS, answer, run_cells
 from learnability.certification.statements import applies, is_vacuous
-from learnability.report import counts
-from learnability.theory.guarantee import Verdict
+from learnability.theory.guarantee import Verdict, counts
 
 if TYPE_CHECKING:
     from learnability.certification.result import Certification

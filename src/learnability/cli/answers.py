@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from learnability.cli.terminal import duration
-from learnability.report import COLOURS, WORDS, against, counts, reason
+from learnability.report import COLOURS, against, reason
+from learnability.theory.guarantee import WORDS, counts
 
 if TYPE_CHECKING:
     from rich.text import Text

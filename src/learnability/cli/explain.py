@@ -98,7 +98,8 @@ def _told(one: Explanation, width: int, verbose: bool) -> Iterator[tuple[str, li
 
 def _rows(record: Recorded, everything: bool) -> Iterator[str]:
     """The command that makes them again and the recorded rows, those that do not hold first."""
-    from learnability.report import WORDS, against, number
+    from learnability.report import against, number
+    from learnability.theory.guarantee import WORDS
 
     yield f"$ {record.command}"
     rows = sorted(record.rows, key=lambda row: row["verdict"] == "holds")

@@ -267,8 +267,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write report.html and report.md over everything in the output folder; nothing is run again."""
-    from learnability.report import counts, write_report
+    from learnability.report import write_report
     from learnability.sections import read_sections
+    from learnability.theory.guarantee import counts
 
     sections, unreadable = read_sections(out)
     page, markdown = write_report(Path(out), sections, unreadable)

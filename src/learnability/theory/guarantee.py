@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Guarantee", "Hypothesis", "Kind", "Verdict", "statement_id"]
+__all__ = ["WORDS", "Guarantee", "Hypothesis", "Kind", "Verdict", "counts", "statement_id"]
 
 
 def statement_id(statement: str, *case: str) -> str:
@@ -41,6 +42,24 @@ class Verdict(StrEnum):
     OUTSIDE = "outside_hypotheses"
     NOT_MEASURED = "not_measured"
     NUMBER = "number"
+
+
+WORDS = {
+    "holds": "holds",
+    "violated": "violated",
+    "outside_hypotheses": "outside hypotheses",
+    "not_measured": "not measured",
+    "number": "no verdict",
+}
+"""The verdicts as a person says them."""
+
+
+def counts(verdicts: Iterable[str]) -> str:
+    """How many of each verdict, in words."""
+    words = list(verdicts)
+    said = {**WORDS, "holds": "hold"}
+    present = [f"{words.count(verdict)} {said[verdict]}" for verdict in said if verdict in words]
+    return ", ".join(present) or "no claims"
 
 
 @dataclass(frozen=True)
