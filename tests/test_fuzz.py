@@ -24,6 +24,16 @@ def archive(**arrays):
     return stream.getvalue()
 
 
+def npy(array):
+    """An npy file."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+SIGNAL = np.array([0x7F800001, 0x3F800000], dtype="u4").view("f4")
+"""NaN in a form that a processor signals, and 1."""
+SPARSE = {"format": b"csr", "shape": np.array([2, 2]), "indices": np.array([0, 1]), "indptr": np.array([0, 1, 2])}
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 
 
@@ -55,6 +65,9 @@ def test_changed_files_are_read_or_refused_in_a_line(kind, tmp_path):
         Input("text", "fuzz.csv", b"a," + b"x" * 5000 + b"\n1,0\n2,0\n", "x" * 5000, {}),
         Input("text", "fuzz.csv", b"a,label\n1,0\n" + b"9" * 5000 + b",1\n", "label", {}),
         Input("json", "fuzz \x1b[2J.json", b"{", "record", {}),
+        Input("npz", "fuzz.npz", archive(X=SIGNAL, label=np.arange(2)), "label", {}),
+        Input("npy", "fuzz.npy", npy(np.column_stack([SIGNAL, SIGNAL])), "2", {}),
+        Input("sparse npz", "fuzz.npz", archive(**SPARSE, data=SIGNAL), "2", {}),
     ],
     ids=lambda case: case.kind,
 )

@@ -220,8 +220,10 @@ def _of_column(name: str, array: NDArray[Any]) -> Part:
         return _of_objects(name, values)
     if kind in "biuf":
         # Labels of half or of extended precision are none to pandas.
-        narrow = array.astype(np.float64) if kind == "f" else array
-        if ((narrow == array) | (array != array)).all():
+        with np.errstate(invalid="ignore", over="ignore"):
+            narrow = array.astype(np.float64) if kind == "f" else array
+            same = ((narrow == array) | (array != array)).all()
+        if same:
             return Part(Group((name,), NUMBER), lambda low, high: narrow[low:high])
     if kind in "UT":
         return Part(Group((name,), TEXT), lambda low, high: array[low:high].tolist())

@@ -191,9 +191,9 @@ class ArraySource:
         """Numbers in a type that every library knows."""
         if values.dtype.kind != "f" or values.dtype.itemsize in (4, 8):
             return values.astype(values.dtype.newbyteorder("="), copy=False)
-        with np.errstate(over="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             converted = values.astype(np.float64)
-        wrong = np.argwhere((converted != values) & ~np.isnan(converted))
+            wrong = np.argwhere((converted != values) & ~np.isnan(converted))
         if len(wrong):
             raise ValueError(
                 f"{self.name} must hold numbers that float64 can hold, got {values[tuple(wrong[0])]!s} in column "

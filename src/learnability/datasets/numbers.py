@@ -127,7 +127,8 @@ class Numbers:
         values = values.reshape(len(values), -1)
         missing = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
         array = np.asarray(np.ma.getdata(values))
-        block = np.array(array, dtype=np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is lost is found below, or is no number
+            block = np.array(array, dtype=np.float64)
         if missing is not None:
             block[missing] = np.nan
         if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
@@ -140,7 +141,7 @@ class Numbers:
             wrong = np.argwhere((block != array) & ~np.isnan(block))
             if len(wrong):
                 raise ValueError(
-                    f"{self.source} must hold numbers that float64 can hold, got {array[tuple(wrong[0])]!r} in "
+                    f"{self.source} must hold numbers that float64 can hold, got {array[tuple(wrong[0])]!s} in "
                     f"column {shown.quoted(self.names[int(wrong[0][1])], 60)}"
                 )
         return block

@@ -157,7 +157,9 @@ class SparseSource:
         """The entries in a type that their sums fit in."""
         if data.dtype.kind == "b" or (data.dtype.kind in "iu" and data.dtype.itemsize == 8):
             return data.astype(data.dtype.newbyteorder("="), copy=False)
-        wide = data.astype(np.int64 if data.dtype.kind in "iu" else np.float64)
-        if data.dtype.kind == "f" and ((wide != data) & ~np.isnan(wide)).any():
+        with np.errstate(invalid="ignore", over="ignore"):
+            wide = data.astype(np.int64 if data.dtype.kind in "iu" else np.float64)
+            lost = ((wide != data) & ~np.isnan(wide)).any()
+        if data.dtype.kind == "f" and lost:
             raise ValueError(f"{self.name} must hold numbers that float64 can hold, got others of dtype {data.dtype}")
         return wide
