@@ -14,7 +14,7 @@ processor are counted, not failed.
 
 Everything follows from ``--seed`` and the number of an input: ``--index N`` makes that one again, reads it here and
 shows what came of it. What failed is kept in ``--out``, the first few of each sort, as file and traceback. Ctrl-C
-ends with the table of what there is. Status 1 if anything failed.
+and SIGTERM end it with the table of what there is. Status 1 if anything failed.
 
 ``--atheris`` lets Google's atheris choose the bytes by what they reach (``pip install atheris``), for as long as it
 is let; it replaces the inputs from here, and takes the arguments after ``--`` as its own.
@@ -26,6 +26,7 @@ import argparse
 import contextlib
 import gc
 import math
+import signal
 import sys
 import tempfile
 import types
@@ -175,4 +176,6 @@ def _atheris(kind: str, rest: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    for ends in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(ends, signal.default_int_handler)
     sys.exit(main())
