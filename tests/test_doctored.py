@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import types
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tools.doctored.page import never, page
+from tools.doctored.page import PAGE, REASONS, never, page, reason
 from tools.doctored.places import Place, apart, places
 from tools.doctored.tables import doctored_tables
 from tools.doctored.trials import answers
@@ -55,6 +56,14 @@ def test_an_option_that_is_left_out():
     (_, found) = answers(verdicts, [place], only="left out")
     assert found["told"] == "scaled(times left out)"
     assert found["turned"] == ["step"]
+
+
+def test_the_page_gives_a_reason_for_each_row_that_never_turns():
+    rows = dict(re.findall(r"^\| `(.+)` \| (.*) \|$", PAGE.read_text().partition("## What turns")[0], re.MULTILINE))
+    never_turned = {id: told for id, told in rows.items() if "/" in id and not told[:1].isdigit()}
+    assert never_turned
+    assert all(told == reason(id) for id, told in never_turned.items())
+    assert all(any(id.startswith(start) for id in never_turned) for start in REASONS)
 
 
 class Weights(NamedTuple):

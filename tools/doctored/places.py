@@ -55,7 +55,8 @@ def places(rooms: Iterable[str]) -> list[Place]:
         ):
             continue  # what judges is no part of what is judged
         for name, value in sorted(vars(module).items()):
-            if name.startswith("_") or getattr(value, "__module__", "") != module.__name__:
+            private = name.startswith("_") and not inspect.isclass(value)  # public classes have private bases
+            if private or getattr(value, "__module__", "") != module.__name__:
                 continue
             short = module.__name__.removeprefix("learnability.")
             if inspect.isclass(value):

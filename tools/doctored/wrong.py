@@ -136,6 +136,7 @@ def _wrong_array(value: Any, how: str) -> Any:
     if how == "off by 1 %" and _concrete(value):
         if not np.any(np.asarray(value)):
             return value + value.dtype.type(0.01)
-        signs = np.cos(np.arange(1.0, value.size + 1.0)).reshape(value.shape)  # entry by entry: networks scale
-        return value * (1 + 0.01 * signs).astype(value.dtype)
+        if value.ndim:  # entry by entry: networks scale
+            signs = np.cos(np.arange(1.0, value.size + 1.0)).reshape(value.shape)
+            return value * (1 + 0.01 * signs).astype(value.dtype)
     return value * value.dtype.type(float(_FACTORS[how]))
