@@ -100,8 +100,10 @@ def test_wrong_values():
 
 def test_tables_are_doctored_in_what_was_measured_alone():
     table = pd.DataFrame({"n": [1, 2], "seed": [0, 0], "error": [0.25, 0.5], "right": [True, False]})
+    table["end"] = ["converged", "diverged"]
     found = dict(doctored_tables(table, ["n"]))
     assert found["error halved"]["error"].tolist() == [0.125, 0.25]
     assert found["error taken from 1 where n is 2"]["error"].tolist() == [0.25, 0.5]
     assert found["right taken from 1"]["right"].tolist() == [False, True]
+    assert found["end negated"]["end"].tolist() == ["not converged", "not diverged"]
     assert all(other[["n", "seed"]].equals(table[["n", "seed"]]) for other in found.values())

@@ -75,12 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from learnability.discovery import installed
 
-    statements, figures = list(installed().statements), list(installed().experiments)
+    # A figure may have the name of a statement.
+    statements, figures = list(installed().statements), [f"figure {id}" for id in installed().experiments]
     every = [*statements, *figures]
     wanted = [
         name
         for name in (figures if chosen.tables else statements)
-        if not chosen.names or {name, name.partition("/")[0]} & set(chosen.names)
+        for id in [name.removeprefix("figure ")]
+        if not chosen.names or {id, id.partition("/")[0]} & set(chosen.names)
     ]
     if not wanted:
         parser.error(f"no {'figure' if chosen.tables else 'statement'} is called {', '.join(chosen.names)}")
@@ -105,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep(name, result, f"{result['tried']} wrongs tried, {ended}{timed}")
 
     if chosen.tables:
-        for name, result in tables(chosen.tables, wanted):
-            keep(name, result, "on a doctored table")
+        for id, result in tables(chosen.tables, [name.removeprefix("figure ") for name in wanted]):
+            keep(f"figure {id}", result, "on a doctored table")
     else:
         waiting = [name for name in wanted if chosen.only or name not in found or "unfinished" in found[name]]
         with ThreadPoolExecutor(chosen.workers) as pool:

@@ -67,6 +67,8 @@ def doctored_tables(table: Any, given: Sequence[str]) -> Iterator[tuple[str, Any
                     other = ~column if how == "taken from 1" else change(column) if how == "permuted" else column
                 elif column.dtype.kind in "fi" or how == "permuted":
                     other = change(column)
+                elif how == "negated":  # a word, as what a run ended with
+                    other = "not " + column.astype(str)
                 else:
                     continue
                 yield f"{name} {how}{where}", table.assign(**{name: column.where(~np.asarray(rows), other)})
