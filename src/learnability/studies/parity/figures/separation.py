@@ -12,7 +12,7 @@ theorems, with n = 16 k, so that Theorem 2's hypothesis k <= n/16 holds.
   with ``--set k=7 --set widths=2048`` (0.107), too: too few units have their kink between the two (Lemma 10 asks for
   q of the order k^7).
 - The linear methods (:mod:`learnability.studies.parity.linear_methods`) see fresh examples too, and choose their
-  scale and ridge on others. Kernel machines are small: what they would need is in (d).
+  scale and ridge on others. Kernel machines are small: what they would need is in (f).
 - (a) is hinge loss, as in Theorem 2: features in [-1, 1], norm at most B, minimised to the end on a sample. A loss
   drawn is one attained, so the best is at most that; the bounds are for the average over A, of which each seed draws
   one. The network stands where its own N B^2 is, its hidden units divided by the most that they can be: at k = 5 and
