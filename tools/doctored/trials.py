@@ -99,11 +99,12 @@ def wrongs(seen: Mapping[str, Mapping[str, set[str]]], candidates: Sequence[Plac
                 )
 
     for how, need in needs.items():
-        yield from returned(how, need)
-    if few:
-        return
+        if not few or how in ("off by 1 %", "one more"):  # a bound that is negated shows nothing
+            yield from returned(how, need)
     yield from returned("halved", {"number", "count"})
     yield from returned("doubled", {"number", "count"})
+    if few:
+        return
     yield from returned("shifted", {"rows"})
     yield from returned("averaged", {"rows"})
     for name, place in places.items():

@@ -59,7 +59,7 @@ def tried(
                     by_rooms = {id for id, (_, formula) in found["turned"].items() if not formula}
                     waits = [id for id, v in found["rows"].items() if v == "holds" and id not in by_rooms]
                     ended = bool("done" in answer or "died" in answer or (bool(found["rows"]) and not waits))
-                    if "died" in answer and start == 0:
+                    if "died" in answer and not found["rows"]:
                         raise RuntimeError(f"{statement} cannot be run at all")
                     if time.monotonic() - begun > limit:
                         found["unfinished"] = ended = True

@@ -163,6 +163,10 @@ def theorem2(
 ) -> list[Guarantee]:
     """Theorem 2: for some A the best hinge loss on D_A is at least (1 - c) / 2.
 
+    With N features of values in [-1, 1] and a classifier of norm at most B, and k <= n / 16, the proof gives
+    c = B sqrt(2N) / 2^k. The printed form has B under the root; two more forms hold for all n and k, the sharpest of
+    which is c = B sqrt(N / C(n, k)): there are C(n, k) parities, and N features cannot correlate with all of them.
+
     Parameters
     ----------
     N, B, n, k

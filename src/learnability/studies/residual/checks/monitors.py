@@ -253,8 +253,8 @@ def _gradients(moments: Moments) -> list[Guarantee]:
     found = [
         project(
             f"claim-c5[{name},training]", "Claim C.5", 0.05, _apart(last[:1], apart[name]), "at_most",
-            f"distance from 1 of |grad_{name}| over |y - out| |{of}| / sqrt(2), its value for wide networks, at m = "
-            f"{last[0][0][0].case.m}; {_shown(moments, apart[name])}",
+            f"at alpha = {last[0][0][0].case.alpha:g} the distance from 1 of |grad_{name}| over |y - out| |{of}| / "
+            f"sqrt(2), its value for wide networks, at m = {last[0][0][0].case.m}; {_shown(moments, apart[name])}",
         )
         for name, of in (("W", "x~"), ("V", "z"))
     ]  # fmt: skip
@@ -308,9 +308,9 @@ def _fits(moments: Moments) -> list[Guarantee]:
         *found,
         project(
             "claim-c6[Err,training]", "Claim C.6", 2.0, _largest(moments[:1], err), "at_most",
-            "E|Err|^2 over E|A D_W W^(0) x~|^2: where V hardly moves, Err is mostly what is left of the start, "
-            f"as in C.3 (c), with the same again for all the rest: 2 is ours, the claim has no constant; "
-            f"{_shown(moments, err)}; E|Err|^2 {_shown(moments, square('error'))}",
+            f"at alpha = {moments[0][0][0].case.alpha:g} E|Err|^2 over E|A D_W W^(0) x~|^2: where V hardly moves, Err "
+            "is mostly what is left of the start, as in C.3 (c), with the same again for all the rest: 2 is ours, the "
+            f"claim has no constant; {_shown(moments, err)}; E|Err|^2 {_shown(moments, square('error'))}",
         ),
         claim(
             "claim-c7[training]", "Claim C.7", 1.0, _largest(moments, near), "at_most",
