@@ -309,7 +309,7 @@ def _fits(moments: Moments) -> list[Guarantee]:
         project(
             "claim-c6[Err,training]", "Claim C.6", 2.0, _largest(moments[:1], err), "at_most",
             f"at alpha = {moments[0][0][0].case.alpha:g} E|Err|^2 over E|A D_W W^(0) x~|^2: where V hardly moves, "
-            "Err is mostly what is left of the start, as in C.3 (c), with the same again for all the rest: 2 is ours, "
+            "Err is mostly what is left of the start, as in C.3 (c), and as much again for all the rest: 2 is ours, "
             f"the claim has no constant; {_shown(moments, err)}; E|Err|^2 {_shown(moments, square('error'))}",
         ),
         claim(
