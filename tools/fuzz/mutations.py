@@ -44,6 +44,8 @@ TOKENS = (
 STEMS = ("fuzz \x1b[2J", "fuzz \u202e", "fuzz $x$ | <b> [*]?", "fuzz\nline", "fuzz \udcff", "-fuzz", "f" * 220)
 """Names of files that are not harmless."""
 SIZES = (0, 1, 2, 3, 4, 7, 8, 16, 64, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1)
+LARGEST = 200_000
+"""Bytes of a file."""
 _PACKERS = packers()
 Change = Callable[[random.Random, bytes, list[Seed]], bytes]
 
@@ -91,8 +93,8 @@ def _changed(rng: random.Random, content: bytes, pool: list[Seed]) -> bytes:
     if chance < 0.04:
         return rng.randbytes(rng.choice((1, 2, 5, 40, 300)))
     for _ in range(rng.choice((1, 1, 1, 1, 1, 1, 2, 2, 3, 8))):
-        content = rng.choice(_CHANGES)(rng, content, pool)
-    return content[:200_000]
+        content = rng.choice(_CHANGES)(rng, content, pool)[:LARGEST]
+    return content
 
 
 def _place(rng: random.Random, content: bytes) -> int:

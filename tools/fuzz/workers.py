@@ -136,13 +136,13 @@ def _work(pipe: Connection, folder: str, seed: int, numbers: range, kind: str | 
         at = mmap.mmap(stream.fileno(), 16)
     tallies: dict[str, Tally] = {}
     failures: list[tuple[int, Trial]] = []
-    peak = _peak()
     for number in numbers:
         case = make(seed, number, kind)
+        peak = _peak()
         at[:] = struct.pack("<qd", number, monotonic())
         trial = tried(case, place)
         (place / case.name).unlink(missing_ok=True)
-        grown, peak = _peak() - peak, max(peak, _peak())
+        grown = _peak() - peak
         if grown > GROWTH and trial.outcome != "failed":
             trial = Trial("failed", trial.seconds, f"it took {grown / 1e6:,.0f} MB", trial.why)
         if trial.outcome == "failed":
