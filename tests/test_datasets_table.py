@@ -286,7 +286,7 @@ BAD_CSV = [
     ("a,b,label\n1,2,0\n3,4,1,5\n", "must have 3 fields in every row, got 4 in row 2"),
     ("a,b,label\n1,2,0,9\n3,4,1,5\n", "must have 3 fields in every row, got 4 in row 1"),
     ('a,b,label\n1,2,0\n3,"4,1\n', "cannot be read as text in columns .*unexpected end of data in line 3"),
-    (b"a,label\n\xff\xfe,0\n", "must be text in UTF-8, got the byte 0xff"),
+    (b"a,label\n\xff\xfe,0\n", "must be text in UTF-8 .save it as that., got the byte 0xff"),
 ]
 
 

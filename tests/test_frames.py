@@ -179,7 +179,9 @@ def test_missing_values_of_a_frame_are_counted_or_left_out():
     found = read(some, "category", drop_missing=True, drop="Float")
     np.testing.assert_array_equal(found.X, [[1, 0.5, 1], [3, 2, 0]])
     np.testing.assert_array_equal(found.rows, [1, 3])
-    assert found.notes == ("1 of 3 rows left out because a value is missing in them",)
+    assert found.notes == (
+        "1 of 3 rows left out because a value is missing in them (by column: 'float' 1, 'Truth' 1)",
+    )
 
 
 def test_columns_that_are_no_numbers_are_named_in_one_message():
@@ -454,3 +456,24 @@ def test_data_sets_are_read_as_before():
     np.testing.assert_array_equal(found.X, data.X[:, varies])
     assert len(found.constant) == (~varies).sum()
     np.testing.assert_array_equal(found.table().y, data.y)
+
+
+def test_a_batch_of_arrow_is_a_frame():
+    pa = pytest.importorskip("pyarrow")
+    batch = pa.record_batch({"a": [2**53 + 1, 2**53, 2**53 + 1, 2**53], "b": [1.5, 2.5, 1.5, 1.5]})
+    found = learnability.certify(batch, [1, 0, 1, 0], width=[2], repeats=1)
+    assert found.separable
+
+
+def test_decimals_are_told_apart_to_the_last_digit():
+    near = [Decimal("0.1"), Decimal("0.10000000000000000000001")] * 2
+    found = learnability.certify([[1.0], [2.0], [1.0], [2.0]], near, width=[2], repeats=1)
+    assert found.classes == (0.1, "0.10000000000000000000001")
+    with pytest.raises(ValueError, match="must hold numbers, got one that is sNaN"):
+        learnability.certify(np.array([[Decimal("sNaN")], [1], [2], [3]], dtype=object), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("option", ["drop", "one_hot"])
+def test_columns_are_named_by_text(option):
+    with pytest.raises(ValueError, match=f"{option} must name columns, got None"):
+        learnability.certify([[1.0], [2.0]], [0, 1], **{option: None})

@@ -290,6 +290,9 @@ class _Reader:
             self.missing[self.label] = len(unlabelled), int(unlabelled[0]) + 1
         X, names = self._with_categories(self.X[: self.m], budget)
         notes = [*source.notes, *self._became()]
+        if self.labels.alike:
+            pairs = ", ".join(f"{short(text)} is {short(value)}" for text, value in self.labels.alike[:4])
+            notes.append(f"labels that are written in several ways are one number: {pairs}")
         offsets = {
             part.names[j]: offset
             for part, numbers in zip(self.plan, self.numbers, strict=True)
@@ -305,7 +308,12 @@ class _Reader:
             for low, high in row_blocks(*X.shape):
                 gone[low:high] |= np.isnan(X[low:high]).any(axis=1)
             X, codes, rows = self._without(X, codes, gone)
-            notes.append(f"{int(gone.sum()):,} of {self.m:,} rows left out because a value is missing in them")
+            where = ", ".join(f"{short(name)} {n:,}" for name, (n, _) in list(self.missing.items())[:6])
+            more = f" and {len(self.missing) - 6:,} more" if len(self.missing) > 6 else ""
+            notes.append(
+                f"{int(gone.sum()):,} of {self.m:,} rows left out because a value is missing in them (by column: "
+                f"{where}{more})"
+            )
         X, kept, constant = _varying(X, names)
         if constant:
             notes.append(f"{len(constant)} constant feature(s) left out: {listed(constant, 20)}")
@@ -358,6 +366,12 @@ class _Reader:
                 columns += [(f"{part.names[0]}={value}", codes, code) for value, code in order]
         if not columns:
             return X, self.names
+        taken = {*self.names}
+        twice = [name for name, *_ in columns if name in taken]
+        if twice:
+            raise ValueError(
+                f"{self.source.name} must not have a column of the name that one_hot gives, got {short(twice[0])}"
+            )
         width = X.shape[1] + len(columns)
         budget.check(self.source.name, len(X), width, beside=float(X.nbytes + self.source.beside))
         wider = np.empty((len(X), width))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cache
 from itertools import groupby
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from learnability.datasets.labels import listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import EXACT
-from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, Group, Values, first_line
+from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, WRITTEN, Group, Values, first_line
 
 __all__ = ["InMemory", "source_of"]
 
@@ -110,6 +110,10 @@ def _check_size(name: str, shape: tuple[int, ...], budget: Budget) -> None:
 
 def _frame(name: str, given: Any) -> nw.DataFrame[Any] | None:
     """A frame, or ``None`` for something else."""
+    if hasattr(given, "__arrow_c_array__") and not hasattr(given, "to_frame"):  # a batch of rows of Arrow
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        given = pa.table(given)
     try:
         found = nw.from_native(given, pass_through=True)
     except nw.exceptions.DuplicateError:
@@ -249,12 +253,22 @@ def _of_objects(name: str, array: NDArray[Any]) -> Part:
     """A column of Python's objects, if all are text, all truth values or all numbers, or missing."""
     import pandas as pd
 
-    missing = pd.isna(array)
+    try:
+        missing = pd.isna(array)
+    except InvalidOperation:  # a NaN that signals
+        raise ValueError(f"column {short(name)} must hold numbers, got one that is sNaN") from None
     types = {type(value) for value in array[~missing]}
     if types and all(issubclass(one, str) for one in types):
         return Part(Group((name,), TEXT), lambda low, high: array[low:high].tolist())
     if types == {bytes} and not missing.any():
         return _of_column(name, array.astype(np.bytes_))
+    if types and all(issubclass(one, Decimal) for one in types):  # exact, as the one parser reads them
+        return Part(
+            Group((name,), WRITTEN),
+            lambda low, high: [
+                "" if gone else str(value) for value, gone in zip(array[low:high], missing[low:high], strict=True)
+            ],
+        )
     truths = {one for one in types if issubclass(one, _TRUTHS)}
     if truths == types or (not truths and all(issubclass(one, _NUMBERS) for one in types)):
 

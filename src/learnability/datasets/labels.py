@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability.datasets.numbers import MISSING, Form, number
+from learnability.datasets.numbers import EXACT, MISSING, Form, number
 from learnability.shown import quoted
 
 __all__ = ["MANY", "Codes", "Labels", "equal", "listed"]
@@ -84,6 +84,8 @@ class Labels(Codes):
 
     def __init__(self, source: str, name: str) -> None:
         super().__init__(source, name, MANY)
+        self.alike: list[tuple[str, Any]] = []
+        """Texts that are a number which another text is, too."""
 
     def too_many(self) -> ValueError:
         """It is a number to be predicted, or a name."""
@@ -98,25 +100,57 @@ class Labels(Codes):
         ``form`` says how numbers are written where everything is text: if all values but missing ones read as
         numbers, they are numbers.
         """
-        values: list[Any] = [int(v) if isinstance(v, float) and v.is_integer() else v for v in self.values]
+        values: list[Any] = [_tidy(v) for v in self.values]
+        keys: list[Any] = values
         if form is not None:
-            read = [number(v, form) for v in values]
-            numbers = [_tidy(n) for n in read if n is not None]
+            read = [_exact(v, form) for v in values]
+            numbers = [n for n in read if n is not None]
             if numbers and all(n is not None or v in MISSING for n, v in zip(read, values, strict=True)):
-                values = [None if n is None else _tidy(n) for n in read]
-        distinct = sorted({v for v in values if v is not None}, key=lambda v: (isinstance(v, str), v))
-        where = {v: code for code, v in enumerate(distinct)}
-        same = np.array([*(where.get(v, -1) for v in values), -1], dtype=np.int32)
-        return same[codes], distinct
+                keys = read
+        shown: dict[Any, Any] = {}
+        for key, value in zip(keys, values, strict=True):
+            if key in shown:
+                self.alike.append((value, shown[key]))
+            elif key is not None:
+                shown[key] = _value(key, value) if isinstance(key, Decimal) else value
+        distinct = sorted(shown, key=lambda key: (isinstance(key, str), key))
+        where = {key: code for code, key in enumerate(distinct)}
+        same = np.array([*(where.get(key, -1) for key in keys), -1], dtype=np.int32)
+        return same[codes], [shown[key] for key in distinct]
 
 
-def _tidy(value: int | float) -> int | float:
-    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
+def _tidy(value: Any) -> Any:
+    """1 for 1.0; beyond 2^53 the digits of a float64 say more than it knows."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
+
+
+def _exact(text: str, form: Form) -> Decimal | None:
+    """The number that a text is, to its last digit."""
+    read = number(text, form)
+    if read is None:
+        return None
+    plain = text.strip(" \t")
+    if form.thousands:
+        plain = plain.replace(form.thousands, "")
+    try:
+        return Decimal(plain.replace(form.decimal, "."))
+    except InvalidOperation:  # an exponent beyond all others
+        return None
+
+
+def _value(exact: Decimal, text: str) -> int | float | str:
+    """A number as Python's own if that is the same, otherwise as it is written."""
+    if exact.is_finite() and abs(exact.adjusted()) < 300:
+        whole, parts = exact.as_integer_ratio()
+        if parts == 1:
+            return whole
+    nearest = float(exact)
+    return nearest if Decimal(repr(nearest)) == exact else text
 
 
 def equal(value: object, wanted: object) -> bool:
     """Whether a label value is the one asked for, which a command line can only give as text."""
     if isinstance(value, str | bool):
         return str(value) == str(wanted)
-    read = number(str(wanted))
-    return read is not None and _tidy(read) == value
+    read = _exact(str(wanted), Form())
+    return read is not None and read == Decimal(repr(value))

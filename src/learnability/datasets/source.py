@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -113,7 +113,7 @@ class Reading:
     def __post_init__(self) -> None:
         for name in ("drop", "one_hot"):
             given = getattr(self, name)
-            columns = (given,) if isinstance(given, str) else tuple(given)
+            columns = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
             other = [column for column in columns if not isinstance(column, str)]
             if other:
                 raise ValueError(f"{name} must name columns, got {other[0]!r}")

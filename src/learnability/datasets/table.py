@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def _known(reading: dict[str, Any]) -> dict[str, Any]:
 
 def _check_file(path: Path) -> None:
     """A file of some bytes, that may be read."""
-    if str(path).startswith(("http:/", "https:/", "ftp:/", "s3:/")):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         address = str(path).replace(":/", "://", 1)  # of which a path keeps one
         raise ValueError(f"path must be a file on this machine (download it first), got the address {address!r}")
     named = shown.quoted(str(path), 1000)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +28,9 @@ LONGEST = 2**24
 
 FIELDS = 2**19
 """In a block: some 40 MB of text."""
+
+COLUMN = 1_500
+"""Bytes that are kept for every column."""
 
 SAMPLED = 200
 """Lines from which the separator is guessed."""
@@ -62,6 +65,8 @@ class TextSource:
                 f"quote not closed?); quote says what encloses fields, got {self.quote!r}"
             )
         first = [field.strip() for field in records[0]]
+        below = [line for line in sample if line.strip()][1:]
+        self._quoted = bool(self.quote and below) and all(line.lstrip().startswith(self.quote) for line in below)
         self.notes: tuple[str, ...] = ()
         self.header = reading.header is not False
         if not self.header:
@@ -69,13 +74,14 @@ class TextSource:
         elif reading.header is None:
             self._check_header(first)
         if self.header and len(records) < 2:
+            list(islice(self._records(iter(sample)), 2))  # what is wrong with the next line, if there is one
             raise ValueError(f"{self.name} must have at least one row below its header, got none")
         self.width, self.skipped, self.ended = len(first), 0, False
         if self.header:
             first = self._without_nameless(first, records[1:])
         self.groups: Sequence[Group] = [Group((name,), WRITTEN) for name in first]
         self.rows = self._lines(budget)
-        self.beside = 100.0 * FIELDS
+        self.beside = 100.0 * FIELDS + COLUMN * self.width
 
     def _without_nameless(self, names: list[str], rows: list[list[str]]) -> list[str]:
         """The names of what is used: no index, no names of rows, no empty field behind the last separator."""
@@ -83,7 +89,7 @@ class TextSource:
         if (longer or not names[-1]) and not any(row[-1].strip() for row in rows):
             self.width, self.ended = len(rows[0]), True
             names = names if longer else names[:-1]
-        elif longer and _name_rows([row[0].strip() for row in rows]):
+        elif longer and (self._quoted or _name_rows([row[0].strip() for row in rows])):
             self.width, self.skipped = len(rows[0]), 1
             self.notes = ("left out the names of the rows, for which the header has no name",)
         if names and not names[0] and not self.skipped:
@@ -133,11 +139,12 @@ class TextSource:
         with damage(self.name), open_packed(self.path) as stream:
             lines, size = [], 0
             for line in self._text(stream):
-                lines.append(line)
                 size += len(line)
+                if line.strip():
+                    lines.append(line)
                 if len(lines) > 2 * SAMPLED or size > LONGEST:
                     break
-        if not any(line.strip() for line in lines):
+        if not lines:
             raise ValueError(f"{self.name} must hold a header and rows, got an empty file")
         return lines
 
@@ -152,8 +159,15 @@ class TextSource:
                         )
                     yield line
         except UnicodeDecodeError as error:
+            begins = error.object[:2] if error.start < 2 else b""
+            what = {
+                b"\x1f\x8b": ": it is compressed, call it .gz",
+                b"\xff\xfe": ": it is UTF-16",
+                b"\xfe\xff": ": it is UTF-16",
+            }
             raise ValueError(
-                f"{self.name} must be text in UTF-8, got the byte {error.object[error.start]:#04x}"
+                f"{self.name} must be text in UTF-8 (save it as that), got the byte "
+                f"{error.object[error.start]:#04x}{what.get(bytes(begins), '')}"
             ) from None
 
     def _records(
@@ -172,7 +186,7 @@ class TextSource:
         quoting: Any = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, **quoting)
         try:
-            for record in reader:
+            for record in iter(lambda: _next(reader), None):
                 if len(record) > 1 or (record and record[0].strip()):
                     yield record
         except csv.Error as error:
@@ -223,7 +237,9 @@ class TextSource:
         numbers = [number(name) for name in names]
         read = [value for value in numbers if value is not None]
         fractions = any(isinstance(value, float) for value in read)
-        if len(read) == len(names) or (fractions and 2 * len(read) > len(names)):
+        steps = {after - before for before, after in pairwise(read)}
+        counted = steps == {1} or (len(read) > 2 and len(steps) == 1)  # years, or the columns of a matrix
+        if len(read) == len(names) or (2 * len(read) > len(names) and (fractions or not counted)):
             raise ValueError(
                 f"{self.name} must begin with a line of names, got numbers ({listed(names, 4)}): header says whether "
                 "the first line has names all the same; without a header columns are called 1, 2, ..."
@@ -237,6 +253,15 @@ class TextSource:
                 lines += block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
                 budget.check(self.name, lines, len(self.groups), about=True)
         return lines + 1
+
+
+def _next(reader: Any) -> list[str] | None:
+    """The next record, of which a field may be as long as a line; the limit of others' readers is left as it is."""
+    limit = csv.field_size_limit(LONGEST)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _name_rows(fields: list[str]) -> bool:
