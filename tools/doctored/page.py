@@ -76,8 +76,9 @@ def page(statements: Mapping[str, Found], figures: Mapping[str, Found], *, scale
         "it is doubled or left out. A row that holds must be violated by some of it, otherwise no measurement could",
         "have refuted it. *By a formula only* counts rows that only a wrong formula of the study's own turns: they",
         "compare formulas, which are off by 1 %, by one or by a factor of two, never negated. FILE may have been",
-        f"collected in several runs, some of them with `--only`. What the scale `{scale}` leaves undecided is not tried. Figures are tried on tables in",
-        "which a measured column is wrong (`--tables FOLDER`); those whose table was not at hand are not listed.",
+        f"collected in several runs, some with `--only`. What the scale `{scale}` leaves undecided is not tried.",
+        "Figures are tried on tables in which a measured column is wrong (`--tables FOLDER`); those whose table was",
+        "not at hand are not listed.",
         "",
         f"Rows: {sum(len(one['rows']) for one in both.values())}; they hold and turn:"
         f" {sum(len(one['turned']) for one in both.values())}; they hold and never turn: {len(open_) or 'none'}.",
