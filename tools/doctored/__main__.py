@@ -22,8 +22,8 @@ a tenth, tenfold        numbers that it returns
 Bounds are never doctored while a room's function serves: a statement that compares a formula with itself is to be
 found out. Only for rows that no room's function turns are the helpers of the study's own ``theorems`` off by 1 %, by
 one or by a factor of two ("formula"), never negated: where a statement is about formulas, as when a closed form is
-compared with an enumeration, that is all there can be. A check that raises turns nothing. Rows that are violated already can fail, rows outside their
-hypotheses or without a verdict say nothing: they are counted, not tried.
+compared with an enumeration, that is all there can be. A check that raises turns nothing. Rows that are violated
+already can fail, rows outside their hypotheses or without a verdict say nothing: they are counted, not tried.
 
 Each check is tried in a process of its own, so that a doctored loop that never ends costs a time limit and no more.
 ``--out FILE`` keeps what was found as JSON; a statement that is there already is not tried again, unless its time ran
