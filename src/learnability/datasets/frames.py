@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cache
+from importlib import import_module
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -111,9 +112,7 @@ def _check_size(name: str, shape: tuple[int, ...], budget: Budget) -> None:
 def _frame(name: str, given: Any) -> nw.DataFrame[Any] | None:
     """A frame, or ``None`` for something else."""
     if hasattr(given, "__arrow_c_array__") and not hasattr(given, "to_frame"):  # a batch of rows of Arrow
-        import pyarrow as pa  # type: ignore[import-untyped]
-
-        given = pa.table(given)
+        given = import_module("pyarrow").table(given)
     try:
         found = nw.from_native(given, pass_through=True)
     except nw.exceptions.DuplicateError:
