@@ -62,6 +62,9 @@ def test_what_a_number_is(text, value):
         (Form(".", ","), "1234,567", None),
         (Form(".", "'"), "1'000", 1000),
         (Form(",", " "), "10 000,5", 10000.5),
+        (Form(",", " "), "10\u00a0000,5", 10000.5),
+        (Form(",", " "), "1\u202f234\u2009567", 1234567),
+        (Form(",", "."), "10\u00a0000,5", None),
     ],
 )
 def test_decimal_commas_and_thousands(form, text, value):
@@ -470,6 +473,7 @@ def test_columns_cost_memory_too(write):
         ('a,b,y\n1,2,"0\n3,4,1\n', "unexpected end of data"),
         (gzip.compress(b"a,y\n1,u\n"), "it is compressed, call it .gz"),
         ("a,y\n1,u\n".encode("utf-16"), "it is UTF-16"),
+        ("# made on Monday\na,b,y\n1,2,u\n3,4,v\n", "got a comment '# made on Monday': leave such lines out"),
     ],
 )
 def test_the_right_reason(write, content, message):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability.datasets.numbers import EXACT, MISSING, Form, number
+from learnability.datasets.numbers import EXACT, MISSING, Form, number, plain
 from learnability.shown import quoted
 
 __all__ = ["MANY", "Codes", "Labels", "equal", "listed"]
@@ -129,11 +129,11 @@ def _exact(text: str, form: Form) -> Decimal | None:
     read = number(text, form)
     if read is None:
         return None
-    plain = text.strip(" \t")
+    digits = plain(text, form)
     if form.thousands:
-        plain = plain.replace(form.thousands, "")
+        digits = digits.replace(form.thousands, "")
     try:
-        return Decimal(plain.replace(form.decimal, "."))
+        return Decimal(digits.replace(form.decimal, "."))
     except InvalidOperation:  # an exponent beyond all others
         return None
 

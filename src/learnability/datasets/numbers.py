@@ -18,7 +18,7 @@ import numpy as np
 from learnability import shown
 from learnability.checks import FloatArray
 
-__all__ = ["EXACT", "MISSING", "Bad", "Form", "Numbers", "number"]
+__all__ = ["EXACT", "MISSING", "Bad", "Form", "Numbers", "number", "plain"]
 
 EXACT = 2**53
 """Up to here float64 holds every whole number."""
@@ -28,6 +28,7 @@ MISSING = frozenset(("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", 
 
 TRUTHS = {"true": 1.0, "false": 0.0}
 ENDLESS = {"inf", "infinity"}
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2009"), " ")
 CHARACTERS = b"0123456789+-.eE"
 WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
@@ -58,9 +59,14 @@ class Bad(NamedTuple):
     text: str
 
 
+def plain(text: str, form: Form) -> str:
+    """A field without what stands around it; between thousands a no-break or thin space is a space."""
+    return text.translate(_SPACES).strip(" \t") if form.thousands == " " else text.strip(" \t")
+
+
 def number(text: str, form: Form = PLAIN, pattern: re.Pattern[str] | None = None) -> int | float | None:
     """The number that a text is, whole if it is written so; ``None`` if it is none. Infinity is one."""
-    text = text.strip(" \t")
+    text = plain(text, form)
     if not (pattern or form.pattern()).fullmatch(text):
         bare = text.lower().lstrip("+-")
         return float(text) if bare in ENDLESS and len(text) - len(bare) < 2 else None

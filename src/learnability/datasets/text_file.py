@@ -64,6 +64,11 @@ class TextSource:
                 f"{self.name} must begin with a line that holds something, got none in {len(sample):,} lines (is a "
                 f"quote not closed?); quote says what encloses fields, got {self.quote!r}"
             )
+        if sample[0].startswith("#") and len(records) > 1 and len(records[0]) < len(records[1]):
+            raise ValueError(
+                f"{self.name} must begin with a line of names, got a comment {short(sample[0].strip())}: leave such "
+                "lines out"
+            )
         first = [field.strip() for field in records[0]]
         below = [line for line in sample if line.strip()][1:]
         self._quoted = bool(self.quote and below) and all(line.lstrip().startswith(self.quote) for line in below)
