@@ -8,10 +8,10 @@ import zlib
 
 import numpy as np
 import pytest
+from tools.fuzz.seeds import packers
 
 from learnability.datasets import read_table
 from learnability.datasets.packed import open_packed
-from tools.fuzz.seeds import packers
 
 TEXT = b"x,label\n" + b"".join(b"%d,%d\n" % (k, k % 2) for k in range(50_000))
 
