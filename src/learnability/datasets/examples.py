@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,11 @@ from learnability.checks import FloatArray
 from learnability.datasets.labels import Codes, Labels, equal, listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import MISSING, Bad, Form, Numbers, number
+from learnability.datasets.plan import Part, not_numbers, plan_of
 from learnability.datasets.records import Table
-from learnability.datasets.source import NUMBER, OTHER, TEXT, WRITTEN, Reading, Source
+from learnability.datasets.source import WRITTEN, Reading, Source
 
 __all__ = ["CATEGORIES", "Examples", "examples", "row_blocks"]
-
-NAMED = 10_000
-"""Names among which the nearest to a wrong one is looked for."""
 
 CATEGORIES = 1_000
 """Values of a column of categories after which reading stops."""
@@ -110,7 +107,7 @@ def examples(source: Source, label: str, reading: Reading, budget: Budget) -> Ex
         If columns share a name or are not there, if a feature is not a number, a value missing or infinite, or if the
         result does not fit. What can be mended by leaving columns or rows out is named in one message, all of it.
     """
-    plan = _plan(source, label, reading)
+    plan = plan_of(source, label, reading)
     features = sum(len(part.kept) for part in plan if part.use == "numbers")
     budget.check(source.name, source.rows, features, beside=source.beside)
     reader = _Reader(source, label, reading, plan)
@@ -119,89 +116,10 @@ def examples(source: Source, label: str, reading: Reading, budget: Budget) -> Ex
     return reader.finish(budget)
 
 
-class _Part(NamedTuple):
-    """What is wanted of one group."""
-
-    group: int
-    use: str
-    """"label", "numbers" or "categories"."""
-    kept: NDArray[np.intp]
-    """Which of its columns: a single one, where they are no numbers."""
-    names: tuple[str, ...]
-
-
-def _plan(source: Source, label: str, reading: Reading) -> list[_Part]:
-    """Which groups are read, and as what."""
-    names = [name for group in source.groups for name in group.names]
-    _check_names(source.name, names, label, reading)
-    dropped, categories = set(reading.drop), set(reading.one_hot)
-    plan, other = [], []
-    for g, group in enumerate(source.groups):
-        apart = [j for j, name in enumerate(group.names) if name == label or name in categories]
-        for j in apart:
-            name = group.names[j]
-            if group.kind == OTHER:
-                use = "labels" if name == label else "categories"
-                raise ValueError(
-                    f"{source.name} must hold numbers, text or truth values as {use}, got {group.what} in "
-                    f"{short(name)}"
-                )
-            plan.append(_Part(g, "label" if name == label else "categories", np.array([j]), (name,)))
-        if group.spare:
-            continue
-        left = [j for j, name in enumerate(group.names) if name not in dropped and j not in apart]
-        kept = np.array(left, dtype=np.intp)
-        if not len(kept):
-            continue
-        if group.kind not in (NUMBER, WRITTEN):
-            other.append((group.names[0], group.what or "text", group.kind == TEXT))
-        plan.append(_Part(g, "numbers", kept, tuple(group.names[j] for j in kept)))
-    if other:
-        raise _not_numbers(source.name, other)
-    if len(plan) == 1:
-        raise ValueError(f"{source.name} must have a feature column beside the label {short(label)}, got none")
-    return plan
-
-
-def _check_names(source: str, names: Sequence[str], label: str, reading: Reading) -> None:
-    """Every column has a name of its own; the label and what is to be dropped or split are among them."""
-    nameless = [j + 1 for j, name in enumerate(names) if not name]
-    if nameless:
-        raise ValueError(f"{source} must name every column, got none for column {nameless[0]} (an index, perhaps?)")
-    seen: set[str] = set()
-    twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-    if twice:
-        raise ValueError(
-            f"{source} must name every column differently, got {listed(list(dict.fromkeys(twice)))} twice"
-        )
-    wanted = [("label", label), *(("drop", name) for name in reading.drop)]
-    for option, name in [*wanted, *(("one_hot", name) for name in reading.one_hot)]:
-        if name in seen:
-            continue
-        close = difflib.get_close_matches(name, names[:NAMED], 1, 0.75)
-        hint = f"; did you mean {short(close[0])}?" if close else ""
-        purpose = "for the label" if option == "label" else f"to {option.replace('_', '-')}"
-        raise ValueError(f"{source} has no column {short(name)} {purpose}, only {listed(names)}{hint}")
-    if label in {*reading.drop, *reading.one_hot}:
-        raise ValueError(f"label must be a column of its own, got {short(label)}, which is also dropped or split")
-
-
-def _not_numbers(source: str, columns: Sequence[tuple[str, str, bool]], *, otherwise: bool = False) -> ValueError:
-    """The error for columns that hold something else: name, what was found, whether they may be categories."""
-    which = ", ".join(f"{short(name)} ({found})" for name, found, _ in columns[:8])
-    more = f" and {len(columns) - 8:,} more" if len(columns) > 8 else ""
-    split = " or, of categories, turn them into columns of 0 and 1 (one_hot)" if any(c for *_, c in columns) else ""
-    written = "; decimal and thousands say how numbers are written" if otherwise else ""
-    return ValueError(
-        f"{source} must hold numbers in every column but the label's, got other values in {which}{more}: "
-        f"leave these columns out (drop){split}{written}"
-    )
-
-
 class _Reader:
     """What has been read so far."""
 
-    def __init__(self, source: Source, label: str, reading: Reading, plan: list[_Part]) -> None:
+    def __init__(self, source: Source, label: str, reading: Reading, plan: list[Part]) -> None:
         self.source, self.label, self.reading, self.plan = source, label, reading, plan
         form = Form(reading.decimal, reading.thousands)
         self.written = source.groups[next(p.group for p in plan if p.use == "label")].kind == WRITTEN
@@ -245,7 +163,7 @@ class _Reader:
                 left = right
         self.m += b
 
-    def _numbers(self, k: int, part: _Part, kind: str, values: Any, columns: slice, b: int) -> None:
+    def _numbers(self, k: int, part: Part, kind: str, values: Any, columns: slice, b: int) -> None:
         if self.bad and (kind != WRITTEN or part.names[0] in self.bad):
             return  # it is only about what else there is
         above = self.X[: self.m, columns]
@@ -283,7 +201,7 @@ class _Reader:
             raise ValueError(f"{source.name} must have at least one row, got none")
         if self.bad:
             columns = [(name, found, True) for name, found in self.bad.items()]
-            raise _not_numbers(source.name, columns, otherwise=self.otherwise)
+            raise not_numbers(source.name, columns, otherwise=self.otherwise)
         codes, values = self.labels.merged(np.concatenate(self.codes), self.form if self.written else None)
         unlabelled = np.flatnonzero(codes < 0)
         if len(unlabelled):

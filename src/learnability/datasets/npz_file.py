@@ -23,6 +23,7 @@ from learnability import shown
 from learnability.datasets.labels import LONGEST, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.npy_header import Header, damage, fill, read_header
+from learnability.datasets.numbers import check_held
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, Group, Reading, Source
 from learnability.datasets.sparse_file import SparseSource, is_sparse
 
@@ -193,12 +194,7 @@ class ArraySource:
             return values.astype(values.dtype.newbyteorder("="), copy=False)
         with np.errstate(invalid="ignore", over="ignore"):
             converted = values.astype(np.float64)
-            wrong = np.argwhere((converted != values) & ~np.isnan(converted))
-        if len(wrong):
-            raise ValueError(
-                f"{self.name} must hold numbers that float64 can hold, got {values[tuple(wrong[0])]!s} in column "
-                f"{short(names[int(wrong[0][1])])}"
-            )
+        check_held(self.name, converted, values, names)
         return converted
 
 

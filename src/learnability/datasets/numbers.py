@@ -18,7 +18,7 @@ import numpy as np
 from learnability import shown
 from learnability.checks import FloatArray
 
-__all__ = ["EXACT", "MISSING", "Bad", "Form", "Numbers", "number", "plain"]
+__all__ = ["EXACT", "MISSING", "Bad", "Form", "Numbers", "check_held", "number", "plain"]
 
 EXACT = 2**53
 """Up to here float64 holds every whole number."""
@@ -76,6 +76,22 @@ def number(text: str, form: Form = PLAIN, pattern: re.Pattern[str] | None = None
     if WHOLE.fullmatch(text) and len(text) <= 300:
         return int(text.partition(".")[0])
     return float(text)
+
+
+def check_held(source: str, block: FloatArray, array: Any, names: Sequence[str]) -> None:
+    """Floats of other sizes, (b, width), are what they have become in float64.
+
+    Raises
+    ------
+    ValueError
+        With the first that is not.
+    """
+    wrong = np.argwhere((block != array) & ~np.isnan(block))
+    if len(wrong):
+        raise ValueError(
+            f"{source} must hold numbers that float64 can hold, got {array[tuple(wrong[0])]!s} in column "
+            f"{shown.quoted(names[int(wrong[0][1])], 60)}"
+        )
 
 
 class Numbers:
@@ -144,12 +160,7 @@ class Numbers:
             for j in self.offsets:
                 block[:, j] = self._column(j, _listed(array[:, j], missing, j), above)[:, 0]
         elif array.dtype.kind == "f" and array.dtype.itemsize > 8:
-            wrong = np.argwhere((block != array) & ~np.isnan(block))
-            if len(wrong):
-                raise ValueError(
-                    f"{self.source} must hold numbers that float64 can hold, got {array[tuple(wrong[0])]!s} in "
-                    f"column {shown.quoted(self.names[int(wrong[0][1])], 60)}"
-                )
+            check_held(self.source, block, array, self.names)
         return block
 
     def _column(self, j: int, values: Sequence[int | float | None], above: FloatArray) -> FloatArray:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
+from learnability import shown
 from learnability.datasets.source import first_line
 
 __all__ = ["damage", "open_packed"]
@@ -45,7 +46,8 @@ def open_packed(path: Path) -> IO[bytes]:
                 except ModuleNotFoundError:
                     continue
                 return stream
-            raise ValueError(f"{path.name} needs the package backports.zstd to be read (pip install backports.zstd)")
+            name = shown.line(path.name)
+            raise ValueError(f"{name} needs the package backports.zstd to be read (pip install backports.zstd)")
     return path.open("rb")
 
 
