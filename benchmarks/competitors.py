@@ -19,8 +19,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from learnability.networks.one_hidden import OneHidden
-from learnability.training.online import forms
-from learnability.training.online import loops as kernels
+from learnability.training.online import forms, plain_loops
+from learnability.training.online.problem import Problem
 
 Array = NDArray[Any]
 
@@ -238,7 +238,7 @@ def engine_form(form: str, listed: int = 20_000) -> Loop:
     """
 
     def loop(params: OneHidden, X: Array, y: Array, order: Array, h: Any, beta: Any) -> Run:
-        problem = forms.Problem(params, X, y, h, beta, 1, 1, "both", "relu")
+        problem = Problem(params, X, y, h, beta, 1, 1, "both", "relu")
         engine = forms.choose(problem, form)
         visits = order.reshape(-1, len(y))
         begin = time.perf_counter()
@@ -258,10 +258,10 @@ def _one_visit(engine: Any, problem: Any, i: int, form: str) -> bool:
     if form != "direct":
         return bool(engine.run(visit, 1)[1])
     # this kernel takes the number of examples from the order's width: give it a sample of one
-    indptr, columns, values = engine.rows
-    sample = indptr[i : i + 2], columns, values, problem.y[i : i + 1]
-    rest = problem.unit, problem.beta, 1, True, False, problem.large
-    return bool(kernels.direct(engine.WT, engine.M, engine.b, *sample, np.zeros_like(visit), 1, *rest)[1])
+    y, indptr, columns, values, reach = engine.sample
+    sample = plain_loops.Sample(y[i : i + 1], indptr[i : i + 2], columns, values, reach)
+    rule = engine.rule._replace(batch=1)
+    return bool(plain_loops.direct(engine.network, sample, rule, np.zeros_like(visit), 1)[1])
 
 
 COMPETITORS = {

@@ -1,7 +1,9 @@
-"""How the engine's time grows with n, what mini-batches and random starts cost, and a run's peak memory.
+"""How the online engine's time and memory grow with n, sample and visits: ``python -m benchmarks.growth``.
 
-Growth is timed with one record, at the end; the mini-batches with the usual records, between which ``auto`` chooses
-its form anew.
+- With n: the first epochs of Figure 2's run, one record, at the end.
+- With the sample and with the visits: parity on n = 20, 82 neurons, labels by coin, so that updates stay frequent;
+  each cell in a process of its own, which tells its peak of resident memory before and after the run. One record.
+- Mini-batches and starts with the usual records.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import common
 from benchmarks.runs import PaperRun
 from learnability import seeding
 from learnability.networks.one_hidden import random_init
@@ -26,6 +29,7 @@ from learnability.problems.symmetry import UniformCube, parity
 from learnability.training import online
 from learnability.training.online.trajectory import Trajectory
 
+MINUTES = {"full": 3, "short": 1}
 SIZES = (20, 30, 60, 100, 140, 200)
 
 
@@ -110,15 +114,24 @@ def batches(visits: int, repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-_MEMORY = """
-import resource, sys
+_PEAK = """
+import sys
 def peak():
     try:
         line = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))
         return int(line.split()[1]) / 1e3 * 1.024
     except (OSError, StopIteration):
+        try:
+            import resource
+        except ImportError:
+            import psutil
+            return psutil.Process().memory_info().peak_wset / 1e6
         unit = 1 if sys.platform == 'darwin' else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+"""
+_MEMORY = (
+    _PEAK
+    + """
 interpreter = peak()
 import numpy, numba
 libraries = peak()
@@ -130,6 +143,68 @@ for layers in ('both', 'output'):
     run.train(layers=layers)
 print(interpreter, libraries, ready, peak())
 """
+)
+_SAMPLE = (
+    _PEAK
+    + """
+from benchmarks.growth import sample_run
+sample_run('{form}', 50, 2)
+train = sample_run('{form}', {m}, {epochs}, later=True)
+before = peak()
+seconds, visits, share = train()
+print(1e6 * seconds / visits, share, before, peak(), visits)
+"""
+)
+FORMS = ("deviation", "direct", "frozen")
+
+
+def sample_run(form: str, m: int, epochs: int, later: bool = False) -> Any:
+    """A run on m examples with labels by coin: seconds, visits, share of updates; or a function that makes it."""
+    n, rng = 20, seeding.generator(0, "benchmark growth", m)
+    X = UniformCube(n).sample(rng, m)
+    y = np.where(rng.random(m) < 0.5, 1.0, -1.0)
+    random = form == "direct"
+    start = random_init(seeding.generator(0, "benchmark he"), n, 4 * n + 2, "he") if random else symmetry_init(n)
+    h = Fraction(1, n ** (3 if random else 6))
+
+    def train() -> tuple[float, int, float]:
+        begin = time.perf_counter()
+        run = online.train(
+            start, X, y, h=h, beta=n**3 * h, rng=seeding.generator(0, "benchmark growth orders", m), epochs=epochs,
+            layers="output" if form == "frozen" else "both", record=[epochs], form=form,
+        )  # fmt: skip
+        return time.perf_counter() - begin, run.epochs * m, run.updates / (run.epochs * m)
+
+    return train if later else train()
+
+
+def with_sample(short: bool) -> list[dict[str, Any]]:
+    """Visits at a sample of 1,000, and the same number of visits at larger samples."""
+    most = 10**6 if short else 10**7
+    cells = [(1_000, visits // 1_000) for visits in (10**4, 10**5, 10**6, 10**7) if visits <= most]
+    cells += [(m, most // m) for m in (10**4, 10**5, 10**6)]
+    rows = []
+    for form in FORMS:
+        for m, epochs in cells:
+            code = _SAMPLE.replace("{form}", form).replace("{m}", str(m)).replace("{epochs}", str(epochs))
+            microseconds, share, before, after, visits = _in_a_process(code)
+            rows.append(
+                {
+                    "form": form, "m": m, "visits": int(visits), "us_per_example": microseconds,
+                    "update_share": share,
+                    "peak_before_mb": before, "peak_mb": after, "sample_mb": 8 * 20 * m / 1e6,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _in_a_process(code: str) -> list[float]:
+    """The numbers that a fresh process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=os.environ, check=True, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    return [float(number) for number in done.stdout.split()]
 
 
 def memory(epochs: int) -> dict[str, Any]:
@@ -138,37 +213,67 @@ def memory(epochs: int) -> dict[str, Any]:
     Read as VmHWM where there is a /proc: ``ru_maxrss`` outlives exec on Linux, so that a child would be charged
     with what its parent held. Elsewhere ``ru_maxrss``.
     """
-    root = Path(__file__).parents[1]
-    command = [sys.executable, "-c", _MEMORY.replace("{epochs}", str(epochs))]
-    done = subprocess.run(command, cwd=root, env=os.environ, check=True, capture_output=True, text=True)
+    found = _in_a_process(_MEMORY.replace("{epochs}", str(epochs)))
     names = ("interpreter_mb", "numpy_and_numba_mb", "imports_and_kernels_mb", "peak_mb")
-    return {"epochs": epochs, **dict(zip(names, map(float, done.stdout.split()), strict=True))}
+    return {"epochs": epochs, **dict(zip(names, found, strict=True))}
 
 
-def print_tables(grown: dict[str, Any], rows: list[dict[str, Any]], used: dict[str, Any], console: Console) -> None:
+def print_tables(report: dict[str, Any], console: Console) -> None:
+    """Growth with n, with sample and visits; mini-batches."""
+    grown = report["growth"]
     epochs = max(row["epochs"] for row in grown["rows"])
-    table = Table(title=f"Growth with n: the first {epochs} epochs of Fig. 2's run")
-    for heading in ("n", "layers", "us / example", "us / update", "updates", "seconds a run", "epochs"):
-        table.add_column(heading, justify="right")
-    for row in grown["rows"]:
-        table.add_row(
+    rows = [
+        (
             str(row["n"]), row["layers"], f"{row['us_per_example']:.3g}", f"{row['us_per_update']:.3g}",
             f"{row['update_share']:.0%}", f"{row['seconds']:.3g}", str(row["epochs"]),
-        )  # fmt: skip
-    console.print(table)
+        )
+        for row in grown["rows"]
+    ]  # fmt: skip
+    headings = ("n", "layers", "us / example", "us / update", "updates", "seconds a run", "epochs")
+    console.print(common.table(f"Growth with n: the first {epochs} epochs of Fig. 2's run", headings, rows))
     fitted = ", ".join(f"{name} n^{value:.2f}" for name, value in grown["exponents"].items())
     console.print(f"  Exponents over n >= 60: {fitted}\n")
-    table = Table(title="Mini-batches and starts: parity, n = 20, 82 neurons, both layers")
-    for heading in ("start", "examples", "batch", "form", "us / example", "updates"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(
+    rows = [
+        (
+            row["form"], f"{row['m']:,}", f"{row['visits']:,}", f"{row['us_per_example']:.3f}",
+            f"{row['update_share']:.0%}", f"{row['peak_mb'] - row['peak_before_mb']:.0f}", f"{row['sample_mb']:.0f}",
+        )
+        for row in report["sample"]
+    ]  # fmt: skip
+    headings = ("form", "examples", "visits", "us / example", "updates", "MB that the run adds", "MB of the sample")
+    console.print(common.table("Growth with sample and visits: n = 20, 82 neurons, random labels", headings, rows))
+    rows = [
+        (
             row["start"], str(row["m"]), str(row["batch"]), row["form"],
             f"{row['us_per_example']:.3g}", f"{row['update_share']:.1%}",
-        )  # fmt: skip
-    console.print(table)
-    console.print(
-        f"  Memory of Fig. 2(b), both settings: peak {used['peak_mb']:.0f} MB, of which "
-        f"{used['imports_and_kernels_mb']:.0f} MB are there before the run (Python {used['interpreter_mb']:.0f}, "
-        f"with NumPy and Numba {used['numpy_and_numba_mb']:.0f}, with this package and its kernels the rest).\n"
+        )
+        for row in report["batches"]
+    ]  # fmt: skip
+    headings = ("start", "examples", "batch", "form", "us / example", "updates")
+    console.print(common.table("Mini-batches and starts: parity, n = 20, 82 neurons, both layers", headings, rows))
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = common.parser(
+        "growth", __doc__, "runs shortened 50 times, measured once", "runs shortened four times, to 10^6 visits"
     )
+    options = common.parse(parser, arguments)
+    shorten, repeats = (50, 1) if options.quick else (4, 3) if options.short else (1, 5)
+    start = psutil.getloadavg()
+    report: dict[str, Any] = {
+        "machine": common.machine(),
+        "growth": with_n(2000 // shorten, repeats),
+        "sample": [] if options.quick else with_sample(options.short),
+        "batches": batches(200_000 // shorten, repeats),
+    }
+    report["load_average"] = {"start": start, "end": psutil.getloadavg()}
+    console = common.console()
+    print_tables(report, console)
+    console.print(common.described(report["machine"]))
+    console.print(common.load(start, report["load_average"]["end"]))
+    common.write(report, options.json)
+    return report
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -18,19 +18,19 @@ from __future__ import annotations
 
 import os
 
+import psutil
+
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import Parser, machine
+from benchmarks import common
 from learnability import seeding
 from learnability.networks.parity import CAP, good_neurons
 from learnability.problems.parity import ParityMixture, random_mixture
@@ -38,6 +38,9 @@ from learnability.training.population import correlation
 
 K, UNITS, BATCH = 3, 256, 1024
 WANTED = (1e-2, 1e-3)
+
+
+MINUTES = {"full": 0.5, "short": 0.5}
 
 
 class Effort(NamedTuple):
@@ -148,24 +151,24 @@ def print_comparison(found: dict[str, Any], console: Console) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = Parser(prog="python -m benchmarks.parity_first_step", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
-    parser.add_argument("--quick", action="store_true", help="one small size, measured once: a smoke test")
-    options = parser.parse_args(arguments)
-    if options.json is not None and not options.json.resolve().parent.is_dir():
-        parser.error(f"--json: there is no folder {options.json.resolve().parent}")
+    parser = common.parser("parity_first_step", __doc__, "one small size, measured once", "all of it")
+    options = common.parse(parser, arguments)
     effort = QUICK if options.quick else FULL
-    console = Console(width=None if sys.stdout.isatty() else 118)
-    report: dict[str, Any] = {"machine": machine(), "effort": effort._asdict(), "load_average": [os.getloadavg()]}
+    console = common.console()
+    report: dict[str, Any] = {
+        "machine": common.machine(),
+        "effort": effort._asdict(),
+        "load_average": [psutil.getloadavg()],
+    }
     report["comparison"] = []
     for n in effort.sizes:
         report["comparison"].append(compare(n, effort))
         print_comparison(report["comparison"][-1], console)
-    report["load_average"].append(os.getloadavg())
+    report["load_average"].append(psutil.getloadavg())
     start, end = report["load_average"]
-    console.print(f"load average {start[0]:.2f} at the start, {end[0]:.2f} at the end, {os.cpu_count()} cores")
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    console.print(common.described(report["machine"]))
+    console.print(common.load(start, end))
+    common.write(report, options.json)
     return report
 
 

@@ -1,78 +1,96 @@
-"""MNIST-parity training, an epoch of it, against other ways to write it: ``python -m benchmarks.parity_minibatch``.
+"""MNIST-parity training, steps of it, against other ways to write it: ``python -m benchmarks.parity_minibatch``.
 
 The ReLU network of ``parity/fig1``: 512 units, strips of k = 3 digits, Adadelta at learning rate 1, batches of 128,
-hinge loss, float32. Everyone starts from the same weights, sees the same batches, and composes its strips batch by
-batch from the unsigned bytes; one thread each. Timed in turns, the median of the repeats:
+hinge loss, float32, on MNIST (four of five pixels are 0) and on random images (none is). Everyone starts from the
+same weights, sees the same batches, and composes its strips batch by batch from the unsigned bytes; one thread each.
+Windows of some steps in turns, there and back; ratios of medians with an interval:
 
-- ``engine``: :func:`learnability.training.minibatch.train`, with everything it does in an epoch but compiling;
+- ``engine``: :func:`learnability.training.minibatch.train`, with everything that it does in an epoch. What it does
+  once, before, stands beside it (``set-up``);
+- ``engine-jax``: the same call with ``form="jax"``, as a user's own forward function is trained;
 - ``jax``: the same step under ``jax.jit``, called for one batch at a time, state donated;
 - ``torch``: ``nn.Linear`` layers and ``torch.optim.Adadelta``, batch by batch, as PyTorch's users write it;
 - ``numpy``: the reference's gradient and Adadelta in float32.
 
-Compiling (the first call's excess) is reported beside it. Final weights are compared with those of the reference in
-float64 over the first batches, and with the engine's over the whole epoch. In float32 the second comparison may show
-1e-3 where the first shows 1e-7: among an epoch's decisions (is this unit active, is this margin below 1) one that
-hangs on the last digit is taken otherwise, and the weights keep the difference.
+Before they are timed, all must end where the reference in float64 does after a few steps. The limit on dense inputs
+is the time of a step's two products alone (the fastest of XLA's, NumPy's and ours) and of the bytes that Adadelta
+reads and writes at the bandwidth measured beside.
 
-MNIST is looked for as everywhere (``LEARNABILITY_DATA``); random images of its size stand in for it, on which the
-work is the same.
+Then tables of what the engine's choices rest on: rows of non-zeros against dense products by share of non-zeros and
+width, and seconds of an epoch for each model of the study.
+
+MNIST is looked for as everywhere (``LEARNABILITY_DATA``); random images with as many zeros stand in for it.
 """
 
 from __future__ import annotations
 
 import os
 
+import psutil
+
 # Before NumPy, JAX and PyTorch are imported: they read these once. (JAX's thread is the trainer's business.)
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import importlib.util
-import json
-import resource
+import math
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.common import Parser, machine
+from benchmarks import common
 from learnability import datasets, seeding
-from learnability.networks.strips import Relu, relu, relu_start
+from learnability.networks.strips import MODELS, Relu, relu, relu_start
 from learnability.problems.strips import Strips, gather
+from learnability.sweep.perform import peak_memory
 from learnability.training import minibatch
+from learnability.training.grid.blocks import zeros
 from learnability.training.minibatch import reference as minibatch_reference
+from learnability.training.minibatch.fused import parts
 from learnability.training.minibatch.optimisers import Adadelta
-from learnability.training.minibatch.sources import Source
+from learnability.training.minibatch.sources import Source, examples
+from learnability.training.vector.tiles import BLOCK, STORE, kernel, product
 
 RHO, EPSILON, BATCH = 0.95, 1e-7, 128
 
 
 class Result(NamedTuple):
-    """Weights after the visits, and the seconds that it took."""
+    """Weights after the visits, the seconds of them, and those of what comes before."""
 
     params: Relu
     seconds: float
+    set_up: float = 0.0
 
 
 Loop = Callable[[Relu, Strips, NDArray[Any]], Result]
 
 
-def engine(start: Relu, strips: Strips, visits: NDArray[Any], dtype: str = "float32") -> Result:
-    """Our trainer, given the visits as its one epoch."""
-    source = Source(len(visits), lambda rng: visits, gather, strips.store)
+def engine(start: Relu, strips: Strips, visits: NDArray[Any], form: str = "auto", epochs: int = 1) -> Result:
+    """Our trainer, given the visits as its epochs; timed is the first, or the run's rest where there is no other."""
+    begins = []
+
+    def draw(rng: np.random.Generator) -> NDArray[Any]:
+        begins.append(time.perf_counter())
+        return visits
+
     begin = time.perf_counter()
     (run,) = minibatch.train(
-        relu, start, source, rule=Adadelta(RHO, EPSILON), learning_rate=1.0, batch=BATCH, epochs=1,
-        rng=np.random.default_rng(0), record=[1], dtype=dtype,
+        relu, start, Source(len(visits), draw, gather, strips.store), rule=Adadelta(RHO, EPSILON), learning_rate=1.0,
+        batch=BATCH, epochs=epochs, rng=np.random.default_rng(0), record=[epochs], form=form,
     )  # fmt: skip
-    return Result(Relu(*run.params), time.perf_counter() - begin)
+    ends = [*begins[1:], time.perf_counter()]
+    return Result(Relu(*run.params), ends[0] - begins[0], begins[0] - begin)
+
+
+def engine_by_jax(start: Relu, strips: Strips, visits: NDArray[Any], epochs: int = 1) -> Result:
+    """Our trainer, the form for any model."""
+    return engine(start, strips, visits, "jax", epochs)
 
 
 @jax.jit
@@ -168,20 +186,25 @@ class Competitor(NamedTuple):
     @property
     def installed(self) -> bool:
         """Whether the module can be found."""
-        return importlib.util.find_spec(self.needs) is not None
+        return common.is_installed(self.needs)
 
 
 LOOPS = {
     "engine": Competitor("this trainer", engine),
+    "engine-jax": Competitor("this trainer, form='jax'", engine_by_jax),
     "jax": Competitor("JAX, jit, step by step", jax_steps),
     "torch": Competitor("PyTorch", torch_steps, "torch"),
     "numpy": Competitor("NumPy", numpy_steps),
 }
 
 
-def synthetic(rng: np.random.Generator, count: int = 60_000) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Random images of MNIST's size, and digits."""
-    images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+def synthetic(
+    rng: np.random.Generator, count: int = 60_000, share: float = 1.0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Random images of MNIST's size, a share of whose pixels is not 0, and digits."""
+    images = rng.integers(1, 256, (count, 28, 28), dtype=np.uint8)
+    if share < 1:
+        images *= rng.random(images.shape, dtype=np.float32) < share
     return images, rng.integers(0, 10, count, dtype=np.uint8)
 
 
@@ -191,115 +214,248 @@ def apart(one: Relu, other: Relu) -> float:
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
 
-def compare(strips: Strips, units: int, steps: int, repeats: int, agreement_steps: int) -> list[dict[str, Any]]:
-    """Time all loops on the same epoch, in turns."""
-    start = relu_start(seeding.generator(0, "benchmark start"), strips.n, units)
-    visits = strips.draw(seeding.generator(0, "benchmark strips"))[: steps * BATCH]
-    few = visits[: agreement_steps * BATCH]
+class Effort(NamedTuple):
+    """How much is measured."""
+
+    units: int
+    steps: int
+    """In a window."""
+    windows: int
+    few: int
+    """Steps after which all must agree."""
+    images: int
+    densities: tuple[float, ...]
+    widths: tuple[int, ...]
+
+
+FULL = Effort(512, 120, 7, 10, 60_000, (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0), (32, 128, 512))
+SHORT = Effort(512, 40, 5, 5, 20_000, (0.1, 0.3, 0.6), (128,))
+QUICK = Effort(16, 3, 2, 3, 600, (0.2,), (32,))
+
+
+def compare(strips: Strips, effort: Effort) -> list[dict[str, Any]]:
+    """Time all loops on the same steps, in turns."""
+    start = relu_start(seeding.generator(0, "benchmark start"), strips.n, effort.units)
+    visits = strips.draw(seeding.generator(0, "benchmark strips"))[: effort.steps * BATCH]
+    few = visits[: effort.few * BATCH]
     exact = numpy_steps(start, strips, few, "float64").params
     loops = {name: one for name, one in LOOPS.items() if one.installed}
-    first = {name: _seconds(one.loop, start, strips, visits) for name, one in loops.items()}
-    results: dict[str, list[Result]] = {name: [] for name in loops}
-    for _ in range(repeats):
-        for name, one in loops.items():
-            results[name].append(one.loop(start, strips, visits))
-    ours = results["engine"][-1].params
+    agreement = {name: apart(one.loop(start, strips, few).params, exact) for name, one in loops.items()}
+    wrong = {name: found for name, found in agreement.items() if not found < 1e-4}
+    if wrong:
+        raise RuntimeError(f"these loops do not make the reference's updates: {wrong}")
+    set_up: dict[str, float] = {}
+
+    def window(name: str) -> float:
+        ours = {"epochs": 2} if name.startswith("engine") else {}
+        found = loops[name].loop(start, strips, visits, **ours)
+        set_up[name] = found.set_up
+        return found.seconds
+
+    samples = common.alternating({name: (lambda name=name: window(name)) for name in loops}, effort.windows)
+    steps = math.ceil(len(visits) / BATCH)
+    return [
+        {
+            "competitor": name, "label": one.label, "ms_per_step": 1e3 * samples[name].median / steps,
+            "ms_each": [1e3 * value / steps for value in samples[name].values],
+            "interval": common.ratio(samples[name], samples["engine"])._asdict(), "set_up_s": set_up[name],
+            "from_float64": agreement[name],
+        }
+        for name, one in loops.items()
+    ]  # fmt: skip
+
+
+def products(n: int, units: int, repeats: int = 30) -> dict[str, float]:
+    """Milliseconds of a step's two matrix products alone, X W and X^T D, done by XLA, NumPy and our tiles."""
+    p = math.ceil(units / BLOCK) * BLOCK
+    X, W, D = (np.full(shape, 0.5, np.float32) for shape in ((BATCH, n), (n, p), (BATCH, p)))
+    forward, backward = jax.jit(lambda X, W: X @ W), jax.jit(lambda X, D: X.T @ D)
+    on_device = [jnp.asarray(part) for part in (X, W, D)]
+    chunk = min(196, n)
+    chunks, blocks = n // chunk, p // BLOCK
+    x, w, d = (zeros(s, "float32") for s in ((chunks, BATCH, chunk), (blocks, n, BLOCK), (blocks, BATCH, BLOCK)))
+    g = zeros((chunk, BLOCK), "float32")
+    for part in (x, w, d):
+        part[...] = 0.5
+    ways = {
+        "XLA": lambda: (forward(*on_device[:2]), backward(on_device[0], on_device[2])),
+        "NumPy": lambda: (X @ W, X.T @ D),
+        "tiles": lambda: _tiled(kernel("float32"), x, w, d, g, d.copy()),
+    }
+
+    def seconds(way: Callable[[], Any]) -> float:
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            jax.block_until_ready(way())
+        return (time.perf_counter() - begin) / repeats
+
+    samples = common.alternating({name: (lambda way=way: seconds(way)) for name, way in ways.items()})
+    return {name: 1e3 * one.median for name, one in samples.items()}
+
+
+@njit
+def _tiled(kernel, x, w, d, g, a):  # type: ignore[no-untyped-def]
+    rows, chunk = x.shape[1:]
+    for c in range(len(x)):
+        for j in range(len(w)):
+            product(kernel, a[j], x[c], 0, w[j, c * chunk : (c + 1) * chunk], rows, chunk, BLOCK, 1, STORE, a[j])
+    for c in range(len(x)):
+        for j in range(len(w)):
+            product(kernel, g, x[c], 1, d[j], chunk, rows, BLOCK, 0, STORE, g)
+
+
+def bandwidth(numbers: int) -> float:
+    """Bytes a second, read and written, of adding to so many float32 in place."""
+    array = np.zeros(numbers, np.float32)
+
+    def seconds() -> float:
+        begin = time.perf_counter()
+        for _ in range(20):
+            np.add(array, 1, out=array)
+        return time.perf_counter() - begin
+
+    return 20 * 2 * array.nbytes / common.alternating({"add": seconds})["add"].median
+
+
+def by_density(effort: Effort) -> list[dict[str, Any]]:
+    """A step on 784 inputs, by rows of non-zeros and by dense products."""
     rows = []
-    for name, one in loops.items():
-        seconds = [result.seconds for result in results[name]]
-        middle = float(np.median(seconds))
-        rows.append(
-            {
-                "competitor": name,
-                "label": one.label,
-                "seconds": middle,
-                "seconds_each": seconds,
-                "ms_per_step": 1e3 * middle / -(-len(visits) // BATCH),
-                "first_call_excess_s": max(0.0, first[name] - middle),
-                "from_float64": apart(one.loop(start, strips, few).params, exact),
-                "from_engine": apart(results[name][-1].params, ours),
-            }
-        )
-    for row in rows:
-        row["ratio"] = row["seconds"] / rows[0]["seconds"]
+    rng = seeding.generator(0, "benchmark densities")
+    for units in effort.widths:
+        for share in effort.densities:
+            images, digits = synthetic(rng, min(effort.images, 8 * BATCH), share)
+            X, y = images.reshape(len(images), -1) / np.float32(255), np.where(digits % 2, 1.0, -1.0)
+            start = relu_start(rng, X.shape[1], units)
+            ways = {name: _epoch(start, X, y, limit) for name, limit in (("sparse", 2.0), ("dense", 0.0))}
+            samples = common.alternating(ways, effort.windows)
+            ratio = common.ratio(samples["dense"], samples["sparse"])
+            ms = {name: 1e3 * one.median / math.ceil(len(X) / BATCH) for name, one in samples.items()}
+            rows.append({"units": units, "share": share, **ms, "ratio": ratio._asdict()})
     return rows
 
 
-def products(n: int, units: int, repeats: int = 200) -> float:
-    """Milliseconds of a step's two matrix products alone, X W and X^T D: the limit that they set."""
-    X, W, D = (
-        jnp.ones((BATCH, n), jnp.float32),
-        jnp.ones((n, units), jnp.float32),
-        jnp.ones((BATCH, units), jnp.float32),
-    )
-    forward, backward = jax.jit(lambda X, W: X @ W), jax.jit(lambda X, D: X.T @ D)
-    seconds = 0.0
-    for product, other in ((forward, W), (backward, D)):
-        product(X, other).block_until_ready()
-        begin = time.perf_counter()
-        for _ in range(repeats):
-            product(X, other).block_until_ready()
-        seconds += (time.perf_counter() - begin) / repeats
-    return 1e3 * seconds
+def _epoch(start: Relu, X: NDArray[Any], y: NDArray[Any], limit: float) -> Callable[[], float]:
+    def seconds() -> float:
+        usual, parts.SPARSE = parts.SPARSE, limit
+        begins: list[float] = []
+        sample = examples(X, y)
+
+        def draw(rng: np.random.Generator) -> Any:
+            begins.append(time.perf_counter())
+            return sample.draw(rng)
+
+        try:
+            minibatch.train(
+                relu, start, Source(len(X), draw, sample.gather, sample.store), rule=Adadelta(RHO, EPSILON),
+                learning_rate=1.0, batch=BATCH, epochs=7, rng=np.random.default_rng(0), record=[7], form="fused",
+            )  # fmt: skip
+        finally:
+            parts.SPARSE = usual
+        return (begins[-1] - begins[1]) / 5
+
+    return seconds
 
 
-def _seconds(loop: Loop, *arguments: Any) -> float:
-    begin = time.perf_counter()
-    loop(*arguments)
-    return time.perf_counter() - begin
+def by_model(strips: Strips, effort: Effort) -> list[dict[str, Any]]:
+    """Milliseconds of a step for each model of the study, in both forms."""
+    rows = []
+    for name, model in MODELS.items():
+        start = model.start(seeding.generator(0, "benchmark start"), strips.n, effort.units)
+        size = effort.steps * BATCH
+        stream = Strips(strips.images[:size], strips.digits[:size], strips.k, size=size)
+
+        def seconds(form: str, model: Any = model, start: Any = start, stream: Strips = stream) -> float:
+            begins = []
+
+            def draw(rng: np.random.Generator) -> NDArray[Any]:
+                begins.append(time.perf_counter())
+                return stream.draw(rng)
+
+            minibatch.train(
+                model.apply, start, Source(stream.size, draw, gather, stream.store), rule=Adadelta(RHO, EPSILON),
+                learning_rate=1.0, batch=BATCH, epochs=3, rng=np.random.default_rng(0), record=[3], form=form,
+                trainable=model.trainable,
+            )  # fmt: skip
+            return begins[-1] - begins[-2]
+
+        ways = {form: (lambda form=form: seconds(form)) for form in ("fused", "jax")}
+        samples = common.alternating(ways, max(2, effort.windows - 2))
+        ms = {form: 1e3 * one.median / effort.steps for form, one in samples.items()}
+        rows.append({"model": name, **ms, "ratio": common.ratio(samples["jax"], samples["fused"])._asdict()})
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = Parser(prog="python -m benchmarks.parity_minibatch", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
-    parser.add_argument("--quick", action="store_true", help="a few steps of a small network: a smoke test")
-    parser.add_argument("--repeats", type=int, default=3, help="of the epoch, each (default 3)")
-    options = parser.parse_args(arguments)
-    if options.repeats < 1:
-        parser.error(f"--repeats must be >= 1, got {options.repeats}")
-    if options.json is not None and not options.json.resolve().parent.is_dir():
-        parser.error(f"--json: there is no folder {options.json.resolve().parent}")
-    if datasets.mnist_path() is not None and not options.quick:
+    options = common.parser(
+        "parity_minibatch", __doc__, "a few steps of a small network", "fewer and shorter windows, no table of models"
+    )
+    chosen = common.parse(options, arguments)
+    effort = QUICK if chosen.quick else SHORT if chosen.short else FULL
+    load = {"start": psutil.getloadavg()}
+    rng = seeding.generator(0, "benchmark images")
+    if datasets.mnist_path() is not None and not chosen.quick:
         pool = datasets.digit_images("mnist")
-        data, (images, digits) = pool.origin, (pool.x_train, pool.y_train)
+        name, sparse = pool.origin, Strips(pool.x_train, pool.y_train, 3)
     else:
-        rng = seeding.generator(0, "benchmark images")
-        data, (images, digits) = "random images", synthetic(rng, 600 if options.quick else 60_000)
-    load = {"start": os.getloadavg()}
-    units, steps, agreement = (16, 3, 3) if options.quick else (512, 469, 20)
-    rows = compare(Strips(images, digits, 3), units, steps, options.repeats, agreement)
-    limit = products(3 * images[0].size, units, 5 if options.quick else 200)
-    load["end"] = os.getloadavg()
+        name, sparse = "images, a fifth not 0", Strips(*synthetic(rng, effort.images, 0.2), 3)
+    dense = Strips(*synthetic(rng, effort.images), 3)
+    found = {name: compare(sparse, effort), "dense": compare(dense, effort)}
+    weights = effort.units * dense.n
+    limit = {"products_ms": products(dense.n, effort.units), "bytes": 6 * 4 * weights}
+    limit["bandwidth"] = bandwidth(3 * weights)
+    limit["ms"] = min(limit["products_ms"].values()) + 1e3 * limit["bytes"] / limit["bandwidth"]
     report = {
-        "machine": machine(), "data": data, "units": units, "k": 3, "batch": BATCH, "agreement_steps": agreement,
-        "load_average": load, "rows": rows, "products_ms": limit,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "machine": common.machine(), "units": effort.units, "k": 3, "batch": BATCH, "few": effort.few,
+        "inputs": found, "limit": limit, "densities": by_density(effort),
+        "models": [] if chosen.short else by_model(sparse, effort), "load_average": load,
+        "peak_mb": peak_memory() / 2**20,
     }  # fmt: skip
+    load["end"] = psutil.getloadavg()
     _print(report)
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    common.write(report, chosen.json)
     return report
 
 
 def _print(report: dict[str, Any]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 118)
-    table = Table(
-        title=f"One epoch of MNIST-parity, k = 3, {report['units']} units, Adadelta, float32, {report['data']}"
-    )
-    for name in ("", "seconds", "ms a step", "ratio", "first call +s", "from float64", "from engine"):
-        table.add_column(name, justify="left" if not name else "right")
-    for row in report["rows"]:
-        table.add_row(
-            row["label"], f"{row['seconds']:.3g}", f"{row['ms_per_step']:.3g}", f"{row['ratio']:.2f}",
-            f"{row['first_call_excess_s']:.2g}", f"{row['from_float64']:.1e}", f"{row['from_engine']:.1e}",
-        )  # fmt: skip
-    console.print(table)
-    console.print(f"A step's two matrix products alone take {report['products_ms']:.2f} ms.")
-    load = report["load_average"]
+    console = common.console()
+    for name, rows in report["inputs"].items():
+        console.print(common.table(
+            f"A step of MNIST-parity, k = 3, {report['units']} units, Adadelta, float32: {name}",
+            ("", "ms a step", "over this trainer's", "set-up s", f"from float64, {report['few']} steps"),
+            [
+                (row["label"], f"{row['ms_per_step']:.3g}", str(common.Ratio(**row["interval"])),
+                 f"{row['set_up_s']:.2g}", f"{row['from_float64']:.1e}")
+                for row in rows
+            ],
+        ))  # fmt: skip
+    limit = report["limit"]
+    told = ", ".join(f"{name} {ms:.2f}" for name, ms in limit["products_ms"].items())
+    ours = report["inputs"]["dense"][0]["ms_per_step"]
     console.print(
-        f"from float64: relative distance of all weights from the reference's after {report['agreement_steps']} "
-        f"steps; from engine: after the epoch. Peak memory {report['peak_mb']:.0f} MB; load average "
-        f"{load['start'][0]:.2f} at the start, {load['end'][0]:.2f} at the end, {os.cpu_count()} cores"
+        f"Dense limit: {limit['ms']:.2f} ms a step, the fastest products ({told} ms) and {limit['bytes'] / 1e6:.0f} "
+        f"MB of the optimiser's at {limit['bandwidth'] / 1e9:.0f} GB/s. This trainer takes {ours / limit['ms']:.2f} "
+        "times that."
+    )
+    console.print(common.table(
+        "784 inputs, a step of the engine, ms", ("units", "not 0", "sparse", "dense", "dense over sparse"),
+        [
+            (str(row["units"]), f"{row['share']:.0%}", f"{row['sparse']:.3g}", f"{row['dense']:.3g}",
+             str(common.Ratio(**row["ratio"])))
+            for row in report["densities"]
+        ],
+    ))  # fmt: skip
+    if report["models"]:
+        console.print(common.table(
+            "The study's models, k = 3, a step, ms", ("", "fused", "jax", "jax over fused"),
+            [
+                (row["model"], f"{row['fused']:.3g}", f"{row['jax']:.3g}", str(common.Ratio(**row["ratio"])))
+                for row in report["models"]
+            ],
+        ))  # fmt: skip
+    console.print(common.described(report["machine"]))
+    console.print(
+        f"Rows of non-zeros are taken below {parts.SPARSE:.0%}. Peak memory {report['peak_mb']:.0f} MB; "
+        + common.load(report["load_average"]["start"], report["load_average"]["end"])
     )
 
 

@@ -1,9 +1,9 @@
 """Conjugate and tangent kernels against neural-tangents and a Jacobian: ``python -m benchmarks.residual_kernels``.
 
 1,000 examples of 30 signs, float64, one thread each, every way in a process of its own (``residual_kernel_ways``),
-timed in turns: the median of the calls after the first, which may compile ("1st +s": how much longer that of ``ntk``
-took); what takes longer than 20 s the first time is called once. MB is the peak memory of the process, and beside it
-what it was before the first call, with the libraries in place.
+timed in turns, there and back: ratios of medians with an interval, of the calls after the first, which may compile
+("1st +s": how much longer that of ``ntk`` took); what takes longer than 20 s the first time is called once. MB is the
+peak memory of the process, and beside it what it was before the first call, with the libraries in place.
 
 - Infinite width, fully-connected ReLU networks of 1 and 3 hidden layers: :mod:`learnability.kernels.closed_form`,
   ``neural_tangents.stax``, and the formulas in JAX.
@@ -12,10 +12,11 @@ what it was before the first call, with the libraries in place.
   and its default, which contracts Jacobians, up to m = 200), and a Jacobian by ``torch.func``, an output at a time.
 
 Values are compared with this library's: the largest difference, relative to the largest entry. (The tangent kernel of
-an input with itself needs kappa_0 at its root, 1, where a rounding error e becomes sqrt(2 e) / pi.) Ways that do not
-start are left out, and why is said. neural-tangents 0.6.5 (the last) does not import with any JAX that this package
-takes; ``--neural-tangents PYTHON`` names an interpreter that has it: ``jax==0.4.25 jaxlib==0.4.25 numpy<2
-tf2jax==0.3.6`` work, JAX 0.5.3 for all but the structured derivatives.
+an input with itself needs kappa_0 at its root, 1, where a rounding error e becomes sqrt(2 e) / pi: the formulas as
+others write them lose 1e-8 there, ours start from angles.) Ways that do not start are left out, and why is said.
+neural-tangents 0.6.5 (the last) does not import with any JAX that this package takes; ``--neural-tangents PYTHON``
+names an interpreter that has it: ``jax==0.4.25 jaxlib==0.4.25 numpy<2 tf2jax==0.3.6`` work, JAX 0.5.3 for all but the
+structured derivatives.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 from rich.console import Console
 
 from benchmarks import common
@@ -41,6 +43,7 @@ from learnability.problems.residual import UniformSigns
 
 D, K = 30, 15
 WEIGHT, BIAS = 2.0 / D, 0.1
+MINUTES = {"full": 5, "short": 1}
 LONG = 20.0
 """Seconds from which on a call is not repeated."""
 KERNELS = ("last", "ntk")
@@ -76,6 +79,7 @@ class Effort(NamedTuple):
 
 
 FULL = Effort(1000, (1, 3), (50, 200, 1000))
+SHORT = Effort(500, (1,), (50, 200))
 QUICK = Effort(40, (2,), (6,))
 
 
@@ -151,8 +155,8 @@ def compare(
             workers[way] = worker
             rows[way] = {"way": way, "label": what.label, "before_mb": worker.before_mb, "first": first}
         seconds: dict[tuple[str, str], list[float]] = {(way, kernel): [] for way in workers for kernel in KERNELS}
-        for _ in range(repeats):
-            for (way, kernel), found in seconds.items():
+        for done in range(repeats):
+            for (way, kernel), found in list(seconds.items())[:: -1 if done % 2 else 1]:
                 if rows[way]["first"][kernel]["seconds"] <= LONG:
                     found.append(workers[way].call(kernel)["seconds"])
         kernels = {way: worker.kernels() for way, worker in workers.items()}
@@ -171,7 +175,8 @@ def compare(
     reference, *_ = rows.values()
     for row in rows.values():
         for kernel in KERNELS:
-            row[kernel]["ratio"] = row[kernel]["seconds"] / reference[kernel]["seconds"]
+            samples = (common.Samples(tuple(of[kernel]["seconds_each"])) for of in (row, reference))
+            row[kernel] |= common.ratio(*samples)._asdict()
     return list(rows.values())
 
 
@@ -197,27 +202,31 @@ def cases(effort: Effort) -> Iterator[tuple[str, dict[str, Way], dict[str, Any]]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = common.parser("residual_kernels", __doc__, "few examples and units")
-    parser.add_argument("--repeats", type=int, default=3, help="of each kernel, after the first call (default 3)")
+    parser = common.parser("residual_kernels", __doc__, "few examples and units", "500 examples, fewer cases")
+    parser.add_argument("--repeats", type=int, default=7, help="of each kernel, after the first call (default 7)")
     parser.add_argument(
         "--neural-tangents", metavar="PYTHON", default=sys.executable,
         help="an interpreter that has neural-tangents (default: this one)",
     )  # fmt: skip
     options = common.parse(parser, arguments)
-    effort = QUICK if options.quick else FULL
+    effort = QUICK if options.quick else SHORT if options.short else FULL
     console = common.console()
     report: dict[str, Any] = {"machine": common.machine(), "effort": effort._asdict(), "repeats": options.repeats}
-    report["load_average"] = {"start": os.getloadavg()}
+    report["load_average"] = {"start": psutil.getloadavg()}
     report["cases"] = []
     for title, ways, arrays in cases(effort):
         rows = compare(ways, arrays, options.repeats, options.neural_tangents, console)
         report["cases"].append({"title": title, "rows": rows})
         console.print(_table(title, rows))
-    report["load_average"]["end"] = os.getloadavg()
+    report["load_average"]["end"] = psutil.getloadavg()
     console.print(common.described(report["machine"]))
     console.print(common.load(report["load_average"]["start"], report["load_average"]["end"]))
     common.write(report, options.json)
     return report
+
+
+def _ratio(of: dict[str, Any]) -> str:
+    return f"{of['ratio']:.2f} ({of['low']:.2f}-{of['high']:.2f})"
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Any:
@@ -231,7 +240,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> Any:
                 *(
                     cell
                     for of in (row["last"], row["ntk"])
-                    for cell in (f"{of['seconds']:.3g}", f"{of['ratio']:.2f}", f"{of['from_this_library']:.0e}")
+                    for cell in (f"{of['seconds']:.3g}", _ratio(of), f"{of['from_this_library']:.0e}")
                 ),
                 f"{row['ntk']['first_call_excess_s']:.2g}",
                 f"{row['peak_mb']:.0f}",

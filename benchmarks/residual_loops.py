@@ -20,7 +20,8 @@ from benchmarks.common import is_installed
 from learnability import seeding
 from learnability.networks import residual
 from learnability.networks.residual import ResNet3
-from learnability.problems.residual import PairTarget, UniformSigns
+from learnability.problems.residual import PairTarget, UniformSigns, degree_six
+from learnability.studies.residual import runs_monomial
 from learnability.training import grid as dedicated
 from learnability.training import minibatch
 from learnability.training.minibatch.optimisers import Sgd
@@ -120,6 +121,27 @@ def minibatch_runs(grid: Grid) -> Result:
     """Our trainer of any model, run by run."""
     begin = time.perf_counter()
     return _finished(begin, [run for pair in zip(grid.rates, grid.decays) for run in _train(grid, *pair)])
+
+
+def monomial(m: int, N: int) -> Callable[[int], float]:
+    """A cell of Figure 1 at width m: a function of the epochs that trains as the figure does, and takes seconds."""
+    d = 40
+    inputs, target = UniformSigns(d, unit=True), degree_six(d)
+    X, X_test = (inputs.sample(seeding.generator(0, "benchmark", name), n) for name, n in (("X", N), ("test", 2 * N)))
+    Y, Y_test = (target(part)[:, None] for part in (X, X_test))
+    W, a = runs_monomial.start(seeding.generator(0, "benchmark start", m), m, d)
+    start = residual.Layer2(np.hstack([W, np.zeros((m, 1))]), a[None, :])
+
+    def cell(epochs: int) -> float:
+        begin = time.perf_counter()
+        dedicated.train(
+            start, X, Y, learning_rate=1.0, weight_decay=1e-5, momentum=MOMENTUM, batch=50, epochs=epochs,
+            rng=seeding.generator(0, "benchmark orders"), trainable=("W",), biases=False,
+            watch={"train": (X, Y), "test": (X_test, Y_test)}, record=range(0, epochs + 1, 40),
+        )  # fmt: skip
+        return time.perf_counter() - begin
+
+    return cell
 
 
 # Others -------------------------------------------------------------------------------------------------------

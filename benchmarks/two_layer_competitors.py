@@ -12,109 +12,49 @@ is alpha. No image and no point of the planted set comes to that.
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
+from benchmarks import two_layer_numba
+from benchmarks.two_layer_rule import Array, Competitor, Loop, Rule, Run, finished
 from learnability.networks.separable import TwoLayer
 from learnability.training import two_layer
 from learnability.training.drive import one_blas_thread
 
-Array = NDArray[Any]
-
-
-class Rule(NamedTuple):
-    """What is done at a visit."""
-
-    eta: float
-    alpha: float
-    layers: str
-
-    @property
-    def both(self) -> bool:
-        """Whether the second layer is trained too."""
-        return self.layers == "both"
-
-
-class Run(NamedTuple):
-    """Network after the visits (float64), which of them made an update, and the loop's seconds."""
-
-    params: TwoLayer
-    updated: NDArray[np.bool_]
-    seconds: float
-
-
-Loop = Callable[[TwoLayer, Array, Array, Array, Rule, str], Run]
-
-
-class Competitor(NamedTuple):
-    """A loop and the module it needs."""
-
-    label: str
-    loop: Loop
-    needs: str = "numpy"
-
-    @property
-    def installed(self) -> bool:
-        """Whether the module that it needs can be found."""
-        return importlib.util.find_spec(self.needs) is not None
-
-
-def _finished(W: Array, v: Array, updated: Array, seconds: float) -> Run:
-    return Run(TwoLayer(W.astype(np.float64), v.astype(np.float64)), updated, seconds)
-
-
-def _numba_loop(W, v, X, y, order, eta, alpha, both, updated):  # type: ignore[no-untyped-def]
-    L, d = W.shape
-    z = np.empty_like(v)
-    zero = eta - eta  # of the arrays' type: the literal 0.0 would make float32 sums float64
-    for visit in range(len(order)):
-        i = order[visit]
-        output = zero
-        for j in range(L):
-            s = zero
-            for a in range(d):
-                s += W[j, a] * X[i, a]
-            z[j] = s
-            output += v[j] * (s if s >= zero else alpha * s)
-        if y[i] * output < 1:
-            step = eta * y[i]
-            for j in range(L):
-                on = z[j] >= zero
-                c = step * v[j] if on else step * v[j] * alpha
-                for a in range(d):
-                    W[j, a] += c * X[i, a]
-                if both:
-                    v[j] += step * (z[j] if on else alpha * z[j])
-            updated[visit] = True
-
-
-_strict = njit(cache=True)(_numba_loop)
-_fastmath = njit(fastmath=True)(_numba_loop)  # not cached: the cache would not tell it from the strict one
-
-
-def _numba(compiled: Any) -> Loop:
-    def loop(params: TwoLayer, X: Array, y: Array, order: Array, rule: Rule, dtype: str) -> Run:
-        number = np.dtype(dtype).type
-        W, v, X, y = (np.array(part, dtype=dtype, order="C") for part in (*params, X, y))
-        updated = np.zeros(len(order), dtype=bool)
-        begin = time.perf_counter()
-        compiled(W, v, X, y, order, number(rule.eta), number(rule.alpha), rule.both, updated)
-        return _finished(W, v, updated, time.perf_counter() - begin)
-
-    return loop
-
 
 def numpy_loop(params: TwoLayer, X: Array, y: Array, order: Array, rule: Rule, dtype: str) -> Run:
-    """One matrix-vector product a visit, one outer product an update."""
+    """One matrix-vector product a visit, one outer product an update, into an array that stays."""
     eta, alpha, layers = rule
-    W, v, X, y = (np.array(part, dtype=dtype) for part in (*params, X, y))
+    W, v, X, y = (np.array(part, dtype=dtype, order="C") for part in (*params, X, y))
+    updated, outer = np.zeros(len(order), dtype=bool), np.empty_like(W)
+    with one_blas_thread():
+        begin = time.perf_counter()
+        for visit, i in enumerate(order.tolist()):
+            x, label = X[i], y[i]
+            z = W @ x
+            slope = np.where(z >= 0, z.dtype.type(1), z.dtype.type(alpha))
+            activity = slope * z
+            if label * (v @ activity) < 1:
+                step = eta * label
+                W += np.multiply((step * v * slope)[:, None], x, out=outer)
+                if layers == "both":
+                    v += step * activity
+                updated[visit] = True
+        seconds = time.perf_counter() - begin
+    return finished(W, v, updated, seconds)
+
+
+def scipy_loop(params: TwoLayer, X: Array, y: Array, order: Array, rule: Rule, dtype: str) -> Run:
+    """The same with BLAS's rank-one update in place, through SciPy."""
+    from scipy.linalg.blas import get_blas_funcs
+
+    eta, alpha, layers = rule
+    W, v, X, y = (np.array(part, dtype=dtype, order="C") for part in (*params, X, y))
+    (update,) = get_blas_funcs(("ger",), (W,))
+    WT = W.T  # in Fortran's order, so that it is not copied
     updated = np.zeros(len(order), dtype=bool)
     with one_blas_thread():
         begin = time.perf_counter()
@@ -125,12 +65,12 @@ def numpy_loop(params: TwoLayer, X: Array, y: Array, order: Array, rule: Rule, d
             activity = slope * z
             if label * (v @ activity) < 1:
                 step = eta * label
-                W += np.outer(step * v * slope, x)
+                update(step, x, v * slope, a=WT, overwrite_x=0, overwrite_y=0, overwrite_a=1)
                 if layers == "both":
                     v += step * activity
                 updated[visit] = True
         seconds = time.perf_counter() - begin
-    return _finished(W, v, updated, seconds)
+    return finished(W, v, updated, seconds)
 
 
 def _jax(skip: bool = False, columns: bool = False) -> Loop:
@@ -154,7 +94,7 @@ def _jax(skip: bool = False, columns: bool = False) -> Loop:
         state, updated = jax.block_until_ready(run(state, *inputs, *numbers))
         seconds = time.perf_counter() - begin
         W, v = (np.array(part) for part in state)
-        return _finished(W.T if columns else W, v, np.array(updated), seconds)
+        return finished(W.T if columns else W, v, np.array(updated), seconds)
 
     return loop
 
@@ -211,7 +151,7 @@ def torch_manual(params: TwoLayer, X: Array, y: Array, order: Array, rule: Rule,
                     v.add_(activity, alpha=step)
                 updated[visit] = True
         seconds = time.perf_counter() - begin
-    return _finished(W.numpy(), v.numpy(), updated, seconds)
+    return finished(W.numpy(), v.numpy(), updated, seconds)
 
 
 def _torch_autograd(skip: bool) -> Loop:
@@ -245,7 +185,7 @@ def _torch_autograd(skip: bool) -> Loop:
             optimizer.step()
         seconds = time.perf_counter() - begin
         updated = torch.stack(losses).numpy() > 0
-        return _finished(first.weight.detach().numpy(), last.weight.detach().numpy()[0], updated, seconds)
+        return finished(first.weight.detach().numpy(), last.weight.detach().numpy()[0], updated, seconds)
 
     return loop
 
@@ -257,7 +197,7 @@ def engine_loop(form: str) -> Loop:
         begin = time.perf_counter()
         run = two_layer.train(
             params, X[order], y[order], **rule._asdict(), rng=np.random.default_rng(0), epochs=1, order="cyclic",
-            record=[1], dtype=dtype, form=form,
+            record=(), dtype=dtype, form=form,
         )  # fmt: skip
         return Run(run.params, run.used > 0, time.perf_counter() - begin)
 
@@ -265,18 +205,23 @@ def engine_loop(form: str) -> Loop:
 
 
 ENGINE = {
-    "auto": Competitor("this engine", engine_loop("auto")),
-    "direct": Competitor("this engine, form='direct'", engine_loop("direct")),
-    "blocked": Competitor("this engine, form='blocked'", engine_loop("blocked")),
+    form: Competitor("engine" if form == "auto" else f"engine, form='{form}'", engine_loop(form))
+    for form in two_layer.FORMS
 }
 COMPETITORS = {
-    "plain": Competitor("plain compiled loop (Numba)", _numba(_strict), "numba"),
-    "plain_fastmath": Competitor("plain compiled loop (Numba, fastmath)", _numba(_fastmath), "numba"),
+    "numba": Competitor("Numba", two_layer_numba.strict, "numba"),
+    "fastmath": Competitor("Numba fastmath", two_layer_numba.fastmath, "numba"),
+    "fastmath_columns": Competitor("Numba fastmath, W transposed", two_layer_numba.fastmath_columns, "numba"),
+    "entries": Competitor("Numba fastmath, CSR", two_layer_numba.entries_rows, "numba", True),
+    "entries_columns": Competitor(
+        "Numba fastmath, CSR, W transposed", two_layer_numba.entries_columns, "numba", True
+    ),
     "numpy": Competitor("NumPy", numpy_loop),
-    "torch": Competitor("PyTorch, updates by hand", torch_manual, "torch"),
+    "scipy": Competitor("NumPy with SciPy's BLAS", scipy_loop),
+    "torch": Competitor("PyTorch by hand", torch_manual, "torch"),
     "torch_autograd": Competitor("PyTorch autograd + SGD", _torch_autograd(False), "torch"),
-    "torch_autograd_skip": Competitor("PyTorch autograd + SGD, flat loss skipped", _torch_autograd(True), "torch"),
-    "jax": Competitor("JAX lax.scan, masked update", _jax(), "jax"),
-    "jax_columns": Competitor("JAX lax.scan, masked, W transposed", _jax(columns=True), "jax"),
-    "jax_cond": Competitor("JAX lax.scan, lax.cond", _jax(skip=True), "jax"),
+    "torch_autograd_skip": Competitor("PyTorch autograd, flat loss skipped", _torch_autograd(True), "torch"),
+    "jax": Competitor("JAX scan, masked", _jax(), "jax"),
+    "jax_columns": Competitor("JAX scan, masked, W transposed", _jax(columns=True), "jax"),
+    "jax_cond": Competitor("JAX scan, cond", _jax(skip=True), "jax"),
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.two_layer_competitors import Rule
+from benchmarks.two_layer_rule import Rule
 from learnability import datasets, seeding
 from learnability.networks.separable import TwoLayer, initial
 from learnability.problems.separable import random_separable, split
@@ -54,14 +56,26 @@ class Case:
     sample: Sample
     width: int
     layers: str
+    dtype: str = "float64"
     eta: float = 0.1
     alpha: float = 0.1
     seed: int = 0
 
     @property
+    def name(self) -> str:
+        """What the cell of the table is called."""
+        relu = "" if self.alpha else "-relu"
+        return f"{self.sample.name}-{self.width}-{self.layers}-{self.dtype}{relu}"
+
+    @property
     def X(self) -> Array:
         """(m, d)"""
         return self.sample.X
+
+    @cached_property
+    def inputs(self) -> Array:
+        """The same in the arithmetic of the run, as competitors get it."""
+        return self.X.astype(self.dtype)
 
     @property
     def y(self) -> Array:
@@ -72,11 +86,6 @@ class Case:
     def rule(self) -> Rule:
         """What is done at a visit."""
         return Rule(self.eta, self.alpha, self.layers)
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of a visit's forward product in the plain algorithm."""
-        return 2 * self.X.shape[1] * self.width
 
     @property
     def start(self) -> TwoLayer:
@@ -96,53 +105,61 @@ class Case:
         epochs = -(-(first + count) // m)
         return example_orders(self.orders_rng(epoch), m, epochs).reshape(-1)[first : first + count]
 
-    def train(self, epochs: int, start: TwoLayer | None = None, epoch: int = 0, **options: Any) -> two_layer.Run:
-        """The engine for so many epochs, from a start that stands at the given epoch; only the end is recorded."""
+    def train(
+        self, epochs: int, start: TwoLayer | None = None, epoch: int = 0, **options: Any
+    ) -> two_layer.TwoLayerRun:
+        """The engine for so many epochs, from a start that stands at the given epoch; nothing is recorded."""
         start = self.start if start is None else start
-        options = {"record": [epochs], "rng": self.orders_rng(epoch), **self.rule._asdict(), **options}
-        return two_layer.train(start, self.X, self.y, epochs=epochs, **options)
+        options = {"record": (), "dtype": self.dtype, **options}
+        options = {"rng": self.orders_rng(epoch), **self.rule._asdict(), **options}
+        return two_layer.train(start, self.inputs, self.y, epochs=epochs, **options)
 
 
 class Window(NamedTuple):
     """A stretch of a run: the network at its beginning, its visits, and what the reference does there."""
 
-    epoch: int
     start: TwoLayer
     visits: Array
     end: TwoLayer
     updated: NDArray[np.bool_]
 
-    @property
-    def share(self) -> float:
-        """Updates per visit."""
-        return float(self.updated.mean())
 
-
-def first_window(case: Case, count: int) -> Window:
-    """The middle ``count`` visits of the first epoch, where the share of updates is about the epoch's mean."""
-    m = len(case.y)
-    count = min(count, m)
-    before = case.visits(0, 0, (m - count) // 2)
-    start = case.start
+def window(case: Case, start: TwoLayer, epoch: int, first: int, count: int) -> Window:
+    """``count`` visits from visit ``first`` of an epoch on, at whose beginning the network is ``start``."""
+    visits = case.visits(epoch, 0, min(first + count, len(case.y)))
+    before, visits = visits[:first], visits[first:]
     if len(before):
         start = two_layer.train(
             start, case.X[before], case.y[before], **case.rule._asdict(), rng=np.random.default_rng(0), epochs=1,
             order="cyclic", record=[1],
         ).params  # fmt: skip
-    return _window(case, 0, start, len(before), count)
-
-
-def late_window(case: Case, epoch: int, start: TwoLayer, count: int) -> Window:
-    """The first ``count`` visits of a later epoch, from the network at its beginning."""
-    return _window(case, epoch, start, 0, min(count, len(case.y)))
-
-
-def _window(case: Case, epoch: int, start: TwoLayer, first: int, count: int) -> Window:
-    visits = case.visits(epoch, first, count)
     end, updated = two_layer_epoch(start, case.X, case.y, visits, **case.rule._asdict())
-    return Window(epoch, start, visits, end, updated)
+    return Window(start, visits, end, updated)
 
 
-def evaluated(run: two_layer.Run, m: int) -> float:
-    """Visits of a run that were evaluated, not skipped."""
-    return (1 - run.skipped) * run.epochs * m
+class Whole(NamedTuple):
+    """A run of the engine as it went, and networks on the way."""
+
+    run: two_layer.TwoLayerRun
+    first_updates: int
+    """Of the first epoch."""
+    at: int
+    late: TwoLayer
+    """The network after ``at`` epochs, about half of them."""
+    seconds: float
+
+
+def whole(case: Case, epochs: int) -> Whole:
+    """The run of at most so many epochs, with the network after a power of two of them, the last by its half."""
+    networks: dict[int, TwoLayer] = {}
+
+    def keep(network: TwoLayer, epoch: int) -> dict[str, float]:
+        networks[epoch] = network
+        return {}
+
+    powers = [2**k for k in range(epochs.bit_length()) if 2**k <= epochs]
+    begin = time.perf_counter()
+    run = case.train(epochs, record=powers, measure=keep)
+    seconds = time.perf_counter() - begin
+    at = max(epoch for epoch in networks if epoch <= max(1, run.epochs // 2))
+    return Whole(run, int(run.columns["updates"][0]), at, networks[at], seconds)

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import os
 
+import psutil
+
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
-import json
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,10 @@ import scipy.linalg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import Parser, machine
+from benchmarks import common
 from learnability.problems import boolean, walsh
 
+MINUTES = {"full": 0.5, "short": 0.5}
 SIZES = (10, 12, 16, 20, 24)
 QUICK = (6, 13)
 MATRIX_BITS = 12  # a matrix of 128 MB
@@ -93,26 +94,20 @@ def print_rows(rows: list[dict[str, Any]], console: Console) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = Parser(prog="python -m benchmarks.walsh_hadamard", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
-    parser.add_argument("--quick", action="store_true", help="small sizes, measured once: a smoke test")
+    parser = common.parser("walsh_hadamard", __doc__, "small sizes, measured once", "all of it")
     parser.add_argument("--repeats", type=int, default=7, help="calls of which the best counts (default 7)")
-    options = parser.parse_args(arguments)
-    if options.repeats < 1:
-        parser.error(f"--repeats must be >= 1, got {options.repeats}")
-    if options.json is not None and not options.json.resolve().parent.is_dir():
-        parser.error(f"--json: there is no folder {options.json.resolve().parent}")
-    console = Console(width=None if sys.stdout.isatty() else 118)
-    report: dict[str, Any] = {"machine": machine(), "load_average": [os.getloadavg()]}
+    options = common.parse(parser, arguments)
+    console = common.console()
+    report: dict[str, Any] = {"machine": common.machine(), "load_average": [psutil.getloadavg()]}
     report["rows"] = [
         compare(n, 1 if options.quick else options.repeats) for n in (QUICK if options.quick else SIZES)
     ]
-    report["load_average"].append(os.getloadavg())
+    report["load_average"].append(psutil.getloadavg())
     print_rows(report["rows"], console)
     start, end = report["load_average"]
-    console.print(f"load average {start[0]:.2f} at the start, {end[0]:.2f} at the end, {os.cpu_count()} cores")
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    console.print(common.described(report["machine"]))
+    console.print(common.load(start, end))
+    common.write(report, options.json)
     return report
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 
 from learnability.networks.one_hidden import OneHidden, random_init
+from learnability.training import online
 from learnability.training.orders import example_orders
 from learnability.training.reference import sgd_epoch
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import growth  # noqa: E402
+from benchmarks import growth, online_cells, workers  # noqa: E402
 from benchmarks.competitors import COMPETITORS  # noqa: E402
 from benchmarks.runs import PaperRun, windows  # noqa: E402
 
@@ -90,3 +92,49 @@ def test_the_package_never_imports_the_benchmarks():
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             assert not any(name.split(".")[0] == "benchmarks" for name in names), path
+
+
+def test_the_cells_are_timed_in_every_form_that_applies(tmp_path):
+    report = online_cells.main(["--quick", "--json", str(tmp_path / "cells.json")])
+    assert json.loads((tmp_path / "cells.json").read_text())["rows"] == json.loads(json.dumps(report["rows"]))
+    assert {row["stage"] for row in report["rows"]} >= {"early", "whole"}
+    for row in report["rows"]:
+        cell = online_cells.Cell(**row["cell"])
+        assert {*cell.forms(), "auto"} <= set(row["us"])
+        assert row["best"] in cell.forms()
+        assert row["ratio"] == row["us"]["auto"] / row["us"][row["best"]]
+
+
+def test_an_engine_is_advanced_as_the_driver_does():
+    cell = online_cells.Cell("binary", 6, 8, 20, "he", "both", 2, 3)
+    order = example_orders(np.random.default_rng(0), 8, 40)
+    state, ran, updates = online_cells.advance(online_cells.engine_of(cell, "auto"), order)
+    run = online.train(**cell.problem(), rng=np.random.default_rng(0), epochs=40)
+    assert (ran, updates) == (run.epochs, run.updates)
+    np.testing.assert_array_equal(state.engine.final()[0].W, run.params.W)
+
+
+@pytest.mark.parametrize("form", growth.FORMS)
+def test_the_runs_that_grow(form):
+    seconds, visits, share = growth.sample_run(form, 30, 2)
+    assert seconds > 0
+    assert visits == 60
+    assert 0 < share <= 1
+
+
+def test_two_workers_against_one(monkeypatch):
+    clock, processor = {1: [12.0, 11.0], 2: [6.5, 6.0]}, {1: 10.0, 2: 10.5}
+    seen = set()
+
+    def once(figure, options, count, folder):
+        if folder in seen:  # everything is finished
+            return {"seconds": 2.5, "processor": 2.0, "tasks": 0}
+        seen.add(folder)
+        return {"seconds": clock[count].pop(0), "processor": processor[count], "tasks": 20}
+
+    monkeypatch.setattr(workers, "once", once)
+    found = workers.compare("symmetry/fig3", (), 2)
+    assert (found["one"], found["two"], found["tasks"]) == (11.0, 6.0, 20)  # the fastest rounds
+    assert found["ratio"] == pytest.approx(11 / 6)
+    assert (found["slower"], found["serial"]) == (pytest.approx(1.05), 2.0)
+    assert found["on_free_cores"] == pytest.approx(10 / (2 + 8.5 / 2))

@@ -69,7 +69,12 @@ def test_the_grid_benchmark_reports(tmp_path, capsys):
         assert all(row["from_float64_first_epoch"] < 1e-6 for row in width["rows"])
         assert (width["rows"][0]["competitor"], width["rows"][0]["ratio"]) == ("engine", 1)
         row = width["rows"][0]
+        assert 0 < row["share"] < 1
+        assert row["interval"]["low"] <= row["ratio"] == 1
         assert row["us_per_step_and_run"] * width["steps"] * width["runs"] == pytest.approx(1e6 * row["seconds"])
+    (cell,) = report["figure_1"]
+    assert cell["m"] == 8
+    assert 0 < cell["share"] < 1
     assert "this library" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         residual_grid.main(["--repeats", "0"])
@@ -83,6 +88,11 @@ def test_a_target_is_met_from_its_bound_on():
     found = residual_grid.targets([width(50, 5.0), width(200, 4.9), width(5000, 1.1), width(7, 9.0)])
     assert [(row["m"], row["met"]) for row in found] == [(50, True), (200, False), (5000, True)]
     assert residual_grid.targets([{"m": 50, "rows": []}]) == []
+
+
+def test_the_share_counts_what_a_network_needs():
+    times = residual_grid.common.Samples((2.0,)), residual_grid.common.Samples((3.0,))
+    assert residual_grid.share(2.0 * residual_grid.SIDE**3, *times) == 1.5  # a product's operations, in 2 of its 3 s
 
 
 # Kernels
@@ -102,6 +112,7 @@ def test_every_way_finds_the_same_kernels(tmp_path, capsys):
             assert row["last"]["from_this_library"] < 1e-14
             assert row["ntk"]["from_this_library"] < (1e-8 if case is infinite else 1e-14)
             assert row["ntk"]["seconds"] > 0
+            assert row["last"]["low"] <= row["last"]["ratio"] <= row["last"]["high"]
         for label in {way.label for way in ways.values()} - {row["label"] for row in case["rows"]}:
             assert f"{label} left out: " in said
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,11 @@ from learnability.training.reference import two_layer_epoch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import two_layer, two_layer_report  # noqa: E402
-from benchmarks.two_layer_competitors import COMPETITORS, ENGINE, Rule  # noqa: E402
-from benchmarks.two_layer_runs import Case, Sample, evaluated, first_window, late_window, planted  # noqa: E402
+from benchmarks import two_layer, two_layer_cell, two_layer_report  # noqa: E402
+from benchmarks.two_layer_cell import QUICK, Cell, cost  # noqa: E402
+from benchmarks.two_layer_competitors import COMPETITORS, ENGINE  # noqa: E402
+from benchmarks.two_layer_rule import Rule  # noqa: E402
+from benchmarks.two_layer_runs import Case, Sample, planted, whole, window  # noqa: E402
 
 ALL = {**ENGINE, **COMPETITORS}
 
@@ -82,38 +86,34 @@ def test_windows_are_stretches_of_the_run(layers):
         params, updated = two_layer_epoch(params, case.X, case.y, [visit], **case.rule._asdict())
         networks.append(params)
         flags.append(updated[0])
-    first = first_window(case, 8)
-    later = late_window(case, 3, case.train(3).params, 8)
-    for window, begin in ((first, 11), (later, 3 * m)):
-        np.testing.assert_allclose(window.start.W, networks[begin].W, rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(window.end.W, networks[begin + 8].W, rtol=1e-12, atol=1e-15)
-        assert window.updated.tolist() == flags[begin : begin + 8]
-    assert first_window(case, 100).visits.tolist() == case.visits(0, 0, m).tolist()
+    found = whole(case, 5)
+    assert (found.at, found.run.epochs, found.first_updates) == (2, 5, sum(flags[:m]))
+    assert found.run.updates == sum(flags)
+    first = window(case, case.start, 0, 11, 8)
+    later = window(case, found.late, 2, 0, 8)
+    for stretch, begin in ((first, 11), (later, 2 * m)):
+        np.testing.assert_allclose(stretch.start.W, networks[begin].W, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(stretch.end.W, networks[begin + 8].W, rtol=1e-12, atol=1e-15)
+        assert stretch.updated.tolist() == flags[begin : begin + 8]
+    assert window(case, case.start, 0, 0, 100).visits.tolist() == case.visits(0, 0, m).tolist()
     # and a run continued from there goes where the whole one does
-    continued = case.train(2, later.start, 3)
+    continued = case.train(3, later.start, 2)
     np.testing.assert_allclose(continued.params.W, case.train(5).params.W, rtol=1e-12, atol=1e-15)
-    run = case.train(5)
-    assert run.updates == sum(flags)
-    assert evaluated(run, m) == pytest.approx(5 * m * (1 - run.skipped))
 
 
-def test_extrapolation_prices_visits_and_updates():
-    first = {"us_per_visit": 3.0 + 0.8 * 10.0, "update_share": 0.8}
-    late = {"us_per_visit": 3.0 + 0.1 * 10.0, "update_share": 0.1}
-    assert two_layer.extrapolated(first, late, 1000, 150) == pytest.approx(3000 + 1500)
-    noisy = {"us_per_visit": 2.0, "update_share": 0.8}  # updates cannot be free of cost
-    assert two_layer.extrapolated(noisy, late, 1000, 150) == pytest.approx(3000)
-    alike = {"us_per_visit": 5.0, "update_share": 0.11}
-    assert two_layer.extrapolated(alike, late, 1000, 150) == pytest.approx(4500)
-    dear = {"us_per_visit": 100.0, "update_share": 0.3}  # a visit costs nothing, never less
-    assert two_layer.extrapolated(dear, late, 1000, 0) == 0
+def test_windows_price_visits_and_updates():
+    first, late = (3.0 + 0.8 * 10.0, 0.8), (3.0 + 0.1 * 10.0, 0.1)
+    assert cost(first, late).of(1000, 150) == pytest.approx(3000 + 1500)
+    assert cost((2.0, 0.8), late).of(1000, 150) == pytest.approx(3000)  # updates cannot be free of cost
+    assert cost((5.0, 0.11), late).of(1000, 150) == pytest.approx(4500)  # too alike to tell
+    assert cost((100.0, 0.3), late).of(1000, 0) == 0  # a visit costs nothing, never less
 
 
 def test_a_loop_that_errs_is_caught():
-    case = small_case()
-    windows = {"late": late_window(case, 40, case.train(40).params, 25)}
-    assert 0 < windows["late"].share < 1
-    plain = COMPETITORS["plain"]
+    cell = Cell(small_case(), 80, QUICK, print)
+    late = cell.windows["late"]
+    assert 0 < late.updated.mean() < 1
+    plain = COMPETITORS["numba"]
 
     def always(params, X, y, order, rule, dtype):
         return plain.loop(params, X, -y, order, rule, dtype)  # all margins are now below 1
@@ -121,95 +121,143 @@ def test_a_loop_that_errs_is_caught():
     def another_step(params, X, y, order, rule, dtype):
         return plain.loop(params, X, y, order, rule._replace(eta=rule.eta * (1 + 1e-6)), dtype)
 
-    assert two_layer._differences(plain, case, windows, "float64") == {"late": None}
-    assert two_layer._differences(plain._replace(loop=another_step), case, windows, "float32") == {"late": None}
+    assert cell.differences(plain) == {"first": None, "late": None}
     with pytest.raises(RuntimeError, match="makes other updates than the reference"):
-        two_layer._differences(plain._replace(loop=another_step), case, windows, "float64")
-    wrong = two_layer._differences(plain._replace(loop=always), case, windows, "float64")
-    assert wrong == {"late": int(np.argmin(windows["late"].updated))}
+        cell.differences(plain._replace(loop=another_step))
+    wrong = plain._replace(loop=always)
+    assert cell._first_difference(wrong, "late", cell._ran(wrong, late)) == int(np.argmin(late.updated))
+    single = Cell(replace(small_case(), dtype="float32"), 80, QUICK, print)
+    assert single.differences(plain._replace(loop=another_step)) == {"first": None, "late": None}
 
 
-def test_quick_run(monkeypatch, tmp_path, capsys):
-    kept = {name: COMPETITORS[name] for name in ("plain", "numpy")}
+@pytest.mark.parametrize(
+    ("dtype", "off", "caught"), [("float64", 1, True), ("float32", 1, False), ("float32", 2, True)]
+)
+def test_in_float32_a_unit_may_take_the_other_slope(dtype, off, caught):
+    cell = Cell(replace(small_case(), dtype=dtype), 8, QUICK, print)
+    plain = COMPETITORS["numba"]
+
+    def at_the_kink(params, X, y, order, rule, dtype):
+        run = plain.loop(params, X, y, order, rule, dtype)
+        run.params.W[:off] += 0.1
+        return run
+
+    with pytest.raises(RuntimeError, match="weights differ by 0") if caught else nullcontext():
+        assert cell.differences(plain._replace(loop=at_the_kink)) == {"first": None, "late": None}
+
+
+def test_a_slow_form_is_given_up(monkeypatch):
+    cell = Cell(small_case(), 20, QUICK, print)
+    assert cell._keeps_up("sparse", 1e9)
+    assert not cell._keeps_up("sparse", 0.0)
+
+    def broken(*args, measure, **options):
+        raise ValueError("another one")
+
+    monkeypatch.setattr(Case, "train", broken)
+    with pytest.raises(ValueError, match="another one"):
+        cell._keeps_up("sparse", 1e9)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Three competitors, of which one is missing and one counts apart."""
+    kept = {name: COMPETITORS[name] for name in ("numba", "entries_columns")}
     missing = COMPETITORS["numpy"]._replace(label="Absent", needs="no_such_module_anywhere")
-    monkeypatch.setattr(two_layer, "COMPETITORS", {**kept, "absent": missing})
-    # rates that take no time to measure: the fractions can be checked against them
-    monkeypatch.setattr(two_layer, "product_rate", {"float64": 2e9, "float32": 4e9}.get)
-    file = tmp_path / "found.json"
-    report = two_layer.main(["--quick", "--json", str(file)])
+    monkeypatch.setattr(two_layer_cell, "COMPETITORS", {**kept, "absent": missing})
+    return kept
+
+
+def test_quick_run(few, tmp_path, capsys):
+    file = tmp_path / "found.jsonl"
+    arguments = ["--quick", "--json", str(file), "--cells", "16-first-float..$|-both-float64-relu|4-both-float64"]
+    measured = two_layer.main(arguments)
     printed = capsys.readouterr()
-    assert json.loads(file.read_text())["cases"] == json.loads(json.dumps(report["cases"]))
+    names = [
+        f"{data}-{rest}"
+        for data in ("digits", "planted")
+        for rest in ("4-both-float64", "16-first-float64", "16-first-float32", "16-both-float64-relu")
+    ]
+    assert [line["cell"] for line in measured] == names
+    assert [json.loads(line) for line in file.read_text().splitlines()] == json.loads(json.dumps(measured))
     assert "Absent skipped: no_such_module_anywhere is not installed" in printed.err
     assert "a smoke test" in printed.out
-
-    assert [(c["data"], c["width"], c["layers"]) for c in report["cases"]] == [
-        ("digits", 4, "first"), ("digits", 16, "first"), ("planted", 4, "first"), ("planted", 16, "first"),
-        ("digits", 4, "both"),
-    ]  # fmt: skip
-    for case in report["cases"]:
-        assert f"{case['title']}: m = {case['m']}, d = {case['d']}, 2k = {case['width']}" in printed.out
-        rows = {(row["name"], row["dtype"]): row for row in case["rows"]}
-        assert set(rows) == {(name, dtype) for name in (*ENGINE, *kept) for dtype in ("float64", "float32")}
-        for (name, dtype), row in rows.items():
-            if dtype == "float64":
+    for line in measured:
+        rows, dense = line["rows"], line["data"] == "planted"
+        assert set(rows) == {*ENGINE, *(name for name in few if not (dense and few[name].sparse))}
+        assert 0 < line["first_update_share"] <= 1
+        for name, row in rows.items():
+            if line["dtype"] == "float64":
                 assert row["first_difference"] == {"first": None, "late": None}
-            for phase in ("first", "late", "whole"):
+            for phase in ("first", "whole"):
                 if phase not in row:
-                    assert name in ("direct", "blocked")
+                    assert name in ENGINE
                     continue
-                ours = rows["auto", dtype][phase]
-                assert row[phase]["ratio"] == pytest.approx(row[phase]["us_per_visit"] / ours["us_per_visit"])
-                if name in ENGINE:
-                    operations = 2 * case["d"] * case["width"] / (row[phase]["us_per_visit"] * 1e-6)
-                    rate = {"float64": 2e9, "float32": 4e9}[dtype]
-                    assert row[phase]["effective_rate"] == pytest.approx(operations / rate)
-                    share = row[phase]["evaluated_share"]
-                    assert 0 < share <= 1
-                    assert row[phase]["update_share"] <= share
-                    assert row[phase]["evaluated_rate"] == pytest.approx(share * operations / rate)
-            assert ("extrapolated" in row.get("whole", {})) == (name in kept)
-        assert rows["auto", "float64"]["whole"]["outcome"] in ("converged", "budget_reached")
-        assert rows["auto", "float64"]["late"]["update_share"] < rows["auto", "float64"]["first"]["update_share"]
-        assert rows["numpy", "float64"]["first"]["us_per_visit"] > 0.3
-    assert report["targets"] == []
-    assert {row["form"] for row in report["memory"]["rows"]} == {"direct", "blocked"}
-    assert all(20 < row["ready_mb"] <= row["peak_mb"] < 2000 for row in report["memory"]["rows"])
+                assert row[phase]["seconds"] == pytest.approx(np.median(row[phase]["rounds"]))
+                if name != "auto":
+                    ratio = row[phase]["ratio"]
+                    assert ratio["low"] <= ratio["high"]
+                    assert ratio["ratio"] == pytest.approx(row[phase]["seconds"] / rows["auto"][phase]["seconds"])
+        assert rows["numba"]["first"]["alternating"]
+        assert line["recording"]["ratio"] > 0
+    # what the file holds is not measured again, nor a line that was cut off; another budget is another cell
+    held = file.read_text()
+    file.write_text(held[: held.rindex('"seconds"')])
+    two_layer.main([*arguments, "--epochs", "40"])
+    assert capsys.readouterr().err.count("at most 40 epochs") == 1
+    assert len(file.read_text().splitlines()) == len(names) + 1
+    two_layer.main(["--quick", "--json", str(file), "--cells", "digits-4-both-float64$", "--epochs", "3"])
+    two_layer.main(["--quick", "--json", str(file), "--cells", "digits-4-both-float64$", "--epochs", "3", "--again"])
+    assert capsys.readouterr().err.count("at most 3 epochs") == 2
 
 
-def test_a_long_run_is_timed_once_and_in_one_form(monkeypatch):
-    monkeypatch.setattr(two_layer, "COMPETITORS", {})
-    case, effort = small_case(), two_layer.QUICK._replace(whole=0.0)
-    trained = []
-    monkeypatch.setattr(
-        Case, "train", lambda self, *args, train=Case.train, **how: trained.append(args) or train(self, *args, **how)
-    )
-    rows = two_layer.compare(case, effort, print)["rows"]
-    assert {(row["name"], row["dtype"]) for row in rows if "whole" in row} == {
-        ("auto", "float64"),
-        ("auto", "float32"),
+def line(cell, first, whole, *, sparse=None, share=0.02, forms=(1.0, 2.0), recording=1.0):
+    """A cell whose only dense competitor has these ratios."""
+
+    def at(ratio):
+        return {
+            "seconds": ratio,
+            "alternating": True,
+            "ratio": {"ratio": ratio, "low": ratio - 0.1, "high": ratio + 0.1},
+        }
+
+    rows = {
+        "auto": {"label": "engine", "first": {"seconds": 1.0}, "whole": {"seconds": 1.0}},
+        **{f"form{k}": {"label": "", "first": {"seconds": s}, "whole": {"seconds": s}} for k, s in enumerate(forms)},
+        "plain": {"label": "Plain", "sparse": False, "first": at(first), "whole": at(whole)},
     }
-    assert trained.count((effort.budget,)) == 2
+    if sparse is not None:
+        rows["csr"] = {"label": "CSR", "sparse": True, "first": at(sparse), "whole": at(sparse)}
+    return {
+        "cell": cell, "rows": rows, "epochs": 9, "update_share": share, "effort": "full", "load": [0.1, 0.2],
+        "seconds": 1.0, "machine": dict.fromkeys(("cpu", "cores", "python", "numpy", "numba", "torch", "jax"), "7"),
+        "recording": {"ratio": recording, "low": recording - 0.01, "high": recording + 0.01},
+    }  # fmt: skip
 
 
-def test_targets_are_judged_where_they_were_set():
-    def row(name, ratio, **rates):
-        return {"name": name, "dtype": "float64", **{p: {"ratio": ratio, **rates} for p in two_layer_report.PHASES}}
-
-    rows = [row("auto", 1.0, effective_rate=0.6, evaluated_rate=0.4), row("plain", 4.9), row("torch_autograd", 12.0)]
-    cases = [
-        {"data": "mnist", "width": width, "layers": layers, "rows": rows}
-        for width, layers in ((100, "first"), (1000, "both"), (1000, "first"))
+def test_the_worst_cell_comes_first_and_what_falls_short_is_named():
+    lines = [
+        line("fine", 1.5, 4.0),
+        line("unsure", 0.95, 3.5, recording=1.055),
+        line("slow", 0.8, 2.5, forms=(0.85, 2.0), recording=1.2),
+        line("often", 1.2, 1.1, share=0.3),
+        line("zeros", 1.3, 5.0, sparse=0.3),
     ]
-    found = {entry["target"]: entry for entry in two_layer_report.targets(cases)}
-    assert len(found) == len(two_layer_report.targets(cases)) == 8  # one case; fastmath was not there
-    assert found["PyTorch autograd / engine, whole run"]["met"]
-    assert not found["plain compiled loop / engine, whole run"]["met"]
-    assert found["effective rate / product, late phase"]["met"]
-    assert not found["evaluated rate / product, late phase"]["met"]
+    text = two_layer_report.markdown(lines, False)
+    cells = [row.split("|")[1].strip() for row in text.splitlines() if row.startswith("| ")][2:]
+    assert cells == ["zeros", "slow", "unsure", "often", "fine"]
+    verdict = [entry.rsplit(": ", 2) for entry in text[text.index("## Verdict") :].splitlines()[2:]]
+    found = [entry[-1] if entry[-1].endswith("of 5") else f"{entry[-2]}: {entry[-1]}" for entry in verdict]
+    assert found == [
+        "1 of 5: slow", "0 of 5", "2 of 5: zeros, slow", "1 of 5: zeros", "1 of 5: slow", "1 of 5: slow",
+        "1 of 5: slow", "1 of 5: slow",
+    ]  # fmt: skip
 
 
-def test_product_rate_is_a_rate():
-    assert 1e8 < two_layer.product_rate("float64") < 1e13
+def test_every_cell_is_in_the_table():
+    names = [case.name for case in two_layer.cases(True)]
+    assert len(names) == len(set(names)) == 2 * 3 * 2 * 2
+    assert {"digits-4-first-float64", "planted-16-both-float32", "digits-16-both-float64-relu"} <= set(names)
 
 
 def test_table_is_markdown():
@@ -225,7 +273,12 @@ def test_planted_set_is_dense_and_separable():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--late", "0"], "--late must be >= 1"), (["--json", "/no/such/folder/x.json"], "there is no folder")],
+    [
+        (["--epochs", "1"], "--epochs must be >= 2, got 1"),
+        (["--cells", "("], "'(' is no regular expression"),
+        (["--quick", "--cells", "nowhere"], "'nowhere' is found in no cell's name"),
+        (["--json", "/no/such/folder/x.json"], "there is no folder"),
+    ],
 )
 def test_bad_arguments(arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:

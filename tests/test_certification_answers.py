@@ -227,7 +227,7 @@ def test_a_figure_that_fails_costs_a_line_and_no_number(error, tmp_path, monkeyp
     def failing(*args, **options):
         raise error
 
-    monkeypatch.setattr(report, "save_figure", failing)
+    monkeypatch.setattr(report, "pictures", failing)
     with pytest.warns(FailureWarning, match="certify/data: figure: ") as said:
         result = learnability.certify(X, y, width=[2], repeats=1, out=tmp_path)
     assert "\n" not in str(said[0].message)

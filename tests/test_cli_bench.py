@@ -14,6 +14,8 @@ from learnability.cli import benchmarks
 BENCHMARK = '''"""A toy of a benchmark: ``python -m benchmarks.toy``."""
 import json, sys
 
+MINUTES = {"full": 12, "short": 1.5}
+
 def main(arguments):
     if arguments[:1] == ["--fail"]:
         raise ZeroDivisionError("in the middle")
@@ -54,12 +56,14 @@ def call(tmp_path, monkeypatch, capfd):
 def test_benchmarks_are_listed_and_their_helpers_are_not(call, monkeypatch):
     code, out, err = call()
     assert (code, err) == (0, "")
-    assert [line.split(maxsplit=1) for line in out.splitlines()[1:]] == [["toy", "A toy of a benchmark"]]
+    said = ["toy", "A", "toy", "of", "a", "benchmark", "12", "min,", "--short", "1.5", "min"]
+    assert out.splitlines()[1].split() == said
     monkeypatch.setenv("COLUMNS", "40")
-    assert call()[1].split() == ["toy", "A", "toy", "of", "a", "benchmark"]
+    assert call()[1].split() == said
     code, out, err = call("--json")
     assert (code, err) == (0, "")
-    assert json.loads(out) == {"benchmarks": [{"name": "toy", "title": "A toy of a benchmark"}]}
+    toy = {"name": "toy", "title": "A toy of a benchmark", "command": "learnability bench toy"}
+    assert json.loads(out) == {"benchmarks": [{**toy, "minutes": {"full": 12, "short": 1.5}}]}
 
 
 def test_a_benchmark_is_run_with_its_own_options(call):
@@ -86,9 +90,9 @@ def test_what_goes_wrong_is_one_line(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "src")
     code, out, err = call("toy")
     assert (code, out) == (2, "")
-    assert (
-        err
-        == "learnability: benchmarks come with the source tree and are not installed: run this in a checkout of it\n"
+    assert err == (
+        "learnability: benchmarks come with the source tree (its folder benchmarks/, also in the sdist) and are not "
+        "installed: run this in a checkout of it\n"
     )
 
 

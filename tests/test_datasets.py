@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
-import pooch
 import pytest
 
 from learnability import datasets
@@ -36,7 +37,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(mnist_file, "CONTENT_SHA256", hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(mnist_file, "FILE_SHA256", hashlib.sha256(packed()).hexdigest())
     monkeypatch.setattr(mnist_file, "URL", "http://127.0.0.1:9/mnist.npz")
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(mnist_file, "cache_folder", lambda: tmp_path / "cache" / "learnability")
     monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NO_PROXY", "*")
     return tmp_path
@@ -245,3 +246,27 @@ def test_the_real_one():
 
 def test_public_names_exist():
     assert all(hasattr(datasets, name) for name in datasets.__all__)
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "folder"),
+    [
+        ("linux", {"HOME": "/home/me"}, "/home/me/.cache/learnability"),
+        ("linux", {"HOME": "/home/me", "XDG_CACHE_HOME": "/fast"}, "/fast/learnability"),
+        ("darwin", {"HOME": "/Users/me"}, "/Users/me/Library/Caches/learnability"),
+        ("win32", {"LOCALAPPDATA": "C:/me/Local"}, "C:/me/Local/learnability/learnability/Cache"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="other systems' paths are posed as")
+def test_the_cache_is_where_the_system_keeps_such(monkeypatch, system, variables, folder):
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", system)
+    assert mnist_file.cache_folder().as_posix() == folder
+
+
+def test_the_cache_is_where_pooch_keeps_it():
+    pooch = pytest.importorskip("pooch")
+    assert mnist_file.cache_folder() == pooch.os_cache("learnability")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.datasets import Table, memory, read_table
-from learnability.datasets.memory import Budget, available, budget, readable
+from learnability.datasets.memory import budget
 
 
 @pytest.fixture
@@ -505,40 +505,3 @@ def test_memory_given_by_default_is_half_of_what_is_available(monkeypatch):
         limits.check("big", 10**6, 1000)
     assert budget(5).limit == 5.0
     limits.check("small", 10**6, 100)
-
-
-def test_what_is_available_is_the_least_of_system_and_control_groups(tmp_path):
-    import psutil
-
-    free = psutil.virtual_memory().available
-    assert available(tmp_path, tmp_path / "none") == pytest.approx(free, rel=0.2)
-    root, groups = tmp_path / "cgroup", tmp_path / "groups"
-
-    def group(folder, most, used, cached, names=("memory.max", "memory.current", "inactive_file")):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / names[0]).write_text(f"{most}\n")
-        (folder / names[1]).write_text(f"{used}\n")
-        (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {cached}\n")
-
-    groups.write_text("0::/outer/inner\n")
-    group(root / "outer/inner", "max", 10**6, 0)
-    assert available(root, groups) > 1e7  # "max" is no limit
-    group(root / "outer", 10**7, 6 * 10**6, 10**6)
-    assert available(root, groups) == 5e6
-    group(root / "outer/inner", 3 * 10**6, 10**6, 0)
-    assert available(root, groups) == 2e6
-    group(root / "outer/inner", 10**6, 2 * 10**6, 0)
-    assert available(root, groups) == 0
-    groups.write_text("0::/\n")
-    group(root, 7 * 10**6, 0, 0)
-    assert available(root, groups) == 7e6
-    groups.write_text("5:cpu,cpuacct:/x\n9:memory:/task\n")
-    group(
-        root / "memory", 4000, 1000, 500, ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    )  # the task's own folder is not visible
-    assert available(root, groups) == 3500
-
-
-def test_sizes_for_people():
-    assert [readable(s) for s in (1500, 2e6, 1.25e9, 3e13)] == ["1.5 kB", "2 MB", "1.25 GB", "30 TB"]
-    assert Budget(1.0, "x").limit == 1.0

@@ -77,7 +77,7 @@ def test_a_smoke_run_gives_rows_a_figure_and_claims_that_can_turn(id):
     seeds = 1 if scale.seeds == 1 else 3
     result = learnability.run(id, scale="smoke", seeds=seeds)
     assert result.failures == []
-    assert result.tasks == {"run": len(scale.settings) * seeds, "cached": 0, "failed": 0}
+    assert result.tasks == {"run": len(scale.settings) * seeds, "cached": 0, "failed": 0, "missing": 0}
     table = result.table
     assert table.groupby([*scale.settings[0], "seed"], dropna=False).ngroups == len(scale.settings) * seeds
     # rows are a function of setting and seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -135,6 +136,20 @@ def test_a_lemma_with_its_conditions_numbers_and_functions():
 
 def test_the_paper_s_own_number_explains_a_lemma_beside_which_others_are_measured():
     assert only("parity/lemma6").theorems[0].name.endswith(".first_step.lemma6")
+
+
+def test_a_statement_whose_short_name_the_paper_s_function_has_in_full_is_explained_by_it():
+    one = only("separable/thm6")
+    assert one.theorems[0].name.endswith(".thm2_thm6.theorem6")
+    assert "n >= 2 c" in one.hypotheses
+
+
+def test_how_tight_the_record_is_and_that_no_error_is_known(call):
+    _, out, _ = call("residual/prop-b1")
+    assert "Errata and ambiguities of the paper\n  none that we know of\n" in out
+    assert re.search(r"tightest of those that hold: residual/prop-b1, slack [\d.e-]+ of its bound", out)
+    _, out, _ = call("parity/representation")
+    assert "tight: each is an equality" in out
 
 
 def test_a_figure_says_what_its_runs_have_chosen():
@@ -283,3 +298,27 @@ def test_sections_lists_and_marks_of_a_docstring():
         )
     )
     assert found == {"": "One c, d and e, 2 ** 3.\n\nWhy it is so:\n\ng", "Notes": "f"}
+
+
+def test_formulas_are_said_as_one_would_type_them():
+    text = r"""
+        Bounded by :math:`\frac{k}{\sqrt n} + \tilde\alpha^{2/3}` and \|w\|.
+
+        .. math:: \left| q_{\{i\}} \right| \le \binom{n}{k} ,
+                  \quad z \sim N(0, 1)
+
+        So it is.
+        """
+    said = explanation._sections(textwrap.dedent(text))[""]
+    assert said == (
+        "Bounded by (k) / (sqrt(n)) + alpha~^(2/3) and |w|.\n\n"
+        "    | q_({i}) | <= C(n, k) ,\n    z ~ N(0, 1)\n\nSo it is."
+    )
+
+
+def test_no_explanation_shows_marks_of_its_docstring():
+    for name in explanation.names():
+        for one in explain(name):
+            texts = (*one.statement, *one.hypotheses, one.measured, *one.errata, *one.background)
+            texts += tuple(part for theorem in one.theorems for part in (theorem.text, theorem.parameters))
+            assert not [line for text in texts for line in text.splitlines() if "\\" in line or ":math:" in line]

@@ -115,8 +115,8 @@ def test_two_layers_by_their_formula():
 def test_depth_keeps_the_diagonal_at_weight_two():
     X = sphere(np.random.default_rng(4), 5, 7)
     for depth in (1, 4):
-        assert conjugate(X, X, depth=depth).diagonal() == pytest.approx(np.ones(5), rel=1e-7)
-        assert tangent(X, X, depth=depth).diagonal() == pytest.approx(np.full(5, 2.0 * (depth + 1)), rel=1e-7)
+        assert conjugate(X, X, depth=depth).diagonal() == pytest.approx(np.ones(5), rel=1e-14)
+        assert tangent(X, X, depth=depth).diagonal() == pytest.approx(np.full(5, 2.0 * (depth + 1)), rel=1e-14)
 
 
 def test_biases_trained_by_default_as_they_are_drawn():
@@ -132,7 +132,7 @@ def test_gram_matrices_are_positive_semidefinite(seed, depth, bias):
     X = np.random.default_rng(seed).choice([-1.0, 1.0], (12, 4)) / 2  # repeats and opposites among them
     for K in (conjugate(X, X, depth=depth, bias=bias), tangent(X, X, depth=depth, bias=bias), rbf(X, X, 0.5)):
         np.testing.assert_allclose(K, K.T, atol=1e-12)
-        assert np.linalg.eigvalsh(K).min() > -1e-6 * np.trace(K)
+        assert np.linalg.eigvalsh(K).min() > -1e-13 * np.trace(K)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,11 @@ def test_what_leaves_float64_is_said(call, message):
     ("arrays", "kernel"),
     [
         (1, partial(rbf, gamma=1.0)),
-        (5, partial(conjugate, depth=3)),
-        (6, partial(tangent, depth=3)),
+        (6, partial(conjugate, depth=3)),
+        (6, partial(conjugate, bias=0.1)),
+        (9, partial(conjugate, depth=3, bias=0.1)),
+        (7, partial(tangent, depth=3)),
+        (10, partial(tangent, depth=3, bias=0.1)),
         (1, partial(polynomial, degree=2)),
         (1, arcsin),
         (1, arcsine),
@@ -187,7 +190,7 @@ def test_what_leaves_float64_is_said(call, message):
 def test_memory_is_what_is_said_and_too_little_is_said_before_work(arrays, kernel, monkeypatch):
     import tracemalloc
 
-    X = sphere(np.random.default_rng(14), 300, 3)
+    X = sphere(np.random.default_rng(14), 300, 3) * np.linspace(0.5, 1, 300)[:, None]
     kernel(X[:2], X[:2])
     tracemalloc.start()
     kernel(X, X)
@@ -245,6 +248,44 @@ class TestMachine:
                 others = np.arange(15) != i
                 left = fit(self.kernel, X[others], y[others], ridge).predict(X[i : i + 1])[0]
                 assert found[i] == pytest.approx(y[i] - left, rel=1e-8, abs=1e-10)
+
+    @pytest.mark.parametrize("targets", [1, 2])
+    def test_whole_weights_are_repetitions(self, targets):
+        X, y = self.data(m=15)
+        y = y if targets == 1 else np.stack([y, X[:, 0]], axis=1)
+        weights = np.random.default_rng(3).integers(0, 4, 15)
+        for ridge in (None, 0.2):
+            weighted = fit(self.kernel, X, y, ridge, weights=weights)
+            repeated = fit(self.kernel, X.repeat(weights, axis=0), y.repeat(weights, axis=0), ridge)
+            np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-8)
+            assert weighted.ridge == pytest.approx(repeated.ridge)
+            assert weighted.errors == pytest.approx(repeated.errors, rel=1e-6)
+        plain, ones = fit(self.kernel, X, y), fit(self.kernel, X, y, weights=np.ones(15))
+        np.testing.assert_allclose(ones.coefficients, plain.coefficients, rtol=1e-8)
+
+    def test_to_leave_a_weighted_one_out(self):
+        X, y = self.data(m=12)
+        weights = np.random.default_rng(4).uniform(0.1, 3, 12)
+        (found,), _ = leave_one_out(rbf(X, X, 0.8), y, (0.3,), weights)
+        for i in range(12):
+            less = weights.copy()
+            less[i] -= min(1.0, weights[i])
+            left = fit(self.kernel, X, y, 0.3, weights=less).predict(X[i : i + 1])[0]
+            assert found[i] == pytest.approx(y[i] - left, rel=1e-8)
+
+    @pytest.mark.parametrize(
+        ("weights", "message"),
+        [
+            (np.ones(3), "weights must have length 40"),
+            (-np.ones(40), "weights must be >= 0"),
+            (np.zeros(40), "weights must hold a positive one, got zeros only"),
+            (np.full(40, np.nan), "weights must be finite"),
+        ],
+    )
+    def test_weights_that_are_none(self, weights, message):
+        X, y = self.data()
+        with pytest.raises(ValueError, match=message):
+            fit(self.kernel, X, y, weights=weights)
 
     def test_the_ridge_of_least_error_is_taken(self):
         X, y = self.data()

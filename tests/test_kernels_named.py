@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+import pickle
 
 import numpy as np
 import pytest
 
 from learnability.kernels import closed_form, connected, inner_product, residual, residual_empirical
-from learnability.kernels.estimator import KernelMachine
 from learnability.kernels.features import random_layer
-from learnability.kernels.machine import fit
 from learnability.kernels.named import DRAWN, NAMES, kernel, of_features, of_network
 from learnability.networks.residual import initial
 
@@ -107,60 +105,26 @@ def test_refuses(call, message):
         call()
 
 
-class TestKernelMachine:
-    def data(self, m=60):
-        g = np.random.default_rng(2)
-        X = g.choice([-1.0, 1.0], (m, 5))
-        return X, X[:, 0] * X[:, 1] + 0.1 * g.standard_normal(m)
+@pytest.mark.parametrize("name", NAMES)
+def test_all_can_be_pickled(name):
+    X, Z = inputs()
+    K = made(name)
+    again = pickle.loads(pickle.dumps(K))
+    np.testing.assert_array_equal(again(X, Z), K(X, Z))
+    assert repr(again) == repr(K)
+    assert name in repr(K)
 
-    def test_it_is_the_machine(self):
-        X, y = self.data()
-        found = KernelMachine("tangent", {"depth": 2, "bias": 1.0}).fit(X, y)
-        other = fit(partial(closed_form.tangent, depth=2, bias=1.0), X, y)
-        np.testing.assert_array_equal(found.predict(X), other.predict(X))
-        assert found.machine_.errors == other.errors
-        assert KernelMachine(ridge=0.5).fit(X, y).machine_.ridge == 0.5
-        own = KernelMachine(lambda X, Z: X @ Z.T + 1.0, ridge=0.5).fit(X, np.stack([y, -y], axis=1))
-        np.testing.assert_allclose(own.predict(X)[:, 0], -own.predict(X)[:, 1])
 
-    def test_drawn_kernels_follow_the_seed(self):
-        X, y = self.data()
-        one, same, other = (
-            KernelMachine("finite-all", RESNET, random_state=seed).fit(X, y).predict(X[:5] / 2) for seed in (1, 1, 2)
-        )
-        np.testing.assert_array_equal(one, same)
-        assert not np.allclose(one, other)
-
-    @pytest.mark.filterwarnings("ignore")
-    def test_scikit_learn_takes_it(self):
-        from sklearn.utils.estimator_checks import check_estimator
-
-        check_estimator(KernelMachine("conjugate", {"bias": 1.0}))
-
-    def test_in_a_search(self):
-        from sklearn.model_selection import GridSearchCV
-
-        X, y = self.data()
-        grid = {"options": [{"degree": 1}, {"degree": 2}]}
-        search = GridSearchCV(KernelMachine("polynomial", {"degree": 1}), grid, cv=3).fit(X, y)
-        assert search.best_params_ == {"options": {"degree": 2}}
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"kernel": "no"}, "name must be one of"),
-            ({"kernel": 3}, "kernel must be a function"),
-            ({"kernel": max, "options": {}}, "options must be None"),
-            ({"options": 3}, "options must be a mapping"),
-            ({"ridge": 0}, "ridge must be > 0"),
-            ({"ridges": 0.1}, "ridges must hold at least one"),
-            ({"memory": 1e3}, "X must have at most about .* rows"),
-        ],
-    )
-    def test_refuses(self, change, message):
-        X, y = self.data()
-        with pytest.raises(ValueError, match=message):
-            KernelMachine(**change).fit(X, y)
+@pytest.mark.parametrize("name", NAMES)
+def test_all_take_single_rows(name):
+    X, Z = inputs()
+    K = made(name)
+    value = K(X[0], Z[0])
+    assert isinstance(value, float)
+    assert value == pytest.approx(K(X[:1], Z[:1])[0, 0], rel=1e-12)
+    np.testing.assert_array_equal(K(X), K(X, X))
+    with pytest.raises(ValueError, match="must have"):
+        K(X[0], Z)
 
 
 class TestMonteCarlo:

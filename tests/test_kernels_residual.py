@@ -250,7 +250,7 @@ def test_bad_input_of_the_closed_forms():
 
 def test_closed_forms_that_would_not_fit(monkeypatch):
     X = np.random.default_rng(3).standard_normal((50, 4))
-    for arrays, call in ((9, residual.limit), (16, partial(residual.average, m=30, k=2))):
+    for arrays, call in ((10, residual.limit), (20, partial(residual.average, m=30, k=2))):
         monkeypatch.setattr(pairs, "MEMORY", 8 * arrays * 20 * 50)
         with pytest.raises(ValueError, match=r"at most 20 rows for 50 rows of Z \(31 rows of each would fit\)"):
             call(X, X)
@@ -288,3 +288,21 @@ def test_polynomial_and_recursive():
         inner_product.recursive(10 * X, other)
     with pytest.raises(ValueError, match="offset must be >= 0"):
         inner_product.polynomial(X, Z, degree=2, offset=-1)
+
+
+@pytest.mark.parametrize("workspace", [2**28, 8 * 4 * 7 * 12])  # all rows at once, and few at a time
+def test_inner_products_ask_for_the_features_of_equal_inputs_once(workspace, monkeypatch):
+    monkeypatch.setattr(pairs, "WORKSPACE", workspace)
+    X, Z = np.random.default_rng(5).standard_normal((2, 20, 3))
+    W = np.random.default_rng(6).standard_normal((3, 7))
+    asked = []
+
+    def of(rows):
+        asked.append(len(rows))
+        return rows @ W
+
+    found = pairs.inner_products(of, X, X.copy(), 4 * 7, 2.0)
+    np.testing.assert_allclose(found, X @ W @ (X @ W).T / 2, rtol=1e-12)
+    np.testing.assert_array_equal(found, found.T)
+    assert asked == [20] if workspace == 2**28 else sum(asked) < 20 * 5
+    np.testing.assert_allclose(pairs.inner_products(of, X, Z[:9], 4 * 7), X @ W @ (Z[:9] @ W).T, rtol=1e-12)

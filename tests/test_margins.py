@@ -11,7 +11,7 @@ from learnability.networks.symmetry import embedding, symmetry_init
 from learnability.problems.symmetry import all_symmetric, parity
 from learnability.studies.symmetry.theorems.worst_labels import certify_worst_labels
 from learnability.theory.margins import hard_margin, lift, margin_of
-from learnability.theory.margins.points import Points
+from learnability.theory.margins.points import Points, contradictions
 
 
 def certified(V, y):
@@ -324,3 +324,21 @@ def test_mnist_threes_against_fives():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 3))
+def test_all_pairs_that_contradict_each_other_are_found(seed, m, d):
+    """As many as a search through all pairs finds, in coordinates of which many are 0 or -0."""
+    rng = np.random.default_rng(seed)
+    V, y = rng.choice([-1.0, -0.0, 0.0, 1.0, 2.0], (m, d)), rng.choice([-1.0, 1.0], m)
+    P = y[:, None] * V
+    found = list(contradictions(Points(V, y)))
+    zeros = [(i,) for i in range(m) if not P[i].any()]
+    assert [one for one in found if len(one) == 1] == zeros
+    used = [i for one in found for i in one]
+    assert len(used) == len(set(used))
+    for i, j in (pair for pair in found if len(pair) == 2):
+        assert (P[i] == -P[j]).all()
+    left = [i for i in range(m) if i not in used]
+    assert not any((P[i] == -P[j]).all() for i in left for j in left)

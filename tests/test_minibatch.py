@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from learnability.networks.strips import relu
 from learnability.training import minibatch
-from learnability.training.minibatch import LOSSES, train
+from learnability.training.minibatch import LOSSES, compiled, train
 from learnability.training.minibatch import reference as minibatch_reference
 from learnability.training.minibatch.optimisers import Adadelta, Adam, Sgd
 from learnability.training.minibatch.reference import Hidden
@@ -29,6 +29,16 @@ RULES = {
     "momentum": (Sgd(0.9), minibatch_reference.sgd(0.9)),
     "adadelta": (Adadelta(0.9, 1e-6), minibatch_reference.adadelta(0.9, 1e-6)),
 }
+
+
+@pytest.fixture(params=["fused", "jax"])
+def form(request, monkeypatch):
+    """Both forms of the calls that both can do."""
+    monkeypatch.setattr(sys.modules[__name__], "FORM", request.param)
+    return request.param
+
+
+FORM = "auto"
 
 
 def case(seed=0, m=23, n=5, p=7):
@@ -46,7 +56,7 @@ def close(one, other, tolerance=1e-9):
 def run(start, X, y, **options):
     options = {
         "rule": Sgd(0.9), "learning_rate": 0.05, "batch": 5, "epochs": 4, "rng": np.random.default_rng(1),
-        "dtype": "float64", "record": range(options.get("epochs", 4) + 1), **options,
+        "dtype": "float64", "record": range(options.get("epochs", 4) + 1), "form": FORM, **options,
     }  # fmt: skip
     return train(relu, start, examples(X, y), **options)
 
@@ -64,7 +74,7 @@ def run(start, X, y, **options):
     decay=st.sampled_from([0.0, 0.05]),
     trainable=st.sampled_from([None, ("u", "c"), ("W", "b")]),
 )
-def test_the_reference_reaches_the_same_weights(seed, loss, rule, batch, rate, decay, trainable):
+def test_jax_reaches_the_references_weights(seed, loss, rule, batch, rate, decay, trainable):
     start, X, y = case(seed, m=12)
     rate /= 100 if loss == "squared" else 1  # the squared loss grows without bound where steps are too long
     options = {"learning_rate": rate, "weight_decay": decay, "batch": batch, "epochs": 4, "loss": loss}
@@ -77,7 +87,9 @@ def test_the_reference_reaches_the_same_weights(seed, loss, rule, batch, rate, d
     expected, means = minibatch_reference.train(
         start, X, y, step=RULES[rule][1], rng=rng(seed), schedule=schedule, **chosen, **options
     )
-    (ours,) = run(start, X, y, rule=RULES[rule][0], rng=rng(seed), schedule=schedule, **chosen, **options)
+    (ours,) = run(
+        start, X, y, rule=RULES[rule][0], rng=rng(seed), schedule=schedule, form="jax", **chosen, **options
+    )  # fmt: skip
     close(ours.params, expected)
     np.testing.assert_allclose(ours.columns["running_loss"][1:], means[:, 0], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(ours.columns["running_error"][1:], means[:, 1], rtol=1e-12)
@@ -102,8 +114,9 @@ def test_the_reference_differentiates_what_it_says(loss):
     close(by_hand, slope, 1e-12)
 
 
+@pytest.mark.parametrize("form", ["fused", "jax"])
 @pytest.mark.parametrize("name", ["sgd", "adadelta", "adam"])
-def test_pytorch_reaches_the_same_weights(name):
+def test_pytorch_reaches_the_same_weights(name, form):
     torch = pytest.importorskip("torch")
     start, X, y = case(5)
     rule, theirs = {
@@ -114,7 +127,7 @@ def test_pytorch_reaches_the_same_weights(name):
         ),
         "adam": (Adam(), lambda params: torch.optim.Adam(params, lr=0.05, weight_decay=0.01)),
     }[name]
-    (ours,) = run(start, X, y, rule=rule, weight_decay=0.01)
+    (ours,) = run(start, X, y, rule=rule, weight_decay=0.01, form=form)
     W, b, u, c = params = [torch.tensor(part, requires_grad=True) for part in start]
     optimiser, rng = theirs(params), np.random.default_rng(1)
     for _ in range(4):
@@ -128,6 +141,7 @@ def test_pytorch_reaches_the_same_weights(name):
     close(ours.params, [part.detach().numpy() for part in params])
 
 
+@pytest.mark.usefixtures("form")
 def test_float32_follows_float64():
     start, X, y = case(8)
     (single,), (double,) = run(start, X, y, dtype="float32"), run(start, X, y)
@@ -140,6 +154,7 @@ def test_float32_follows_float64():
 # Several runs at once
 
 
+@pytest.mark.usefixtures("form")
 def test_runs_together_are_the_runs_alone():
     start, X, y = case()
     rates, decays = [0.05, 0.1, 0.02], [0.0, 0.1, 0.01]
@@ -154,6 +169,7 @@ def test_runs_together_are_the_runs_alone():
             np.testing.assert_allclose(one.columns[name], alone.columns[name], rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("trainable", [None, ("u",)])
 def test_starts_and_orders_of_their_own(trainable):
     starts, (_, X, y) = [case(seed)[0] for seed in (1, 2, 3)], case()
@@ -167,6 +183,7 @@ def test_starts_and_orders_of_their_own(trainable):
     assert not np.allclose(together[0].params.u, together[1].params.u)
 
 
+@pytest.mark.usefixtures("form")
 def test_one_stacked_start_is_a_start():
     start, X, y = case()
     (stacked,) = run(Hidden(*(part[None] for part in start)), X, y, stacked=True)
@@ -174,6 +191,7 @@ def test_one_stacked_start_is_a_start():
     close(stacked.params, plain.params, 0)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("stacked", [False, True])
 @pytest.mark.parametrize("rates", [[0.05, 1e150, 1e200, 0.1, 1e180], [1e190, 0.1, 1e200]])
 def test_runs_that_diverge_end_and_the_others_go_on(rates, stacked):
@@ -222,6 +240,7 @@ def test_training_stops_when_all_have_diverged():
 # Epochs, records, outcomes
 
 
+@pytest.mark.usefixtures("form")
 def test_what_is_recorded():
     start, X, y = case()
     X_test, y_test = X[:6], y[:6]
@@ -250,9 +269,10 @@ def test_output_zero_and_nan_are_errors():
     assert one.outcome == Outcome.BUDGET_REACHED
     assert one.updates == 0
     with np.errstate(invalid="ignore"):
-        assert float(minibatch.compiled._wrong(jnp.array([np.nan, 1.0]), jnp.array([1.0, 1.0]))) == 1
+        assert float(compiled._wrong(jnp.array([np.nan, 1.0]), jnp.array([1.0, 1.0]))) == 1
 
 
+@pytest.mark.usefixtures("form")
 def test_watching_changes_nothing():
     start, X, y = case()
     (watched,) = run(start, X, y, watch={"one": examples(X, y), "two": examples(X[:3], y[:3])})
@@ -269,6 +289,7 @@ def test_a_long_evaluation_is_done_in_parts(monkeypatch):
     np.testing.assert_allclose(parts.columns["train_error"], whole.columns["train_error"], rtol=1e-12)
 
 
+@pytest.mark.usefixtures("form")
 def test_training_ends_where_nothing_can_change():
     X, y = np.array([[1.0], [-1.0]]), np.array([1.0, -1.0])
     start = Hidden(np.array([[0.5], [-0.5]]), np.zeros(2), np.array([0.5, -0.5]), np.zeros(()))
@@ -287,6 +308,7 @@ def test_training_ends_where_nothing_can_change():
     assert stream.columns["running_loss"][-1] == 0
 
 
+@pytest.mark.usefixtures("form")
 def test_the_start_is_left_alone():
     start, X, y = case()
     kept = Hidden(*(part.copy() for part in start))
@@ -461,5 +483,5 @@ def test_the_cpu_has_one_thread_and_the_environment_is_left_alone():
         )
         return ended.stdout.split()
 
-    assert threads("import learnability.training.minibatch") == ["None", "1"]
+    assert threads("import learnability.training.minibatch.group") == ["None", "1"]
     assert int(threads("")[1]) > 1

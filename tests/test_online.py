@@ -17,6 +17,7 @@ from learnability.networks.one_hidden import RANDOM_KINDS, OneHidden, forward, r
 from learnability.networks.symmetry import symmetry_init
 from learnability.problems.symmetry import UniformCube, parity, random_symmetric, shift_inputs
 from learnability.training.online import train
+from learnability.training.online.loops import FAR
 from learnability.training.online.trajectory import COLUMNS
 from learnability.training.record import Outcome, log_spaced
 from learnability.training.reference import sgd
@@ -47,6 +48,16 @@ def assert_close(found, wanted, relative=1e-9):
     oracle.close(found.W, wanted.W, relative)
     oracle.close(found.B, wanted.B, relative)
     oracle.close(np.append(found.M, found.b), np.append(wanted.M, wanted.b), relative)  # b alone may cancel
+
+
+@pytest.mark.parametrize(("form", "layers"), [("direct", "both"), ("deviation", "both"), ("frozen", "output")])
+def test_a_sample_whose_rows_are_fetched_ahead(form, layers):
+    params, X, y = start_of("direct" if form == "direct" else "deviation", 4, 3, 5, FAR + 1)
+    common = {"h": 0.01, "beta": 0.31415, "epochs": 1, "layers": layers}
+    *_, (wanted, updated) = sgd(params, X, y, rng=np.random.default_rng(4), **common)
+    run = train(params, X, y, rng=np.random.default_rng(4), form=form, record=[1], **common)
+    assert run.updates == updated.sum()
+    assert_close(run.params, wanted)
 
 
 @settings(max_examples=120)
@@ -305,7 +316,7 @@ def test_recording_does_not_change_the_run(form, layers, batch):
         run = train(params, X, y, rng=np.random.default_rng(1), record=record, test=(1 - X, y), **common)
         at = run.columns["epoch"]
         if record is not None:
-            assert at.tolist() == sorted({*map(int, record), full.epochs})
+            assert at.tolist() == (sorted({*map(int, record), full.epochs}) if len(record) else [])
         # cached, and auto from a random start, fold their cache back where they stop: only rounding depends on it
         rounding = 1e-9 if form == "cached" or (form, layers) == ("auto", "both") else 0
         for name in COLUMNS:
@@ -382,6 +393,7 @@ import numpy as np
 from learnability.networks.one_hidden import random_init
 from learnability.networks.symmetry import symmetry_init
 from learnability.training.online import train
+from learnability.training.online.loops import FAR
 from learnability.training.perceptron import modified_perceptron
 
 X = np.array([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]])

@@ -358,12 +358,10 @@ def test_an_installed_package_that_ends_python_stops_nothing(package, call):
     (package / "bad_lab.py").write_text("raise KeyboardInterrupt\n")
     sys.modules.pop("bad_lab", None)
     discovery.installed.cache_clear()
-    assert call("list")[0] == 130
+    assert call("list")[::2] == (130, "learnability: interrupted\n")  # in a word, whoever catches it first
 
 
 def test_new_writes_a_study_that_runs_is_verified_listed_recorded_and_reported(here, call):
-    from distributed import LocalCluster
-
     code, out, _ = call("new", "stairs")
     assert code == 0
     assert "learnability run stairs.py" in out
@@ -372,10 +370,7 @@ def test_new_writes_a_study_that_runs_is_verified_listed_recorded_and_reported(h
         ["record", "stairs.py"], ["report"],
     ):  # fmt: skip
         assert call(*arguments)[0] == 0, arguments
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
-        code, out, _ = call(
-            "run", "stairs.py", "--seeds", "3", "--scheduler", cluster.scheduler_address, "--out", "cluster"
-        )
+    code, out, _ = call("run", "stairs.py", "--seeds", "3")
     assert code == 0
     assert "3 hold; as recorded" in out
     done = subprocess.run(

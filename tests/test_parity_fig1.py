@@ -86,7 +86,7 @@ def test_settings_are_the_papers():
 def test_mnist_is_asked_for_before_any_task(monkeypatch, tmp_path):
     strips.ready([{"data": "digits", "units": 16}])
     monkeypatch.setenv("LEARNABILITY_DATA", str(tmp_path))
-    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path)
+    monkeypatch.setattr("learnability.datasets.mnist_file.cache_folder", lambda: tmp_path)
     assert strips.available() == "digits"
     strips.images.cache_clear()
     with pytest.raises(ValueError, match="MNIST is not there"):

@@ -11,7 +11,7 @@ import pytest
 
 import learnability
 import toys
-from learnability import records, verification
+from learnability import records, report, verification
 from learnability.results import write_json
 
 pytestmark = pytest.mark.usefixtures("toy_laboratory")
@@ -128,10 +128,22 @@ def test_a_result_of_an_older_version_is_left_out_with_a_reason(shelf, tmp_path)
     run(out=tmp_path)
     path = tmp_path / "toy/walk/laptop/manifest.json"
     manifest = json.loads(path.read_bytes())
-    del manifest["settings"]
+    del manifest["generation"], manifest["sha256"]
     write_json(path, manifest)
     (line,) = records.update(tmp_path).left_out
-    assert line.startswith("toy/walk (laptop): made by an older version")
+    assert line.startswith("toy/walk (laptop): made by an older version; run it again")
+
+
+def test_a_damaged_or_an_unfinished_result_is_not_recorded(shelf, tmp_path):
+    run(out=tmp_path)
+    place = tmp_path / "toy/walk/laptop"
+    (place / "figure.png").write_bytes(b"")
+    (line,) = records.update(tmp_path).left_out
+    assert line.startswith(f"{place} is not readable (figure.png: ")
+    manifest = {**json.loads((place / "manifest.json").read_bytes()), "unfinished": {"cells": 1, "of": 3, "tasks": 6}}
+    report.write_result(place, manifest, [])
+    assert records.update(tmp_path).left_out == ["toy/walk (laptop): unfinished, 6 tasks are missing"]
+    assert not shelf.exists()
 
 
 def test_wrong_requests(shelf, tmp_path):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 
 import matplotlib as mpl
 import pytest
+from matplotlib.artist import Artist
 from rich.console import Console
 
 import learnability
@@ -133,9 +137,9 @@ def test_report_is_one_page_from_what_is_on_disk(everything, monkeypatch):
 
 
 def test_report_escapes_html(everything):
-    path = everything / "toy/walk/smoke/manifest.json"
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "title": "<script>alert(1)</script> n < 3"}))
+    manifest = json.loads((everything / "toy/walk/smoke/manifest.json").read_text())
+    title = "<script>alert(1)</script> n < 3"
+    report.write_result(everything / "toy/walk/smoke", {**manifest, "title": title}, [])
     page, _ = report.write_report(everything, *read_sections(everything))
     assert "<script>" not in page.read_text()
     assert "n &lt; 3" in page.read_text()
@@ -155,7 +159,7 @@ def test_statements_verified_by_older_versions_are_still_read(everything):
     old = everything / "verify"
     old.mkdir()
     manifest = json.loads((everything / "toy/verify/smoke/manifest.json").read_text())
-    del manifest["checks"]
+    del manifest["checks"], manifest["generation"], manifest["sha256"]
     (old / "manifest.json").write_text(json.dumps({**manifest, "id": "verify", "scale": "laptop"}))
     (old / "verdicts.json").write_bytes((everything / "toy/verify/smoke/verdicts.json").read_bytes())
     sections, _ = read_sections(everything)
@@ -181,3 +185,80 @@ def test_what_results_look_like_in_python_fits_a_screen(everything):
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(ValueError, match=f"out must be a folder with results .* none in '{tmp_path}'"):
         read_sections(tmp_path)
+
+
+class Stubborn(Artist):
+    """An artist that cannot be drawn."""
+
+    def draw(self, renderer):
+        raise RuntimeError("no ink\nleft")
+
+
+def unsavable(table):
+    figure = toys.draw(table)
+    figure.axes[0].add_artist(Stubborn())
+    return figure
+
+
+def refused(table):
+    raise MemoryError("no room")
+
+
+@pytest.mark.parametrize("draw", [unsavable, refused], ids=["saved", "drawn"])
+def test_a_figure_that_fails_costs_no_number_beside_it(tmp_path, toy_laboratory, monkeypatch, draw):
+    learnability.run("toy/walk", scale="smoke", out=tmp_path)
+    place = tmp_path / "toy/walk/smoke"
+    kept = {name: (place / name).read_bytes() for name in ("table.parquet", "verdicts.json", "verdicts.md")}
+    monkeypatch.setitem(toys.TOYS, "toy/walk", toys.experiment("toy/walk", *toys.SMALL, figure=draw))
+    with pytest.warns(UserWarning, match="toy/walk: figure: "):
+        again = learnability.run("toy/walk", scale="smoke", out=tmp_path)
+    assert again.tasks["run"] == 0
+    assert again.files == []
+    assert {name: (place / name).read_bytes() for name in kept} == kept
+    assert {path.name for path in place.iterdir()} == {*kept, "manifest.json"}  # no picture of before
+    (section,), unreadable = read_sections(tmp_path)
+    assert (unreadable, section.picture) == ([], b"")
+    assert section.manifest["failures"] == again.failures
+    assert len(again.failures) == 1
+
+
+PYPLOT = """
+import matplotlib.pyplot as plt
+from learnability.study import Experiment, Scale
+
+def run(setting, seed):
+    return [{"value": float(seed), "name": "a$b$"}]
+
+def figure(table):
+    drawn, ax = plt.subplots()
+    ax.plot(table["seed"], table["value"], label="$x_1$ and $5")
+    ax.set_title("$\\\\frac$")
+    ax.legend()
+    return drawn
+
+EXPERIMENT = Experiment(
+    title="t", source="s", scales={"laptop": Scale(({"n": 1},), seeds=3, seconds=1)}, run=run, figure=figure,
+    claims=lambda table: [],
+)
+"""
+
+
+def test_equal_results_are_equal_bytes_whatever_surrounds_them(tmp_path):
+    (tmp_path / "own.py").write_text(PYPLOT)
+    (tmp_path / "settings").write_text("text.usetex: True\nfont.size: 30\nbackend: nonsense\nno colon\n")
+    plain = {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "UTC"}
+    other = {
+        "PYTHONHASHSEED": "2", "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "MPLBACKEND": "module://no.such.backend",
+        "MATPLOTLIBRC": str(tmp_path / "settings"), "MPLCONFIGDIR": str(tmp_path / "settings/none"),
+    }  # fmt: skip
+    found = []
+    for name, environ in (("a", plain), ("b", other)):
+        command = [sys.executable, "-m", "learnability", "run", "own.py", "--out", name]
+        usual = {k: v for k, v in os.environ.items() if not k.startswith(("MPL", "MATPLOTLIB"))}
+        ended = subprocess.run(command, env={**usual, **environ}, capture_output=True, text=True, cwd=tmp_path)
+        said = [line for line in ended.stderr.splitlines() if not line.endswith("/3 tasks")]  # on a busy machine
+        assert (ended.returncode, said) == (0, [])
+        place = tmp_path / name / "own/figure/laptop"
+        found.append({p.name: p.read_bytes() for p in place.iterdir() if p.name != "manifest.json"})
+    assert set(found[0]) == {"figure.png", "figure.pdf", "table.parquet", "verdicts.json", "verdicts.md"}
+    assert found[0] == found[1]

@@ -1,64 +1,133 @@
-"""Shards: what is written is what is read, and nothing that was damaged is ever read as data."""
+"""Rows become tables: what is written is what is read, however tasks were put together in files."""
 
 from __future__ import annotations
 
-import json
 import math
-import multiprocessing
 import os
-import shutil
-import warnings
+from pathlib import Path
 
-import numpy as np
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 
-from learnability import results
-from learnability.results import DamagedShardWarning, Store
+from learnability.results import parquet, tables, tidy
 
-RECORD = {"experiment": "toy/walk", "revision": 1, "setting": {"n": 3}, "seed": 0}
-ROWS = [{"n": 3, "seed": 0, "step": k, "error": 0.5**k, "side": "links ÿ'\"", "ok": k > 0} for k in range(4)]
-
-
-KEY = results.key_of(RECORD)
-
-
-def write(store, key=KEY, rows=ROWS, seconds=0.5):
-    store.write("toy/walk", key, rows, seconds, RECORD)
-    return store.shard("toy/walk", key)
-
-
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
 VALUES = {
-    "int": st.integers(-(2**63), 2**63 - 1),
+    "int": INTEGERS,
     "float": st.floats(allow_nan=False, allow_infinity=False),
-    "str": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    "str": st.text(st.characters(exclude_categories=["Cs"])),
     "bool": st.booleans(),
 }
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
 
 
-@st.composite
-def tables(draw):
+def batch(tasks):
+    """Tasks, given by their rows, in one file; and where each lies in it."""
+    found, pieces, start = [], [], 0
+    for number, rows in enumerate(tasks):
+        columns = tables.columns(rows)
+        found.append((f"{number:064x}", len(rows), columns))
+        kinds = tuple((name, column.kind) for name, column in columns.items())
+        pieces.append((start, len(rows), kinds))
+        start += len(rows)
+    return tables.File(tables.batch(found), start), pieces
+
+
+def united(tasks, cuts, order):
+    """The table of tasks in an order, where each cut is a list of the tasks that lie in one file."""
+    files, pieces = [], {}
+    for cut in cuts:
+        file, places = batch([tasks[k] for k in cut])
+        pieces.update({k: tables.Piece(len(files), *place) for k, place in zip(cut, places)})
+        files.append(file)
+    return tables.unite(files, [pieces[k] for k in order])
+
+
+def united_before(tasks, order):
+    """The same from a file a task, as the first versions wrote them."""
+    files = [tables.File(parquet(tidy(rows)), len(rows), of_batch=False) for rows in tasks]
+    return tables.unite(files, [tables.Piece(k, 0, len(tasks[k]), None) for k in order])
+
+
+def one_kind_of_rows(draw):
     kinds = draw(st.dictionaries(NAMES, st.sampled_from(sorted(VALUES)), min_size=1, max_size=4))
     # DuckDB's column names do not differ by case alone.
     kinds = dict({name.lower(): (name, kind) for name, kind in kinds.items()}.values())
     return draw(st.lists(st.fixed_dictionaries({n: VALUES[k] for n, k in kinds.items()}), min_size=1, max_size=5))
 
 
-@settings(max_examples=30)
-@given(tables())
-def test_rows_come_back_exactly(tmp_path_factory, rows):
-    store = Store(tmp_path_factory.mktemp("out"))
-    write(store, rows=rows)
-    table = store.read("toy/walk", [KEY])
-    assert list(table.columns) == list(rows[0])
-    assert table.to_dict("records") == rows
+@settings(max_examples=50)
+@given(st.composite(one_kind_of_rows)())
+def test_rows_come_back_exactly(rows):
+    for table in (united([rows], [[0]], [0]), united_before([rows], [0])):
+        assert list(table.columns) == list(rows[0])
+        assert table.to_dict("records") == rows
+
+
+CELLS = {
+    "int": st.one_of(st.integers(-5, 5), INTEGERS),
+    "float": st.one_of(st.floats(), st.integers(-5, 5)),
+    "str": st.sampled_from(["", "a", "links ÿ'\"", "0.5", "\0"]),
+    "bool": st.booleans(),
+}
+
+
+def several_tasks(draw, kinds):
+    """Tasks whose columns come and go, within a task too, and whose columns of one name are of these kinds."""
+    tasks = []
+    for _ in range(draw(st.integers(1, 6))):
+        columns = {name: draw(st.sampled_from(kinds)) for name in draw(st.lists(st.sampled_from("abÉ"), unique=True))}
+        cells = {"n": st.integers(0, 9)}, {name: CELLS[kind] for name, kind in columns.items()}
+        tasks.append(draw(st.lists(st.fixed_dictionaries(cells[0], optional=cells[1]), min_size=1, max_size=3)))
+    order = draw(st.permutations(range(len(tasks))))
+    order = order[: draw(st.integers(1, len(order)))]
+    mixed = draw(st.permutations(range(len(tasks))))
+    ends = sorted(draw(st.sets(st.integers(1, len(mixed)))) | {len(mixed)})
+    cuts = [mixed[start:end] for start, end in zip([0, *ends], ends)]
+    return tasks, cuts, order
+
+
+def same(left, right):
+    assert_frame_equal(left, right)
+    assert parquet(left) == parquet(right)
+
+
+@settings(max_examples=100)
+@given(st.composite(lambda draw: several_tasks(draw, sorted(CELLS)))())
+def test_tables_do_not_tell_how_tasks_were_put_together(drawn):
+    tasks, cuts, order = drawn
+    usual = united(tasks, [[k] for k in range(len(tasks))], order)
+    same(united(tasks, cuts, order), usual)
+    same(united_before(tasks, order), usual)
+
+
+def as_before(folder: Path, tasks, order):
+    """How the first versions read their files."""
+    paths = []
+    for k in order:
+        paths.append(str(folder / f"{k}.parquet"))
+        Path(paths[-1]).write_bytes(parquet(tidy(tasks[k])))
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET threads = 1")
+        table = connection.execute("SELECT * FROM read_parquet($1, union_by_name = true)", [paths]).df()
+    return table.astype(
+        dict.fromkeys((n for n, k in table.dtypes.items() if str(k) in ("Int64", "boolean")), "float64")
+    )
+
+
+@settings(max_examples=60)
+@given(st.composite(lambda draw: several_tasks(draw, draw(st.sampled_from([["int", "float", "bool"], ["str"]]))))())
+def test_tables_are_what_they_were_before_there_were_batches(tmp_path_factory, drawn):
+    tasks, cuts, order = drawn
+    same(united(tasks, cuts, order), as_before(tmp_path_factory.mktemp("before"), tasks, order))
 
 
 def test_types_are_primitive_and_missing_values_are_nan_or_missing_text():
-    table = results.tidy([{"i": 1, "f": 1, "b": True, "s": "x", "late": 1}, {"i": 2, "f": 2.5, "b": False}])
+    table = tidy([{"i": 1, "f": 1, "b": True, "s": "x", "late": 1}, {"i": 2, "f": 2.5, "b": False}])
     assert [str(table[name].dtype) for name in "ifb"] == ["int64", "float64", "bool"]
     assert table["late"].tolist()[0] == 1.0
     assert math.isnan(table["late"][1])
@@ -66,179 +135,108 @@ def test_types_are_primitive_and_missing_values_are_nan_or_missing_text():
 
 
 def test_infinities_become_nan():
-    assert results.tidy([{"x": float("inf")}, {"x": 1.0}, {"x": float("-inf")}])["x"].isna().tolist() == [
-        True,
-        False,
-        True,
-    ]
+    assert tidy([{"x": float("inf")}, {"x": 1.0}, {"x": float("-inf")}])["x"].isna().tolist() == [True, False, True]
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([{"x": 1}, {"x": "one"}], r"column 'x' must hold one kind of value, got \['float', 'str'\]"),
-        ([{"x": 1}, {"x": True}], r"column 'x' must hold one kind of value, got \['bool', 'float'\]"),
-        ([{"x": 2**63}], "column 'x' must hold integers of 64 bits"),
-        ([{"x": 1, "X": 2}], "columns must differ by more than case, got 'x' and 'X'"),
-    ],
-)
-def test_columns_that_are_no_columns_are_named(rows, message):
-    with pytest.raises(ValueError, match=message):
-        results.tidy(rows)
-
-
-def test_shards_are_united_by_name_in_the_order_of_keys(tmp_path):
-    store = Store(tmp_path / "a [*?] folder's")  # nothing in the path is a pattern or ends a string
-    write(store, "b" * 64, [{"n": 1, "flag": True, "k": 7}, {"n": 2, "flag": False, "k": 8}])
-    write(store, "a" * 64, [{"n": 3, "extra": "text"}])
-    table = store.read("toy/walk", ["b" * 64, "a" * 64])
-    assert table["n"].tolist() == [1, 2, 3]
-    assert [str(table[name].dtype) for name in ("n", "flag", "k")] == ["int64", "float64", "float64"]
-    assert table["flag"].tolist()[:2] == [1.0, 0.0]
-    assert table["extra"].tolist()[2] == "text"
-    reverse = store.read("toy/walk", ["a" * 64, "b" * 64])
-    assert reverse["n"].tolist() == [3, 1, 2]
-    assert store.read("toy/walk", []).empty
-
-
-def test_equal_rows_give_equal_bytes_and_time_stands_in_the_sidecar(tmp_path):
-    first, second = Store(tmp_path / "1"), Store(tmp_path / "2")
-    left, right = write(first, seconds=0.5), write(second, seconds=99.0)
-    assert left.read_bytes() == right.read_bytes()
-    assert first.seconds("toy/walk", KEY) == 0.5
-    assert second.seconds("toy/walk", KEY) == 99.0
-    sidecar = json.loads(left.with_suffix(".json").read_text())
-    assert sidecar["task"] == RECORD
-    assert sidecar["rows"] == 4
-    assert {"learnability", "numpy", "numba", "python", "platform"} <= set(sidecar["versions"])
-    assert sorted(path.name for path in left.parent.iterdir()) == [f"{KEY}.json", f"{KEY}.parquet"]
-
-
-def test_an_absent_task_is_not_done_and_needs_no_warning(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert Store(tmp_path).seconds("toy/walk", KEY) is None
-
-
-def flip_a_bit(shard):
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 1
-    shard.write_bytes(content)
-
-
-def change_sidecar(**changes):
-    def harm(shard):
-        sidecar = shard.with_suffix(".json")
-        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), **changes}))
-
-    return harm
-
-
-DAMAGE = {
-    "flipped bit": (flip_a_bit, "checksum"),
-    "truncated": (lambda shard: os.truncate(shard, shard.stat().st_size // 2), "checksum"),
-    "empty": (lambda shard: os.truncate(shard, 0), "checksum"),
-    "no sidecar": (lambda shard: shard.with_suffix(".json").unlink(), f"{KEY}.json is missing"),
-    "no shard": (lambda shard: shard.unlink(), f"{KEY}.parquet is missing"),
-    "truncated sidecar": (lambda shard: os.truncate(shard.with_suffix(".json"), 20), "not readable"),
-    "foreign sidecar": (lambda shard: shard.with_suffix(".json").write_text("[1]"), "not readable"),
-    "another task's": (change_sidecar(task={**RECORD, "seed": 1}), "another task's"),
-    "no task": (change_sidecar(task=None), "another task's"),
-    "no number": (change_sidecar(seconds=float("nan")), f"{KEY}.json is not readable"),
-    "negative time": (change_sidecar(seconds=-1.0), f"{KEY}.json is not readable"),
-    "binary sidecar": (lambda shard: shard.with_suffix(".json").write_bytes(b"\xff\xfe"), "not readable"),
+UNTIDY = {
+    "text and number": ([{"x": 1}, {"x": "one"}], r"column 'x' must hold one kind of value, got \['float', 'str'\]"),
+    "truth and number": ([{"x": 1}, {"x": True}], r"column 'x' must hold one kind of value, got \['bool', 'float'\]"),
+    "66 bits": ([{"x": 2**63}], "column 'x' must hold integers of 64 bits"),
+    "no float64": ([{"x": 10**400}, {"x": 0.5}], "column 'x' must hold integers of 64 bits or float64"),
+    "case": ([{"x": 1, "X": 2}], "columns must differ by more than case, got 'x' and 'X'"),
+    "no name": ([{"": 1}], "columns must have names that a table can have, got ''"),
+    "nul in a name": ([{"a\0b": 1}], r"columns must have names that a table can have, got 'a\\x00b'"),
+    "half a name": ([{"\udcff": 1}], r"columns must have names that a table can have, got '\\udcff'"),
+    "half a character": ([{"x": "a\udcff"}], "column 'x' must hold text that can be written as UTF-8"),
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_shard_is_named_and_not_done_until_it_is_written_again(tmp_path, damage):
-    store = Store(tmp_path)
-    shard = write(store)
-    harm, reason = DAMAGE[damage]
-    harm(shard)
-    with pytest.warns(DamagedShardWarning, match=f"{shard}: .*{reason}") as caught:
-        assert store.seconds("toy/walk", KEY) is None
-    assert len(caught) == 1
-    write(store)
-    assert store.seconds("toy/walk", KEY) == 0.5
-    assert len(store.read("toy/walk", [KEY])) == 4
+@pytest.mark.parametrize("case", UNTIDY)
+def test_columns_that_are_no_columns_are_named(case):
+    rows, message = UNTIDY[case]
+    with pytest.raises(ValueError, match=message):
+        tidy(rows)
 
 
-def test_a_shard_and_its_sidecar_under_another_key_are_not_that_task(tmp_path):
-    store = Store(tmp_path)
-    shard, other = write(store), results.key_of({**RECORD, "seed": 1})
-    for suffix in (".parquet", ".json"):
-        shutil.copy(shard.with_suffix(suffix), shard.with_name(other + suffix))
-    with pytest.warns(DamagedShardWarning, match=f"{other}.parquet: {other}.json is another task's"):
-        assert store.seconds("toy/walk", other) is None
-    assert store.seconds("toy/walk", KEY) == 0.5
+MIXED = {
+    "int and float": ([1], [0.5], "float64", [1.0, 0.5]),
+    "int and bool": ([7], [True], "int64", [7, 1]),
+    "float and bool": ([0.5], [True], "float64", [0.5, 1.0]),
+    "text and float": (["x"], [0.5], "str", ["x", "0.5"]),
+    "text and bool": (["x"], [True], "str", ["x", "true"]),
+}
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".json"])
-def test_a_folder_in_a_file_s_place_is_named(tmp_path, suffix):
-    store = Store(tmp_path)
-    victim = write(store).with_suffix(suffix)
-    victim.unlink()
-    victim.mkdir()
-    with pytest.warns(DamagedShardWarning, match=f"{KEY}{suffix} cannot be read .Is a directory."):
-        assert store.seconds("toy/walk", KEY) is None
+@pytest.mark.parametrize("case", MIXED)
+@pytest.mark.parametrize("cuts", [[[0], [1]], [[0, 1]], [[1, 0]]])
+def test_kinds_that_differ_between_tasks_become_one(case, cuts):
+    left, right, dtype, values = MIXED[case]
+    tasks = [[{"x": value} for value in left], [{"x": value} for value in right]]
+    for order, expected in (([0, 1], values), ([1, 0], values[::-1])):
+        table = united(tasks, cuts, order)
+        assert table["x"].tolist() == expected
+        assert dtype == "str" or str(table["x"].dtype) == dtype
 
 
-@pytest.mark.parametrize(("out", "message"), [("", "path of a folder, got ''"), (5, "a path, got 5"), (None, "None")])
-def test_what_is_no_path_is_named(out, message):
-    with pytest.raises(ValueError, match=f"out must be .*{message}"):
-        Store(out)
+def test_integers_beyond_float64_stay_themselves_beside_floats_of_their_batch():
+    tasks = [[{"x": 2**62 + 1}], [{"x": 0.5}], [{"y": True}]]
+    assert united(tasks, [[0, 1, 2]], [0])["x"].tolist() == [2**62 + 1]
+    assert str(united(tasks, [[0, 1, 2]], [2])["y"].dtype) == "bool"
 
 
-@pytest.mark.parametrize("where", ["file", "file/below"])
-def test_an_unwritable_folder_is_named(tmp_path, where):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match=f"out must be a writable folder, got '{tmp_path / where}'"):
-        Store(tmp_path / where)
+def test_a_user_s_own_key_and_file_name_are_columns_like_others():
+    rows = [{"key": "mine", "filename": "x", "file_row_number": 7, "key:text": 1.5, ":": True}]
+    assert united([rows, rows], [[0, 1]], [1, 0]).to_dict("records") == rows * 2
+    assert united_before([rows], [0]).to_dict("records") == rows
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    results.write_atomically(path, b"old")
-
-    def no_space(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", no_space)
-    with pytest.raises(OSError, match="No space left"):
-        results.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+def test_no_tasks_give_an_empty_table():
+    assert tables.unite([], []).empty
 
 
-def test_json_refuses_what_json_cannot_hold(tmp_path):
-    with pytest.raises(ValueError, match="JSON compliant"):
-        results.write_json(tmp_path / "x.json", {"x": np.nan})
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("of_batch", [True, False])
+def test_files_with_other_rows_than_was_said_are_found(of_batch):
+    rows = [{"x": 1}, {"x": 2}]
+    content = batch([rows])[0].content if of_batch else parquet(tidy(rows))
+    kinds = (("x", "int"),)
+    files = [tables.File(content, count, of_batch) for count in (2, 3, 2)]
+    with pytest.raises(tables.WrongRowsError) as caught:
+        tables.unite(files, [tables.Piece(k, 0, 1, kinds if of_batch else None) for k in range(3)])
+    assert caught.value.files == [1]
 
 
-def write_often(root, barrier):
-    store = Store(root)
-    barrier.wait()
-    for _ in range(10):
-        write(store, rows=ROWS * 50)
+def test_the_digest_tells_values_kinds_and_order():
+    usual = [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}]
+    others = [
+        usual[::-1], usual[:1],
+        [{"y": "a", "x": 1}, {"y": "b", "x": 2}], [{"x": 1.0, "y": "a"}, {"x": 2.0, "y": "b"}],
+        [{"x": 1, "y": "a"}, {"x": 3, "y": "b"}], [{"x": 1, "z": "a"}, {"x": 2, "z": "b"}],
+    ]  # fmt: skip
+    digests = {tables.digest(tables.columns(rows)) for rows in [usual, *others]}
+    assert len(digests) == 1 + len(others)
 
 
-def test_two_processes_in_one_folder_do_not_corrupt_each_other(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(3)
-    writers = [context.Process(target=write_often, args=(str(tmp_path), barrier)) for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    store, seen = Store(tmp_path), 0
-    barrier.wait()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamagedShardWarning)  # between the very first shard and its sidecar
-        while any(writer.is_alive() for writer in writers):
-            if store.seconds("toy/walk", KEY) is not None:
-                assert len(store.read("toy/walk", [KEY])) == 200
-                seen += 1
-    assert seen
-    assert [writer.exitcode for writer in writers] == [0, 0]
-    assert store.seconds("toy/walk", KEY) == 0.5
-    assert len(list((tmp_path / "tasks/toy/walk").iterdir())) == 2
+def test_files_of_before_have_the_digests_that_are_stored_now():
+    tasks = [[{"x": 1, "y": "a"}, {"x": 2}], [{"x": 0.5}, {"x": float("inf")}], [{"z": True}], [{"x": 7, "y": "b"}]]
+    files = [tables.File(parquet(tidy(rows)), len(rows), of_batch=False) for rows in tasks]
+    assert tables.digests(files) == [tables.digest(tables.columns(rows)) for rows in tasks]
+    files[2] = files[2]._replace(rows=2)
+    files[3] = files[3]._replace(rows=2)
+    assert [bool(digest) for digest in tables.digests(files)] == [True, True, False, False]
+    assert tables.digests([]) == []
+
+
+def test_an_error_of_duckdb_is_not_the_last_thing_it_does():
+    with pytest.raises(duckdb.Error):
+        tables.unite([tables.File(b"PAR1", 1)], [tables.Piece(0, 0, 1, ())])
+    assert united([[{"x": 1}]], [[0]], [0])["x"].tolist() == [1]
+
+
+def test_no_file_is_left_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    united([[{"x": k} for k in range(10_000)]] * 3, [[0], [1, 2]], [2, 0, 1])
+    assert os.listdir(tmp_path) == ["temporary"]
+    assert os.listdir(tmp_path / "temporary") == []

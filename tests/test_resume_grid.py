@@ -46,7 +46,7 @@ def states(runs):
 
 
 def for_runs(network, runs, dtype):
-    return grid.memory(network, 4, 2, 19, runs=runs, batch=5, dtype=dtype)
+    return grid.memory(network, 4, 2, 19, runs=runs, batch=5, dtype=dtype, examples=len(X), watched=len(X), results=3)
 
 
 @settings(max_examples=25)
@@ -58,7 +58,7 @@ def for_runs(network, runs, dtype):
     schedule=st.sampled_from([None, slower]),
     fields=st.sampled_from([None, ("A",), ("W",)]),
     runs=st.integers(1, 3),
-    record=st.sets(st.integers(0, EPOCHS)),
+    record=st.sets(st.integers(0, EPOCHS), min_size=1),
     at=st.integers(0, EPOCHS),
 )
 def test_runs_may_stop_anywhere_and_record_anything(
@@ -92,6 +92,17 @@ def test_runs_may_stop_anywhere_and_record_anything(
             assert run.state.generators == all_of_it.state.generators
 
 
+def test_an_empty_record_keeps_no_rows_and_changes_nothing():
+    whole, bare = (train(record=record) for record in (None, []))
+    for run, other in zip(bare, whole, strict=True):
+        assert_same(run, other)
+        assert len(run) == 0
+    for at in (0, 2, EPOCHS):
+        rest = train(record=[], resume=states(train(at, record=[])))
+        assert all(len(run) == 0 for run in rest)
+        assert_same(rest[0], whole[0])
+
+
 def ends_of(rate, record, epochs=60, **options):
     start = STARTS["2layer"]
     (run,) = train(epochs, start=start, learning_rate=rate, record=record, **options)
@@ -102,8 +113,8 @@ def test_when_a_run_ends_does_not_depend_on_what_is_recorded(monkeypatch):
     """Its weights overflow in an epoch whose loss is finite yet: it ends there, recorded or not."""
     real = grid.group.Group._epoch
 
-    def epoch(self, inputs, labels, factor, losses):
-        real(self, inputs, labels, factor, losses)
+    def epoch(self, inputs, labels, factor):
+        real(self, inputs, labels, factor)
         self.turns = getattr(self, "turns", 0) + 1
         if self.turns == 3:
             self.state["W"][:] = np.inf

@@ -1,4 +1,4 @@
-"""Mini-batches in JAX: going on from states, recording and measuring change nothing; what is refused."""
+"""Mini-batches in both forms: going on from states, recording and measuring change nothing; what is refused."""
 
 from __future__ import annotations
 
@@ -70,14 +70,16 @@ def states(runs):
     layout=st.sampled_from(["one", "shared", "orders", "stacked"]),
     source=st.sampled_from(sorted(SOURCES)),
     dtype=st.sampled_from(["float32", "float64"]),
+    form=st.sampled_from(["fused", "jax"]),
     rates=st.sampled_from([(0.05, 0.2, 0.01), (0.05, 1e300, 0.01), (1e300, 0.05, 1e300)]),
     schedule=st.sampled_from([None, slower]),
-    record=st.sets(st.integers(0, EPOCHS)),
+    record=st.sets(st.integers(0, EPOCHS), min_size=1),
     at=st.integers(0, EPOCHS),
 )
-def test_runs_may_stop_anywhere_and_record_anything(rule, layout, source, dtype, rates, schedule, record, at):
+def test_runs_may_stop_anywhere_and_record_anything(rule, layout, source, dtype, form, rates, schedule, record, at):
     options = {
         "rule": rule, "source": source, "dtype": dtype, "schedule": schedule, "loss": "squared", "orders": 0,
+        "form": form,
         "learning_rate": np.minimum(rates, 1e30 if dtype == "float32" else 1e300)[: 1 if layout == "one" else 3],
     }  # fmt: skip
     if layout in ("orders", "stacked"):
@@ -211,8 +213,13 @@ def test_measured_is_every_run_once_a_moment_and_keeps_its_copies():
         assert network.u.dtype == np.float32
         assert runs[run].columns["u"][runs[run].columns["epoch"] == epoch] == network.u[0]
     kept.clear()
-    train(record=[], measure=keep)
+    train(record=[EPOCHS], measure=keep)
     assert list(kept) == [(0, 0), (0, EPOCHS)]  # it is tried at the start in any case
+    kept.clear()
+    (bare,), (plain,) = train(record=[], measure=keep), train()
+    assert list(kept) == [(0, 0)]
+    assert len(bare) == 0
+    assert_same(bare, plain)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +270,8 @@ def test_states_of_other_runs_are_refused():
     ):
         with pytest.raises(ValueError, match=f"another {name}$"):
             train(**{"learning_rate": [0.1, 0.2], "schedule": slower, "resume": kept, **change})
+    with pytest.raises(ValueError, match="a state of form 'jax', got one of 'fused'"):
+        train(learning_rate=[0.1, 0.2], schedule=slower, resume=kept, form="jax")
     with pytest.raises(ValueError, match="epochs must be >= 3, the epochs that resume has behind it, got 2"):
         train(2, learning_rate=[0.1, 0.2], schedule=slower, resume=kept)
     with pytest.raises(ValueError, match="resume must be the state of the run"):
@@ -270,10 +279,11 @@ def test_states_of_other_runs_are_refused():
 
 
 def test_a_state_without_its_arrays_and_a_damaged_file_are_refused(tmp_path):
-    state = train(2)[0].state
-    without = replace(state, arrays={name: part for name, part in state.arrays.items() if name != "memory_0"})
-    with pytest.raises(ValueError, match=r"resume must hold memory values of shape \(5, 3\), got None"):
-        train(resume=without)
+    for form, lost, said in (("fused", "first W", "first W"), ("jax", "memory_0", "memory values")):
+        state = train(2, form=form)[0].state
+        without = replace(state, arrays={name: part for name, part in state.arrays.items() if name != lost})
+        with pytest.raises(ValueError, match=rf"resume must hold {said} of shape \(5, 3\), got None"):
+            train(form=form, resume=without)
     path = state.save(tmp_path / "state")
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 255

@@ -16,9 +16,10 @@ from learnability.networks.one_hidden import random_init
 from learnability.networks.separable import TwoLayer
 from learnability.networks.symmetry import symmetry_init
 from learnability.training import online, two_layer
-from learnability.training.online import loops as kernels
+from learnability.training.online import frozen as kernels
 from learnability.training.reference import sgd
 from learnability.training.state import State
+from learnability.training.two_layer.engine import Engine
 from training_oracle import network, sample
 
 
@@ -48,7 +49,7 @@ def same_run(one, other):
         if field.name != "columns":
             same(getattr(one, field.name), getattr(other, field.name))
     _, mine, its = np.intersect1d(one.columns["epoch"], other.columns["epoch"], return_indices=True)
-    assert len(mine) or one.outcome == "diverged"
+    assert len(mine) or one.outcome == "diverged" or not len(other)
     assert list(one.columns) == list(other.columns)
     for name in one.columns:
         same(one.columns[name][mine], other.columns[name][its])
@@ -147,14 +148,11 @@ PROBLEMS = st.one_of(online_problems(), two_layer_problems())
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    """Blocks that fill up within the small problems here."""
-    monkeypatch.setattr(two_layer._Engine, "_block", lambda self: (7, 9, 3))
-
-
-@pytest.fixture
-def no_gram(monkeypatch):
-    monkeypatch.setattr(two_layer, "_GRAM_BYTES", 0)
+def all_on(monkeypatch):
+    """Windows that end within the small problems here, and bounds whose reference moves often."""
+    monkeypatch.setattr(Engine, "_window", lambda self, sparse: 5)
+    monkeypatch.setattr(Engine, "_bounds", lambda self, was_tracked: (True, True))
+    monkeypatch.setattr(Engine, "_waiting", 7)
 
 
 # Properties ----------------------------------------------------------------------------------------------------
@@ -208,18 +206,10 @@ def test_a_run_that_is_cut_and_gone_on_with_is_the_whole_run(tmp_path_factory, p
     check_resume(problem, data, tmp_path_factory.getbasetemp() / "state")
 
 
-@pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=60)
+@pytest.mark.usefixtures("all_on")
+@settings(max_examples=80)
 @given(problem=two_layer_problems(), data=st.data())
-def test_nor_with_small_blocks(tmp_path_factory, problem, data):
-    check_recording(problem, data)
-    check_resume(problem, data, tmp_path_factory.getbasetemp() / "state")
-
-
-@pytest.mark.usefixtures("small_blocks", "no_gram")
-@settings(max_examples=60)
-@given(problem=two_layer_problems(), data=st.data())
-def test_nor_without_the_gram_matrix_of_all_examples(tmp_path_factory, problem, data):
+def test_nor_with_windows_and_bounds(tmp_path_factory, problem, data):
     check_recording(problem, data)
     check_resume(problem, data, tmp_path_factory.getbasetemp() / "state")
 
@@ -244,7 +234,7 @@ def test_online_of_the_size_that_is_used(form, activation):
         same_run(whole, run(record=range(151), resume=run(epochs=cut, record=[3 % cut]).state))
 
 
-@pytest.mark.parametrize("form", ["direct", "blocked", "auto"])
+@pytest.mark.parametrize("form", ["sparse", "dense", "auto"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("layers", ["first", "both"])
 def test_two_layer_of_the_size_that_is_used(form, dtype, layers):
@@ -272,6 +262,7 @@ from learnability.networks.symmetry import symmetry_init
 from learnability.networks.separable import initial
 from learnability.training import online, two_layer
 from learnability.training.state import State
+from learnability.training.two_layer.engine import Engine
 
 n, rng = 6, np.random.default_rng(1)
 X = rng.integers(0, 2, (20, n)) * 1.0
@@ -475,13 +466,13 @@ def test_a_decision_in_the_middle_of_a_run_is_asked_for(monkeypatch):
         )
 
     plain = run()
-    frozen = kernels.frozen
+    frozen = kernels.last_layer
 
     def doubtful(*arguments):
-        arguments[5][kernels.OFF] = 1e9
+        arguments[0].book[kernels.OFF] = 1e9
         return frozen(*arguments)
 
-    monkeypatch.setattr(kernels, "frozen", doubtful)
+    monkeypatch.setattr(kernels, "last_layer", doubtful)
     whole = run()
     assert whole.updates == plain.updates > 20
     same(whole.params, plain.params)
@@ -521,7 +512,6 @@ BOTH = pytest.mark.parametrize("run", [Problem.online, Problem.two_layer], ids=[
         ({"X": Problem.X + 1}, "another X$"),
         ({"X": Problem.X + 1, "y": [1, 1, 1]}, "another X and y$"),
         ({"epochs": 1}, "^epochs must be >= 2"),
-        ({"form": "direct", "layers": "both"}, "form 'direct', got one of 'auto'"),
         ({"rng": np.random.Generator(np.random.MT19937(1))}, "^rng must be of the kind .* PCG64, got MT19937"),
         ({"resume": "state.npz"}, "^resume must be a State, got str"),
     ],
@@ -530,6 +520,13 @@ def test_a_state_of_something_else_is_refused(run, changed, message):
     state = run(epochs=2).state
     with pytest.raises(ValueError, match=message):
         run(**{"resume": state, **changed})
+
+
+@BOTH
+def test_a_state_of_another_form_is_refused(run):
+    form = "direct" if run == Problem.online else "dense"
+    with pytest.raises(ValueError, match=f"form '{form}', got one of 'auto'"):
+        run(resume=run(epochs=2, layers="both").state, layers="both", form=form)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ OPTIONS = st.fixed_dictionaries(
         "measure": st.sampled_from([None, widths]),
     }
 )
-RECORDS = st.sets(st.integers(0, STEPS))
+RECORDS = st.sets(st.integers(0, STEPS), min_size=1)
 
 
 @settings(max_examples=40)
@@ -69,6 +69,13 @@ def test_a_run_may_stop_anywhere_and_record_anything(options, record, at, sample
             assert rest.state.generators == whole.state.generators
 
 
+def test_an_empty_record_keeps_no_rows_and_changes_nothing():
+    whole, bare = (train(record=record) for record in (None, ()))
+    assert_same(bare, whole)
+    assert len(bare) == 0
+    assert len(train(record=(), resume=train(2, record=()).state)) == 0
+
+
 def test_what_is_recorded_has_the_common_names():
     row = train(evaluate="enumerate").rows()[-1]
     assert row["test_error"] == pytest.approx(0.7 * row["test_error_1"] + 0.3 * row["test_error_2"])
@@ -84,7 +91,7 @@ def test_a_run_that_rests_stays_at_rest_until_it_is_moved():
     def run(steps, lam, **options):
         return population.train(start, problem, steps=steps, eta=0.5, lam=lam, **options)
 
-    at_rest = run(100, 0.0, record=[])
+    at_rest = run(100, 0.0, record=[100])
     assert at_rest.outcome is Outcome.CONVERGED
     assert at_rest.columns["step"].tolist() == [at_rest.epochs]
     assert_rows_agree(at_rest, run(100, 0.0, record=range(101)))

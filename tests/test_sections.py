@@ -1,12 +1,15 @@
 """What is read back from an output folder: whatever is in a file, one line names it, and the others are read."""
 
+import itertools
 import json
 import os
+import threading
 
+import pandas as pd
 import pytest
 
 from learnability import api, cli, records, report, shown
-from learnability.results import DEEPEST, DamagedShardWarning, Store, read_json, write_json
+from learnability.results import DEEPEST, DamagedShardWarning, Entry, Store, read_json, write_json
 from learnability.sections import read_section, read_sections
 from learnability.theory import Guarantee, Kind
 from names import NASTY
@@ -19,7 +22,15 @@ MANIFEST = {
 
 
 def write(place, manifest=None, guarantees=(GUARANTEE,)):
-    report.write_verdicts(place, guarantees, {**MANIFEST, **(manifest or {})})
+    """A result that nothing vouches for, as of an older version or by a stranger."""
+    write_json(place / "verdicts.json", {"guarantees": list(guarantees)})
+    write_json(place / "manifest.json", {**MANIFEST, **(manifest or {})})
+    return place
+
+
+def seal(place, manifest=None, guarantees=(GUARANTEE,), **files):
+    """A result as it is written now."""
+    report.write_result(place, {**MANIFEST, **(manifest or {})}, guarantees, **files)
     return place
 
 
@@ -100,6 +111,7 @@ def test_what_is_missing_is_named(out, name):
         read_section(place)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
 def test_a_pipe_a_folder_and_a_huge_file_are_refused_at_once(tmp_path):
     pipe, folder, huge = tmp_path / "pipe", tmp_path / "folder", tmp_path / "huge"
     os.mkfifo(pipe)
@@ -119,8 +131,126 @@ def test_a_figure_that_is_none_is_left_out(out):
     (place / "figure.png").write_text("no picture")
     (place / "figure.pdf").mkdir()
     assert read_section(place).figures == []
+    assert read_section(place).picture == b""
     (place / "figure.png").write_bytes(b"\x89PNG...")
     assert read_section(place).figures == [place / "figure.png"]
+    assert read_section(place).picture == b"\x89PNG..."
+    assert not read_section(place).vouched
+
+
+PICTURES = {"figure.png": b"\x89PNG...", "figure.pdf": b"%PDF..."}
+
+
+@pytest.mark.parametrize("name", [*PICTURES, "table.parquet", "verdicts.json", "verdicts.md", "manifest.json"])
+def test_a_changed_file_costs_its_own_result_and_no_other(out, name):
+    place = seal(out / "toy/walk/laptop", pictures=PICTURES, table=pd.DataFrame({"n": [1]}))
+    section = read_section(place)
+    assert (section.vouched, section.picture) == (True, PICTURES["figure.png"])
+    assert [path.name for path in section.figures] == list(PICTURES)
+    content = (place / name).read_bytes()
+    for changed in (content.replace(b"n", b"m") if b"n" in content else b"\x89PNG,,,", content[:-1], b"", None):
+        (place / name).unlink()
+        if changed is not None:
+            (place / name).write_bytes(changed)
+        sections, unreadable = read_sections(out)
+        if name == "manifest.json" and changed is None:  # then nothing says that there is a result
+            assert unreadable == []
+        else:
+            (line,) = unreadable
+            assert line.startswith(f"{place} is not readable ({name}: ")
+        assert [section.manifest["id"] for section in sections] == ["toy/good"]
+        (place / name).write_bytes(b"")
+    seal(place)
+    assert len(read_sections(out)[0]) == 2
+
+
+def test_when_nothing_can_be_read_there_is_still_a_page(tmp_path, monkeypatch, capsys):
+    place = seal(tmp_path / "toy/walk/laptop", pictures=PICTURES)
+    (place / "figure.png").write_bytes(b"")
+    assert read_sections(tmp_path)[0] == []
+    monkeypatch.setattr("sys.argv", ["learnability", "report", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    found = capsys.readouterr()
+    assert ended.value.code == 1
+    assert found.out.startswith("0 results: no claims\n")
+    assert "figure.png: its content does not match its checksum" in found.err
+    assert "left out" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="there are none in"):
+        read_sections(tmp_path / "toy")
+
+
+def test_a_report_while_results_are_replaced_leaves_none_out(out):
+    place, enough = out / "toy/walk/laptop", threading.Event()
+    seal(place, pictures=PICTURES)
+
+    def replace():
+        for count in itertools.count():
+            pictures = PICTURES if count % 2 else {}
+            note = f"count {count}"
+            seal(place, {"title": note}, [{**GUARANTEE, "note": note}], pictures=pictures)
+            if enough.is_set():
+                return
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        titles = set()
+        while len(titles) < 20:
+            sections, unreadable = read_sections(out)
+            assert unreadable == []
+            (walk,) = (section for section in sections if section.vouched)
+            if walk.manifest["title"] != MANIFEST["title"]:
+                assert walk.guarantees[0]["note"] == walk.manifest["title"]
+                assert bool(walk.picture) == int(walk.manifest["title"].split()[1]) % 2
+            titles.add(walk.manifest["title"])
+            report.write_report(out, sections, unreadable)
+    finally:
+        enough.set()
+        writer.join()
+
+
+UNFINISHED = {
+    "unfinished": {"cells": 3, "of": 1200, "tasks": 1},
+    "mixture": ["NumPy: 2.0.0 and <b>2.1.0</b> (2.1.0 here)"],
+    "computed_on": [
+        {
+            "learnability": "0.1.0",
+            "source": "abc",
+            "python": "3.12.1",
+            "numpy": "2.1.0",
+            "blas": "Zen",
+            "tasks": 1500,
+        },
+        {"learnability": "0.1.0", "tasks": 1},
+    ],
+}
+
+
+def test_the_page_says_what_is_missing_and_what_it_was_computed_with(tmp_path):
+    seal(tmp_path / "toy/walk/laptop", UNFINISHED, pictures=PICTURES)
+    sections, unreadable = read_sections(tmp_path)
+    page, markdown = report.write_report(tmp_path, sections, unreadable)
+    html, text = page.read_text(encoding="utf-8"), markdown.read_text(encoding="utf-8")
+    assert html.count("toy/walk</a> (laptop, unfinished)") == 1
+    assert "toy/walk (laptop, unfinished)</h2>" in html
+    assert "## toy/walk (laptop, unfinished)\n" in text
+    for content in (html, text):
+        assert "unfinished: figure and claims are those of 3 of 1,200 cells; 1 task is missing" in content
+        assert "1,500 tasks with learnability 0.1.0, source abc, Python 3.12.1, NumPy 2.1.0, kernels Zen" in content
+        assert "1 task with learnability 0.1.0" in content
+        assert "computed with more than one thing: NumPy: 2.0.0 and" in content
+        assert "<b>2.1.0</b>" not in content.replace(r"\<b>2.1.0\</b>", "")
+    assert {name: sections[0].manifest[name] for name in UNFINISHED} == UNFINISHED
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+@pytest.mark.parametrize("value", [{"a": 1}, [1], -1, 10**300, "", True, [{}], [{"tasks": -1}]], ids=repr)
+def test_what_is_missing_or_mixed_in_another_form_is_refused(tmp_path, name, value):
+    seal(tmp_path / "toy/walk/laptop", {name: value})
+    sections, unreadable = read_sections(tmp_path)
+    assert (sections, len(unreadable)) == ([], 1)
+    assert name in unreadable[0]
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -128,8 +258,7 @@ def test_names_are_shown_and_not_obeyed(tmp_path, name):
     guarantee = {**GUARANTEE, "id": name, "note": name}
     guarantee["hypotheses"] = [{"name": name, "holds": False, "detail": name}]
     texts = dict.fromkeys(("id", "title", "source", "scale", "command", "date"), name)
-    place = write(tmp_path / "a (b)/c d/e", {**texts, "failures": [name]}, [guarantee])
-    (place / "figure.png").write_bytes(b"\x89PNG")
+    seal(tmp_path / "a (b)/c d/e", {**texts, "failures": [name]}, [guarantee], pictures={"figure.png": b"\x89PNG"})
     page, markdown = report.write_report(tmp_path, *read_sections(tmp_path))
     html, text = page.read_text(encoding="utf-8"), markdown.read_text(encoding="utf-8")
     for content in (html, text):
@@ -156,10 +285,10 @@ def test_an_unreadable_record_is_no_record(tmp_path):
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_sidecar_that_cannot_be_believed_is_damage(tmp_path, content):
     store = Store(tmp_path)
-    store.write("toy/walk", "a" * 64, [{"n": 1}], 0.5, {"n": 1})
-    store.shard("toy/walk", "a" * 64).with_suffix(".json").write_bytes(content)
-    with pytest.warns(DamagedShardWarning, match="the task counts as not done"):
-        assert store.seconds("toy/walk", "a" * 64) is None
+    shard = store.write("toy/walk", [Entry("a" * 64, {"n": 1}, [{"n": 1}], None, 0.5)], {})
+    shard.sidecar.write_bytes(content)
+    with pytest.warns(DamagedShardWarning, match="its tasks count as not done"):
+        assert store.look("toy/walk").seconds == {}
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "verdicts.json"])
@@ -172,7 +301,7 @@ def test_statements_are_kept_beside_files_that_cannot_be_read(tmp_path, toy_labo
 
 
 def test_a_manifest_that_lacks_what_is_recorded_is_left_out(out, toy_laboratory):
-    write(out / "toy/walk/laptop", {"settings": "abc", "revision": 1, "seeds": 2})
+    seal(out / "toy/walk/laptop", {"settings": "abc", "revision": 1, "seeds": 2})
     (out / "toy/good/laptop/verdicts.json").write_bytes(b"[")
     done = records.update(out)
     assert not done.written

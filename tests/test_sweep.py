@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 import enum
-import os
-import re
-import shlex
-import signal
-import subprocess
-import sys
-import threading
-import time
-import traceback
-from contextlib import closing
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,20 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import toys
-from learnability import sweep, worker
-from learnability.sweep import Task
+from learnability import provenance, sweep
+from learnability.sweep import batches, here
+from learnability.sweep.batches import Line
+from learnability.sweep.parcel import Parcel
+from sweeping import collect, execute, task
 
 PLAIN = st.one_of(
     st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False), st.text()
 )
-
-
-def task(setting, *, seed=0, revision=1, experiment="toy/walk", run=toys.walk):
-    return Task(experiment, revision, setting, seed, run)
-
-
-def by_key(finished):
-    return {done.task.key: done.rows for done in finished}
 
 
 def test_key_is_a_hash_of_exactly_experiment_revision_setting_and_seed():
@@ -96,7 +82,7 @@ def test_numpy_values_become_plain():
     def run(setting, seed):
         return [{"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": Side.LEFT, "e": np.str_("x")}]
 
-    (done,) = sweep.execute([task({"n": np.int32(1)}, run=run)])
+    (done,) = execute([task({"n": np.int32(1)}, run=run)])
     (toy_task,) = toys.tasks(toys.experiment("toy/np", {"n": np.int64(4)}), "smoke", 1)
     assert toy_task.key == task({"n": 4}, experiment="toy/np").key
     assert done.rows is not None
@@ -116,7 +102,7 @@ def test_numpy_values_become_plain():
     ],
 )
 def test_rows_that_make_no_table_fail_the_task(rows, message):
-    (done,) = sweep.execute([task({"n": 3}, run=lambda setting, seed: rows)])
+    (done,) = execute([task({"n": 3}, run=lambda setting, seed: rows)])
     assert done.rows is None
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(done.error)
@@ -124,7 +110,7 @@ def test_rows_that_make_no_table_fail_the_task(rows, message):
 
 def test_a_failing_task_is_reported_in_one_line_and_stops_no_other():
     pending = toys.tasks(toys.TOYS["toy/failing"], "smoke", 1) + toys.tasks(toys.TOYS["toy/walk"], "smoke", 1)
-    done = list(sweep.execute(pending))
+    done = execute(pending)
     assert [d.rows is None for d in done] == [False, True, False, False]
     assert done[1].error.startswith("RuntimeError: this cell fails (toys.py:")
 
@@ -132,7 +118,7 @@ def test_a_failing_task_is_reported_in_one_line_and_stops_no_other():
 def test_debugging_raises_the_task_s_own_error(monkeypatch):
     monkeypatch.setenv("LEARNABILITY_DEBUG", "1")
     with pytest.raises(RuntimeError, match="this cell"):
-        list(sweep.execute(toys.tasks(toys.TOYS["toy/failing"], "smoke", 1)))
+        execute(toys.tasks(toys.TOYS["toy/failing"], "smoke", 1))
 
 
 def test_blas_has_one_thread_in_this_process_and_its_setting_is_restored():
@@ -143,288 +129,99 @@ def test_blas_has_one_thread_in_this_process_and_its_setting_is_restored():
 
     with threadpool_limits(limits=2):
         before = [pool["num_threads"] for pool in threadpool_info()]
-        (done,) = sweep.execute([task({"n": 1}, run=run)])
+        (done,) = execute([task({"n": 1}, run=run)])
         assert [pool["num_threads"] for pool in threadpool_info()] == before
     assert done.rows[0]["threads"] == 1
 
 
-WORKERS_HAVE = {
-    "PYTHONSAFEPATH": "1",
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
-    **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28)),
-}
+def interrupted(setting, seed):
+    if setting["n"] == 3:
+        raise KeyboardInterrupt
+    return [{"x": setting["n"]}]
 
 
-def environment_of_worker(setting, seed):
-    from loky.process_executor import _MAX_MEMORY_LEAK_SIZE
-    from threadpoolctl import threadpool_info
-
-    threads = max(pool["num_threads"] for pool in threadpool_info())
-    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if hasattr(signal, "pthread_sigmask"):  # and was before it could ask for that
-        deaf = deaf and signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    values = {name: os.environ.get(name, "unset") for name in WORKERS_HAVE}
-    return [{"pid": os.getpid(), "threads": threads, "deaf": deaf, "kept": _MAX_MEMORY_LEAK_SIZE > 1e17, **values}]
+def test_ctrl_c_in_this_process_yields_what_is_finished_first():
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        collect(found, sweep.execute([task({"n": n}, run=interrupted) for n in range(6)]))
+    assert [done.rows[0]["x"] for done in found] == [0, 1, 2]
 
 
-def test_local_workers_give_the_rows_of_this_process():
-    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop") + toys.tasks(toys.TOYS["toy/failing"], "smoke", 1)
-    where = task({"n": 1}, run=environment_of_worker)
-    here = list(sweep.execute(pending))
-    before = dict(os.environ)
-    there = list(sweep.execute([*pending, where], workers=2))
-    assert dict(os.environ) == before
-    (told,) = [done for done in there if done.task is where]
-    assert by_key(here) == by_key(done for done in there if done.task is not where)
-    (failed,) = [done for done in there if done.error]
-    assert failed.error.startswith("RuntimeError: this cell fails (toys.py:")
-    (row,) = told.rows
-    assert row["pid"] != os.getpid()
-    assert (row["threads"], row["deaf"], row["kept"]) == (1, True, True)
-    assert {name: row[name] for name in WORKERS_HAVE} == WORKERS_HAVE
+def test_batches_are_of_one_experiment_and_say_what_computed_them(monkeypatch):
+    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop") + toys.tasks(toys.TOYS["other/fig1"], "smoke")
+    whole = [*sweep.execute(pending)]
+    assert [len(batch.finished) for batch in whole] == [9, 4]
+    monkeypatch.setattr(here, "LOAD_SECONDS", 0.0)
+    single = [*sweep.execute(pending)]
+    assert [len(batch.finished) for batch in single] == [1] * 13
+    for found in (whole, single):
+        assert [done.task for batch in found for done in batch.finished] == pending
+        assert all(batch.ran_on == provenance.here() and batch.memory > 2**20 for batch in found)
 
 
-def noisy(setting, seed):
-    print("from Python")
-    os.write(1, b"from below\n")
-    assert sys.stdin.read() == ""
-    return [{"x": 1}]
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "soon"])
+def test_a_limit_must_be_some_time(limit):
+    with pytest.raises(ValueError, match="task_timeout must be"):
+        execute([task({"n": 3})], task_timeout=limit)
 
 
-def leaves(setting, seed):
-    sys.exit("enough")
+def line(*counts, expected=0.1):
+    """So many tasks of so many experiments."""
+    pending = [task({"n": n}, experiment=f"toy/{k}") for k, count in enumerate(counts) for n in range(count)]
+    return Line(pending, [Parcel("p", b"")] * len(pending), {f"toy/{k}": expected for k in range(len(counts))})
 
 
-def test_what_tasks_print_read_or_leave_by_is_kept_from_the_pipes(capfd):
-    done = list(sweep.execute([task({"n": 1}, run=noisy), task({"n": 2}, run=leaves)], workers=2))
-    assert {d.task.setting["n"]: (d.error or "").partition(" (")[0] for d in done} == {1: "", 2: "SystemExit: enough"}
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert sorted(err.splitlines()) == ["from Python", "from below"]
+def test_loads_are_a_second_or_two_of_one_experiment_by_the_guess_and_then_by_what_is_measured():
+    waiting = line(1000, 1000)
+    first = waiting.cut(2)
+    assert (first.numbers, first.seconds) == ([*range(15)], pytest.approx(1.5))
+    for number in first.numbers:  # the first takes long, as a compilation makes it; that is not taken for the rule
+        assert waiting.end(number, 5.0 if number == 0 else 0.05)
+    assert waiting.cut(2).numbers == [*range(15, 45)]
+    while waiting.cut(2).numbers[-1] < 999:
+        pass
+    assert waiting.cut(2).numbers == [*range(1000, 1015)]
 
 
-def test_functions_travel_by_value_and_one_that_cannot_fails_its_task_alone():
-    held = threading.Lock()
-    good = task({"n": 1}, run=lambda setting, seed: [{"x": setting["n"]}])
-    bad = task({"n": 2}, run=lambda setting, seed: [{"x": held.locked()}])
-    by_n = {done.task.setting["n"]: done for done in sweep.execute([bad, good], workers=2)}
-    assert by_n[1].rows == [{"n": 1, "seed": 0, "x": 1}]
-    assert by_n[2].error.startswith("TypeError: cannot pickle")
+def test_loads_get_smaller_as_the_work_comes_to_its_end():
+    waiting, sizes, seconds = line(200), [], []
+    while (load := waiting.cut(4)) is not None:
+        sizes.append(len(load.numbers))
+        left = len(waiting) * 0.1
+        seconds.append(load.seconds <= max(left / 4, 0.11))
+        for number in load.numbers:
+            waiting.end(number, 0.1)
+    assert sum(sizes) == 200
+    assert all(larger >= smaller for larger, smaller in pairwise(sizes))
+    assert sizes[-8:] == [1] * 8
+    assert all(seconds)
 
 
-def test_debugging_shows_a_worker_s_traceback(monkeypatch):
-    monkeypatch.setenv("LEARNABILITY_DEBUG", "1")
-    with pytest.raises(RuntimeError, match="this cell") as caught:
-        list(sweep.execute(toys.tasks(toys.TOYS["toy/failing"], "smoke", 1), workers=2))
-    assert re.search(r"(?s)Traceback.*toys.py.*this cell", "".join(traceback.format_exception(caught.value)))
+def test_a_task_is_given_to_one_at_a_time_and_ends_once():
+    waiting = line(10, expected=100.0)
+    first, second = waiting.cut(1), waiting.cut(1)
+    assert (first.numbers, second.numbers) == ([0], [1])
+    waiting.put_back(first, [0])
+    again = waiting.cut(1)
+    assert again.numbers == [0]
+    waiting.put_back(first, [0])  # it is no longer his to put back
+    assert waiting.cut(1).numbers == [2]
+    assert waiting.end(0)
+    assert not waiting.end(0)
+    waiting.put_back(again, [0])
+    assert [waiting.cut(1).numbers for _ in range(7)] == [[n] for n in range(3, 10)]
+    assert waiting.cut(1) is None
+    assert len(waiting) == 9
 
 
-@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
-@pytest.mark.parametrize(
-    ("how", "fate"),
-    [
-        (-signal.SIGKILL, "by SIGKILL: memory may have run out"),
-        (-signal.SIGSEGV, "by SIGSEGV"),
-        (3, "with exit status 3"),
-        (0, "with exit status 0"),
-    ],
-)
-def test_a_deadly_task_is_found_and_stops_no_other(how, fate):
-    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop")
-    deadly = [task({"n": n, "dies": int(how)}) for n in (1, 2)]
-    done = list(sweep.execute([deadly[0], *pending[:4], deadly[1], *pending[4:]], workers=2))
-    assert {d.task.key: d.error for d in done if d.error} == {
-        t.key: f"its worker died twice, the last time {fate}" for t in deadly
-    }
-    assert by_key(d for d in done if not d.error) == by_key(sweep.execute(pending))
+def test_what_is_put_back_comes_first_and_a_suspect_comes_alone():
+    waiting = line(1000)
+    load = waiting.cut(1)
+    waiting.put_back(load, [7, 8])
+    waiting.put_back(load, [3, 4], alone=True)
+    assert [waiting.cut(1).numbers for _ in range(2)] == [[3], [4]]
+    assert waiting.cut(1).numbers[:3] == [7, 8, 15]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
-def test_a_task_whose_worker_dies_once_is_done_by_another(tmp_path):
-    unlucky = task({"n": 3, "dies": -int(signal.SIGKILL), "once": str(tmp_path / "died")})
-    (done,) = sweep.execute([unlucky], workers=2)
-    assert done.error is None
-    assert [row["position"] for row in done.rows] == [row["position"] for row in toys.walk({"n": 3}, 0)]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="an interpreter that is a script of the shell")
-@pytest.mark.parametrize(
-    ("deed", "message"),
-    [
-        ("kill -9 $$", "a worker process did not start, it ended by SIGKILL: memory may have run out"),
-        ("exit 3", "a worker process did not start, it ended with exit status 3"),
-    ],
-)
-def test_workers_that_die_at_their_start_are_not_started_for_ever(tmp_path, monkeypatch, deed, message):
-    started, interpreter = tmp_path / "started", tmp_path / "python"
-    interpreter.write_text(f"#!/bin/sh\necho x >> {started}\n{deed}\n")
-    interpreter.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(interpreter))
-    with pytest.raises(RuntimeError) as caught:
-        list(sweep.execute(toys.tasks(toys.TOYS["toy/walk"], "laptop"), workers=2))
-    assert str(caught.value) == message
-    assert len(started.read_text()) <= 2 * 4
-
-
-def test_workers_that_cannot_start_say_why(monkeypatch):
-    import loky
-
-    monkeypatch.setattr(loky, "ProcessPoolExecutor", lambda *_, **options: os.open("/nowhere/at/all", os.O_RDONLY))
-    with pytest.raises(RuntimeError, match=r"a worker process did not start: .* No such file"):
-        list(sweep.execute([task({"n": 3})], workers=2))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="lowers a limit of the process")
-def test_many_workers_may_open_their_files():
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        for count, allowed in ((1, 264), (200, 1856)):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (264, limits[1]))
-            worker.make_room(count)
-            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (allowed, limits[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
-
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_workers_need_no_open_streams(tmp_path, closed):
-    script = (
-        "import pathlib, sys, toys\n"
-        "from learnability import sweep\n"
-        "done = list(sweep.execute(toys.tasks(toys.TOYS['toy/walk'], 'smoke', 1), workers=2))\n"
-        "pathlib.Path(sys.argv[1]).write_text(str([d.error for d in done]))\n"
-    )
-    told = tmp_path / "told"
-    command = [sys.executable, "-c", script, str(told)]
-    subprocess.run(f"{shlex.join(command)} {closed}", shell=True, env=toys.environment(), timeout=120, check=True)
-    assert told.read_text() == "[None, None]"
-
-
-def test_a_running_cluster_gives_the_rows_of_this_process(monkeypatch):
-    from distributed import LocalCluster
-
-    monkeypatch.setattr(sweep, "CONNECT_SECONDS", 60)
-    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop")
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
-        there = list(sweep.execute(pending, scheduler=cluster.scheduler_address))
-    assert by_key(there) == by_key(sweep.execute(pending))
-
-
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "frob://127.0.0.1:9"])
-def test_a_wrong_scheduler_is_named_within_seconds(address, monkeypatch):
-    import distributed
-
-    limits = []
-
-    class Client(distributed.Client):
-        def __init__(self, *arguments, timeout, **options):
-            limits.append(timeout)
-            super().__init__(*arguments, timeout=timeout, **options)
-
-    monkeypatch.setattr(distributed, "Client", Client)
-    monkeypatch.setattr(sweep, "CONNECT_SECONDS", 1)
-    with pytest.raises(ValueError, match=f"scheduler must be .* got {address!r}"):
-        list(sweep.execute([task({"n": 3})], scheduler=address))
-    assert limits == [1]  # seconds; a minute without our limit
-
-
-def test_a_scheduler_without_workers_is_named_within_seconds(monkeypatch):
-    import distributed
-    from distributed import LocalCluster
-
-    class Client(distributed.Client):
-        def wait_for_workers(self, n_workers, timeout):
-            assert timeout == 60
-            super().wait_for_workers(n_workers, timeout=0.1)
-
-    monkeypatch.setattr(distributed, "Client", Client)
-    monkeypatch.setattr(sweep, "CONNECT_SECONDS", 60)  # time to connect, however busy the machine
-    with (
-        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster,
-        pytest.raises(ValueError, match="it has no workers"),
-    ):
-        list(sweep.execute([task({"n": 3})], scheduler=cluster.scheduler_address))
-
-
-def local_workers(caller):
-    return [child for child in caller.children(recursive=True) if "popen_loky" in " ".join(child.cmdline())]
-
-
-def test_closing_early_stops_the_workers():
-    import psutil
-
-    with closing(sweep.execute(toys.tasks(toys.TOYS["toy/slow"], "laptop"), workers=2)) as sweeping:
-        assert next(sweeping).rows
-        assert len(local_workers(psutil.Process())) == 2
-    assert not local_workers(psutil.Process())
-
-
-@pytest.mark.skipif(os.name != "posix", reason="ends a process by a signal")
-def test_workers_end_with_a_caller_that_is_killed():
-    import psutil
-
-    script = (
-        "import toys\n"
-        "from learnability import sweep\n"
-        "toy = toys.experiment('toy/slow', *({'n': n, 'sleep': 600} for n in (1, 2)))\n"
-        "print('go', flush=True)\n"
-        "list(sweep.execute(toys.tasks(toy, 'laptop', 1), workers=2))\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], env=toys.environment(), stdout=subprocess.PIPE, text=True
-    ) as caller:
-        assert caller.stdout.readline() == "go\n"
-        deadline = time.monotonic() + 120
-        while len(found := local_workers(psutil.Process(caller.pid))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        caller.kill()
-    assert len(found) == 2
-    assert not psutil.wait_procs(found, timeout=120)[1]
-
-
-def test_no_number_of_workers_is_as_many_as_cores_but_not_more_than_tasks(monkeypatch):
-    import loky
-
-    counts = []
-    monkeypatch.setattr(sweep, "_execute_here", lambda pending, count: iter(counts.append(count) or ()))
-    pending = toys.tasks(toys.TOYS["toy/walk"], "laptop")
-    for cores in (1, 2, 64):
-        monkeypatch.setattr(loky, "cpu_count", lambda cores=cores: cores)
-        done = list(sweep.execute(pending, workers=None))
-        assert len(done) == (len(pending) if cores == 1 else 0)
-    assert counts == [2, len(pending)]
-
-
-@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
-def test_workers_must_be_a_positive_integer(workers):
-    with pytest.raises(ValueError, match="workers must be"):
-        list(sweep.execute([task({"n": 3})], workers=workers))
-
-
-def test_a_script_needs_no_guard_and_neither_dask_nor_a_port_is_used(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys\n"
-        "import psutil\n"
-        "import toys\n"
-        "from learnability import sweep\n"
-        "def run(setting, seed):\n"
-        "    return toys.walk(setting, seed + 1)\n"
-        "toy = toys.experiment('toy/mine', *toys.SMALL, run=run)\n"
-        "errors, family, open_ports = [], set(), []\n"
-        "for done in sweep.execute(toys.tasks(toy, 'laptop'), workers=2):\n"
-        "    errors.append(done.error)\n"
-        "    me = psutil.Process()\n"
-        "    family |= {process.pid for process in (me, *me.children(recursive=True))}\n"
-        "    open_ports += [found for found in psutil.net_connections('inet') if found.pid in family]\n"
-        "assert errors == [None] * 9, errors\n"
-        "assert len(family) <= 1 + 2 + 2, family\n"  # two processes mind what the workers share with the caller
-        "assert not open_ports, open_ports\n"
-        "assert 'distributed' not in sys.modules\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, str(script)], env=toys.environment(), capture_output=True, text=True, timeout=600
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+def test_no_load_holds_more_than_some_thousand_tasks():
+    assert len(line(5000, expected=0.0).cut(1).numbers) == batches.MOST

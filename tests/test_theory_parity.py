@@ -121,7 +121,7 @@ def test_lemma9_has_room_for_the_cap_alone():
     assert set(verdicts(**good)) == {Verdict.HOLDS}
     bad = {"alpha_low": 0.25 - 2e-8, "alpha_high": 1.001, "inside": 1e-18, "outside": 1e-18, "bias": 1e-18}
     assert set(verdicts(**bad)) == {Verdict.VIOLATED}
-    rounded = theory.lemma9(n=10, k=3, form="good neurons", outside=1e-15, bias=-3e-15, tolerance=2e-15)
+    rounded = theory.lemma9(n=10, k=3, form="good neurons", outside=1e-15, bias=3e-15, tolerance=2e-15)
     assert [g.verdict for g in rounded[3:]] == [Verdict.HOLDS, Verdict.VIOLATED]
     assert math.exp(-((6 - 1 / 24) ** 2) / 2) / 2 <= theory.ALPHA_ROOM
     sharper = theory.lemma9(n=200, k=3, form="good neurons", J=100)[1]

@@ -14,7 +14,9 @@ from learnability.problems.separable import lower_bound_sequence, lower_bound_we
 from learnability.training import two_layer
 from learnability.training.orders import visits
 from learnability.training.reference import two_layer_epoch
+from learnability.training.sample import Sample
 from learnability.training.two_layer import train
+from learnability.training.two_layer.engine import Engine
 
 
 def sample(seed: int, m: int, d: int, k: int, positive: bool = False):
@@ -45,12 +47,6 @@ def same(run, expected, used, tolerance=1e-9):
         assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
 
 
-def tiny_blocks(monkeypatch, waiting, rows, batch, gram=True):
-    monkeypatch.setattr(two_layer._Engine, "_block", lambda self: (waiting, rows, batch))
-    if not gram:
-        monkeypatch.setattr(two_layer, "_GRAM_BYTES", 0)
-
-
 @settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
@@ -61,7 +57,7 @@ def tiny_blocks(monkeypatch, waiting, rows, batch, gram=True):
     eta=st.sampled_from([0.01, 0.1, 0.5]),
     layers=st.sampled_from(["first", "both"]),
     order=st.sampled_from(["shuffle", "iid", "cyclic"]),
-    form=st.sampled_from(["direct", "blocked"]),
+    form=st.sampled_from(["sparse", "dense"]),
     positive=st.booleans(),
 )
 def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, positive):
@@ -85,34 +81,64 @@ def test_equals_the_reference(seed, m, d, k, alpha, eta, layers, order, form, po
 
 
 @pytest.mark.parametrize("layers", ["first", "both"])
-@pytest.mark.parametrize(
-    ("waiting", "rows", "batch", "gram"),
-    [
-        (1, 1, 1, True),
-        (3, 5, 2, True),
-        (3, 5, 2, False),
-        (7, 16, 4, False),
-        (40, 100, 8, True),
-        (500, 100, 100, False),
-    ],
-)
-def test_blocks_of_any_shape(monkeypatch, layers, waiting, rows, batch, gram):
-    tiny_blocks(monkeypatch, waiting, rows, batch, gram)
+@pytest.mark.parametrize("form", ["sparse", "dense"])
+@pytest.mark.parametrize("window", [1, 2, 4, 7, 32, 100])
+@pytest.mark.parametrize("waiting", [3, 256])
+def test_windows_of_any_length(monkeypatch, layers, form, window, waiting):
+    """Several units to a strip and a block, odd numbers of everything, references that move within a window."""
+    monkeypatch.setattr(Engine, "_window", lambda self, sparse: window)
     for seed in range(4):
-        params, X, y = sample(seed, 80, 10, 9, positive=seed % 2 == 0)
+        params, X, y = sample(seed, 80, 10 + 7 * seed, 9, positive=seed % 2 == 0)
         options = {"eta": 0.1, "alpha": 0.1, "layers": layers}
-        run = train(params, X, y, rng=np.random.default_rng(5), epochs=120, form="blocked", **options)
-        same(run, *oracle(params, X, y, epochs=run.epochs, **options))
-        assert run.forms == {"direct": 0, "blocked": run.epochs}
+        ways = [(False, False), (True, False), (True, True)] if seed < 2 else [(True, True)]
+        for tracked, back in ways:
+            how = {"tracked": tracked, "back": back, "waiting": waiting}
+            monkeypatch.setattr(Engine, "_bounds", lambda self, was, how=how: (how["tracked"], how["back"]))
+            monkeypatch.setattr(Engine, "_waiting", how["waiting"])
+            run = train(params, X, y, rng=np.random.default_rng(5), epochs=60, form=form, **options)
+            same(run, *oracle(params, X, y, epochs=run.epochs, **options))
+            assert run.forms == {"sparse": 0, "dense": 0, form: run.epochs}
 
 
-def test_a_long_run_skips_most_visits_and_changes_none():
-    params, X, y = sample(3, 200, 15, 20)
+@pytest.mark.parametrize("form", ["sparse", "dense"])
+@pytest.mark.parametrize(
+    ("dtype", "size", "eta"), [("float32", 1e-24, 1e30), ("float64", 1e-170, 1e30), ("float64", 1e150, 1e-150)]
+)
+def test_inputs_whose_squares_are_out_of_range(form, dtype, size, eta):
+    params, X, y = sample(3, 20, 7, 3)
+    options = {"eta": eta, "alpha": 0.1, "layers": "first"}
+    run = train(params, size * X, y, rng=np.random.default_rng(5), epochs=5, form=form, dtype=dtype, **options)
+    expected, used = oracle(params, size * X, y, epochs=run.epochs, **options)
+    same(run, expected, used, 1e-4 if dtype == "float32" else 1e-9)
+    assert run.updates > 0
+
+
+def test_a_row_of_zeros_is_no_update_and_at_no_kink():
+    params, X, y = sample(3, 20, 7, 3)
+    X[4] = 0
+    for form in ("sparse", "dense"):
+        run = train(params, X, y, eta=0.01, alpha=0.1, rng=np.random.default_rng(5), epochs=20, form=form)
+        assert (run.unresolved, run.used[4]) == (0, 0)
+
+
+def test_an_odd_number_of_units_and_of_lanes():
+    for seed, (units, d) in enumerate([(1, 1), (3, 5), (17, 33), (31, 8), (33, 129)]):
+        rng = np.random.default_rng(seed)
+        params, X, y = sample(seed, 40, d, 20)
+        params = TwoLayer(params.W[:units], params.v[:units] * rng.choice([-1.0, 2.0], units))
+        options = {"eta": 0.1, "alpha": 0.2, "layers": "both"}
+        for form in ("sparse", "dense"):
+            run = train(params, X, y, rng=np.random.default_rng(5), epochs=30, form=form, **options)
+            same(run, *oracle(params, X, y, epochs=run.epochs, **options))
+
+
+def test_a_long_run_skips_many_visits_and_changes_none():
+    params, X, y = sample(3, 200, 40, 60)
     options = {"eta": 0.1, "alpha": 0.1, "layers": "first"}
     expected, used = oracle(params, X, y, epochs=300, **options)
-    for form in ("direct", "blocked"):
+    for form in ("sparse", "dense"):
         run = train(params, X, y, rng=np.random.default_rng(5), epochs=300, form=form, **options)
-        assert run.skipped > 0.4
+        assert run.skipped > 0.05
         same(run, expected, used)
 
 
@@ -137,7 +163,7 @@ def test_gradient_is_that_of_automatic_differentiation():
     np.testing.assert_allclose(run.params.v, v, atol=1e-12)
 
 
-@pytest.mark.parametrize("form", ["direct", "blocked"])
+@pytest.mark.parametrize("form", ["sparse", "dense"])
 def test_ties_on_the_lower_bound_sequence_fall_as_in_exact_arithmetic(form):
     """Steps and slopes that are dyadic: every float64 number is exact, and margins meet 1 exactly."""
     X, y = lower_bound_sequence(4)
@@ -161,7 +187,7 @@ def test_ties_on_the_lower_bound_sequence_fall_as_in_exact_arithmetic(form):
         assert np.array_equal(run.params.W, params.W.astype(float))
 
 
-def test_a_start_at_the_kink_runs_direct_and_the_blocked_form_says_what_it_cannot_resolve():
+def test_a_start_at_the_kink_is_followed_visit_by_visit_and_a_window_says_what_it_cannot_resolve():
     """All weights 0 and one input again and again under both labels: pre-activations return to 0."""
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -171,18 +197,18 @@ def test_a_start_at_the_kink_runs_direct_and_the_blocked_form_says_what_it_canno
         options = {"eta": 0.5, "alpha": 0.5, "layers": "first"}
         rest = {"rng": np.random.default_rng(5), "epochs": 5, "order": "cyclic"}
         run = train(start, X, y, **options, **rest)
-        assert run.forms["blocked"] == 0
+        assert run.unresolved == 0
         same(run, *oracle(start, X, y, epochs=run.epochs, order="cyclic", **options))
-        assert train(start, X, y, form="blocked", **options, **rest).unresolved > 0
+        assert train(start, X, y, form="dense", **options, **rest).unresolved > 0
     for seed in range(3):
-        assert train(*sample(seed, 50, 8, 40), rng=rng, epochs=9, form="blocked", **options).unresolved == 0
+        assert train(*sample(seed, 50, 8, 40), rng=rng, epochs=9, form="dense", **options).unresolved == 0
 
 
 def test_float32_follows_float64():
     params, X, y = sample(2, 60, 10, 40)
     options = {"eta": 0.1, "alpha": 0.1, "rng": np.random.default_rng(5), "epochs": 3}
     double = train(params, X, y, **options)
-    for form in ("direct", "blocked"):
+    for form in ("sparse", "dense"):
         options["rng"] = np.random.default_rng(5)
         single = train(params, X, y, dtype="float32", form=form, **options)
         assert abs(single.updates - double.updates) <= 2
@@ -209,7 +235,7 @@ def test_a_relu_network_stays_where_all_its_units_are_dead():
     X, y = orthonormal_set(6)
     W = -np.abs(np.random.default_rng(0).standard_normal((4, 6)))
     start = TwoLayer(W, np.array([1.0, 1.0, -1.0, -1.0]))
-    for form in ("direct", "blocked"):
+    for form in ("sparse", "dense"):
         for order in ("shuffle", "iid"):
             run = train(
                 start, X, y, eta=0.1, alpha=0.0, rng=np.random.default_rng(0), epochs=50, order=order, form=form
@@ -267,13 +293,39 @@ def test_columns_are_what_they_say():
 def test_recording_changes_no_decision():
     params, X, y = sample(7, 50, 9, 30)
     runs = [
-        train(
-            params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=40, record=record, form="blocked"
-        )
-        for record in (None, [40], range(41))
+        train(params, X, y, eta=0.1, alpha=0.1, rng=np.random.default_rng(5), epochs=40, record=record, form="dense")
+        for record in (None, [40], range(41), ())
     ]
     assert len({run.updates for run in runs}) == 1
-    np.testing.assert_allclose(runs[0].params.W, runs[2].params.W, rtol=1e-9)
+    assert np.array_equal(runs[0].params.W, runs[2].params.W)
+    assert [len(run) for run in runs] == [len(runs[0]), 1, 41, 0]
+    with pytest.raises(ValueError, match="keeps no rows"):
+        runs[3].final("train_error")
+
+
+def test_a_sample_is_told_from_others():
+    rng = np.random.default_rng(0)
+    X = rng.choice([-1.0, 1.0], (6, 784))
+    others = [X[::-1], -X, np.where(np.arange(784) < 4, -X, X), X[:, ::-1], X.astype(np.float32)]
+    marks = [Sample("X", other, other.dtype, 784).fingerprint for other in (X, *others)]
+    assert len(set(marks)) == 6
+    X[0, [279, 400]], X[0, [663, 1]] = 1, -1
+    flipped = X.copy()
+    flipped[0, [279, 400, 663, 1]] *= -1
+    assert len({Sample("X", other, other.dtype, 784).fingerprint for other in (X, flipped, X.copy())}) == 2
+
+
+def test_rows_that_nobody_asked_for_take_a_twentieth_of_the_work_at_most():
+    params, X, y = sample(7, 400, 60, 100)
+    options = {"eta": 0.001, "alpha": 0.1, "record": None}
+    for epochs in (1, 7, 100, 700):
+        run = train(params, X, y, rng=np.random.default_rng(5), epochs=epochs, **options)
+        assert run.columns["epoch"][-1] == run.epochs
+        visits = run.epochs * 400
+        assert (len(run) - 1) * 400 <= 0.05 * (visits + 2 * run.updates)
+        asked = train(params, X, y, rng=np.random.default_rng(5), epochs=epochs, **{**options, "record": [epochs]})
+        assert np.array_equal(run.params.W, asked.params.W)
+    assert len(run) > 15
 
 
 def test_divergence_is_said():
@@ -299,7 +351,7 @@ def test_divergence_is_said():
         ({"layers": "second"}, "layers must be one of"),
         ({"order": "random"}, "order must be one of"),
         ({"dtype": "float16"}, "dtype must be one of"),
-        ({"form": "cached"}, "form must be one of"),
+        ({"form": "direct"}, "form must be one of"),
         ({"test": np.ones(3)}, "test must be a pair"),
         ({"record": [99]}, "record must be <= 5"),
     ],

@@ -23,12 +23,13 @@ from learnability.theory import Guarantee, Hypothesis, Kind
 
 
 def pass_gate(gate: Path) -> None:
-    """Take away one of the files in the folder ``gate``; wait for one where there is none."""
+    """Take away one of the files in the folder ``gate``; wait for one where there is none, and say so beside it."""
     while True:
         for ticket in gate.iterdir():
             with suppress(FileNotFoundError):  # another process was faster
                 ticket.unlink()
                 return
+        gate.with_name(f"waiting-{os.getpid()}").touch()
         time.sleep(0.02)
 
 
@@ -42,7 +43,7 @@ def walk(setting: Setting, seed: int) -> list[Row]:
         if "once" in setting:
             Path(str(setting["once"])).touch()
         how = int(setting["dies"])  # the process's return code, as subprocess tells it
-        os._exit(how) if how >= 0 else os.kill(os.getpid(), -how)
+        os._exit(how) if how >= 0 or os.name != "posix" else os.kill(os.getpid(), -how)
     time.sleep(float(setting.get("sleep", 0.0)))
     position = generator(seed, "walk", int(setting["n"])).normal(size=int(setting["n"])).cumsum()
     return [

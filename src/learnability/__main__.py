@@ -1,6 +1,36 @@
-"""``python -m learnability``: the command line."""
+"""``learnability`` and ``python -m learnability``: the command line, which a signal ends with a line at any moment.
 
-from learnability.cli import main
+It takes a third of a second to import; until then this stands in.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point: :func:`learnability.cli.main`."""
+    try:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _terminate)
+        from learnability.cli import main
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+    main()
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    _end("terminated", 143)
+
+
+def _end(word: str, status: int) -> None:
+    print(f"learnability: {word}", file=sys.stderr)
+    sys.exit(status)
+
 
 if __name__ == "__main__":
     main()

@@ -12,12 +12,11 @@ from contextlib import closing
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from learnability import checks, discovery, runner
-from learnability.certification import Certification
-from learnability.certifying import certify, certify_classes, certify_data, certify_each, certify_options
+from learnability import checks, discovery, extras, runner
 from learnability.discovery import Catalogue
+from learnability.errors import RequestError
 from learnability.results import Store
-from learnability.runner import Planned, Progress, Result
+from learnability.runner import IN_PROCESS_SECONDS, Estimate, Planned, Progress, Result, Wishes
 from learnability.source import one_line
 from learnability.study import Check, Experiment
 from learnability.verification import Verification, check_all
@@ -25,10 +24,13 @@ from learnability.verification import Verification, check_all
 if TYPE_CHECKING:
     import os
 
+    from learnability.certification import Certification
+    from learnability.certifying import certify, certify_classes, certify_data, certify_each, certify_options
     from learnability.theory import Guarantee
 
 __all__ = [
     "Certification",
+    "Estimate",
     "Progress",
     "Result",
     "Verification",
@@ -38,15 +40,28 @@ __all__ = [
     "certify_data",
     "certify_each",
     "certify_options",
+    "estimate",
     "named",
     "run",
     "run_many",
     "select",
+    "usual_workers",
     "verify",
     "verify_all",
 ]
 
 T = TypeVar("T")
+
+_CERTIFYING = ("Certification", "certify", "certify_classes", "certify_data", "certify_each", "certify_options")
+
+
+def __getattr__(name: str) -> Any:
+    """What certifies loads its engines when it is asked for: a sweep that is finished needs none."""
+    if name in _CERTIFYING:
+        from learnability import certifying
+
+        return getattr(certifying, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def select(patterns: Sequence[str], known: Mapping[str, T], what: str) -> dict[str, T]:
@@ -58,13 +73,13 @@ def select(patterns: Sequence[str], known: Mapping[str, T], what: str) -> dict[s
         If a pattern matches nothing; the message suggests the nearest id.
     """
     if not patterns:
-        raise ValueError(f"at least one {what} must be named, for instance 'symmetry'")
+        raise RequestError(f"at least one {what} must be named, for instance 'symmetry'")
     wanted: set[str] = set()
     for pattern in patterns:
         prefix = pattern.rstrip("/") + "/"
         matches = {name for name in known if fnmatch.fnmatchcase(name, pattern) or name.startswith(prefix)}
         if not matches:
-            raise ValueError(f"unknown {what} {pattern!r}{_suggestion(pattern, known)}")
+            raise RequestError(f"unknown {what} {pattern!r}{_suggestion(pattern, known)}")
         wanted |= matches
     return {name: thing for name, thing in known.items() if name in wanted}
 
@@ -86,7 +101,7 @@ def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue,
     """
     things = list(things)
     if not things:
-        raise ValueError(f"at least one {what} must be named, for instance 'symmetry'")
+        raise RequestError(f"at least one {what} must be named, for instance 'symmetry'")
     known = Catalogue()
     known.add(discovery.installed())
     part = "experiments" if what == "experiment" else "statements"
@@ -95,7 +110,7 @@ def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue,
         if isinstance(thing, Experiment):
             own = discovery.adopted(thing)
             if known.experiments.setdefault(own.id, own) is not own:
-                raise ValueError(f"two experiments have the id {own.id!r}: give one of them another")
+                raise RequestError(f"two experiments have the id {own.id!r}: give one of them another")
             if own.home is not None:
                 known.studies.setdefault(own.home.study.name, own.home.study)
                 known.homes.setdefault(own.home.study.name, own.home)
@@ -104,13 +119,13 @@ def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue,
             found = discovery.load(thing)
             known.add(found)
             if not getattr(found, part):
-                raise ValueError(f"{thing} holds no {what}")
+                raise RequestError(f"{thing} holds no {what}")
             ids |= dict.fromkeys(getattr(found, part))
         else:
             try:
                 ids |= dict.fromkeys(select([thing], getattr(discovery.installed(), part), what))
-            except ValueError as error:
-                raise ValueError(f"{error}{_broken(thing)}") from None
+            except RequestError as error:
+                raise RequestError(f"{error}{_broken(thing)}") from None
     order = list(getattr(known, part))
     return known, sorted(ids, key=order.index)
 
@@ -144,7 +159,7 @@ def _listed(patterns: object) -> list[Any]:
     listed = [patterns] if alone else list(patterns) if isinstance(patterns, Iterable) else None
     listed = listed and [str(one) if isinstance(one, PurePath) else one for one in listed]
     if listed is None or not all(isinstance(pattern, str | Experiment) for pattern in listed):
-        raise ValueError(
+        raise RequestError(
             "patterns must be ids, globs, studies or paths such as 'symmetry/fig5' and 'staircase.py', or "
             f"experiments, got {patterns!r}"
         )
@@ -171,6 +186,10 @@ def run(
     workers: int | None = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    part: tuple[int, int] | str | None = None,
+    time_limit: float | None = None,
+    task_timeout: float | None = None,
+    retry_failed: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Run one experiment, or whatever of it is not finished yet.
@@ -193,30 +212,41 @@ def run(
     scheduler : str, optional
         Address of a Dask scheduler, used instead of ``workers``.
     out : path, optional
-        Folder for shards, table, figure and verdicts; finished tasks found there are not run again. By
-        default nothing is kept on disk.
+        Folder for shards, table, figure and verdicts; finished tasks found there are not run again, and such
+        as failed are not tried again. By default nothing is kept on disk.
+    part : (int, int) or str, optional
+        ``(i, N)`` or ``"i/N"``: do the i-th of N shares, beside processes that do the others in this ``out``.
+    time_limit : float, optional
+        Seconds, > 0. Nothing new is started after it, and what still runs then is given up.
+    task_timeout : float, optional
+        Seconds, > 0, after which a task has failed.
+    retry_failed : bool
+        Whether tasks that failed before are tried again.
     on_progress : callable, optional
-        Called with a :class:`Progress` at the start and after each task.
+        Called with a :class:`Progress` at the start and after each batch of a second or two.
 
     Returns
     -------
     Result
-        Table, figure, verdicts, counts. Failures are listed there and warned of (:class:`FailureWarning`).
+        Table, figure, verdicts, counts. Failures are listed there and warned of (:class:`FailureWarning`). Where
+        tasks are missing (``part``, ``time_limit``) it is ``unfinished``: all of it is of the complete cells.
 
     Raises
     ------
     ValueError
         If an argument is wrong: unknown name (the nearest is suggested) or scale, a file that holds no experiment, a
-        value that is not free, ``seeds`` or ``workers`` < 1, no scheduler at the address, ``out`` not writable.
+        value that is not free, a number or limit out of range, no scheduler at the address, ``out`` not writable.
         Nothing has been run then.
+    MissingExtra
+        If an extra is not installed that what is not finished needs, or a scheduler. Nothing has been run then.
     """
     if not isinstance(name, str | Experiment | PurePath):
-        raise ValueError(
+        raise RequestError(
             f"name must be an experiment, its id or its file, for instance 'symmetry/fig5', got {name!r}"
         )
     known, ids = catalogue(_listed(name), "experiment")
     if len(ids) != 1:
-        raise ValueError(f"name must name one experiment, got {name!r} for {len(ids)}: use run_many")
+        raise RequestError(f"name must name one experiment, got {name!r} for {len(ids)}: use run_many")
     (result,) = run_many(
         [known.experiments[ids[0]]],
         scale=scale,
@@ -225,6 +255,10 @@ def run(
         workers=workers,
         scheduler=scheduler,
         out=out,
+        part=part,
+        time_limit=time_limit,
+        task_timeout=task_timeout,
+        retry_failed=retry_failed,
         on_progress=on_progress,
     )
     return result
@@ -239,6 +273,10 @@ def run_many(
     workers: int | None = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    part: tuple[int, int] | str | None = None,
+    time_limit: float | None = None,
+    task_timeout: float | None = None,
+    retry_failed: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     light: bool = False,
 ) -> list[Result]:
@@ -249,7 +287,7 @@ def run_many(
     patterns : sequence of str or Experiment
         Ids (``"symmetry/fig5"``), globs (``"symmetry/fig*"``), whole studies (``"symmetry"``), paths of files and
         folders (``"staircase.py"``), or experiments.
-    scale, seeds, set, workers, scheduler, out, on_progress
+    scale, seeds, set, workers, scheduler, out, part, time_limit, task_timeout, retry_failed, on_progress
         As for :func:`run`; what is set must be free in each of them.
     light : bool
         Whether to let go of each figure and table once it is saved in ``out``: the results then hold no figure
@@ -265,35 +303,74 @@ def run_many(
     ValueError
         As for :func:`run`.
     """
-    known, ids = catalogue(_listed(patterns), "experiment")
-    for name, number in (("workers", workers), ("seeds", seeds)):
-        if number is not None:
-            checks.integer(name, number, at_least=1)
-    planned = [_planned(known.experiments[id], scale, set or {}) for id in ids]
-    sweeping = runner.iterate(
-        planned,
-        seeds=seeds,
-        workers=workers,
-        scheduler=scheduler,
-        out=out,
-        on_progress=on_progress,
-    )
-    with closing(sweeping) as results:  # closed at once by Ctrl-C too: no worker outlives the call
+    wishes = Wishes(seeds, workers, scheduler, out, part, time_limit, task_timeout, retry_failed)
+    planned = _chosen(patterns, scale, set)
+    if scheduler is not None:
+        extras.need("cluster", "a scheduler")
+    with closing(
+        runner.iterate(planned, wishes, on_progress)
+    ) as results:  # at Ctrl-C too: no worker outlives the call
         done = {result.id: result for result in (map(runner.lightened, results) if light else results)}
-    return [done[id] for id in ids]
+    return [done[plan.experiment.id] for plan in planned]
+
+
+def estimate(
+    patterns: Sequence[str | Experiment],
+    *,
+    scale: str | None = None,
+    seeds: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    workers: int | None = 1,
+    out: str | os.PathLike[str] | None = None,
+    part: tuple[int, int] | str | None = None,
+    time_limit: float | None = None,
+    task_timeout: float | None = None,
+    retry_failed: bool = False,
+) -> list[Estimate]:
+    """What :func:`run_many` would do with these arguments: tasks, seconds and memory. Nothing is run or written.
+
+    Returns
+    -------
+    list of Estimate
+        In the order of ``learnability list``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`run`.
+    """
+    wishes = Wishes(seeds, workers, None, out, part, time_limit, task_timeout, retry_failed)
+    return runner.estimate(_chosen(patterns, scale, set), wishes)
+
+
+def usual_workers(workers: int | None, seconds: float) -> int:
+    """How many processes a run of so many seconds takes where a user has named so many, or none."""
+    if workers is not None:
+        return workers
+    import joblib
+
+    return 1 if seconds < IN_PROCESS_SECONDS else int(joblib.cpu_count())
+
+
+def _chosen(
+    patterns: Sequence[str | Experiment], scale: str | None, values: Mapping[str, Any] | None
+) -> list[Planned]:
+    """The experiments that patterns name, at a scale."""
+    known, ids = catalogue(_listed(patterns), "experiment")
+    return [_planned(known.experiments[id], scale, values or {}) for id in ids]
 
 
 def _planned(experiment: Experiment, scale: str | None, values: Mapping[str, Any]) -> Planned:
     """An experiment at a scale and with free values, if it has them."""
     name, size = experiment.size(scale)
     if not isinstance(values, Mapping):
-        raise ValueError(f"set must map names to values, got {values!r}")
+        raise RequestError(f"set must map names to values, got {values!r}")
     try:
         return Planned(experiment, name, size.at(values))
     except ValueError as error:
-        raise ValueError(f"{experiment.id} cannot be set so: {error}") from None
+        raise RequestError(f"{experiment.id} cannot be set so: {error}") from None
     except (Exception, SystemExit) as error:  # of the function that makes the settings
-        raise ValueError(f"{experiment.id} cannot be set so: {one_line(error)}") from error
+        raise RequestError(f"{experiment.id} cannot be set so: {one_line(error)}") from error
 
 
 def verify(
@@ -346,7 +423,7 @@ def verify_all(
     """Like :func:`verify`, but a check that raises is listed in ``failures`` and stops no other."""
     listed: list[str] = _listed(patterns)
     if any(isinstance(one, Experiment) for one in listed):
-        raise ValueError("patterns must name statements, got an experiment")
+        raise RequestError("patterns must name statements, got an experiment")
     known, ids = catalogue(listed, "statement")
     checks.choice("scale", scale, ("smoke", "laptop"))
     chosen: dict[str, Check] = {id: known.statements[id] for id in ids}

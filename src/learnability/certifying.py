@@ -6,20 +6,20 @@ import dataclasses
 import hashlib
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import certification, plotting, report, runner, shown
+from learnability import certification, report, runner, shown
 from learnability.certification import Certification, Options
 from learnability.datasets import DataSet
 from learnability.datasets.examples import Examples, examples
 from learnability.datasets.memory import budget
 from learnability.datasets.source import Reading
-from learnability.results import Store, write_json
+from learnability.errors import RequestError
+from learnability.results import Store
 from learnability.runner import Progress
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def certify(
     found = _in_memory(X, y, memory, drop=drop, drop_missing=drop_missing, one_hot=one_hot)
     try:
         data = found.table(positive)
-    except ValueError as error:
+    except RequestError as error:
         each = positive is None and len(found.values) > 2
-        raise ValueError(f"{error}, certify_each sets each of them" if each else str(error)) from None
+        raise RequestError(f"{error}, certify_each sets each of them" if each else str(error)) from None
     return certify_data(data, width=width, out=out, on_progress=on_progress, **options)
 
 
@@ -221,7 +221,7 @@ def certify_options(*, width: int | Iterable[int] | None = None, **options: Any)
     known = {field.name for field in dataclasses.fields(Options)} - {"widths"}
     unknown = sorted(set(options) - known)
     if unknown:
-        raise ValueError(f"certify has no option {unknown[0]!r}, only width, out, {', '.join(sorted(known))}")
+        raise RequestError(f"certify has no option {unknown[0]!r}, only width, out, {', '.join(sorted(known))}")
     return Options(widths=certification.chosen_widths(width), **options)
 
 
@@ -236,8 +236,6 @@ def _keep(result: Certification, store: Store, command: str, seconds: float, bef
     for part in (result.found.X, result.found.y, result.found.X_test, result.found.y_test):
         digest.update(np.ascontiguousarray(part).data)
     place = store.folder(f"certify/{name}", f"{before}{result.options.scale}-{digest.hexdigest()[:8]}")
-    for old in place.glob("figure.*"):
-        old.unlink(missing_ok=True)
     result = dataclasses.replace(result, folder=place)
     manifest = {
         "id": f"certify/{name}",
@@ -249,17 +247,12 @@ def _keep(result: Certification, store: Store, command: str, seconds: float, bef
         **runner.occasion(command),
     }
 
-    def write() -> None:
-        write_json(place / "certify.json", result.to_json())
-        report.write_verdicts(place, [g.to_json() for g in result.guarantees], manifest)
+    def write(pictures: dict[str, bytes]) -> Certification:
+        kept = dataclasses.replace(result, files=[place / name for name in pictures])
+        more = {"certify.json": (shown.to_json(kept.to_json()) + "\n").encode()}
+        report.write_result(place, manifest, [g.to_json() for g in kept.guarantees], pictures=pictures, more=more)
+        return kept
 
-    def draw() -> list[Path]:
-        with plotting.style(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a letter that the font has not
-            return report.save_figure(result.figure(), place)
-
-    write()
-    files = runner.attempt(f"certify/{name}: figure", draw, manifest["failures"])
-    result = dataclasses.replace(result, files=files or [])
-    write()
-    return result
+    write({})
+    drawn = runner.attempt(f"certify/{name}: figure", lambda: report.pictures(result.figure()), manifest["failures"])
+    return write(drawn or {})

@@ -1,7 +1,7 @@
 """Checks at the door: one clear message naming the parameter, the constraint and what came.
 
 Every public function checks its arguments with these before any work starts; the compiled kernels behind the
-door check nothing. All failures are ``ValueError``.
+door check nothing. All failures are :class:`learnability.errors.RequestError`, which is a ``ValueError``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from learnability.errors import RequestError
+
 FloatArray = NDArray[np.float64]
 T = TypeVar("T")
 
@@ -21,7 +23,7 @@ T = TypeVar("T")
 def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """An integer (``bool`` is none) within the given closed range."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name} must be an integer, got {value!r}")
+        raise RequestError(f"{name} must be an integer, got {value!r}")
     number = int(value)
     _in_range(name, number, at_least=at_least, at_most=at_most)
     return number
@@ -38,19 +40,36 @@ def real(
 ) -> float:
     """A finite real number within the given range, ``above`` and ``below`` without their ends."""
     if isinstance(value, bool) or not isinstance(value, Real | Rational):
-        raise ValueError(f"{name} must be a real number, got {value!r}")
+        raise RequestError(f"{name} must be a real number, got {value!r}")
     try:
         number = float(value)
     except OverflowError:
-        raise ValueError(f"{name} must be finite in float64, got a larger {type(value).__name__}") from None
+        raise RequestError(f"{name} must be finite in float64, got a larger {type(value).__name__}") from None
     if not np.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value!r}")
+        raise RequestError(f"{name} must be finite, got {value!r}")
     if above is not None and not number > above:
-        raise ValueError(f"{name} must be > {above}, got {value!r}")
+        raise RequestError(f"{name} must be > {above}, got {value!r}")
     if below is not None and not number < below:
-        raise ValueError(f"{name} must be < {below}, got {value!r}")
+        raise RequestError(f"{name} must be < {below}, got {value!r}")
     _in_range(name, number, at_least=at_least, at_most=at_most)
     return number
+
+
+def measurements(*, at_least: float | None = 0.0, **values: Any) -> None:
+    """Measured numbers by the names of their parameters, each at least ``at_least``, or ``None``.
+
+    One that is not finite passes: a run may end so, and a guarantee says it and judges nothing by it.
+    """
+    for name, value in values.items():
+        if value is not None and not (isinstance(value, float | np.floating) and not np.isfinite(value)):
+            real(name, value, at_least=at_least)
+
+
+def counts(**values: Any) -> None:
+    """Measured counts by the names of their parameters: integers >= 0, or ``None``."""
+    for name, value in values.items():
+        if value is not None:
+            integer(name, value, at_least=0)
 
 
 def rational(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> Fraction:
@@ -65,9 +84,9 @@ def step_and_confidence(h: object, beta: object) -> tuple[Fraction, Fraction]:
     """Step h > 0 and confidence beta >= 0 as exact fractions, with h^2 and beta / h within float64's range."""
     step, confidence = rational("h", h, above=0), rational("beta", beta, at_least=0)
     if not 1e-150 <= step <= 1e150:
-        raise ValueError(f"h must be between 1e-150 and 1e150, got {h!r}")
+        raise RequestError(f"h must be between 1e-150 and 1e150, got {h!r}")
     if confidence / step > 1e300:
-        raise ValueError(f"beta must be <= 1e300 h, got {beta!r} with h = {h!r}")
+        raise RequestError(f"beta must be <= 1e300 h, got {beta!r} with h = {h!r}")
     return step, confidence
 
 
@@ -79,15 +98,15 @@ def store(frozen: object, **fields: object) -> None:
 
 def _in_range(name: str, value: float, *, at_least: float | None, at_most: float | None) -> None:
     if at_least is not None and value < at_least:
-        raise ValueError(f"{name} must be >= {at_least}, got {value!r}")
+        raise RequestError(f"{name} must be >= {at_least}, got {value!r}")
     if at_most is not None and value > at_most:
-        raise ValueError(f"{name} must be <= {at_most}, got {value!r}")
+        raise RequestError(f"{name} must be <= {at_most}, got {value!r}")
 
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     """One of a few words."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise RequestError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return str(value)
 
 
@@ -96,11 +115,11 @@ def integers(
 ) -> tuple[int, ...]:
     """The integers of an iterable, in its order, each within the given closed range; ``distinct``: none twice."""
     if not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        raise ValueError(f"{name} must be an iterable of integers, got {value!r}")
+        raise RequestError(f"{name} must be an iterable of integers, got {value!r}")
     found = tuple(integer(f"each of {name}", k, at_least=at_least, at_most=at_most) for k in value)
     if distinct and len(set(found)) < len(found):
         twice = next(k for k in found if found.count(k) > 1)
-        raise ValueError(f"{name} must hold each coordinate once, got {twice} more than once")
+        raise RequestError(f"{name} must hold each coordinate once, got {twice} more than once")
     return found
 
 
@@ -113,17 +132,17 @@ def several(
     """
     found = tuple(check(f"each of {name}", value, *allowed, **limits) for value in values)
     if not found and not empty:
-        raise ValueError(f"{name} must hold at least one value, got none")
+        raise RequestError(f"{name} must hold at least one value, got none")
     for place, value in enumerate(found):
         if value in found[:place]:
-            raise ValueError(f"{name} must hold each value once, got {value!r} more than once")
+            raise RequestError(f"{name} must hold each value once, got {value!r} more than once")
     return found
 
 
 def generator(name: str, value: object) -> np.random.Generator:
     """A NumPy generator: neither a seed nor ``None`` passes for one."""
     if not isinstance(value, np.random.Generator):
-        raise ValueError(f"{name} must be a numpy.random.Generator, got {value!r}")
+        raise RequestError(f"{name} must be a numpy.random.Generator, got {value!r}")
     return value
 
 
@@ -138,11 +157,11 @@ def matrix(name: str, value: ArrayLike, *, rows: int | None = None, columns: int
     """A finite two-dimensional float64 array with at least one row and one column."""
     array = _reals(name, value)
     if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{name} must have shape (rows >= 1, columns >= 1), got shape {array.shape}")
+        raise RequestError(f"{name} must have shape (rows >= 1, columns >= 1), got shape {array.shape}")
     if columns is not None and array.shape[1] != columns:
-        raise ValueError(f"{name} must have {columns} columns, got shape {array.shape}")
+        raise RequestError(f"{name} must have {columns} columns, got shape {array.shape}")
     if rows is not None and len(array) != rows:
-        raise ValueError(f"{name} must have {rows} rows, got shape {array.shape}")
+        raise RequestError(f"{name} must have {rows} rows, got shape {array.shape}")
     _finite(name, array)
     return array
 
@@ -151,9 +170,9 @@ def vector(name: str, value: ArrayLike, *, length: int | None = None, at_least: 
     """A finite one-dimensional float64 array."""
     array = _reals(name, value)
     if array.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
+        raise RequestError(f"{name} must be one-dimensional, got shape {array.shape}")
     if length is not None and len(array) != length:
-        raise ValueError(f"{name} must have length {length}, got {len(array)}")
+        raise RequestError(f"{name} must have length {length}, got {len(array)}")
     _finite(name, array, at_least=at_least)
     return array
 
@@ -163,7 +182,7 @@ def labels(name: str, value: ArrayLike, *, length: int | None = None) -> FloatAr
     array = vector(name, value, length=length)
     wrong = array[(array != 1.0) & (array != -1.0)]
     if wrong.size:
-        raise ValueError(f"{name} must hold labels -1 and +1 only, got {wrong[0]:g}")
+        raise RequestError(f"{name} must hold labels -1 and +1 only, got {wrong[0]:g}")
     return array
 
 
@@ -172,7 +191,7 @@ def binary(name: str, value: ArrayLike, *, columns: int | None = None) -> FloatA
     array = matrix(name, value, columns=columns)
     wrong = array[(array != 0.0) & (array != 1.0)]
     if wrong.size:
-        raise ValueError(f"{name} must have entries 0 and 1 only, got {wrong[0]:g}")
+        raise RequestError(f"{name} must have entries 0 and 1 only, got {wrong[0]:g}")
     return array
 
 
@@ -180,34 +199,34 @@ def distribution(name: str, value: ArrayLike, *, length: int | None = None) -> F
     """A vector of probabilities: not negative, summing to 1 (to 1e-9)."""
     array = vector(name, value, length=length, at_least=0)
     if abs(array.sum() - 1) > 1e-9:
-        raise ValueError(f"{name} must sum to 1, got sum {array.sum():g}")
+        raise RequestError(f"{name} must sum to 1, got sum {array.sum():g}")
     return array
 
 
 def _reals(name: str, value: ArrayLike) -> FloatArray:
     """A float64 array of real numbers: no complex numbers, no text of digits, no dates."""
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
-        raise ValueError(f"{name} must have no masked entries, got {int(np.ma.getmaskarray(value).sum())}")
+        raise RequestError(f"{name} must have no masked entries, got {int(np.ma.getmaskarray(value).sum())}")
     try:
         array = np.asarray(value)
     except ValueError:  # ragged
-        raise ValueError(f"{name} must be an array of real numbers, got a ragged {type(value).__name__}") from None
+        raise RequestError(f"{name} must be an array of real numbers, got a ragged {type(value).__name__}") from None
     if array.dtype.kind == "O":
         for item in array.flat:
             if not isinstance(item, Real | np.bool_):
-                raise ValueError(f"{name} must be an array of real numbers, got an entry {item!r}")
+                raise RequestError(f"{name} must be an array of real numbers, got an entry {item!r}")
     elif array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+        raise RequestError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
     try:
         return np.asarray(array, dtype=np.float64)
     except OverflowError:
-        raise ValueError(f"{name} must be finite in float64, got a larger integer") from None
+        raise RequestError(f"{name} must be finite in float64, got a larger integer") from None
 
 
 def _finite(name: str, array: FloatArray, *, at_least: float | None = None) -> None:
     bad = np.argwhere(~np.isfinite(array))
     if bad.size:
         where = ", ".join(map(str, bad[0]))
-        raise ValueError(f"{name} must be finite, got {array[tuple(bad[0])]} at index ({where})")
+        raise RequestError(f"{name} must be finite, got {array[tuple(bad[0])]} at index ({where})")
     if at_least is not None and (array < at_least).any():
-        raise ValueError(f"{name} must be >= {at_least:g}, got {array[array < at_least][0]:g}")
+        raise RequestError(f"{name} must be >= {at_least:g}, got {array[array < at_least][0]:g}")

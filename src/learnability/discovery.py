@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from learnability import source
+from learnability.errors import RequestError
 from learnability.study import Check, Experiment, Home, Study
 
 __all__ = ["Catalogue", "adopted", "installed", "installed_names", "is_path", "load", "taken"]
@@ -55,7 +56,7 @@ class Catalogue:
         for name, home in other.homes.items():
             if name in self.homes and self.homes[name].place != home.place:
                 one, two = self.homes[name].place, home.place
-                raise ValueError(f"two studies are named {name!r}: {one} and {two}")
+                raise RequestError(f"two studies are named {name!r}: {one} and {two}")
         self.homes.update(other.homes)
         self.studies.update(other.studies)
         self.experiments.update(other.experiments)
@@ -74,7 +75,7 @@ def installed() -> Catalogue:
         try:
             module = importlib.import_module(f"learnability.studies.{name}")
             if not isinstance(getattr(module, "STUDY", None), Study):
-                raise ValueError(f"{module.__file__} must hold STUDY, a Study")
+                raise RequestError(f"{module.__file__} must hold STUDY, a Study")
             home = Home(module.STUDY, Path(str(module.__file__)).parent, packaged=True)
             found.add(_of_package(module.__name__, name, home))
         except (Exception, SystemExit) as error:
@@ -90,7 +91,7 @@ def installed() -> Catalogue:
 def _of_entry(entry: metadata.EntryPoint) -> Catalogue:
     module = entry.load()
     if not isinstance(module, ModuleType):
-        raise ValueError(f"the entry point must name a module or package, got {entry.value}")
+        raise RequestError(f"the entry point must name a module or package, got {entry.value}")
     place = Path(str(module.__file__))
     place = place.parent if hasattr(module, "__path__") else place
     top = sys.modules[module.__name__.partition(".")[0]]
@@ -99,7 +100,7 @@ def _of_entry(entry: metadata.EntryPoint) -> Catalogue:
     home = _home(module, entry.name, place, "")
     known = installed_names()
     if home.study.name in known:
-        raise ValueError(f"the name {home.study.name} is taken by a study of the package")
+        raise RequestError(f"the name {home.study.name} is taken by a study of the package")
     if hasattr(module, "__path__"):
         return _of_package(module.__name__, home.study.name, home)
     return _of_module(module, home)
@@ -141,18 +142,18 @@ def load(text: str) -> Catalogue:
     """
     path = Path(text).expanduser()
     if not path.exists():
-        raise ValueError(f"there is no file or folder {text!r}")
+        raise RequestError(f"there is no file or folder {text!r}")
     only = None
     if path.is_file() and path.suffix != ".py":
-        raise ValueError(f"an experiment's file must end in .py, got {text!r}")
+        raise RequestError(f"an experiment's file must end in .py, got {text!r}")
     if path.is_file() and path.resolve().parent.name in ("figures", "checks"):  # one of a folder's
         only, path = path.resolve(), path.resolve().parents[1]
     place = path.resolve()
     name = _slug(place.stem if place.is_file() else place.name)
     if name in installed().studies and installed().homes[name].place != place:
-        raise ValueError(f"the name {name} is taken by a study of the package: rename {place.name}")
+        raise RequestError(f"the name {name} is taken by a study of the package: rename {place.name}")
     if name in _RESERVED:
-        raise ValueError(f"a study must not be named {name}, as folders of results are: rename {place.name}")
+        raise RequestError(f"a study must not be named {name}, as folders of results are: rename {place.name}")
     package = importlib.import_module("learnability.studies").__path__
     if any(place.parent == Path(one).resolve() for one in package):
         return _only(installed(), only or place)
@@ -166,7 +167,7 @@ def load(text: str) -> Catalogue:
         found = _of_package(alias, name, home, only)
         missing = "figures/*.py with EXPERIMENT or checks/*.py with CHECKS"
     if not found.experiments and not found.statements:
-        raise ValueError(f"{text} holds no experiment and no check: it must have {missing}")
+        raise RequestError(f"{text} holds no experiment and no check: it must have {missing}")
     return found
 
 
@@ -217,7 +218,7 @@ def adopted(experiment: Experiment) -> Experiment:
         id = f"{id}/figure"
     study = id.partition("/")[0]
     if taken(study):
-        raise ValueError(f"the name {study} is taken: give the experiment an id of its own, got {id!r}")
+        raise RequestError(f"the name {study} is taken: give the experiment an id of its own, got {id!r}")
     module = sys.modules.get(getattr(experiment.run, "__module__", ""))
     whole = script is not None and getattr(module, "EXPERIMENT", None) is experiment and not experiment.id
     home = Home(Study(study, study, "an experiment of your own"), *((script, False, str(script)) if whole else ()))
@@ -227,7 +228,7 @@ def adopted(experiment: Experiment) -> Experiment:
 def _home(module: ModuleType, name: str, place: Path, named: str) -> Home:
     told = getattr(module, "STUDY", None)
     if told is not None and not isinstance(told, Study):
-        raise ValueError(f"{place}: STUDY must be a Study, got {type(told).__name__}")
+        raise RequestError(f"{place}: STUDY must be a Study, got {type(told).__name__}")
     study = (
         Study(name, told.paper, told.citation)
         if told
@@ -244,7 +245,7 @@ def _of_package(package: str, name: str, home: Home, only: Path | None = None) -
     for stem in _stems(package, "figures"):
         id = f"{name}/{_slug(stem)}"
         if files.setdefault(id, stem) != stem:
-            raise ValueError(f"two experiments have the id {id!r}: figures/{files[id]}.py and figures/{stem}.py")
+            raise RequestError(f"two experiments have the id {id!r}: figures/{files[id]}.py and figures/{stem}.py")
     for id, stem in files.items():
         module = _module(package, "figures", stem, only)
         if module is None:
@@ -252,7 +253,7 @@ def _of_package(package: str, name: str, home: Home, only: Path | None = None) -
         experiment = getattr(module, "EXPERIMENT", None)
         if not isinstance(experiment, Experiment):
             told = "nothing" if experiment is None else type(experiment).__name__
-            raise ValueError(f"{module.__file__} must hold EXPERIMENT, an Experiment, got {told}")
+            raise RequestError(f"{module.__file__} must hold EXPERIMENT, an Experiment, got {told}")
         experiments.update(_named(experiment, id, home))
     found.experiments.update(sorted(experiments.items()))
     for stem in _stems(package, "checks"):
@@ -269,7 +270,7 @@ def _of_module(module: ModuleType, home: Home) -> Catalogue:
     experiment = getattr(module, "EXPERIMENT", None)
     if experiment is not None:
         if not isinstance(experiment, Experiment):
-            raise ValueError(f"{home.place}: EXPERIMENT must be an Experiment, got {type(experiment).__name__}")
+            raise RequestError(f"{home.place}: EXPERIMENT must be an Experiment, got {type(experiment).__name__}")
         found.experiments.update(_named(experiment, f"{name}/figure", home))
     _add_checks(found, module, name, home)
     return found
@@ -286,11 +287,11 @@ def _named(experiment: Experiment, id: str, home: Home) -> dict[str, Experiment]
 def _add_checks(found: Catalogue, module: ModuleType, name: str, home: Home) -> None:
     checks = getattr(module, "CHECKS", ())
     if not isinstance(checks, tuple | list) or not all(isinstance(check, Check) for check in checks):
-        raise ValueError(f"{module.__file__}: CHECKS must be a tuple of Check, got {type(checks).__name__}")
+        raise RequestError(f"{module.__file__}: CHECKS must be a tuple of Check, got {type(checks).__name__}")
     for check in checks:
         identity = f"{name}/{check.name}"
         if identity in found.statements:
-            raise ValueError(f"{module.__file__}: two checks are named {identity!r}")
+            raise RequestError(f"{module.__file__}: two checks are named {identity!r}")
         found.statements[identity] = replace(check, home=home)
 
 
@@ -314,7 +315,7 @@ def _imported(module: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{what} cannot be imported: {_told(error)}") from error
+        raise RequestError(f"{what} cannot be imported: {_told(error)}") from error
 
 
 def _slug(text: str) -> str:

@@ -24,9 +24,11 @@ from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from learnability import discovery, records, runner
+from learnability import discovery, formulas, records, runner
 from learnability.discovery import Catalogue
+from learnability.errors import RequestError
 from learnability.source.local import bare
+from learnability.source.text import documented
 from learnability.study import Check, Experiment, Home
 
 __all__ = ["Explanation", "Recorded", "Theorem", "explain", "names"]
@@ -115,7 +117,7 @@ def explain(name: str) -> list[Explanation]:
         If nothing has this name, with the nearest ones, or several begin with it, with these.
     """
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(
+        raise RequestError(
             f"name must be that of a statement, figure or study, for instance symmetry/lemma4, got {name!r}"
         )
     if discovery.is_path(name):
@@ -138,12 +140,12 @@ def explain(name: str) -> list[Explanation]:
     if len(begun) == 1:
         return explain(begun[0])
     if begun:
-        raise ValueError(f"several names begin with {name!r}: {_some(begun)}")
+        raise RequestError(f"several names begin with {name!r}: {_some(begun)}")
     if why := known.broken.get(name.partition("/")[0]):
-        raise ValueError(f"the study {name.partition('/')[0]!r} could not be loaded: {why}")
+        raise RequestError(f"the study {name.partition('/')[0]!r} could not be loaded: {why}")
     near = sorted([*ids, *owners], key=partial(_closeness, name), reverse=True)
     near = list(dict.fromkeys(one for one in near if _closeness(name, one) >= 0.6)) or list(known.studies)
-    raise ValueError(f"nothing is named {name!r}; nearest: {', '.join(near[:4])}")
+    raise RequestError(f"nothing is named {name!r}; nearest: {', '.join(near[:4])}")
 
 
 def _closeness(name: str, one: str) -> float:
@@ -166,7 +168,7 @@ def _study(home: Home, known: Catalogue) -> Explanation:
     found = _all(known, {id for id in (*known.statements, *known.experiments) if id.startswith(f"{name}/")})
     things: list[Check | Experiment] = [*known.statements.values(), *known.experiments.values()]
     tops = dict.fromkeys(_top(thing) for thing in things if thing.home == home)
-    said = _different(_sections(sys.modules[place].__doc__)[""] for top in tops for place in _packages(top))
+    said = _different(_sections(documented(sys.modules[place]))[""] for top in tops for place in _packages(top))
     parts = tuple((one.id, f"{one.source}: {one.title}") for one in found)
     return Explanation(name, "study", home.study.paper, citation, citation, statement=said, parts=parts)
 
@@ -177,24 +179,27 @@ def _one(id: str, thing: Check | Experiment, row: str = "") -> Explanation:
     assert home is not None  # discovery gives each one
     starts = (thing.claims, thing.figure, run) if isinstance(thing, Experiment) else (run,)
     module = _holding(thing) if isinstance(thing, Experiment) else sys.modules.get(run.__module__)
-    functions, direct, uses = _reached(starts, _top(thing))
+    same: list[Any] = []
     if not figure:  # the function of its name, also where others are measured beside the paper's number
-        there = [one.__name__ if isinstance(one, ModuleType) else _module(one) for one in vars(module).values()]
-        places = [vars(sys.modules[one]) for one in dict.fromkeys(there) if _THEOREMS.search(one)]
-        same = [one for place in places if _is_theorem(one := place.get(id.partition("/")[2].replace("-", "_")))]
-        functions, direct = list(dict.fromkeys([*same, *functions])), {*direct, *same}
-    said = {f: _sections(inspect.getdoc(f)) for f in functions if _is_theorem(f)}
+        within, name = f"{_top(thing)}.theorems.", id.partition("/")[2].replace("-", "_")
+        names = {name, re.sub(r"^thm(?=\d+$)", "theorem", name)}
+        places = [vars(one) for place, one in sorted(sys.modules.items()) if place.startswith(within)]
+        found = [one for place in places for title in names if _is_theorem(one := place.get(title))]
+        same = list(dict.fromkeys(found))
+    functions, direct, uses = _reached((*same, *starts), _top(thing))
+    said = {f: _sections(documented(f)) for f in functions if _is_theorem(f)}
     near = dict.fromkeys(f.__module__ for f in said if f in direct and not _is_helper(f))
     theorems = [_theorem(f, said[f], f in direct) for f in said if f.__module__ in near and not _is_helper(f)]
-    own = _sections(inspect.getdoc(_inner(starts[0])) if starts[0] else "")
-    outer = _sections(module.__doc__ if module else "")
+    own = _sections(documented(_inner(starts[0])) if starts[0] else "")
+    outer = _sections(documented(module))
     shared = [_module(_inner(one)) for one in starts if module and _module(_inner(one)) != module.__name__]
     shared = [one for one in shared if one.startswith(f"{_top(thing)}.")]  # such as runs_fig5_fig6
-    behind = [_sections(sys.modules[place].__doc__) for place in (*_packages(_top(thing)), *near, *shared)]
+    behind = [_sections(documented(sys.modules[place])) for place in (*_packages(_top(thing)), *near, *shared)]
     promised = _different([own.get("Statement", ""), *(one.text for one in theorems if one.promises)])
     statement = (outer[""],) if figure else promised or (own[""],)
     parts = [own, outer, *behind, *said.values()]
-    meant = [part.get("Hypotheses", "") for part in parts] + [said[f][""] for f in said if _returns(f, "Hypothesis")]
+    lists = [said[f][""] for f in said if _returns(f, "Hypothesis") and "\n\n" in said[f][""]]  # more than names
+    meant = [part.get("Hypotheses", "") for part in parts] + lists
     return Explanation(
         id=id,
         kind="figure" if figure else "statement",
@@ -247,9 +252,15 @@ def _slack(row: Mapping[str, Any]) -> float | None:
 
 def _sections(text: str | None) -> dict[str, str]:
     """The sections of a docstring by their titles, what comes first under ``""``; names instead of roles."""
-    first, *rest = _SECTION.split(_MARKS.sub(lambda found: found[1] or "", inspect.cleandoc(text or "")))
+    plain = formulas.displayed(inspect.cleandoc(text or "").replace(r"\|", "|"))
+    first, *rest = _SECTION.split(_MARKS.sub(_unmarked, plain))
     first = re.sub(r"\n-{3,}\n", ":\n\n", first)  # headings of its own
     return {"": first.strip(), **{title: part.strip() for title, part in zip(rest[::2], rest[1::2], strict=True)}}
+
+
+def _unmarked(found: re.Match[str]) -> str:
+    """A role's content, formulas as text."""
+    return formulas.as_text(found[1]) if found[0].startswith(":math:") else found[1] or ""
 
 
 def _first(text: str) -> str:
@@ -268,7 +279,7 @@ def _theorem(function: FunctionType, said: Mapping[str, str], direct: bool) -> T
 
 
 def _hypotheses(functions: Iterable[Any]) -> Iterator[str]:
-    """The names of the hypotheses that code makes; dots for what depends on the case."""
+    """The names of the hypotheses that code makes; for what depends on the case its name, or dots."""
     for function in functions:
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -278,7 +289,15 @@ def _hypotheses(functions: Iterable[Any]) -> Iterator[str]:
         for name in (call.args[0] for call in calls if getattr(call.func, "id", "") == "Hypothesis"):
             pieces = name.values if isinstance(name, ast.JoinedStr) else [name]
             if any(isinstance(one, ast.Constant) for one in pieces):
-                yield "".join(str(one.value) if isinstance(one, ast.Constant) else "..." for one in pieces)
+                yield "".join(map(_piece, pieces))
+
+
+def _piece(piece: ast.expr) -> str:
+    """A part of a text that code puts together."""
+    if isinstance(piece, ast.Constant):
+        return str(piece.value)
+    inner = piece.value if isinstance(piece, ast.FormattedValue) else piece
+    return inner.id if isinstance(inner, ast.Name) else "..."
 
 
 # Code ---------------------------------------------------------------------------------------------------------------

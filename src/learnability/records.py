@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from learnability import discovery, shown
 from learnability._version import __version__
 from learnability.discovery import Catalogue
+from learnability.errors import RequestError
 from learnability.results import folder, key_of, read_json, write_json
 from learnability.sections import Section, read_sections
 
@@ -85,7 +86,7 @@ def read(home: Home) -> Mapping[str, Any]:
             return {"format": FORMAT, "figures": {}, "checks": {}}
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:
-        raise ValueError(f"the record of {home.study.name} is not readable ({error})") from None
+        raise RequestError(f"the record of {home.study.name} is not readable ({error})") from None
 
 
 @cache
@@ -104,9 +105,9 @@ def _read(path: Path, changed: int) -> Mapping[str, Any]:
                     if not (isinstance(guarantee["id"], str) and isinstance(guarantee["verdict"], str)):
                         raise TypeError("id and verdict of a claim must be text")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the record of {name} is not readable ({shown.line(error)})") from None
+        raise RequestError(f"the record of {name} is not readable ({shown.line(error)})") from None
     if form != FORMAT:
-        raise ValueError(f"the record of {name} has format {shown.line(form)}, this version reads {FORMAT}")
+        raise RequestError(f"the record of {name} has format {shown.line(form)}, this version reads {FORMAT}")
     return found
 
 
@@ -214,7 +215,7 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
         elif name in known.studies:
             studies.add(name)
         else:
-            raise ValueError(f"unknown study {name!r}; there are {', '.join(known.studies)}")
+            raise RequestError(f"unknown study {name!r}; there are {', '.join(known.studies)}")
     done = Update()
     records = {name: _of(name, read(known.homes[name])) for name in sorted(studies)}
     sections, unreadable = read_sections(folder(out))
@@ -236,7 +237,7 @@ def update(out: str | os.PathLike[str], *, names: Iterable[str] = (), replace: b
         try:
             write_json(path, {"format": FORMAT, "study": name, **record})
         except OSError as error:
-            raise ValueError(f"{path} must be writable, as in a checkout: {error.strerror}") from None
+            raise RequestError(f"{path} must be writable, as in a checkout: {error.strerror}") from None
         done.written.append(path)
     _read.cache_clear()
     return done
@@ -267,6 +268,12 @@ def _take(section: Section, records: dict[str, Any], done: Update, known: Catalo
     if scale == "smoke":
         done.left_out.append(f"{place}: the smoke scale is for tests")
         return
+    if not section.vouched:
+        done.left_out.append(f"{place}: made by an older version; {_again(id, owner)}")
+        return
+    if missing := manifest.get("unfinished"):
+        done.left_out.append(f"{place}: unfinished, {missing['tasks']} tasks are missing")
+        return
     if id == f"{owner}/verify":
         by_id = {g["id"]: g for g in section.guarantees}
         for name, check in manifest["checks"].items():
@@ -281,8 +288,6 @@ def _take(section: Section, records: dict[str, Any], done: Update, known: Catalo
         done.left_out.append(f"{place}: with {told}; only an experiment's own values are recorded")
     elif manifest["failures"]:
         done.left_out.append(f"{place}: {len(manifest['failures'])} failed")
-    elif "settings" not in manifest:
-        done.left_out.append(f"{place}: made by an older version; run it again, which takes its finished tasks over")
     else:
         entry = {
             "revision": manifest["revision"],
@@ -292,6 +297,11 @@ def _take(section: Section, records: dict[str, Any], done: Update, known: Catalo
             **_entry(manifest, section.guarantees, seconds=manifest["seconds"]),
         }
         _put(records[owner]["figures"].setdefault(id, {}), scale, entry, done, owner, place)
+
+
+def _again(id: str, owner: str) -> str:
+    """How a result of before is had again."""
+    return "verify again" if id == f"{owner}/verify" else "run it again, which takes its finished tasks over"
 
 
 def _entry(manifest: Mapping[str, Any], guarantees: Sequence[Mapping[str, Any]], *, seconds: float) -> dict[str, Any]:

@@ -1,27 +1,27 @@
-"""What a reader sees: figures on disk, the verdict table, and one page over everything that was run.
+"""What a reader sees: figures, the verdict table, and one page over everything that was run.
 
-Figures are PNG and PDF without dates or versions in them, so that equal results give equal files.
+Figures are PNG and PDF without dates or versions in them, so that equal results give equal files. The files of a
+result are written, and read again, as one unit.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import logging
 import os
 import urllib.parse
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnability import shown
+from learnability import plotting, shown
 from learnability._version import __version__
-from learnability.results import write_atomically, write_json
+from learnability.results import generation, parquet, write_atomically
 from learnability.sections import Section
 from learnability.theory.guarantee import WORDS, counts
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
@@ -33,12 +33,12 @@ __all__ = [
     "against",
     "blocks",
     "listing",
+    "pictures",
     "reason",
-    "save_figure",
     "verdict_markdown",
     "verdict_table",
     "write_report",
-    "write_verdicts",
+    "write_result",
 ]
 
 # Without these the files would differ from run to run.
@@ -59,19 +59,63 @@ _UNDECIDED = ("too wide to tell", "are needed", "no interval")
 """What :func:`learnability.evidence.claims.decide` says where it cannot decide."""
 
 
-def save_figure(figure: Figure, place: Path) -> list[Path]:
-    """Save as ``figure.png`` and ``figure.pdf``; returns both paths."""
-    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates that make equal files equal
-    paths = []
+def pictures(figure: Figure) -> dict[str, bytes]:
+    """The content of ``figure.png`` and ``figure.pdf``."""
+    with plotting.style():
+        try:
+            return _saved(figure)
+        except (
+            ValueError,
+            TypeError,
+            IndexError,
+            RecursionError,
+        ):  # as matplotlib has it, of a text that is no formula
+            with plotting.taken_literally(figure):
+                return _saved(figure)
+
+
+def _saved(figure: Figure) -> dict[str, bytes]:
+    found = {}
     for kind, metadata in _METADATA.items():
         buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # names in scripts that the font lacks
-            figure.savefig(buffer, format=kind, metadata=metadata)
-        path = place / f"figure.{kind}"
-        write_atomically(path, buffer.getvalue())
-        paths.append(path)
-    return paths
+        figure.savefig(buffer, format=kind, metadata=metadata)
+        found[f"figure.{kind}"] = buffer.getvalue()
+    return found
+
+
+def write_result(
+    place: Path,
+    manifest: Mapping[str, Any],
+    guarantees: Iterable[Mapping[str, Any]],
+    *,
+    pictures: Mapping[str, bytes] | None = None,
+    table: pd.DataFrame | None = None,
+    more: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write figure, table, verdicts and manifest of one result, all at once: whoever reads has all of it or none.
+
+    Parameters
+    ----------
+    place : Path
+        Its folder. What there is of an older result is replaced; other files there stay.
+    manifest : mapping
+        What :func:`learnability.sections.read_section` expects, and more.
+    guarantees : iterable of mapping
+        The claims in their JSON form.
+    pictures : mapping from str to bytes, optional
+        Of :func:`pictures`; none where there is no figure or it cannot be drawn.
+    table : DataFrame, optional
+        All rows; none is written if it is empty.
+    more : mapping from str to bytes, optional
+        Further files.
+    """
+    files = {**(pictures or {}), **(more or {})}
+    if table is not None and len(table):
+        files["table.parquet"] = parquet(table)
+    plain = list(guarantees)
+    files["verdicts.json"] = (shown.to_json({"guarantees": plain}) + "\n").encode()
+    files["verdicts.md"] = verdict_markdown(plain).encode()
+    generation.write(place, files, manifest)
 
 
 def number(value: float | None) -> str:
@@ -83,7 +127,18 @@ def _cells(guarantee: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
     """Id, verdict, measured, bound with its side, slack and note of a guarantee in its JSON form."""
     note = "; ".join(filter(None, [_fails(guarantee), guarantee["note"]]))
     measured, slack = number(guarantee["measured"]), number(guarantee["slack"])
-    return _line(guarantee["id"]), guarantee["verdict"], measured, _side(guarantee), slack, _line(note)
+    return (
+        shown.line(guarantee["id"]),
+        guarantee["verdict"],
+        measured,
+        _side(guarantee),
+        slack,
+        shown.line(note, _NOTE),
+    )
+
+
+_NOTE = 2000
+"""Characters of a note: those of the package's own studies have less than half of that."""
 
 
 def _line(text: object) -> str:
@@ -195,24 +250,12 @@ def verdict_markdown(guarantees: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
-def write_verdicts(place: Path, guarantees: Iterable[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
-    """Write ``verdicts.json``, ``verdicts.md`` and ``manifest.json``: a section without its figure."""
-    plain = list(guarantees)
-    write_json(place / "verdicts.json", {"guarantees": plain})
-    write_atomically(place / "verdicts.md", verdict_markdown(plain).encode())
-    write_json(place / "manifest.json", manifest)
-
-
 def write_report(out: Path, sections: Sequence[Section], unreadable: Sequence[str] = ()) -> tuple[Path, Path]:
     """Write ``report.html``, one file with every figure in it, and ``report.md``; returns both paths.
 
     ``unreadable`` are lines about results that are left out.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    def embedded(section: Section) -> str | None:
-        png = next((path for path in section.figures if path.suffix == ".png"), None)
-        return None if png is None else base64.b64encode(png.read_bytes()).decode()
 
     environment = Environment(
         loader=PackageLoader("learnability"),
@@ -230,9 +273,13 @@ def write_report(out: Path, sections: Sequence[Section], unreadable: Sequence[st
         sections=[
             {
                 "manifest": s.manifest,
+                "place": _place(s.manifest),
+                "notes": _notes(s.manifest),
+                "failures": _failures(s.manifest),
+                "computed": _computed(s.manifest),
                 "summary": counts(g["verdict"] for g in s.guarantees),
                 "rows": [_cells(g) for g in s.guarantees],
-                "png": embedded(s),
+                "png": base64.b64encode(s.picture).decode(),
             }
             for s in sections
         ],
@@ -241,17 +288,62 @@ def write_report(out: Path, sections: Sequence[Section], unreadable: Sequence[st
     parts += [f"- left out: {shown.markdown(line, 5000)}\n" for line in unreadable]
     for s in sections:
         manifest = s.manifest
-        title, scale, date = (shown.markdown(manifest[name], 5000) for name in ("title", "scale", "date"))
-        parts.append(f"## {shown.markdown(manifest['id'])} ({scale})\n\n{title}\n")
-        parts.append(f"{shown.code(manifest['command'], 5000)}, {date}\n")
+        title, place = shown.markdown(manifest["title"], 5000), shown.markdown(_place(manifest), 5000)
+        parts.append(f"## {shown.markdown(manifest['id'])} ({place})\n\n{title}\n")
+        parts.append(f"{shown.code(manifest['command'], 5000)}, {shown.markdown(manifest['date'], 5000)}\n")
+        parts += [f"{shown.markdown(line, 5000)}\n" for line in _computed(manifest)]
         for path in s.figures:
             if path.suffix == ".png":
-                place = urllib.parse.quote(os.fsencode(path.relative_to(out).as_posix()))
-                parts.append(f"![{shown.markdown(manifest['id'])}]({place})\n")
-        parts += [f"- failed: {shown.markdown(failure, 5000)}\n" for failure in manifest["failures"]]
+                url = urllib.parse.quote(os.fsencode(path.relative_to(out).as_posix()))
+                parts.append(f"![{shown.markdown(manifest['id'])}]({url})\n")
+        parts += [f"- {shown.markdown(note, 5000)}\n" for note in _notes(manifest)]
+        parts += [f"- {shown.markdown(line, 5000)}\n" for line in _failures(manifest)]
         if s.guarantees:
             parts.append(verdict_markdown(s.guarantees))
     page, markdown = out / "report.html", out / "report.md"
     write_atomically(page, html.encode())
     write_atomically(markdown, "\n".join(parts).encode())
     return page, markdown
+
+
+def _place(manifest: Mapping[str, Any]) -> str:
+    """Scale, and whether something is missing."""
+    return f"{manifest['scale']}{', unfinished' if manifest.get('unfinished') else ''}"
+
+
+def _notes(manifest: Mapping[str, Any]) -> list[str]:
+    """What a reader must know beside figure and claims."""
+    notes = []
+    if missing := manifest.get("unfinished"):
+        cells, of, tasks = missing["cells"], missing["of"], missing["tasks"]
+        notes.append(
+            f"unfinished: figure and claims are those of {cells:,} of {of:,} cells; {tasks:,} "
+            f"{'task is' if tasks == 1 else 'tasks are'} missing"
+        )
+    return notes + [f"computed with more than one thing: {line}" for line in manifest.get("mixture", [])]
+
+
+_FAILURES = 20
+"""Failed tasks of an experiment that the report names; its manifest has them all."""
+
+
+def _failures(manifest: Mapping[str, Any]) -> list[str]:
+    """What failed, a line each."""
+    failed = manifest["failures"]
+    lines = [f"failed: {shown.ends(failure)}" for failure in failed[:_FAILURES]]
+    if (more := len(failed) - _FAILURES) > 0:
+        lines.append(f"and {more:,} more failed, all listed under failures in its manifest.json")
+    return lines
+
+
+_WITH = {"learnability": "learnability", "source": "source", "python": "Python", "numpy": "NumPy", "blas": "kernels"}
+"""What is said of the processes that computed; the manifest has the rest."""
+
+
+def _computed(manifest: Mapping[str, Any]) -> list[str]:
+    """How many tasks were computed with what."""
+    return [
+        f"{process['tasks']:,} {'task' if process['tasks'] == 1 else 'tasks'} with "
+        + ", ".join(f"{name} {process[key]}" for key, name in _WITH.items() if key in process)
+        for process in manifest.get("computed_on", [])
+    ]

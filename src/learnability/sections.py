@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from learnability import checks, shown
-from learnability.results import folder, read_json
+from learnability.errors import RequestError
+from learnability.results import folder, generation, parsed
+from learnability.results.generation import MANIFEST, DamagedError
 from learnability.theory import Verdict
 
 __all__ = ["FIGURES", "Section", "read_section", "read_sections"]
@@ -20,11 +22,27 @@ FIGURES = {"figure.png": b"\x89PNG", "figure.pdf": b"%PDF"}
 
 @dataclass(frozen=True)
 class Section:
-    """One experiment at one scale, or the verified statements, as found on disk."""
+    """One experiment at one scale, or the verified statements, as found on disk.
+
+    Parameters
+    ----------
+    manifest : mapping
+        What, how and when; how much of it is missing, and what it was computed with.
+    guarantees : sequence of mapping
+        Its claims with their verdicts.
+    figures : sequence of Path
+        The figure's files.
+    picture : bytes
+        The figure as PNG, as it was when it was checked; empty if there is none.
+    vouched : bool
+        Whether every byte of it is as it was written; older versions wrote no checksums.
+    """
 
     manifest: Mapping[str, Any]
     guarantees: Sequence[Mapping[str, Any]]
     figures: Sequence[Path]
+    picture: bytes
+    vouched: bool
 
     @property
     def failed(self) -> bool:
@@ -44,14 +62,14 @@ def read_sections(out: str | os.PathLike[str]) -> tuple[list[Section], list[str]
     Raises
     ------
     ValueError
-        If ``out`` is no path, or there is nothing that can be read.
+        If ``out`` is no path, or there are no results.
     """
     out = folder(out)
     sections, unreadable = [], []
     try:
         found = sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")])
     except OSError as error:  # a name that is too long
-        raise ValueError(f"out must be a folder, got {shown.quoted(str(out))} ({error.strerror})") from None
+        raise RequestError(f"out must be a folder, got {shown.quoted(str(out))} ({error.strerror})") from None
     for path in found:
         if path.relative_to(out).parts[0] == "tasks":
             continue
@@ -59,11 +77,8 @@ def read_sections(out: str | os.PathLike[str]) -> tuple[list[Section], list[str]
             sections.append(read_section(path.parent))
         except ValueError as error:
             unreadable.append(str(error))
-    if not sections:
-        if unreadable:
-            more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
-            raise ValueError(unreadable[0] + more)
-        raise ValueError(
+    if not sections and not unreadable:
+        raise RequestError(
             f"out must be a folder with results of `learnability run`, there are none in {shown.quoted(str(out))}"
         )
     newer = {g["id"] for s in sections if s.manifest["id"] != "verify" for g in s.guarantees}
@@ -82,25 +97,32 @@ def read_section(place: Path) -> Section:
     Raises
     ------
     ValueError
-        If its manifest or verdicts are missing, no JSON, or not what is written here.
+        If one of its files is missing, damaged or not what is written here.
     """
-    manifest = _read(place / "manifest.json", _check_manifest)
-    verdicts = _read(place / "verdicts.json", _check_verdicts)
-    figures = [path for name, magic in FIGURES.items() if _begins(path := place / name, magic)]
-    return Section(manifest, verdicts["guarantees"], figures)
-
-
-def _read(path: Path, check: Callable[[Any], None]) -> Any:
     try:
-        found = read_json(path)
-        check(found)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise ValueError(
-            f"{shown.line(path.parent, 1000)} is not readable ({path.name}: {shown.line(why, 300)}): "
+        found = generation.read(place, ("verdicts.json", "figure.png", "figure.pdf"))
+        manifest = _checked(MANIFEST, found.manifest, _check_manifest)
+        if "verdicts.json" not in found.content:
+            raise DamagedError("verdicts.json", "there is none that can be read")
+        verdicts = _checked("verdicts.json", found.content["verdicts.json"], _check_verdicts)
+    except DamagedError as damage:
+        raise RequestError(
+            f"{shown.line(place, 1000)} is not readable ({damage.name}: {shown.line(damage.why, 300)}): "
             "run that experiment again"
         ) from None
-    return found
+    figures = {name: found.content.get(name, b"") for name in FIGURES}
+    real = [name for name, magic in FIGURES.items() if figures[name].startswith(magic)]
+    picture = figures["figure.png"] if "figure.png" in real else b""
+    return Section(manifest, verdicts["guarantees"], [place / name for name in real], picture, found.vouched)
+
+
+def _checked(name: str, found: Any, check: Callable[[Any], None]) -> Any:
+    try:
+        value = parsed(found) if isinstance(found, bytes) else found
+        check(value)
+    except ValueError as error:
+        raise DamagedError(name, str(error)) from None
+    return value
 
 
 def _check_manifest(found: Any) -> None:
@@ -110,6 +132,15 @@ def _check_manifest(found: Any) -> None:
     checks.real("seconds", found.get("seconds"), at_least=0.0)
     for failure in _list("failures", found.get("failures")):
         _text("each of failures", failure)
+    for line in _list("mixture", found.get("mixture", [])):
+        _text("each of mixture", line)
+    if found.get("unfinished") is not None:
+        _object("unfinished", found["unfinished"])
+        for name in ("cells", "of", "tasks"):
+            checks.integer(f"unfinished: {name}", found["unfinished"].get(name), at_least=0)
+    for process in _list("computed_on", found.get("computed_on", [])):
+        _object("each of computed_on", process)
+        checks.integer("tasks of computed_on", process.get("tasks"), at_least=0)
 
 
 def _check_verdicts(found: Any) -> None:
@@ -126,31 +157,20 @@ def _check_verdicts(found: Any) -> None:
             _object("each of hypotheses", hypothesis)
             _text("a hypothesis's name", hypothesis.get("name"))
             if not isinstance(hypothesis.get("holds"), bool):
-                raise ValueError(f"holds must be true or false, got {shown.quoted(hypothesis.get('holds'), 50)}")
-
-
-def _begins(path: Path, magic: bytes) -> bool:
-    """Whether there is a file that begins like that: a figure that is none costs nothing else."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            return stream.read(len(magic)) == magic
-    except OSError:
-        return False
+                raise RequestError(f"holds must be true or false, got {shown.quoted(hypothesis.get('holds'), 50)}")
 
 
 def _object(name: str, value: object) -> None:
     if not isinstance(value, dict):
-        raise ValueError(f"{name} must be an object, got {shown.quoted(value, 50)}")
+        raise RequestError(f"{name} must be an object, got {shown.quoted(value, 50)}")
 
 
 def _list(name: str, value: object) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{name} must be a list, got {shown.quoted(value, 50)}")
+        raise RequestError(f"{name} must be a list, got {shown.quoted(value, 50)}")
     return value
 
 
 def _text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, got {shown.quoted(value, 50)}")
+        raise RequestError(f"{name} must be text, got {shown.quoted(value, 50)}")

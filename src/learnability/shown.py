@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["LONGEST", "code", "figure", "line", "lines", "markdown", "quoted", "to_json"]
+__all__ = ["LONGEST", "code", "ends", "figure", "line", "lines", "markdown", "quoted", "to_json"]
 
 LONGEST = 200
 """Characters after which a text is cut."""
@@ -71,6 +71,21 @@ def lines(text: str) -> str:
     return "\n".join("".join(_characters(part)) for part in text.split("\n"))
 
 
+def ends(text: str, most: int = 2 * LONGEST) -> str:
+    """A :func:`line` that is cut in its middle: of an error the end matters, and what failed stands before it.
+
+    Examples
+    --------
+    >>> print(ends("ab" * 500, 8))
+    abab ... (1,000 characters) ... abab
+    """
+    if len(text) <= most:
+        return line(text, 12 * most)  # an escape has ten characters at most
+    half = most // 2
+    first, last = (line(part, 12 * most) for part in (text[:half], text[-half:]))
+    return f"{first} ... ({len(text):,} characters) ... {last}"
+
+
 def figure(value: object, most: int = 80) -> str:
     r"""A :func:`line` for matplotlib, which would read what stands between two ``$`` as mathematics.
 
@@ -123,15 +138,17 @@ def code(value: object, most: int = LONGEST) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def to_json(value: Any, indent: int | None = 2) -> str:
+def to_json(value: Any, indent: int | None = 2, *, ascii_only: bool = False) -> str:
     r"""A value as JSON without NaN, in which what cannot be seen is written as ``\uXXXX``: the same value when read.
+
+    With ``ascii_only`` so is whatever is not ASCII.
 
     Raises
     ------
     ValueError
         If the value holds a NaN or an infinity, or what JSON does not have.
     """
-    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=ascii_only)
     hidden = [c for c in set(text) if c != "\n" and not _visible(c)]  # in texts: JSON's own are all visible
     return text.translate({ord(c): json.dumps(c)[1:-1] for c in hidden}) if hidden else text
 

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from learnability import checks
+from learnability import checks, extras, shown
+from learnability.errors import RequestError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +116,7 @@ class _Cells(tuple[Setting, ...]):
         parameters = inspect.signature(make).parameters
         for name, parameter in parameters.items():
             if parameter.default is parameter.empty:
-                raise ValueError(f"a scale's settings must be a function of values with defaults, {name} has none")
+                raise RequestError(f"a scale's settings must be a function of values with defaults, {name} has none")
         cells = cls(make(**changed))
         cells.make, cells.changed = make, changed
         cells.free = {name: parameter.default for name, parameter in parameters.items()}
@@ -149,7 +150,9 @@ class Scale:
         if callable(settings):
             cells = _Cells.of(settings, {})
         elif not isinstance(settings, Iterable):
-            raise ValueError(f"settings of a scale must be mappings, or a function returning some, got {settings!r}")
+            raise RequestError(
+                f"settings of a scale must be mappings, or a function returning some, got {settings!r}"
+            )
         else:
             cells = settings if isinstance(settings, _Cells) else _Cells(settings)
         object.__setattr__(self, "settings", cells)
@@ -184,7 +187,7 @@ class Scale:
         for name, value in values.items():
             if name not in self.free:
                 there = ", ".join(f"{free} ({_shown(default)})" for free, default in self.free.items())
-                raise ValueError(f"{name!r} is not free: {f'free are {there}' if there else 'nothing is'}")
+                raise RequestError(f"{name!r} is not free: {f'free are {there}' if there else 'nothing is'}")
             fitted[name] = _fitting(name, value, self.free[name])
         changed = {name: value for name, value in fitted.items() if value != self.free[name]}
         make = self.settings.make if isinstance(self.settings, _Cells) else None
@@ -204,13 +207,15 @@ class Scale:
 
 
 def _shown(value: Any) -> str:
-    return (
+    """A value in a message or title: however long it is, not more than 60 characters of it."""
+    whole = (
         ",".join(map(_shown, value))
         if isinstance(value, tuple)
         else f"{value:g}"
         if isinstance(value, float)
         else str(value)
     )
+    return shown.line(whole, 60)
 
 
 def _fitting(name: str, value: Any, default: Any) -> Any:
@@ -220,7 +225,7 @@ def _fitting(name: str, value: Any, default: Any) -> Any:
         if isinstance(value, str):
             parts = _parts(value, words=bool(default) and isinstance(default[0], str))
         if not parts and default:
-            raise ValueError(f"{name} must hold at least one value, got none")
+            raise RequestError(f"{name} must hold at least one value, got none")
         if default:
             return tuple(_fitting(name, part, default[0]) for part in parts)
         return tuple(_number(part) if isinstance(part, str) else part for part in parts)
@@ -233,7 +238,9 @@ def _fitting(name: str, value: Any, default: Any) -> Any:
     said, allowed = kinds.get(type(default), ("", (type(default),)))
     read = _read(value, type(default)) if isinstance(value, str) else value
     if not isinstance(read, allowed) or (isinstance(read, bool) and bool not in allowed):
-        raise ValueError(f"{name} must be {said or type(default).__name__}, as {_shown(default)}, got {value!r}")
+        raise RequestError(
+            f"{name} must be {said or type(default).__name__}, as {_shown(default)}, got {shown.quoted(value)}"
+        )
     if float in allowed:
         return checks.real(name, read)
     return type(default)(read)
@@ -298,6 +305,9 @@ class Experiment:
     ready : callable (settings) -> None, optional
         Called with the settings of unfinished tasks before any is started: raises ValueError if a file that they
         need is absent or damaged.
+    needs : sequence of str, or callable (setting) -> sequence of str
+        Extras of this package that ``run`` needs, always or for a setting: ``("jax",)``, of
+        :data:`learnability.extras.EXTRAS`. Unfinished tasks are not started where one of theirs is absent.
     id : str
         ``<study>/<name>``. That of a file comes from the file; for an object of a session it may be given.
     """
@@ -310,6 +320,7 @@ class Experiment:
     source: str = ""
     revision: int = 1
     ready: Callable[[Sequence[Setting]], None] | None = None
+    needs: Sequence[str] | Callable[[Setting], Sequence[str]] = ()
     id: str = ""
     home: Home | None = field(default=None, repr=False, compare=False)
 
@@ -317,28 +328,36 @@ class Experiment:
         if isinstance(self.scales, Scale):
             object.__setattr__(self, "scales", {"laptop": self.scales})
         if not isinstance(self.title, str) or not self.title.strip() or "\n" in self.title:
-            raise ValueError(f"title must be a line of text, got {self.title!r}")
+            raise RequestError(f"title must be a line of text, got {self.title!r}")
         if not isinstance(self.scales, Mapping) or not self.scales:
-            raise ValueError(f"scales must map names to a Scale each, or be a Scale, got {self.scales!r}")
+            raise RequestError(f"scales must map names to a Scale each, or be a Scale, got {self.scales!r}")
         for name, scale in self.scales.items():
             if not isinstance(scale, Scale):
-                raise ValueError(f"scales[{name!r}] must be a Scale, got {type(scale).__name__}")
+                raise RequestError(f"scales[{name!r}] must be a Scale, got {type(scale).__name__}")
             if not isinstance(name, str) or not re.fullmatch(_NAME, name):
-                raise ValueError(f"a scale's name must be letters, digits, -, _ and dots inside, got {name!r}")
+                raise RequestError(f"a scale's name must be letters, digits, -, _ and dots inside, got {name!r}")
         if not isinstance(self.id, str) or (self.id and not re.fullmatch(f"{_NAME}(/{_NAME})?", self.id)):
-            raise ValueError(
+            raise RequestError(
                 f"an experiment's id must be <study>/<name> of letters, digits, -, _ and dots inside, got {self.id!r}"
             )
         takes = {"run": "(setting, seed)", "figure": "(table)", "claims": "(table)", "ready": "(settings)"}
         for name, parameters in takes.items():
             function = getattr(self, name)
             if not callable(function) and (name == "run" or function is not None):
-                raise ValueError(f"{name} must be a function, got {function!r}")
+                raise RequestError(f"{name} must be a function, got {function!r}")
             if function is not None and not _takes(function, parameters.count(",") + 1):
                 told = f"{getattr(function, '__name__', name)}{inspect.signature(function)}"
-                raise ValueError(f"{name} must be a function of {parameters}, got {told}")
+                raise RequestError(f"{name} must be a function of {parameters}, got {told}")
         if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
-            raise ValueError(f"revision must be an integer >= 1, got {self.revision!r}")
+            raise RequestError(f"revision must be an integer >= 1, got {self.revision!r}")
+        if not callable(self.needs):
+            _known("needs", self.needs)
+
+    def extras(self, settings: Iterable[Setting]) -> tuple[str, ...]:
+        """The extras that any of the settings needs, in the order in which they come up."""
+        if not callable(self.needs):
+            return tuple(dict.fromkeys(self.needs))
+        return tuple(dict.fromkeys(extra for s in settings for extra in _known("needs(setting)", self.needs(s))))
 
     def size(self, scale: str | None) -> tuple[str, Scale]:
         """A scale by its name, and the name; by default ``laptop``, or the first there is.
@@ -350,10 +369,17 @@ class Experiment:
         """
         name = scale if scale is not None else "laptop" if "laptop" in self.scales else next(iter(self.scales))
         if name not in self.scales:
-            raise ValueError(
+            raise RequestError(
                 f"scale must be one of {', '.join(self.scales)} for {self.id or self.title}, got {name!r}"
             )
         return name, self.scales[name]
+
+
+def _known(name: str, value: object) -> Sequence[str]:
+    """Names of extras."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not set(value) <= extras.EXTRAS.keys():
+        raise RequestError(f"{name} must hold names of extras ({', '.join(extras.EXTRAS)}), got {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -368,9 +394,15 @@ class Check:
         Paper and place.
     run : callable (scale) -> list of Guarantee
         ``scale`` is ``"smoke"`` (seconds, for tests) or ``"laptop"`` (the default). Must be deterministic.
+    needs : sequence of str
+        Extras of this package that ``run`` needs, for instance ``("jax",)``.
     """
 
     name: str
     source: str
     run: Callable[[str], list[Guarantee]]
     home: Home | None = field(default=None, repr=False, compare=False)
+    needs: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        _known("needs", self.needs)

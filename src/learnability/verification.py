@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from learnability import checks, records, report, runner
+from learnability import checks, extras, records, report, runner
 from learnability.discovery import Catalogue
 from learnability.results import Store
 from learnability.runner import Progress
@@ -62,12 +63,22 @@ def check_all(
 ) -> Verification:
     """Run checks in their order; one that raises is listed in ``failures`` and stops no other.
 
+    What needs an extra that is not installed, or does not work, is a failure too, told first; if all do, nothing is
+    checked.
+
     With a ``store`` the verdicts of each study are kept in ``<study>/verify/<scale>``, beside those of its statements
     that were checked before.
     """
     from threadpoolctl import threadpool_limits
 
     found = Verification()
+    told = partial(extras.told, tried=True)
+    if absent := {name: check.needs for name, check in chosen.items() if told({name: check.needs})}:
+        if len(absent) == len(chosen):
+            extras.require(absent)
+        warnings.warn(told(absent), runner.FailureWarning, stacklevel=2)
+        found.failures.extend(told({name: needs}) for name, needs in absent.items())
+        chosen = {name: check for name, check in chosen.items() if name not in absent}
     tried: list[str] = []
     try:
         for done, (name, check) in enumerate(chosen.items()):
@@ -142,4 +153,4 @@ def _keep(owner: str, names: Sequence[str], found: Verification, scale: str, sto
     some = names if len(order) > len(names) and not home.named else [owner]
     command = " ".join([runner.command("verify", some[0], home, []), *some[1:], "--scale", scale])
     guarantees = [g for name in order for g in kept[name]["shown"]]
-    report.write_verdicts(place, guarantees, {**manifest, **runner.occasion(command)})
+    report.write_result(place, {**manifest, **runner.occasion(command)}, guarantees)

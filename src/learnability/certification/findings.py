@@ -26,12 +26,13 @@ from learnability import checks, shown
 from learnability.certification.options import Options
 from learnability.checks import FloatArray
 from learnability.datasets.records import DataSet
+from learnability.errors import RequestError
 from learnability.problems.separable import into_unit_ball, with_bias
 from learnability.seeding import generator
 from learnability.theory.margins import HardMargin, hard_margin
 from learnability.theory.margins.removal import SeparableSubset, separable_subset
 
-__all__ = ["Findings", "Inputs", "Margins", "find", "prepare"]
+__all__ = ["Findings", "Inputs", "Margins", "find", "prepare", "setting"]
 
 ROUNDING = 1e-9
 """By how much a norm may exceed 1 where the inputs are taken as they are."""
@@ -120,10 +121,10 @@ def prepare(data: DataSet, options: Options) -> Inputs:
         V, how = X, "inputs taken as they are"
         norm = _largest_norm(V)
         if norm > 1 + ROUNDING:
-            raise ValueError(f"X must have rows of norm <= 1 with scale 'none', got norm {norm:.6g}")
+            raise RequestError(f"X must have rows of norm <= 1 with scale 'none', got norm {norm:.6g}")
     else:
         V, scaling = into_unit_ball(X, options.scale, sample=train if tests else None)
-        setters = _setters(X, train, scaling.farthest, options.scale)
+        setters = setting(X, train, scaling.farthest, options.scale)
         number = "one of which sets" if len(setters) == 1 else f"{len(setters):,} of which set"
         how = f"{scaling.describe()}; by the training sample, {number} the scale and count as used"
         constants = {
@@ -143,7 +144,7 @@ def _check_offsets(data: DataSet, options: Options) -> None:
     if data.offsets and options.scale in ("norm", "none"):
         names = [shown.quoted(name, 40) for name in data.offsets]
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise ValueError(
+        raise RequestError(
             f"scale must be 'range' or 'standard' (--scale range) for the integers beyond 2^53 in "
             f"{', '.join(names[:5])}{more}, of which only differences are exact in float64, got {options.scale!r}"
         )
@@ -158,8 +159,10 @@ def _largest_norm(V: FloatArray, rows: NDArray[np.intp] | slice = slice(None)) -
     return float(np.sqrt(np.einsum("ij,ij->i", V, V)[rows].max()))
 
 
-def _setters(X: FloatArray, train: NDArray[np.intp], farthest: int, how: str) -> NDArray[np.intp]:
-    """The one with the largest norm; for ranges also one at each end of each feature; all, if moments are taken.
+def setting(X: FloatArray, train: NDArray[np.intp], farthest: int, how: str) -> NDArray[np.intp]:
+    """The examples that set the scale.
+
+    The one with the largest norm; for ranges also one at each end of each feature; all, if moments are taken.
 
     Where one of those already chosen is at an end, it will do.
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.problems.separable import SCALINGS
 
 __all__ = ["SCALES", "WIDEST", "WIDTHS", "Options", "chosen_widths"]
@@ -78,9 +79,9 @@ class Options:
             budget=checks.real("budget", self.budget, above=0.0),
         )
         if not self.widths:
-            raise ValueError("width must name at least one width, got none")
+            raise RequestError("width must name at least one width, got none")
         if not isinstance(self.bias, bool):
-            raise ValueError(f"bias must be True or False, got {self.bias!r}")
+            raise RequestError(f"bias must be True or False, got {self.bias!r}")
 
 
 def chosen_widths(width: object) -> tuple[int, ...]:
@@ -99,5 +100,5 @@ def chosen_widths(width: object) -> tuple[int, ...]:
 def _width(value: object) -> int:
     width = checks.integer("width", value, at_least=2, at_most=WIDEST)
     if width % 2:
-        raise ValueError(f"width must be even (k hidden units of each sign), got {width}")
+        raise RequestError(f"width must be even (k hidden units of each sign), got {width}")
     return width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,14 @@ from learnability.certification.statements import (
     is_vacuous,
     sequence_updates,
 )
+from learnability.checks import FloatArray
 from learnability.theory import Guarantee
+from learnability.theory.margins import HardMargin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Certificate", "Certification", "certificate"]
+__all__ = ["Certificate", "Certification", "certificate", "certificate_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +65,38 @@ class Certificate:
 
 def certificate(found: Findings, inputs: Inputs) -> Certificate | None:
     """The certificate of the whole, or ``None`` where it is separable."""
-    margins, data, V = found.whole, inputs.data, inputs.V
+    margins, data = found.whole, inputs.data
     if margins.subset is None:
         return None
-    weights = margins.margin.multipliers
-    index = np.flatnonzero(weights)
-    labels = data.y[index]
+    named = [data.classes[int(label > 0)] for label in data.y[np.flatnonzero(margins.margin.multipliers)]]
+    return certificate_of(margins.margin, data.X, inputs.V, named, found.rows)
+
+
+def certificate_of(
+    margin: HardMargin, X: NDArray[Any], V: FloatArray, labels: Sequence[object], rows: NDArray[np.intp]
+) -> Certificate:
+    """The certificate that a margin of 0 comes with.
+
+    Parameters
+    ----------
+    margin : HardMargin
+        Of the inputs V; its multipliers are the weights.
+    X, V : array (m, n), (m, d)
+        The inputs as they are in the data, and as the theorems have them.
+    labels : sequence
+        Of the examples with a weight.
+    rows : array (m,)
+        Numbers of all examples.
+    """
+    index = np.flatnonzero(margin.multipliers)
     kind = "combination"
     if len(index) == 1:
         kind = "zero"
-    elif len(index) == 2 and (np.asarray(data.X[index[0]]) == data.X[index[1]]).all():
+    elif len(index) == 2 and (np.asarray(X[index[0]]) == X[index[1]]).all():
         kind = "duplicates"  # in the data: what coincides once it is scaled and rounded is a combination
     elif len(index) == 2 and (V[index[0]] == -V[index[1]]).all():
         kind = "opposites"
-    named = tuple(data.classes[int(label > 0)] for label in labels)
-    return Certificate(kind, index, found.rows[index], named, weights[index], margins.margin.upper)
+    return Certificate(kind, index, rows[index], tuple(labels), margin.multipliers[index], margin.upper)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,19 +12,23 @@ import os
 import signal
 import sys
 import threading
-from types import FrameType
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from learnability._version import __version__
+from learnability.cli import surroundings
 from learnability.cli.benchmarks import bench
 from learnability.cli.certification import certify
 from learnability.cli.explain import explain
-from learnability.cli.laboratory import list_, report, run, verify
+from learnability.cli.laboratory import list_, report, verify
 from learnability.cli.new import new
 from learnability.cli.record import record
-from learnability.cli.terminal import Terminated, complain
+from learnability.cli.run import run
+from learnability.cli.terminal import Stopped, Terminated, complain, stop
+from learnability.errors import RequestError
+from learnability.extras import MissingExtra
 
 __all__ = ["app", "main"]
 
@@ -57,22 +61,36 @@ def _options(
     pass
 
 
-app.command("list")(list_)
+def _help(command: Callable[..., None]) -> str | None:
+    """What a command says of itself where Python has dropped its docstring (``-OO``)."""
+    if command.__doc__:
+        return None
+    from learnability.source.text import documented
+
+    return documented(command)  # type: ignore[arg-type]
+
+
+app.command("list", help=_help(list_))(list_)
 for command in (run, verify, certify, explain, report, record, new):
-    app.command()(command)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
+    app.command(help=_help(command))(command)
+app.command(help=_help(bench), context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 
 
 def main() -> None:
     """Entry point. Every error is one line on stderr, unless ``LEARNABILITY_DEBUG`` is set."""
-    # A stream that the caller has closed (`>&-`) is none at all to Python.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    surroundings.settle()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell wants us deaf
+            signal.signal(signal.SIGINT, stop)
     try:
         code = app(standalone_mode=False) or 0
+        if code == 130:  # Typer makes Ctrl-C a status without a word, or lets it through
+            raise KeyboardInterrupt
         sys.stdout.flush()
+    except Stopped as stopped:
+        complain(str(stopped))
+        code = stopped.code
     except KeyboardInterrupt:
         complain("interrupted")
         code = 130
@@ -93,11 +111,6 @@ def main() -> None:
     sys.exit(code)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second one would interrupt what ends the workers
-    raise Terminated
-
-
 def _explain(error: Exception) -> int:
     """Say in one line what is wrong, and return the exit code."""
     # Typer's and Click's errors, whichever of the two defines them, know their own message; that of a call
@@ -109,10 +122,18 @@ def _explain(error: Exception) -> int:
         else:
             complain(message)
         return 2
-    # Past the door, errors of experiments and checks are caught where they arise: what is left of ValueError
-    # is the door's own.
-    if isinstance(error, ValueError):
+    if isinstance(error, RequestError):  # our own checks only: a library's ValueError is no wrong request
         complain(str(error))
         return 2
+    if isinstance(error, MissingExtra):  # the request is right, and this installation cannot do it
+        complain(str(error))
+        return 1
+    if type(error).__name__ == "Abort" and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # Click takes a file that ends too early for the end of a dialogue
+    if isinstance(error, MemoryError):
+        from learnability import memory
+
+        complain(f"{memory.told(error)} (LEARNABILITY_DEBUG=1 shows the traceback)")
+        return 1
     complain(f"{type(error).__name__}: {error} (LEARNABILITY_DEBUG=1 shows the traceback)")
     return 1

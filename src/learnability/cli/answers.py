@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from learnability import shown
 from learnability.cli.terminal import duration
 from learnability.report import COLOURS, against, reason
 from learnability.theory.guarantee import WORDS, counts
@@ -18,11 +19,11 @@ from learnability.theory.guarantee import WORDS, counts
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from learnability.api import Certification, Result, Verification
+    from learnability.api import Certification, Estimate, Result, Verification
     from learnability.records import Comparison
     from learnability.theory import Guarantee
 
-__all__ = ["LINES", "headline", "of_certification", "of_run", "of_verification"]
+__all__ = ["LINES", "headline", "of_certification", "of_estimates", "of_run", "of_verification", "size"]
 
 LINES = 25
 EXPERIMENTS = 12
@@ -34,7 +35,8 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
     found = [point for result in results for point in _points(result.guarantees, result.recorded.differs)]
     if len(results) == 1:
         (result,) = results
-        head = [headline(result, seconds), _counted(result.guarantees, [result.recorded], len(result.failures))]
+        head = [headline(result, seconds), *_unfinished(results)]
+        head.append(_counted(result.guarantees, [result.recorded], len(result.failures)))
         paths = [f"figure: {path}" for path in result.files[:1]] or ["no figure"]
         place = Path(out) / result.id / result.folder / "verdicts.md"
         return _answer(head, paths, found, [f"every claim (or --verbose): {place}"], width)
@@ -43,6 +45,7 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
     scale = ", ".join(dict.fromkeys(result.place for result in results))
     head = [
         f"{len(results)} experiments ({scale}; tasks: {_tasks(tasks)}; {duration(seconds)})",
+        *_unfinished(results),
         _counted(
             guarantees, [result.recorded for result in results], sum(len(result.failures) for result in results)
         ),
@@ -58,6 +61,47 @@ def of_run(results: Sequence[Result], out: str, seconds: float, width: int) -> l
     place = Path(out) / "<experiment>" / results[0].folder / "verdicts.md"
     tail = [f"every claim (or --verbose): {place}"]
     return _answer(head, [_cut(row, width) for row in rows], found, tail, width)
+
+
+def _unfinished(results: Sequence[Result]) -> Iterator[str]:
+    """A line if something is missing: what, and what does it."""
+    some = [result.unfinished for result in results if result.unfinished]
+    if some:
+        cells, of = sum(one.cells for one in some), sum(one.of for one in some)
+        which = f"{len(some)} of {len(results)} experiments: " if len(results) > 1 else ""
+        missing = sum(one.tasks for one in some)
+        yield (
+            f"UNFINISHED: {which}{cells:,} of {of:,} cells are complete, and figure and claims are of these alone; "
+            f"{_number(missing, 'task')} missing (the same command without --part and --time-limit does the rest)"
+        )
+
+
+def _number(count: int, what: str) -> str:
+    return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"
+
+
+def of_estimates(estimates: Sequence[Estimate], workers: int, seconds: float) -> Iterator[Text]:
+    """What a run would do: a line an experiment, and all of it."""
+    from rich.text import Text
+
+    longest = max(len(one.id) for one in estimates)
+    names = {"run": "to run", "cached": "cached", "failed": "failed before", "parts": "of other parts"}
+    for one in estimates:
+        counted = ", ".join(f"{n:,} {names[what]}" for what, n in one.tasks.items() if n or what == "run")
+        taken = f"; {duration(one.seconds)} of computing" if one.seconds else ""
+        basis = f" ({'measured' if one.measured else 'as its scale says'})" if one.seconds else ""
+        cells = f"{one.cells:,} {'cell' if one.cells == 1 else 'cells'} x {one.seeds}"
+        yield Text(f"{one.id:<{longest}}  {one.scale}: {cells}: {counted}{taken}{basis}")
+    known = [one.memory for one in estimates if one.memory is not None]
+    some = f" for {len(known)} of {len(estimates)} experiments" if len(known) < len(estimates) else ""
+    memory = f"{size(max(known))} a process, measured{some}" if known else "not measured yet"
+    people = "1 process" if workers == 1 else f"{workers} processes"
+    yield Text(f"about {duration(seconds)} in {people}; memory: {memory}; nothing was run")
+
+
+def size(bytes_: float) -> str:
+    """Bytes as MB or GB."""
+    return f"{bytes_ / 1e6:.0f} MB" if bytes_ < 1e9 else f"{bytes_ / 1e9:.1f} GB"
 
 
 def of_verification(done: Verification, scale: str, out: str, seconds: float, width: int) -> list[Text]:
@@ -110,11 +154,12 @@ def _counted(guarantees: Iterable[Guarantee], recorded: Sequence[Comparison], fa
 def _row(result: Result) -> str:
     failed = f"{len(result.failures)} failed; " if result.failures else ""
     differs = f"; {result.recorded}" if result.recorded.differs else ""
+    failed += f"unfinished ({result.unfinished}); " if result.unfinished else ""
     return f"{failed}{counts(str(g.verdict) for g in result.guarantees)}{differs}"
 
 
 def _tells(result: Result) -> bool:
-    return bool(_points(result.guarantees, result.recorded.differs))
+    return bool(result.unfinished) or bool(_points(result.guarantees, result.recorded.differs))
 
 
 class _Point(NamedTuple):
@@ -190,7 +235,7 @@ def _listing(found: list[_Point], width: int, room: int) -> Iterator[Text]:
                 f"{point.word}: {point.said}", width, initial_indent="  ", subsequent_indent="  ",
                 max_lines=1 if width >= 60 else 2, placeholder="...",
             )  # fmt: skip
-            lines = [*map(Text, _wrapped(point.id, width)), *map(Text, said)]
+            lines = [*map(Text, _wrapped(shown.line(point.id), width)), *map(Text, said)]
             coloured, at = lines[-len(said)], 2
         else:
             coloured, at = Text(_cut(f"{point.word:<{words}}  {point.id:<{ids}}  {point.said}", width)), 0

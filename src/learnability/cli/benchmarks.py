@@ -8,15 +8,16 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from learnability import scratch
 from learnability.cli.options import Json
 from learnability.cli.terminal import print_json, stdout
+from learnability.errors import RequestError
 
 __all__ = ["bench"]
 
@@ -34,6 +35,17 @@ except Exception as error:
 """
 
 
+class _Benchmark(NamedTuple):
+    """A benchmark by its docstring's first line and its ``MINUTES``, how long its forms take: full, short."""
+
+    title: str
+    minutes: dict[str, float]
+
+    def to_json(self, name: str) -> dict[str, Any]:
+        command = f"learnability bench {name}"
+        return {"name": name, "title": self.title, "command": command, "minutes": self.minutes}
+
+
 def bench(
     context: typer.Context,
     name: Annotated[
@@ -43,24 +55,25 @@ def bench(
 ) -> None:
     """List the benchmarks, or run one: this library beside other ways to write the same, timed in one run.
 
-    They come with the source tree and take minutes; each has --quick, a smoke test. The options of one are shown by
-    `learnability bench NAME -- --help`.
+    They come with the source tree and take minutes; --short takes about one, --quick is a smoke test. The options of
+    one are shown by `learnability bench NAME -- --help`.
     """
     root = _checkout()
     found = _benchmarks(root)
     if name is None:
         if as_json:
-            print_json({"benchmarks": [{"name": name, "title": title} for name, title in found.items()]})
+            print_json({"benchmarks": [one.to_json(name) for name, one in found.items()]})
         else:
             from learnability.report import listing
 
+            rows = [(name, one.title, *filter(None, [_takes(one.minutes)])) for name, one in found.items()]
             console = stdout()
-            console.print(listing(("benchmark", "title"), found.items(), console.width))
+            console.print(listing(("benchmark", "what its table shows", "takes"), rows, console.width))
         return
     if name not in found:
         near = difflib.get_close_matches(name.replace("-", "_"), found, 1)
         known = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(found)}"
-        raise ValueError(f"unknown benchmark {name!r}; {known}")
+        raise RequestError(f"unknown benchmark {name!r}; {known}")
     code = _run(root, name, context.args, as_json)
     if code:
         raise typer.Exit(code if code in (2, 130) else 1)
@@ -77,11 +90,11 @@ def _run(root: Path, name: str, arguments: list[str], as_json: bool) -> int:
         sys.stdout.flush()
         return subprocess.run(command, env=surroundings).returncode
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "report.json"
+    with scratch.folder() as folder:
+        file = folder / "report.json"
         code = subprocess.run([*command, "--json", str(file)], env=surroundings, stdout=sys.stderr).returncode
         if code == 0:
-            report = json.loads(file.read_text(), parse_constant=lambda _: None)
+            report = json.loads(file.read_text("utf-8"), parse_constant=lambda _: None)
             print_json({"benchmark": name, "report": report, "seconds": time.perf_counter() - start})
     return code
 
@@ -91,15 +104,29 @@ def _checkout() -> Path:
     for root in (Path(__file__).parents[3], Path.cwd()):
         if (root / "benchmarks/__init__.py").is_file() and (root / "src/learnability").is_dir():
             return root
-    raise ValueError("benchmarks come with the source tree and are not installed: run this in a checkout of it")
+    raise RequestError(
+        "benchmarks come with the source tree (its folder benchmarks/, also in the sdist) and are not installed: run "
+        "this in a checkout of it"
+    )
 
 
-def _benchmarks(root: Path) -> dict[str, str]:
-    """Names and titles: the first line of a module that says how to run it. The others are their helpers."""
+def _benchmarks(root: Path) -> dict[str, _Benchmark]:
+    """By name: modules whose first line says how to run them. The others are their helpers."""
     found = {}
     for path in sorted((root / "benchmarks").glob("*.py")):
-        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        first = (ast.get_docstring(module) or "").split("\n")[0]
         title, separator, _ = first.partition(f": ``python -m benchmarks.{path.stem}``")
         if separator:
-            found[path.stem] = title
+            said = (node.value for node in module.body if isinstance(node, ast.Assign) and _is_minutes(node))
+            found[path.stem] = _Benchmark(title, next(map(ast.literal_eval, said), {}))
     return found
+
+
+def _is_minutes(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == "MINUTES" for target in node.targets)
+
+
+def _takes(minutes: dict[str, float]) -> str:
+    forms = ("" if form == "full" else f"--{form} " for form in minutes)
+    return ", ".join(f"{form}{value:g} min" for form, value in zip(forms, minutes.values(), strict=True))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from learnability.cli.options import Json, Verbose
-from learnability.cli.terminal import print_json, stdout
+from learnability.cli.terminal import aside, print_json, stdout
 
 if TYPE_CHECKING:
     from learnability.explanation import Explanation, Recorded
@@ -48,7 +48,8 @@ def explain(
 
     from learnability import explanation
 
-    found = explanation.explain(name)
+    with aside():
+        found = explanation.explain(name)
     if as_json:
         print_json({"name": name, "explanations": [asdict(one) for one in found]})
         return
@@ -72,7 +73,7 @@ def _told(one: Explanation, width: int, verbose: bool) -> Iterator[tuple[str, li
         "Statement" if statement else "What it shows" if figure else "What it is about": one.statement,
         "Hypotheses": conditions,
         "How it is measured" if statement else "What is claimed": [one.measured],
-        "Errata and ambiguities of the paper": one.errata,
+        "Errata and ambiguities of the paper": one.errata or (["none that we know of"] if statement else []),
         "Setting and notation": one.background,
     }.items():
         if any(texts):
@@ -110,8 +111,12 @@ def _rows(record: Recorded, everything: bool) -> Iterator[str]:
             yield f"    {row['note']}"
     if not everything and len(rows) > ROWS:
         yield f"... and {len(rows) - ROWS} more (--verbose)"
-    if record.tightest and len(rows) > 1:
-        yield f"tightest of those that hold: {record.tightest}"
+    if record.tightest:
+        row = next(row for row in rows if row["id"] == record.tightest)
+        share = max(row["slack"], 0.0) / abs(row["bound"])
+        yield f"tightest of those that hold: {record.tightest}, slack {share:.2g} of its bound"
+    elif all(row["direction"] == "equal" for row in rows):
+        yield "tight: each is an equality"
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:

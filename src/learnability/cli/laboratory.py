@@ -1,4 +1,4 @@
-"""``learnability list | run | verify | report``: experiments, statements, and what is kept of them."""
+"""``learnability list | verify | report``: experiments, statements, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from learnability.cli.options import DEFAULT_OUT, Json, Out, Strict, Verbose
 from learnability.cli.terminal import (
+    aside,
     complain,
     duration,
     print_json,
@@ -21,10 +22,10 @@ from learnability.cli.terminal import (
     warnings_on_stderr,
 )
 
-__all__ = ["list_", "report", "run", "verify"]
+__all__ = ["beginning", "list_", "report", "verify"]
 
 
-def _known(what: str, typed: str) -> list[str]:
+def beginning(what: str, typed: str) -> list[str]:
     """Ids and studies that begin with what was typed, for the shell to complete."""
     import glob
 
@@ -36,12 +37,8 @@ def _known(what: str, typed: str) -> list[str]:
     return [*(name for name in (*studies, *ids) if name.startswith(typed)), *files]
 
 
-def _experiments(incomplete: str) -> list[str]:
-    return _known("experiments", incomplete)
-
-
 def _statements(incomplete: str) -> list[str]:
-    return _known("statements", incomplete)
+    return beginning("statements", incomplete)
 
 
 def list_(
@@ -55,7 +52,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the experiments, with their size and time at each scale, or the statements."""
-    from learnability import api, discovery
+    from learnability import api, discovery, extras, shown
     from learnability.report import TABLE_WIDTH, listing
 
     known = discovery.installed()
@@ -63,7 +60,8 @@ def list_(
         complain(f"the study {name!r} is left out: {why}")
     experiments, checks = dict(known.experiments), dict(known.statements)
     if names:
-        experiments, checks = api.named(names)
+        with aside():
+            experiments, checks = api.named(names)
     found = list(experiments.values())
     sources = {name: check.source for name, check in checks.items()}
     sizes = {
@@ -73,12 +71,16 @@ def list_(
         }
         for experiment in found
     }
+    needs = {e.id: e.extras(cell for size in e.scales.values() for cell in size.settings) for e in found}
     if as_json:
-        entries = [{"id": e.id, "title": e.title, "source": e.source, "scales": sizes[e.id]} for e in found]
+        entries = [
+            {"id": e.id, "title": e.title, "source": e.source, "scales": sizes[e.id], "needs": needs[e.id]}
+            for e in found
+        ]
         print_json(
             {
                 "experiments": entries,
-                "statements": [{"id": name, "source": source} for name, source in sources.items()],
+                "statements": [{"id": id, "source": one.source, "needs": one.needs} for id, one in checks.items()],
                 "broken": known.broken,
             }
         )
@@ -92,11 +94,13 @@ def list_(
         headings = ["experiment", "title", *(f"{scale}: tasks, time" for scale in scales)]
         rows = [(e.id, e.title, *_said(sizes[e.id], scales, narrow)) for e in found]
     console.print(listing(headings, rows, console.width))
+    if lacking := extras.told({name: check.needs for name, check in checks.items()} if statements else needs):
+        complain(lacking)
     if names and not statements:
         for e in found:
             for scale, size in e.scales.items():
                 if size.free:
-                    told = ", ".join(f"{name}={value}" for name, value in _plain(size.free).items())
+                    told = ", ".join(f"{name}={shown.line(value)}" for name, value in _plain(size.free).items())
                     console.print(f"{e.id} ({scale}): free are {told}", soft_wrap=True, highlight=False)
 
 
@@ -112,104 +116,6 @@ def _said(sizes: Mapping[str, Mapping[str, Any]], scales: Sequence[str], narrow:
     if narrow:
         return ["; ".join(f"{scale}: {size}" for scale, size in said.items())]
     return [said.get(scale, "-") for scale in scales]
-
-
-def run(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            help="Ids, globs, studies, files or folders: symmetry/fig5, 'symmetry/fig*', symmetry, staircase.py.",
-            autocompletion=_experiments,
-        ),
-    ],
-    scale: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[smoke|laptop|paper]",
-            help="Seconds, minutes on two cores, or the published parameters; your own may have others.",
-            autocompletion=lambda incomplete: [s for s in ("smoke", "laptop", "paper") if s.startswith(incomplete)],
-            show_default="laptop",
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Another value of what is free (`learnability list ID` tells): n=24, or step=0.1,0.2; repeatable.",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="Seeds for each cell, at least 1.", show_default="the experiment's")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Worker processes, at least 1, one numerical thread each.",
-            show_default="the cores there are; none but this process for work of less than ten seconds",
-        ),
-    ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to use instead.")] = None,
-    out: Out = DEFAULT_OUT,
-    strict: Strict = False,
-    verbose: Verbose = False,
-    as_json: Json = False,
-) -> None:
-    """Run experiments, or whatever of them is not finished: figures, tables and verdicts.
-
-    The answer is how many claims hold and which do not; every claim is in the output folder and under --verbose.
-    Ctrl-C (exit status 130) and SIGTERM (143) keep the finished tasks; the same command does the rest.
-    """
-    from learnability import api
-
-    start = time.perf_counter()
-    kept = f"finished tasks are kept in {out}; the same command does the rest"
-    with stoppable(kept), warnings_on_stderr(), progress("tasks") as advance:
-        done = api.run_many(
-            names,
-            scale=scale,
-            seeds=seeds,
-            set=_values(set_ or []),
-            workers=workers,
-            scheduler=scheduler,
-            out=out,
-            on_progress=advance,
-            light=True,
-        )
-    seconds = time.perf_counter() - start
-    guarantees = [g for result in done for g in result.guarantees]
-    if as_json:
-        print_json({"experiments": [result.to_json() for result in done], "seconds": seconds})
-    else:
-        from learnability.cli import answers
-        from learnability.report import verdict_table
-
-        console = stdout()
-        if verbose:
-            for result in done:
-                console.print(answers.headline(result, result.seconds), style="bold")
-                console.print(verdict_table(result.guarantees, console.width))
-                for path in result.files:
-                    console.print(str(path), soft_wrap=True)
-                console.print()
-        for line in answers.of_run(done, out, seconds, console.width):
-            console.print(line, soft_wrap=True)
-    failed = any(result.failures or result.recorded.differs for result in done)
-    if failed or (strict and violated(guarantees)):
-        raise typer.Exit(1)
-
-
-def _values(settings: Sequence[str]) -> dict[str, str]:
-    """What ``--set`` says, as text: what it means is for the default of each value to say."""
-    values: dict[str, str] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name.strip() or not text.strip():
-            raise typer.BadParameter(f"--set must be NAME=VALUE, for instance n=24, got {setting!r}")
-        if name.strip() in values:
-            raise typer.BadParameter(f"--set must name a value once, got {name.strip()} twice")
-        values[name.strip()] = text.strip()
-    return values
 
 
 def verify(
@@ -239,6 +145,7 @@ def verify(
     with (
         stoppable(f"statements checked so far are kept in {out}"),
         warnings_on_stderr(),
+        aside(),
         progress("statements") as advance,
     ):
         done = api.verify_all(names or ["*"], scale=scale, out=out, on_progress=advance)

@@ -8,6 +8,7 @@ import typer
 
 from learnability.cli.options import Json
 from learnability.cli.terminal import print_json, stdout
+from learnability.errors import RequestError
 
 __all__ = ["new"]
 
@@ -27,21 +28,21 @@ def new(
 
     path = Path(name).expanduser()
     if not path.name:
-        raise ValueError(f"name must be what the experiment is called, for instance staircase, got {name!r}")
+        raise RequestError(f"name must be what the experiment is called, for instance staircase, got {name!r}")
     path = path if path.suffix == ".py" else path.with_name(f"{path.name}.py")
     stem = path.stem
     if not stem.isidentifier() or stem.startswith("test_"):
-        raise ValueError(f"name must be letters, digits and _, not starting with a digit or test_, got {stem!r}")
+        raise RequestError(f"name must be letters, digits and _, not starting with a digit or test_, got {stem!r}")
     if stem in sys.stdlib_module_names or stem == "learnability" or discovery.taken(stem.replace("_", "-")):
-        raise ValueError(f"name must not be that of another study or of a module of Python, got {stem!r}")
+        raise RequestError(f"name must not be that of another study or of a module of Python, got {stem!r}")
     if path.exists():
-        raise ValueError(f"{path} exists already; nothing was written")
+        raise RequestError(f"{path} exists already; nothing was written")
     template = resources.files("learnability").joinpath("templates/new.py.txt").read_text(encoding="utf-8")
     text = template.replace("@FILE@", path.name).replace("@TITLE@", stem.replace("_", " ").capitalize())
     try:
         write_atomically(path, text.encode())
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+        raise RequestError(f"{path} cannot be written: {error.strerror}") from None
     command = shlex.join(["learnability", "run", str(path)])
     if as_json:
         print_json({"file": str(path), "next": command})

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from learnability.errors import RequestError
+
 __all__ = ["SEPARATORS", "character", "options_in_errors", "typed"]
 
 SEPARATORS = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "point": ".", "none": ""}
@@ -63,8 +65,8 @@ def options_in_errors() -> Iterator[None]:
     """Errors of the API in the words of the command line."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(typed(str(error))) from error
+    except RequestError as error:
+        raise RequestError(typed(str(error))) from error
 
 
 def character(given: str | None) -> str | None:

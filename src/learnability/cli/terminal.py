@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from learnability import shown
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from rich.console import Console
 
     from learnability.api import Progress
     from learnability.theory import Guarantee
 
 __all__ = [
+    "Stopped",
     "Terminated",
+    "aside",
     "complain",
     "duration",
     "print_json",
     "progress",
     "stdout",
+    "stop",
     "stoppable",
     "violated",
     "warnings_on_stderr",
@@ -39,21 +45,49 @@ class Terminated(BaseException):
     """SIGTERM has come: whatever Ctrl-C ends is ended in the same way."""
 
 
+_came: list[int] = []
+"""The signals that have come."""
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """A handler of SIGINT and SIGTERM: what it raises may come out of a library as an error of the library's own."""
+    _came.append(number)
+    if number == signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second one would interrupt what ends the workers
+        raise Terminated
+    raise KeyboardInterrupt
+
+
+class Stopped(Exception):
+    """What a signal has ended, and what of it is kept."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Keep stdout for the answer: what a user's file prints goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
 @contextmanager
 def stoppable(kept: str) -> Iterator[None]:
     """End with status 130 at Ctrl-C and 143 at SIGTERM, and one line that says what is kept."""
-    import typer
-
+    _came.clear()
     try:
         yield
     except KeyboardInterrupt:
-        word, code = "interrupted", 130
+        raise Stopped(f"interrupted: {kept}", 130) from None
     except Terminated:
-        word, code = "terminated", 143
-    else:
-        return
-    complain(f"{word}: {kept}")
-    raise typer.Exit(code)
+        raise Stopped(f"terminated: {kept}", 143) from None
+    except Exception:
+        if not _came:
+            raise
+        word, code = ("terminated", 143) if signal.SIGTERM in _came else ("interrupted", 130)
+        raise Stopped(f"{word}: {kept}", code) from None  # DuckDB says that a query was interrupted
 
 
 def violated(guarantees: Iterable[Guarantee]) -> bool:
@@ -80,8 +114,9 @@ def stdout() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on stdout."""
-    print(shown.to_json(value))
+    """One JSON object on stdout; where that is no UTF-8, in ASCII, which says the same."""
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "") == "utf8"
+    print(shown.to_json(value, ascii_only=not utf8))
 
 
 def complain(message: str) -> None:
@@ -92,11 +127,12 @@ def complain(message: str) -> None:
 @contextmanager
 def warnings_on_stderr() -> Iterator[None]:
     """Show this package's warnings as one line each, without file, line number and source."""
-    from learnability.datasets import StandInWarning
+    from learnability.errors import CacheWarning, StandInWarning
     from learnability.results import DamagedShardWarning
     from learnability.runner import FailureWarning
+    from learnability.sweep import SweepWarning
 
-    own = (FailureWarning, DamagedShardWarning, StandInWarning)
+    own = (CacheWarning, FailureWarning, DamagedShardWarning, StandInWarning, SweepWarning)
     with warnings.catch_warnings():
         for category in own:
             warnings.simplefilter("always", category)

@@ -16,6 +16,7 @@ from learnability.datasets.numbers import MISSING, Bad, Form, Numbers, number
 from learnability.datasets.plan import Part, not_numbers, plan_of
 from learnability.datasets.records import Table
 from learnability.datasets.source import WRITTEN, Reading, Source
+from learnability.errors import RequestError
 
 __all__ = ["CATEGORIES", "Examples", "examples", "row_blocks"]
 
@@ -57,7 +58,7 @@ class Examples:
         """
         matching = [code for code, v in enumerate(self.values) if equal(v, value)]
         if len(matching) != 1:
-            raise ValueError(f"positive must be one of the label values {listed(self.values)}, got {short(value)}")
+            raise RequestError(f"positive must be one of the label values {listed(self.values)}, got {short(value)}")
         if len(self.values) == 1:
             raise self._classes()
         positive = self.values[matching[0]]
@@ -86,13 +87,13 @@ class Examples:
             raise self._classes()
         return self.against_rest(self.values[1])
 
-    def _classes(self) -> ValueError:
+    def _classes(self) -> RequestError:
         counts = np.bincount(self.codes, minlength=len(self.values))
         by_size = sorted(zip(self.values, counts, strict=True), key=lambda pair: -pair[1])
         what = ", ".join(f"{short(v)} ({n:,} row{'s' if n != 1 else ''})" for v, n in by_size[:6])
         more = f" and {len(by_size) - 6} more" if len(by_size) > 6 else ""
         hint = "; positive says which one to set against the rest" if len(by_size) > 2 else ""
-        return ValueError(
+        return RequestError(
             f"{self.origin} must hold exactly two values in the label column {short(self.label)}, got "
             f"{len(by_size)}: {what}{more}{hint}"
         )
@@ -182,7 +183,7 @@ class _Reader:
             for j in np.flatnonzero(~good.all(axis=0)):
                 endless = np.flatnonzero(np.isinf(found[:, j]))
                 if len(endless):
-                    raise ValueError(
+                    raise RequestError(
                         f"{self.source.name} must hold finite numbers, got {found[endless[0], j]:g} in column "
                         f"{short(part.names[j])}, row {self.m + int(endless[0]) + 1:,}"
                     )
@@ -198,7 +199,7 @@ class _Reader:
         """Everything that has been read, as examples."""
         source = self.source
         if self.m == 0:
-            raise ValueError(f"{source.name} must have at least one row, got none")
+            raise RequestError(f"{source.name} must have at least one row, got none")
         if self.bad:
             columns = [(name, found, True) for name, found in self.bad.items()]
             raise not_numbers(source.name, columns, otherwise=self.otherwise)
@@ -252,19 +253,19 @@ class _Reader:
         if not self.reading.drop_missing:
             if set(self.missing) == {self.label}:
                 row = self.missing[self.label][1]
-                raise ValueError(
+                raise RequestError(
                     f"{self.source.name} must give every row a label, got none in column {short(self.label)}, "
                     f"row {row:,}: drop_missing leaves such rows out"
                 )
             columns = sorted(self.missing.items(), key=lambda item: -item[1][0])
             which = ", ".join(f"{short(name)} ({n:,}, the first in row {row:,})" for name, (n, row) in columns[:6])
             more = f" and {len(columns) - 6:,} more columns" if len(columns) > 6 else ""
-            raise ValueError(
+            raise RequestError(
                 f"{self.source.name} must hold finite numbers, got missing values in {which}{more}: drop_missing "
                 f"leaves out the {int(gone.sum()):,} of {self.m:,} rows with one, drop leaves out columns"
             )
         if gone.all():
-            raise ValueError(f"{self.source.name} must have a row in which no value is missing, got none")
+            raise RequestError(f"{self.source.name} must have a row in which no value is missing, got none")
         kept = np.flatnonzero(~gone)
         return _taken(X, kept), codes[kept], kept + 1
 
@@ -287,7 +288,7 @@ class _Reader:
         taken = {*self.names}
         twice = [name for name, *_ in columns if name in taken]
         if twice:
-            raise ValueError(
+            raise RequestError(
                 f"{self.source.name} must not have a column of the name that one_hot gives, got {short(twice[0])}"
             )
         width = X.shape[1] + len(columns)

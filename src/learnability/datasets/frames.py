@@ -23,6 +23,7 @@ from learnability.datasets.labels import listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import EXACT
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, WRITTEN, Group, Values, first_line
+from learnability.errors import RequestError
 
 __all__ = ["InMemory", "source_of"]
 
@@ -86,7 +87,9 @@ def source_of(X: Any, y: Any, budget: Budget, name: str = "data") -> tuple[InMem
     frame = _frame("X", X)
     if isinstance(y, str):
         if frame is None:
-            raise ValueError(f"y must hold the labels (the name of a column only where X is a frame), got {short(y)}")
+            raise RequestError(
+                f"y must hold the labels (the name of a column only where X is a frame), got {short(y)}"
+            )
         return InMemory(name, len(frame), _of_frame(frame)), y
     beside = 0.0
     if frame is not None:
@@ -105,7 +108,7 @@ def source_of(X: Any, y: Any, budget: Budget, name: str = "data") -> tuple[InMem
 
 def _check_size(name: str, shape: tuple[int, ...], budget: Budget) -> None:
     if len(shape) != 2 or 0 in shape:
-        raise ValueError(f"X must have shape (rows >= 1, columns >= 1), got shape {shape}")
+        raise RequestError(f"X must have shape (rows >= 1, columns >= 1), got shape {shape}")
     budget.check(name, *shape, beside=NAME * shape[1])
 
 
@@ -118,9 +121,9 @@ def _frame(name: str, given: Any) -> nw.DataFrame[Any] | None:
     except nw.exceptions.DuplicateError:
         names = Counter(map(str, given.columns))
         twice = [column for column, count in names.items() if count > 1]
-        raise ValueError(f"{name} must name every column differently, got {listed(twice)} twice") from None
+        raise RequestError(f"{name} must name every column differently, got {listed(twice)} twice") from None
     if isinstance(found, nw.LazyFrame):
-        raise ValueError(f"{name} must be a frame in memory (collect it first), got {type(given).__name__}")
+        raise RequestError(f"{name} must be a frame in memory (collect it first), got {type(given).__name__}")
     return found if isinstance(found, nw.DataFrame) else None
 
 
@@ -137,7 +140,7 @@ def _array(given: Any, demand: str, *, mixed: bool = False) -> NDArray[Any]:
         changed = found.dtype.kind in "US" or (found.dtype.kind == "f" and (np.abs(found) >= EXACT).any())
         return np.array(given, dtype=object) if changed and isinstance(given, Sequence) else found
     except Exception as error:  # ragged lists, or whatever another library's object says when it is asked
-        raise ValueError(f"{demand}, got {type(given).__name__} ({first_line(error)})") from None
+        raise RequestError(f"{demand}, got {type(given).__name__} ({first_line(error)})") from None
 
 
 def _is_sparse(given: Any) -> bool:
@@ -255,7 +258,7 @@ def _of_objects(name: str, array: NDArray[Any]) -> Part:
     try:
         missing = pd.isna(array)
     except InvalidOperation:  # a NaN that signals
-        raise ValueError(f"column {short(name)} must hold numbers, got one that is sNaN") from None
+        raise RequestError(f"column {short(name)} must hold numbers, got one that is sNaN") from None
     types = {type(value) for value in array[~missing]}
     if types and all(issubclass(one, str) for one in types):
         return Part(Group((name,), TEXT), lambda low, high: array[low:high].tolist())
@@ -289,7 +292,7 @@ def _scalar(name: str, value: Any) -> bool | int | float:
     long = isinstance(value, Decimal) and value.adjusted() >= LONGEST
     exact = Fraction(0 if long else int(value) if isinstance(value, np.integer) else value)
     if long or abs(exact) >= 10**LONGEST:
-        raise ValueError(f"column {short(name)} must hold numbers of at most {LONGEST} digits, got a longer one")
+        raise RequestError(f"column {short(name)} must hold numbers of at most {LONGEST} digits, got a longer one")
     return int(exact) if exact.denominator == 1 else float(exact)
 
 
@@ -303,7 +306,7 @@ def _of_labels(y: Any, rows: int, taken: set[str], frame: nw.DataFrame[Any] | No
         _check_length(rows, (len(found),))
         label = "y" if found.name in (None, "") else str(found.name)
         if frame is not None and label == found.name and label in taken:
-            raise ValueError(
+            raise RequestError(
                 f"X must not hold the label, got a column {short(label)}, as y is called: drop it from X or rename y "
                 f"(with the name as y it is the label)"
             )
@@ -323,9 +326,9 @@ def _of_labels(y: Any, rows: int, taken: set[str], frame: nw.DataFrame[Any] | No
 
 def _check_length(rows: int, shape: tuple[int, ...]) -> None:
     if len(shape) != 1:
-        raise ValueError(f"y must be one-dimensional, got shape {shape}")
+        raise RequestError(f"y must be one-dimensional, got shape {shape}")
     if shape[0] != rows:
-        raise ValueError(f"y must have length {rows:,}, as X has rows, got {shape[0]:,}")
+        raise RequestError(f"y must have length {rows:,}, as X has rows, got {shape[0]:,}")
 
 
 def _check_order(frame: nw.DataFrame[Any] | None, y: nw.Series[Any]) -> None:
@@ -334,7 +337,7 @@ def _check_order(frame: nw.DataFrame[Any] | None, y: nw.Series[Any]) -> None:
     if mine is None or others is None or mine.equals(others):
         return
     if len(mine) == len(others) and mine.is_unique and mine.isin(others).all():
-        raise ValueError(
+        raise RequestError(
             "y must have its labels in the order of the rows of X, got X's index in another order: y.loc[X.index] "
             "puts them in order, y.to_numpy() takes them as they stand"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.datasets.numbers import EXACT, MISSING, Form, number, plain
+from learnability.errors import RequestError
 from learnability.shown import quoted
 
 __all__ = ["MANY", "Codes", "Labels", "equal", "listed"]
@@ -62,7 +63,7 @@ class Codes:
         for value in distinct:
             value = value.item() if isinstance(value, np.generic) else value
             if isinstance(value, str) and len(value) > LONGEST:
-                raise ValueError(
+                raise RequestError(
                     f"{self.source} must hold texts of at most {LONGEST:,} characters in the column "
                     f"{short(self.name)}, got {short(value)}"
                 )
@@ -71,9 +72,9 @@ class Codes:
                 raise self.too_many()
         return np.append(np.asarray(new, dtype=np.int32), np.int32(-1))[codes]
 
-    def too_many(self) -> ValueError:
+    def too_many(self) -> RequestError:
         """There are more different values than make sense."""
-        return ValueError(
+        return RequestError(
             f"{self.source} must hold at most {self.most:,} different values in the column {short(self.name)}, "
             f"got more: {listed(list(self.values), 4)}"
         )
@@ -87,9 +88,9 @@ class Labels(Codes):
         self.alike: list[tuple[str, Any]] = []
         """Texts that are a number which another text is, too."""
 
-    def too_many(self) -> ValueError:
+    def too_many(self) -> RequestError:
         """It is a number to be predicted, or a name."""
-        return ValueError(
+        return RequestError(
             f"{self.source} must hold classes in the label column {short(self.name)}, got more than {MANY} different "
             f"values: {listed(list(self.values), 4)}"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import warnings
 import zipfile
 import zlib
@@ -19,8 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from learnability import extras
 from learnability.datasets.records import DataSet, pair_of_digits
 from learnability.datasets.source import first_line
+from learnability.errors import RequestError, StandInWarning
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -48,10 +51,6 @@ SHAPES = ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
 
 DAMAGE = (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged file may raise."""
-
-
-class StandInWarning(UserWarning):
-    """A figure of MNIST is made of other images, because its file is not there."""
 
 
 class Mnist(NamedTuple):
@@ -104,7 +103,7 @@ def announce_stand_in() -> None:
     """
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder and not Path(folder).expanduser().is_dir():
-        raise ValueError(f"{FOLDER_VARIABLE} must name a folder, got {folder!r}, which is none")
+        raise RequestError(f"{FOLDER_VARIABLE} must name a folder, got {folder!r}, which is none")
     warnings.warn(
         f"MNIST is not there, scikit-learn's 8x8 digits stand in: {_by_hand()}, or call "
         "learnability.datasets.fetch_mnist()",
@@ -123,18 +122,21 @@ def fetch_mnist() -> Path:
     ------
     ValueError
         If the download fails or has another checksum, or the file that is there is not MNIST.
+    MissingExtra
+        If the file is not there and the extra ``data``, which downloads it, is not either.
     """
-    import pooch
-
     found = mnist_path()
     if found is not None:
         _read(found)
         return found
+    extras.need("data", "fetch_mnist")
+    import pooch
+
     place = _places()[0]
     try:
         pooch.retrieve(URL, known_hash=f"sha256:{FILE_SHA256}", fname=place.name, path=place.parent)
     except (OSError, ValueError) as error:  # no network, no space, no permission; or another checksum
-        raise ValueError(
+        raise ValueError(  # the surroundings' fault, not the request's
             f"MNIST could not be downloaded from {URL} to {place} ({first_line(error)}); {_by_hand()}"
         ) from error
     return place
@@ -202,11 +204,21 @@ def _images(path: Path, modified: int, size: int, low: int, high: int) -> tuple[
 
 def _places() -> list[Path]:
     """Where the file may be, in order."""
-    import pooch
-
     folder = os.environ.get(FOLDER_VARIABLE)
-    cache = Path(pooch.os_cache("learnability")) / FILE
+    cache = cache_folder() / FILE
     return [Path(folder).expanduser() / FILE, cache] if folder else [cache]
+
+
+def cache_folder() -> Path:
+    """The user's folder for what can be had again, where each system keeps such."""
+    if sys.platform == "win32":
+        return (
+            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "learnability/learnability/Cache"
+        )
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/learnability"
+    named = os.environ.get("XDG_CACHE_HOME", "").strip()
+    return (Path(named) if named else Path.home() / ".cache") / "learnability"
 
 
 def _found(download: bool) -> Path:
@@ -216,7 +228,7 @@ def _found(download: bool) -> Path:
     if found is not None:
         return found
     looked = " and ".join(str(place.parent) for place in _places())
-    raise ValueError(
+    raise RequestError(
         f"MNIST is not there (looked for {FILE} in {looked}): call learnability.datasets.fetch_mnist() to download "
         f"it, or {_by_hand()}; scikit-learn's digits are the stand-in that needs no file"
     )
@@ -238,11 +250,11 @@ def _read(path: Path) -> Mnist:
                 arrays.append(np.ascontiguousarray(array))
                 digest.update(arrays[-1].data)
     except DAMAGE as error:
-        raise ValueError(f"{path} cannot be read as MNIST ({first_line(error)}); {_replace()}") from error
+        raise RequestError(f"{path} cannot be read as MNIST ({first_line(error)}); {_replace()}") from error
     as_published = all(a.dtype == np.uint8 and a.shape == shape for a, shape in zip(arrays, SHAPES, strict=True))
     if not as_published or digest.hexdigest() != CONTENT_SHA256:
         came = ", ".join(f"{name} {a.dtype}{list(a.shape)}" for name, a in zip(Mnist._fields, arrays, strict=True))
-        raise ValueError(
+        raise RequestError(
             f"{path} is not MNIST: its arrays ({came}) have the SHA-256 {digest.hexdigest()}, not {CONTENT_SHA256}; "
             f"{_replace()}"
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from learnability.datasets.labels import short
 from learnability.datasets.source import first_line
+from learnability.errors import RequestError
 
 __all__ = ["LONGEST", "Header", "damage", "fill", "read_header"]
 
@@ -64,21 +65,21 @@ def read_header(source: str, name: str, stream: IO[bytes], size: int) -> Header:
     magic = stream.read(8)
     version = magic[6] if len(magic) == 8 and magic[:6] == MAGIC else 0
     if version not in (1, 2, 3):
-        raise ValueError(f"{source} must hold arrays in NumPy's format 1 to 3, got {magic!r} where {array} begins")
+        raise RequestError(f"{source} must hold arrays in NumPy's format 1 to 3, got {magic!r} where {array} begins")
     wide = 2 if version == 1 else 4
     length = int.from_bytes(stream.read(wide), "little")
     if length > LONGEST:
-        raise ValueError(f"{source} must have headers of at most {LONGEST:,} bytes, got {length:,} for {array}")
+        raise RequestError(f"{source} must have headers of at most {LONGEST:,} bytes, got {length:,} for {array}")
     text = stream.read(length)
     if len(text) < length:
-        raise ValueError(f"{source} is truncated within the header of {array}")
+        raise RequestError(f"{source} is truncated within the header of {array}")
     try:
         shape, fortran, dtype = _parsed(text.decode("utf-8" if version == 3 else "latin-1"))
     except Exception as error:  # of the parser, of its recursion, of dtype's many ways to be wrong
-        raise ValueError(f"{source} is damaged: {array} must have a header, got {text[:60]!r}") from error
+        raise RequestError(f"{source} is damaged: {array} must have a header, got {text[:60]!r}") from error
     header = Header(name, shape, fortran, dtype, 8 + wide + length)
     if header.begin + header.size != size and not dtype.hasobject:
-        raise ValueError(
+        raise RequestError(
             f"{source} is damaged: {array} has {size - header.begin:,} bytes where its header promises "
             f"{header.size:,} for shape {shape}"
         )
@@ -97,7 +98,7 @@ def _parsed(text: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     shape, fortran = fields["shape"], fields["fortran_order"]
     good = isinstance(shape, tuple) and len(shape) <= DIMENSIONS and isinstance(fortran, bool)
     if not good or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
-        raise ValueError("shape or order")
+        raise RequestError("shape or order")
     return shape, fortran, dtype
 
 
@@ -115,7 +116,7 @@ def fill(source: str, name: str, stream: IO[bytes], size: int) -> bytearray:
     while at < size:
         part = stream.read(min(2**20, size - at))
         if not part:
-            raise ValueError(f"{source} is truncated: {size - at:,} bytes are missing of the array {short(name)}")
+            raise RequestError(f"{source} is truncated: {size - at:,} bytes are missing of the array {short(name)}")
         view[at : at + len(part)] = part
         at += len(part)
     return block
@@ -131,6 +132,6 @@ def damage(source: str, kind: str) -> Iterator[None]:
     except Exception as error:  # of zipfile, zlib, struct, NumPy, of the system
         if isinstance(error, ValueError) and str(error).startswith(source):
             raise
-        raise ValueError(
+        raise RequestError(
             f"{source} cannot be read as {kind}, it is truncated or damaged ({first_line(error)})"
         ) from error

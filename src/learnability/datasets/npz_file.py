@@ -26,6 +26,7 @@ from learnability.datasets.npy_header import Header, damage, fill, read_header
 from learnability.datasets.numbers import check_held
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, Group, Reading, Source
 from learnability.datasets.sparse_file import SparseSource, is_sparse
+from learnability.errors import RequestError
 
 __all__ = ["open_source"]
 
@@ -55,14 +56,14 @@ def open_source(path: Path, reading: Reading, budget: Budget) -> Source:
         with damage(source, "NPY"), path.open("rb") as stream:
             header = read_header(source, "", stream, path.stat().st_size)
         if len(header.shape) != (1 if header.dtype.names else 2):
-            raise ValueError(
+            raise RequestError(
                 f"{source} must hold a matrix with a row an example, or records, got an array of shape {header.shape}"
             )
         return ArraySource(path, [(header, None)], reading, budget)
     with damage(source, "NPZ"), _archive(path) as archive:
         members = archive.infolist()
         if len(members) > MEMBERS:
-            raise ValueError(f"{source} must hold at most {MEMBERS:,} arrays, got {len(members):,}")
+            raise RequestError(f"{source} must hold at most {MEMBERS:,} arrays, got {len(members):,}")
         headers = [(_member(source, archive, info), info) for info in members]
     if is_sparse([header for header, _ in headers]):
         return SparseSource(path, [header for header, _ in headers], budget)
@@ -92,7 +93,7 @@ class ArraySource:
         if len({header.shape[:1] for header in kept}) > 1 or any(not header.shape for header in kept):
             shapes = [f"{short(header.name)} of shape {header.shape}" for header in kept]
             more = f" and {len(shapes) - 8:,} more" if len(shapes) > 8 else ""
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must hold arrays with a row an example, as many rows in each, got "
                 f"{', '.join(shapes[:8])}{more}: leave arrays out (drop)"
             )
@@ -172,7 +173,7 @@ class ArraySource:
             return [text.decode() for text in texts]
         except UnicodeDecodeError as error:
             row = low + texts.index(error.object) + 1
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must hold text in UTF-8, got {error.object[:40]!r} in column "
                 f"{short(self.groups[g].names[0])}, row {row:,}"
             ) from None
@@ -183,7 +184,7 @@ class ArraySource:
             points = values.view(np.dtype("u4").newbyteorder(values.dtype.byteorder)).reshape(len(values), -1)
             wrong = np.argwhere(points > sys.maxunicode)
             if len(wrong):
-                raise ValueError(
+                raise RequestError(
                     f"{self.name} must hold text, got {int(points[tuple(wrong[0])]):#x}, which is no character, in "
                     f"column {short(self.groups[g].names[0])}, row {low + int(wrong[0][0]) + 1:,}"
                 )
@@ -242,7 +243,7 @@ class _Bounded(io.FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """At most so many bytes."""
         if size is not None and size > DIRECTORY:
-            raise ValueError(f"{size:,} bytes to say what is in it, more than {DIRECTORY:,}")
+            raise RequestError(f"{size:,} bytes to say what is in it, more than {DIRECTORY:,}")
         return super().read(-1 if size is None else size)
 
 
@@ -255,9 +256,9 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _member(source: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
     """The header of one member."""
     if not info.filename.endswith(".npy"):
-        raise ValueError(f"{source} must hold arrays only, got the member {short(info.filename)}")
+        raise RequestError(f"{source} must hold arrays only, got the member {short(info.filename)}")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(
+        raise RequestError(
             f"{source} must hold arrays stored or deflated, as NumPy writes them, got compression method "
             f"{info.compress_type} for {short(info.filename)}"
         )

@@ -17,6 +17,7 @@ import numpy as np
 
 from learnability import shown
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = ["EXACT", "MISSING", "Bad", "Form", "Numbers", "check_held", "number", "plain"]
 
@@ -88,7 +89,7 @@ def check_held(source: str, block: FloatArray, array: Any, names: Sequence[str])
     """
     wrong = np.argwhere((block != array) & ~np.isnan(block))
     if len(wrong):
-        raise ValueError(
+        raise RequestError(
             f"{source} must hold numbers that float64 can hold, got {array[tuple(wrong[0])]!s} in column "
             f"{shown.quoted(names[int(wrong[0][1])], 60)}"
         )
@@ -184,7 +185,7 @@ class Numbers:
             difference = Fraction(value) - offset
             found[i] = float(difference) if abs(difference) <= EXACT else np.nan
             if np.isnan(found[i]) or Fraction(found[i]) != difference:
-                raise ValueError(
+                raise RequestError(
                     f"{self.source} must hold whole numbers within 2^53 of each other where they are beyond 2^53 "
                     f"(float64 cannot tell them apart), got {offset} and {value} in column "
                     f"{shown.quoted(self.names[j], 60)}: leave it out (drop), or make categories of it (one_hot)"

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from learnability import shown
 from learnability.datasets.source import first_line
+from learnability.errors import RequestError
 
 __all__ = ["damage", "open_packed"]
 
@@ -47,7 +48,7 @@ def open_packed(path: Path) -> IO[bytes]:
                     continue
                 return stream
             name = shown.line(path.name)
-            raise ValueError(f"{name} needs the package backports.zstd to be read (pip install backports.zstd)")
+            raise RequestError(f"{name} needs the package backports.zstd to be read (pip install backports.zstd)")
     return path.open("rb")
 
 
@@ -100,5 +101,7 @@ def damage(source: str) -> Iterator[None]:
     except Exception as error:
         # Zstandard's own error has this name in both.
         if isinstance(error, OSError | EOFError | zlib.error | lzma.LZMAError) or type(error).__name__ == "ZstdError":
-            raise ValueError(f"{source} cannot be read, it is truncated or damaged ({first_line(error)})") from error
+            raise RequestError(
+                f"{source} cannot be read, it is truncated or damaged ({first_line(error)})"
+            ) from error
         raise

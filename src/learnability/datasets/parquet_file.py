@@ -22,6 +22,7 @@ from learnability.datasets.labels import LONGEST, listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import EXACT
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, TEXT, WRITTEN, Group, Reading, first_line
+from learnability.errors import RequestError
 
 __all__ = ["open_source"]
 
@@ -90,7 +91,7 @@ class ParquetSource:
                 Group((column.name,), *column.group, column.name in index) for column in self._columns
             ]
             read = [g.names[0] for g in self.groups if g.kind != OTHER and g.names[0] not in reading.drop]
-            self.rows, size = self._sizes(connection, read)
+            self.rows, size, self._odd = self._sizes(connection, read)
         self._notes = [note] if note else []
         self._spare = [j for j, group in enumerate(self.groups) if group.spare]
         self._room = 2.5 * size + LANE * len(read) + ROOM  # as read, unpacked, and what is being handed over
@@ -105,6 +106,8 @@ class ParquetSource:
     def blocks(self, wanted: Sequence[int]) -> Iterator[list[Any]]:
         """The rows in order: numbers as they are stored, of other sizes as text."""
         self._spare = [j for j in self._spare if j not in wanted]
+        if self._odd:  # DuckDB before 2 leaves out rows, or reads what is none
+            raise RequestError(f"{self.name} is damaged: its metadata promise columns of different lengths")
         with self._open(self._room) as connection:
             longest = self._longest(connection, [j for j in wanted if self.groups[j].kind == TEXT])
             chosen = [self._expression(j) for j in wanted]
@@ -117,7 +120,7 @@ class ParquetSource:
                 m += len(frame)
                 yield [self._values(j, frame.iloc[:, k]) for k, j in enumerate(wanted)]
         if m != self.rows:
-            raise ValueError(f"{self.name} is damaged: it has {m:,} rows where its metadata promise {self.rows:,}")
+            raise RequestError(f"{self.name} is damaged: it has {m:,} rows where its metadata promise {self.rows:,}")
 
     @contextmanager
     def _open(self, limit: float) -> Iterator[Any]:
@@ -133,15 +136,16 @@ class ParquetSource:
                 connection.execute(f"SET memory_limit = '{int(limit)}B'")
                 connection.execute(f"SET allowed_paths = [{paths}]")
                 connection.execute("SET enable_external_access = false")
+                connection.execute("SET enable_progress_bar = false")  # in notebooks it comes on stdout
                 connection.execute("SET lock_configuration = true")
                 yield connection
         except duckdb.OutOfMemoryException as error:
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} needs more memory than the {limit / 1e6:,.0f} MB that its metadata promise or that it "
                 f"may take ({first_line(error)})"
             ) from error
         except (duckdb.Error, UnicodeError) as error:
-            raise ValueError(f"{self.name} cannot be read as Parquet ({first_line(error)})") from error
+            raise RequestError(f"{self.name} cannot be read as Parquet ({first_line(error)})") from error
 
     def _described(self, connection: Any) -> list[_Column]:
         """The columns; their names from the schema, since DuckDB changes those that differ in case only."""
@@ -149,7 +153,7 @@ class ParquetSource:
         types = [row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {table}", [self._place]).fetchall()]
         names = _names(connection, self._place)
         if len(names) != len(types):
-            raise ValueError(f"{self.name} is damaged: its schema has {len(names):,} columns, or {len(types):,}")
+            raise RequestError(f"{self.name} is damaged: its schema has {len(names):,} columns, or {len(types):,}")
         self._table = f"{table} AS t({', '.join(f'c{j}' for j in range(len(names)))})"
         kinds = ["LIST" if kind.endswith("]") else kind.partition("(")[0] for kind in types]
         return list(map(_Column, names, kinds))
@@ -174,18 +178,19 @@ class ParquetSource:
                 return frozenset(unnamed), note
         return frozenset(unnamed).union(named).intersection(names), ""
 
-    def _sizes(self, connection: Any, columns: Sequence[str]) -> tuple[int, int]:
-        """The number of rows, and the most bytes that these columns take in a group of rows."""
-        rows, size = connection.execute(
-            "SELECT coalesce(sum(rows), 0), coalesce(max(size), 0) FROM "
-            "(SELECT any_value(row_group_num_rows) AS rows, sum(total_uncompressed_size) "
-            "FILTER (path_in_schema IN (SELECT unnest(?::VARCHAR[]))) AS size "
-            "FROM parquet_metadata(?) GROUP BY row_group_id)",
+    def _sizes(self, connection: Any, columns: Sequence[str]) -> tuple[int, int, int]:
+        """The number of rows, the most bytes of these columns in a group of rows, and how many of other lengths."""
+        rows, size, odd = connection.execute(
+            "SELECT coalesce(sum(rows), 0), coalesce(max(size), 0), coalesce(sum(odd), 0) FROM "
+            "(SELECT any_value(row_group_num_rows) AS rows, sum(total_uncompressed_size) FILTER (read) AS size, "
+            "count(*) FILTER (read AND num_values <> row_group_num_rows) AS odd "
+            "FROM (SELECT *, path_in_schema IN (SELECT unnest(?::VARCHAR[])) AS read FROM parquet_metadata(?)) "
+            "GROUP BY row_group_id)",
             [list(columns), self._place],
         ).fetchone()
         if not 0 <= rows < 2**63 or size < 0:
-            raise ValueError(f"{self.name} is damaged: its metadata promise {rows:,} rows and {size:,} bytes")
-        return int(rows), int(size)
+            raise RequestError(f"{self.name} is damaged: its metadata promise {rows:,} rows and {size:,} bytes")
+        return int(rows), int(size), int(odd)
 
     def _longest(self, connection: Any, columns: Sequence[int]) -> dict[int, int]:
         """Bytes of the longest text in each of the columns.
@@ -201,7 +206,7 @@ class ParquetSource:
         lengths = connection.execute(f"SELECT {chosen} FROM {self._table}", [self._place]).fetchone()
         for j, length in zip(columns, lengths, strict=True):
             if length > 4 * LONGEST:  # bytes of a character
-                raise ValueError(
+                raise RequestError(
                     f"{self.name} must hold texts of at most {LONGEST:,} characters in the column "
                     f"{short(self.groups[j].names[0])}, got one of {length:,} bytes"
                 )
@@ -224,7 +229,7 @@ class ParquetSource:
         if not missing.any() or dtype.kind == "f":
             return series.to_numpy(dtype=dtype)
         if series.dtype.kind == "f" and dtype.itemsize == 8 and not series.abs().max() < EXACT:
-            raise ValueError(  # before version 2
+            raise RequestError(  # before version 2
                 f"{self.name} needs a newer DuckDB: missing values beside whole numbers beyond 2^53 in column "
                 f"{short(self.groups[j].names[0])}"
             )

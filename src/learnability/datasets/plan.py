@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from learnability.datasets.labels import listed, short
 from learnability.datasets.source import NUMBER, OTHER, TEXT, WRITTEN, Reading, Source
+from learnability.errors import RequestError
 
 __all__ = ["Part", "not_numbers", "plan_of"]
 
@@ -41,7 +42,7 @@ def plan_of(source: Source, label: str, reading: Reading) -> list[Part]:
             name = group.names[j]
             if group.kind == OTHER:
                 use = "labels" if name == label else "categories"
-                raise ValueError(
+                raise RequestError(
                     f"{source.name} must hold numbers, text or truth values as {use}, got {group.what} in "
                     f"{short(name)}"
                 )
@@ -58,7 +59,7 @@ def plan_of(source: Source, label: str, reading: Reading) -> list[Part]:
     if other:
         raise not_numbers(source.name, other)
     if len(plan) == 1:
-        raise ValueError(f"{source.name} must have a feature column beside the label {short(label)}, got none")
+        raise RequestError(f"{source.name} must have a feature column beside the label {short(label)}, got none")
     return plan
 
 
@@ -66,11 +67,11 @@ def _check_names(source: str, names: Sequence[str], label: str, reading: Reading
     """Every column has a name of its own; the label and what is to be dropped or split are among them."""
     nameless = [j + 1 for j, name in enumerate(names) if not name]
     if nameless:
-        raise ValueError(f"{source} must name every column, got none for column {nameless[0]} (an index, perhaps?)")
+        raise RequestError(f"{source} must name every column, got none for column {nameless[0]} (an index, perhaps?)")
     seen: set[str] = set()
     twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
     if twice:
-        raise ValueError(
+        raise RequestError(
             f"{source} must name every column differently, got {listed(list(dict.fromkeys(twice)))} twice"
         )
     wanted = [("label", label), *(("drop", name) for name in reading.drop)]
@@ -80,18 +81,18 @@ def _check_names(source: str, names: Sequence[str], label: str, reading: Reading
         close = difflib.get_close_matches(name, names[:NAMED], 1, 0.75)
         hint = f"; did you mean {short(close[0])}?" if close else ""
         purpose = "for the label" if option == "label" else f"to {option.replace('_', '-')}"
-        raise ValueError(f"{source} has no column {short(name)} {purpose}, only {listed(names)}{hint}")
+        raise RequestError(f"{source} has no column {short(name)} {purpose}, only {listed(names)}{hint}")
     if label in {*reading.drop, *reading.one_hot}:
-        raise ValueError(f"label must be a column of its own, got {short(label)}, which is also dropped or split")
+        raise RequestError(f"label must be a column of its own, got {short(label)}, which is also dropped or split")
 
 
-def not_numbers(source: str, columns: Sequence[tuple[str, str, bool]], *, otherwise: bool = False) -> ValueError:
+def not_numbers(source: str, columns: Sequence[tuple[str, str, bool]], *, otherwise: bool = False) -> RequestError:
     """The error for columns that hold something else: name, what was found, whether they may be categories."""
     which = ", ".join(f"{short(name)} ({found})" for name, found, _ in columns[:8])
     more = f" and {len(columns) - 8:,} more" if len(columns) > 8 else ""
     split = " or, of categories, turn them into columns of 0 and 1 (one_hot)" if any(c for *_, c in columns) else ""
     written = "; decimal and thousands say how numbers are written" if otherwise else ""
-    return ValueError(
+    return RequestError(
         f"{source} must hold numbers in every column but the label's, got other values in {which}{more}: "
         f"leave these columns out (drop){split}{written}"
     )

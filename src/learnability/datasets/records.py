@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = ["DataSet", "DigitImages", "Table", "pair_of_digits"]
 
@@ -76,7 +77,7 @@ def pair_of_digits(
     positive = checks.integer("positive", positive, at_least=0, at_most=9)
     negative = checks.integer("negative", negative, at_least=0, at_most=9)
     if positive == negative:
-        raise ValueError(f"negative must differ from positive, got {negative} for both")
+        raise RequestError(f"negative must differ from positive, got {negative} for both")
     pixels, digits = images(positive, negative)
     X = pixels.astype(np.float64)
     radius = math.sqrt(float(np.einsum("ij,ij->i", X, X).max()))  # sums of squared integers: exact

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from learnability import checks, shown
+from learnability.errors import RequestError
 
 __all__ = ["BLOCK", "NUMBER", "OTHER", "TEXT", "WRITTEN", "Group", "Reading", "Source", "Values", "first_line"]
 
@@ -116,26 +117,26 @@ class Reading:
             columns = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
             other = [column for column in columns if not isinstance(column, str)]
             if other:
-                raise ValueError(f"{name} must name columns, got {other[0]!r}")
+                raise RequestError(f"{name} must name columns, got {other[0]!r}")
             checks.store(self, **{name: columns})
         both = set(self.drop) & set(self.one_hot)
         if both:
-            raise ValueError(f"one_hot must name columns that are not dropped, got {sorted(both)[0]!r}")
+            raise RequestError(f"one_hot must name columns that are not dropped, got {sorted(both)[0]!r}")
         for name, value in (("drop_missing", self.drop_missing), ("header", self.header)):
             if not isinstance(value, bool) and (name, value) != ("header", None):
-                raise ValueError(f"{name} must be True or False, got {value!r}")
+                raise RequestError(f"{name} must be True or False, got {value!r}")
         checks.choice("decimal", self.decimal, (".", ","))
         checks.choice("thousands", self.thousands, ("", ".", ",", "'", " "))
         checks.choice("quote", self.quote, ('"', "'", ""))
         given = self.separator
         # A letter, a digit or what numbers are written with separates nothing.
         if given is not None and (not isinstance(given, str) or not re.fullmatch(r"[^\w\n\r+.\-\"'\0]", given)):
-            raise ValueError(f"separator must be one character that no number is written with, got {given!r}")
+            raise RequestError(f"separator must be one character that no number is written with, got {given!r}")
         if self.thousands == self.decimal:
-            raise ValueError(f"thousands must differ from decimal, got {self.thousands!r} for both")
+            raise RequestError(f"thousands must differ from decimal, got {self.thousands!r} for both")
         if given is not None and given in (self.thousands, self.decimal):
             which = "decimal" if given == self.decimal else "thousands"
-            raise ValueError(f"separator must differ from {which}, got {given!r} for both")
+            raise RequestError(f"separator must differ from {which}, got {given!r} for both")
 
     @property
     def of_text(self) -> list[str]:

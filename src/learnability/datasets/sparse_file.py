@@ -15,6 +15,7 @@ from learnability.datasets.labels import short
 from learnability.datasets.memory import Budget
 from learnability.datasets.npy_header import Header, damage
 from learnability.datasets.source import BLOCK, NUMBER, OTHER, Group
+from learnability.errors import RequestError
 
 __all__ = ["SparseSource", "is_sparse"]
 
@@ -55,7 +56,7 @@ class SparseSource:
         self.notes: tuple[str, ...] = ()
         found = {header.name: header for header in headers}
         if len(found) < len(headers):
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must name every array differently, got {len(found)} of {len(headers)} names"
             )
         self._form, shape = self._begin(found)
@@ -79,22 +80,24 @@ class SparseSource:
     def _begin(self, found: Mapping[str, Header]) -> tuple[str, tuple[int, int]]:
         """Format and shape, if all parts are there and of their kind."""
         if found["shape"].shape != (2,) or found["shape"].dtype.kind not in "iu":
-            raise ValueError(f"{self.name} must hold a sparse matrix, got a shape of shape {found['shape'].shape}")
+            raise RequestError(f"{self.name} must hold a sparse matrix, got a shape of shape {found['shape'].shape}")
         with damage(self.name, "a sparse matrix"), np.load(self.path, allow_pickle=False) as stored:
             form = stored["format"].item()
             rows, width = (int(n) for n in stored["shape"])
         form = form.decode("latin-1") if isinstance(form, bytes) else form
         if form not in PARTS:
-            raise ValueError(f"{self.name} must hold a sparse matrix as one of {', '.join(PARTS)}, got {short(form)}")
+            raise RequestError(
+                f"{self.name} must hold a sparse matrix as one of {', '.join(PARTS)}, got {short(form)}"
+            )
         for part in PARTS[form]:
             header = found.get(part)
             if header is None or len(header.shape) != 1 or header.dtype.kind not in "iu":
                 what = "none" if header is None else f"shape {header.shape}, dtype {str(header.dtype)[:60]}"
-                raise ValueError(
+                raise RequestError(
                     f"{self.name} must hold a row of whole numbers {part!r} for a sparse matrix as {form}, got {what}"
                 )
         if rows < 0 or width < 0:
-            raise ValueError(f"{self.name} must hold a sparse matrix, got shape {(rows, width)}")
+            raise RequestError(f"{self.name} must hold a sparse matrix, got shape {(rows, width)}")
         return form, (rows, width)
 
     def _matrix(self) -> Any:
@@ -124,7 +127,7 @@ class SparseSource:
         if more:
             largest = float(np.abs(data.astype(np.float64)).max())
             if data.dtype.kind in "iu" and largest * (more + 1) >= 2.0**63:
-                raise ValueError(
+                raise RequestError(
                     f"{self.name} must hold numbers whose sums 64 bits can hold where a place has several, got "
                     f"{largest:.0f} and {more:,} entries for places that have one"
                 )
@@ -151,7 +154,7 @@ class SparseSource:
                 elif len(indices) and not 0 <= indices.min() <= indices.max() < max(rows, width):
                     wrong = "an entry outside"  # or nearly so: the rest is SciPy's check
         if wrong:
-            raise ValueError(f"{self.name} must hold a sparse matrix of shape {shape} as {self._form}, got {wrong}")
+            raise RequestError(f"{self.name} must hold a sparse matrix of shape {shape} as {self._form}, got {wrong}")
 
     def _wide(self, data: Any) -> Any:
         """The entries in a type that their sums fit in."""
@@ -161,5 +164,7 @@ class SparseSource:
             wide = data.astype(np.int64 if data.dtype.kind in "iu" else np.float64)
             lost = ((wide != data) & ~np.isnan(wide)).any()
         if data.dtype.kind == "f" and lost:
-            raise ValueError(f"{self.name} must hold numbers that float64 can hold, got others of dtype {data.dtype}")
+            raise RequestError(
+                f"{self.name} must hold numbers that float64 can hold, got others of dtype {data.dtype}"
+            )
         return wide

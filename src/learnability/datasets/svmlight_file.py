@@ -18,6 +18,7 @@ from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import CHARACTERS, EXACT, MISSING, number
 from learnability.datasets.packed import damage, open_packed
 from learnability.datasets.source import NUMBER, WRITTEN, Group, Reading
+from learnability.errors import RequestError
 
 __all__ = ["LABEL", "open_source"]
 
@@ -69,7 +70,7 @@ class SvmlightSource:
             if self.rows % 2**16 == 0:
                 budget.check(self.name, self.rows, max(0, last - first), about=True)
         if not self.rows:
-            raise ValueError(f"{self.name} must have at least one row, got none")
+            raise RequestError(f"{self.name} must have at least one row, got none")
         self.first = first
         self.width = last - first + 1
         self.notes = ("left out the queries (qid)",) if queries else ()
@@ -93,7 +94,7 @@ class SvmlightSource:
             for field in rest.split(None, self.width + 1)[: self.width + 1]:
                 index, text = self._split(field, row)
                 if not last < index < self.first + self.width:
-                    raise ValueError(
+                    raise RequestError(
                         f"{self.name} must have increasing indices in every row, got {index:,} in row {row:,} "
                         f"{f'after {last:,}' if index <= last else 'before its last'}"
                     )
@@ -135,7 +136,7 @@ class SvmlightSource:
             if value is None or not _holds(value):
                 row, j = divmod(places[k], self.width)
                 what = "numbers" if value is None else "numbers that float64 can hold"
-                raise ValueError(
+                raise RequestError(
                     f"{self.name} must hold {what}, got {short(written)} in column {str(self.first + j)!r}, row "
                     f"{above + row + 1:,}"
                 )
@@ -148,7 +149,7 @@ class SvmlightSource:
         with damage(self.name), open_packed(self.path) as stream:
             while line := stream.readline(LONGEST):
                 if len(line) == LONGEST and line[-1:] != b"\n":
-                    raise ValueError(f"{self.name} must have lines of at most {LONGEST:,} bytes, got a longer one")
+                    raise RequestError(f"{self.name} must have lines of at most {LONGEST:,} bytes, got a longer one")
                 if row == 0:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 label, *others = line.partition(b"#")[0].split(None, 1) or [b""]
@@ -156,7 +157,7 @@ class SvmlightSource:
                     continue
                 row += 1
                 if b":" in label:
-                    raise ValueError(
+                    raise RequestError(
                         f"{self.name} must begin every row with a label, got {_shown(label)} in row {row:,}"
                     )
                 query = bool(others) and others[0].startswith(b"qid:")
@@ -165,7 +166,7 @@ class SvmlightSource:
                 try:
                     text = label.decode()
                 except UnicodeDecodeError as error:
-                    raise ValueError(
+                    raise RequestError(
                         f"{self.name} must be text in UTF-8, got the byte {label[error.start]:#04x} in row {row:,}"
                     ) from None
                 yield text, query, others[0].strip() if others else b""
@@ -174,7 +175,7 @@ class SvmlightSource:
         """Index and value."""
         index, _, value = field.partition(b":")
         if not value or not index.isdigit() or len(index) > DIGITS:
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must hold index:value after every label, got {_shown(field)} in row {row:,}"
             )
         return int(index), value

@@ -15,6 +15,7 @@ from learnability.datasets.labels import listed
 from learnability.datasets.memory import Budget, budget
 from learnability.datasets.records import Table
 from learnability.datasets.source import Reading, Source
+from learnability.errors import RequestError
 
 __all__ = ["COMPRESSED", "SUFFIXES", "read_examples", "read_table"]
 
@@ -91,27 +92,27 @@ def read_examples(
     try:
         path = Path(path).expanduser()
     except TypeError:
-        raise ValueError(f"path must be the path of a file, got {path!r}") from None
+        raise RequestError(f"path must be the path of a file, got {path!r}") from None
     if label is not None and not isinstance(label, str):
-        raise ValueError(f"label must be the name of a column, got {label!r}")
+        raise RequestError(f"label must be the name of a column, got {label!r}")
     _check_file(path)
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     packed = suffixes and suffixes[-1] in COMPRESSED
     suffix = (suffixes[-2] if len(suffixes) > 1 else "") if packed else suffixes[-1] if suffixes else ""
     reader = _READERS.get(suffix)
     if reader is None or (packed and suffix not in {**_TEXT, **_SVMLIGHT}):
-        raise ValueError(
+        raise RequestError(
             f"path must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} (text also in one of these and "
             f"{', '.join(COMPRESSED)}), got {shown.quoted(str(path), 1000)}"
         )
     if reading.of_text and suffix not in _TEXT:
-        raise ValueError(
+        raise RequestError(
             f"{reading.of_text[0]} is for files of text ({', '.join(_TEXT)}), got {shown.quoted(path.name)}"
         )
     source = reader(path, reading, limits)
     if label is None and suffix not in _SVMLIGHT:
         names = [name for group in source.groups for name in group.names]
-        raise ValueError(f"label must name the column of the labels, one of {listed(names, 20)} in {source.name}")
+        raise RequestError(f"label must name the column of the labels, one of {listed(names, 20)} in {source.name}")
     return examples(source, svmlight_file.LABEL if label is None else label, reading, limits)
 
 
@@ -126,19 +127,19 @@ def _check_file(path: Path) -> None:
     """A file of some bytes, that may be read."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         address = str(path).replace(":/", "://", 1)  # of which a path keeps one
-        raise ValueError(f"path must be a file on this machine (download it first), got the address {address!r}")
+        raise RequestError(f"path must be a file on this machine (download it first), got the address {address!r}")
     named = shown.quoted(str(path), 1000)
     try:
         if path.is_dir():
-            raise ValueError(f"path must be a file, got a folder {named}")
+            raise RequestError(f"path must be a file, got a folder {named}")
         if path.is_fifo() or path.is_char_device() or path.is_socket():
-            raise ValueError(
+            raise RequestError(
                 f"path must be a file that can be read twice (write the stream to a file first), got {named}"
             )
         if not path.is_file():
-            raise ValueError(f"path must be a file, got none at {named}")
+            raise RequestError(f"path must be a file, got none at {named}")
         with path.open("rb") as stream:
             if not stream.read(1):
-                raise ValueError(f"{shown.line(path.name)} must hold a table, got an empty file")
+                raise RequestError(f"{shown.line(path.name)} must hold a table, got an empty file")
     except OSError as error:
-        raise ValueError(f"{shown.line(path, 1000)} cannot be opened ({error.strerror})") from error
+        raise RequestError(f"{shown.line(path, 1000)} cannot be opened ({error.strerror})") from error

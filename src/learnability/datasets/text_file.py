@@ -20,6 +20,7 @@ from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import MISSING, Form, number
 from learnability.datasets.packed import damage, open_packed
 from learnability.datasets.source import WRITTEN, Group, Reading, first_line
+from learnability.errors import RequestError
 
 __all__ = ["open_source"]
 
@@ -60,12 +61,12 @@ class TextSource:
         self.separator = reading.separator or self._guessed(sample)
         records = list(islice(self._records(iter(sample), whole=False), SAMPLED))
         if not records:
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must begin with a line that holds something, got none in {len(sample):,} lines (is a "
                 f"quote not closed?); quote says what encloses fields, got {self.quote!r}"
             )
         if sample[0].startswith("#") and len(records) > 1 and len(records[0]) < len(records[1]):
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must begin with a line of names, got a comment {short(sample[0].strip())}: leave such "
                 "lines out"
             )
@@ -80,7 +81,7 @@ class TextSource:
             self._check_header(first)
         if self.header and len(records) < 2:
             list(islice(self._records(iter(sample)), 2))  # what is wrong with the next line, if there is one
-            raise ValueError(f"{self.name} must have at least one row below its header, got none")
+            raise RequestError(f"{self.name} must have at least one row below its header, got none")
         self.width, self.skipped, self.ended = len(first), 0, False
         if self.header:
             first = self._without_nameless(first, records[1:])
@@ -112,7 +113,7 @@ class TextSource:
             while rows := self._block(records, most):
                 if set(map(len, rows)) != {self.width}:
                     row = next(k for k, record in enumerate(rows) if len(record) != self.width)
-                    raise ValueError(
+                    raise RequestError(
                         f"{self.name} must have {self.width:,} field{'s' * (self.width > 1)} in every row, got "
                         f"{len(rows[row]):,} in row "
                         f"{above + row + 1:,} (separated by {SEPARATORS.get(self.separator, repr(self.separator))})"
@@ -120,7 +121,7 @@ class TextSource:
                 columns = list(zip(*rows, strict=True))
                 if self.ended and any(map(str.strip, columns[-1])):
                     row = next(k for k, text in enumerate(columns[-1]) if text.strip())
-                    raise ValueError(
+                    raise RequestError(
                         f"{self.name} must have nothing behind the last separator of every row, as in its first "
                         f"ones, got {short(columns[-1][row])} in row {above + row + 1:,}"
                     )
@@ -150,7 +151,7 @@ class TextSource:
                 if len(lines) > 2 * SAMPLED or size > LONGEST:
                     break
         if not lines:
-            raise ValueError(f"{self.name} must hold a header and rows, got an empty file")
+            raise RequestError(f"{self.name} must hold a header and rows, got an empty file")
         return lines
 
     def _text(self, stream: IO[bytes]) -> Iterator[str]:
@@ -159,7 +160,7 @@ class TextSource:
             with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
                 while line := text.readline(LONGEST):
                     if len(line) == LONGEST and line[-1] not in "\r\n":
-                        raise ValueError(
+                        raise RequestError(
                             f"{self.name} must have lines of at most {LONGEST:,} characters, got a longer one"
                         )
                     yield line
@@ -170,7 +171,7 @@ class TextSource:
                 b"\xff\xfe": ": it is UTF-16",
                 b"\xfe\xff": ": it is UTF-16",
             }
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must be text in UTF-8 (save it as that), got the byte "
                 f"{error.object[error.start]:#04x}{what.get(bytes(begins), '')}"
             ) from None
@@ -196,7 +197,7 @@ class TextSource:
                     yield record
         except csv.Error as error:
             if whole or "unexpected end of data" not in str(error):
-                raise ValueError(
+                raise RequestError(
                     f"{self.name} cannot be read as text in columns ({first_line(error)} in line "
                     f"{reader.line_num:,}); quote says what encloses fields, got {self.quote!r}"
                 ) from error
@@ -222,7 +223,7 @@ class TextSource:
             raise failed
         if not scores:
             names = ", ".join(SEPARATORS.values())
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must have two columns at least, got lines that no {names} separates: separator says "
                 "what does"
             )
@@ -231,7 +232,7 @@ class TextSource:
         best = max(scores.values())
         found = [separator for separator, score in scores.items() if score == best]
         if len(found) > 1:
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} can be split at each {' and at each '.join(SEPARATORS[s] for s in found)}: separator "
                 "says which it is"
             )
@@ -245,7 +246,7 @@ class TextSource:
         steps = {after - before for before, after in pairwise(read)}
         counted = steps == {1} or (len(read) > 2 and len(steps) == 1)  # years, or the columns of a matrix
         if len(read) == len(names) or (2 * len(read) > len(names) and (fractions or not counted)):
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} must begin with a line of names, got numbers ({listed(names, 4)}): header says whether "
                 "the first line has names all the same; without a header columns are called 1, 2, ..."
             )

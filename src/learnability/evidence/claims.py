@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from learnability.errors import RequestError
 from learnability.evidence.intervals import LEAST, MOST_SEEDS, Interval
 from learnability.theory import Guarantee, Kind
 
@@ -30,7 +31,7 @@ def decide(interval: Interval, bound: float, direction: str) -> tuple[float | No
         On which side of it the number is claimed to lie.
     """
     if direction not in ("at_most", "at_least"):
-        raise ValueError(f"direction must be 'at_most' or 'at_least', got {direction!r}")
+        raise RequestError(f"direction must be 'at_most' or 'at_least', got {direction!r}")
     if interval.count < LEAST and not interval.observed:
         return None, f"{interval}: at least {LEAST} {interval.unit} are needed"
     if not interval.low <= interval.high:
@@ -80,7 +81,7 @@ def seeds_to_decide(interval: Interval, bound: float, direction: str) -> int | N
 def judged(guarantee: Guarantee, interval: Interval) -> Guarantee:
     """The guarantee with what the runs say of its number, by the rule: for what a theorem promises of a mean."""
     if guarantee.bound is None:
-        raise ValueError(f"{guarantee.id} must have a bound to judge an interval by, got None")
+        raise RequestError(f"{guarantee.id} must have a bound to judge an interval by, got None")
     measured, said = decide(interval, guarantee.bound, guarantee.direction)
     return replace(guarantee, measured=measured, note="; ".join(filter(None, [guarantee.note, said])))
 

@@ -17,7 +17,9 @@ tangent kernel is :math:`\Theta^{L+1}` with :math:`\Theta^1 = w \langle x, z \ra
 :math:`\Theta^{l+1} = w C^l + t + \tfrac w2 \Theta^l \kappa_0(\rho^l)` (Jacot, Gabriel & Hongler, Neural Tangent
 Kernel, NeurIPS 2018); t is the weight of trained biases.
 
-All work in float64 and in place where they can: memory is a few arrays of shape (m, r).
+All work in float64 and in place where they can: memory is a few arrays of shape (m, r). What is carried from layer to
+layer is the angle (:mod:`learnability.kernels.angles`), so that an input with itself, where kappa_0 has a root, loses
+no digits.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.kernels import angles
+from learnability.kernels.angles import squares
 from learnability.kernels.pairs import pair, within
 
 __all__ = ["DEEPEST", "arc_cosine0", "arc_cosine1", "conjugate", "rbf", "tangent"]
@@ -75,9 +79,10 @@ def arc_cosine0(rho: ArrayLike) -> FloatArray:
     Returns
     -------
     array of the same shape
-        In [0, 1]; 0, 1/2 and 1 at rho = -1, 0 and 1. Near the ends an error e of rho becomes one of sqrt(2 e) / pi.
+        In [0, 1]; 0, 1/2 and 1 at rho = -1, 0 and 1. Near the ends an error e of rho becomes one of sqrt(2 e) / pi:
+        the kernels here start from angles instead.
     """
-    return _kappa0(np.clip(checks.array("rho", rho), -1.0, 1.0))
+    return angles.gate(np.arccos(np.clip(checks.array("rho", rho), -1.0, 1.0)))
 
 
 def arc_cosine1(rho: ArrayLike) -> FloatArray:
@@ -94,7 +99,7 @@ def arc_cosine1(rho: ArrayLike) -> FloatArray:
         In [0, 1]; 0, 1 / pi and 1 at rho = -1, 0 and 1.
     """
     rho = np.clip(checks.array("rho", rho), -1.0, 1.0)
-    return _kappa1(rho, _kappa0(rho))
+    return np.asarray(np.sqrt((1.0 - rho) * (1.0 + rho)) / math.pi + rho * angles.gate(np.arccos(rho)))
 
 
 def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0, bias: float = 0.0) -> FloatArray:
@@ -113,8 +118,9 @@ def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0
     bias : float
         b, variance of the biases at initialisation, >= 0.
     """
-    X, Z = pair(X, Z, 5)
-    return within(_recursion(X, Z, *_options(depth, weight, bias), None), "X", "Z", "weight", "bias")
+    depth, weight, bias = _options(depth, weight, bias)
+    X, Z = pair(X, Z, 6 + _more(depth, bias))
+    return within(_recursion(X, Z, depth, weight, bias, None), "X", "Z", "weight", "bias")
 
 
 def tangent(
@@ -137,8 +143,8 @@ def tangent(
         where biases are not trained. ``bias`` by default, as in the parametrisation sqrt(bias) * (standard
         Gaussian); give 1 for biases that start at 0 and are trained.
     """
-    X, Z = pair(X, Z, 6)
     depth, weight, bias = _options(depth, weight, bias)
+    X, Z = pair(X, Z, 7 + _more(depth, bias))
     trained = bias if trained_bias is None else checks.real("trained_bias", trained_bias, at_least=0.0)
     return within(_recursion(X, Z, depth, weight, bias, trained), "X", "Z", "weight", "bias", "trained_bias")
 
@@ -151,55 +157,40 @@ def _options(depth: int, weight: float, bias: float) -> tuple[int, float, float]
     )
 
 
-def squares(X: FloatArray) -> FloatArray:
-    """Squared norm of each row, infinite where it leaves float64."""
-    with np.errstate(over="ignore"):
-        return np.asarray(np.einsum("ij,ij->i", X, X))
+def _more(depth: int, bias: float) -> int:
+    """Arrays that angles take from layer to layer, beside those of one layer."""
+    return 3 if depth > 1 and bias > 0 else 0
 
 
 def _recursion(
     X: FloatArray, Z: FloatArray, depth: int, weight: float, bias: float, trained: float | None
 ) -> FloatArray:
     """C^L, or with a weight of trained biases Theta^(L+1)."""
+    (x, U), (z, V) = angles.direction(X, weight, bias), angles.direction(Z, weight, bias)
     with np.errstate(over="ignore", invalid="ignore"):
-        K, x, z = X @ Z.T, squares(X), squares(Z)
-        theta = np.empty(0) if trained is None else weight * K + bias + (trained - bias)
-        for _ in range(depth):
-            K *= weight
-            K += bias
-            x, z = weight * x + bias, weight * z + bias
-            scale = _normalise(K, x, z)
-            gate = _kappa0(K)
-            K = _kappa1(K, gate)
-            K *= scale
-            K *= 0.5  # C^l
-            x, z = 0.5 * x, 0.5 * z
+        between = angles.angles(U, V)
+        theta = np.empty(0)
+        if trained is not None:
+            theta = np.multiply.outer(x, z)
+            theta -= theta * between.gap  # K^1
+            theta += trained - bias
+        for done in range(depth):
+            if done:
+                between = angles.layer(between, x, z, weight, bias)
+                x, z = (np.sqrt(0.5 * weight * norm**2 + bias) for norm in (x, z))
             if trained is not None:
+                gate = angles.gate(between.theta)
                 gate *= 0.5 * weight
                 theta *= gate
-                theta += weight * K
                 theta += trained
-    return K if trained is None else theta
+                del gate
+                theta += weight * _covariance(between, x, z)
+    return _covariance(between, x, z) if trained is None else theta
 
 
-def _normalise(K: FloatArray, x: FloatArray, z: FloatArray) -> FloatArray:
-    """Turn covariances into correlations in place; returns what they were divided by (0 where a variance is 0)."""
-    scale = np.sqrt(x)[:, None] * np.sqrt(z)[None, :]
-    np.divide(K, scale, out=K, where=scale > 0)
-    np.clip(K, -1.0, 1.0, out=K)
-    return scale
-
-
-def _kappa0(rho: FloatArray) -> FloatArray:
-    gate: FloatArray = np.arccos(rho)
-    gate *= -1.0 / math.pi
-    gate += 1.0
-    return gate
-
-
-def _kappa1(rho: FloatArray, gate: FloatArray) -> FloatArray:
-    """kappa_1 from the correlations and their kappa_0."""
-    value: FloatArray = np.sqrt((1.0 - rho) * (1.0 + rho))  # no cancellation near the ends
-    value /= math.pi
-    value += rho * gate
-    return value
+def _covariance(between: angles.Angles, x: FloatArray, z: FloatArray) -> FloatArray:
+    """C^l from the angles and norms before it."""
+    K = angles.kappa1(between, angles.gate(between.theta))
+    with np.errstate(over="ignore", invalid="ignore"):
+        K *= np.multiply.outer(0.5 * x, z)
+    return K

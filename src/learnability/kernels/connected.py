@@ -12,7 +12,7 @@ proportion to that variance, biases at the rate t:
 
 With L = 1 and inputs (x, 1) this is ``2layer`` of the residual study up to its scales; the ResNet and its ``3layer``
 are :mod:`learnability.kernels.residual_empirical`. Nothing has the number of parameters as a dimension. The ReLU has
-slope 0 at 0. Float64.
+slope 0 at 0. Float64; :func:`features` and :func:`forward` are traced by JAX too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.kernels import pairs
+from learnability.memory import allowed
+from learnability.networks.one_hidden import activate
+from learnability.traced import Door, door, is_traceable
 
 __all__ = ["Connected", "conjugate", "features", "forward", "random_network", "tangent"]
 
@@ -77,13 +81,14 @@ def random_network(
     )
     sizes = checks.integers("widths", widths, at_least=1, at_most=pairs.MEMORY // 8)
     if not sizes:
-        raise ValueError("widths must hold at least one width, got none")
+        raise RequestError("widths must hold at least one width, got none")
     weight, bias = checks.real("weight", weight, above=0.0), checks.real("bias", bias, at_least=0.0)
     shapes = list(zip((*sizes, k), (n, *sizes), strict=True))
     need = 8 * sum(rows * columns for rows, columns in shapes)
-    if need > pairs.MEMORY:
-        raise ValueError(
-            f"widths must keep the weights within {pairs.MEMORY / 2**30:.3g} GiB, got {sizes} with {n} inputs and "
+    limit = allowed(pairs.MEMORY, need)
+    if need > limit:
+        raise RequestError(
+            f"widths must keep the weights within {limit / 2**30:.3g} GiB, got {sizes} with {n} inputs and "
             f"{k} outputs ({need / 2**30:.3g} GiB)"
         )
     drawn = [
@@ -96,13 +101,14 @@ def random_network(
 
 def features(params: Connected, X: ArrayLike) -> FloatArray:
     """The last hidden layer h^L at ``X`` (n, d): (n, m_L)."""
-    params, X = _checked(params, X)
+    params, X = _checked(params, X, door(params, X))
     return _layers(params, X)[-1]
 
 
 def forward(params: Connected, X: ArrayLike) -> FloatArray:
     """The outputs at ``X`` (n, d): (n, k)."""
-    found: FloatArray = features(params, X) @ np.asarray(params.A, dtype=np.float64).T
+    params, X = _checked(params, X, door(params, X))
+    found: FloatArray = _layers(params, X)[-1] @ params.A.T
     return found
 
 
@@ -152,11 +158,14 @@ def tangent(params: Connected, X: ArrayLike, Z: ArrayLike, *, trained_bias: floa
 
 def _layers(params: Connected, X: FloatArray) -> list[FloatArray]:
     """h^1, ..., h^L."""
-    found = []
+    found, traced = [], is_traceable(X)
     for W, bias in zip(params.W, params.biases, strict=True):
         X = X @ W.T
-        X += bias
-        np.maximum(X, 0.0, out=X)
+        if traced:
+            X = activate(X + bias, "relu")
+        else:
+            X += bias
+            np.maximum(X, 0.0, out=X)
         found.append(X)
     return found
 
@@ -177,18 +186,18 @@ def _state(params: Connected, X: FloatArray) -> list[tuple[FloatArray, FloatArra
     return list(zip([X, *layers], [*deltas, None], strict=True))
 
 
-def _checked(params: Connected, X: ArrayLike) -> tuple[Connected, FloatArray]:
-    """Parameters and inputs as float64 arrays whose shapes agree."""
+def _checked(params: Connected, X: ArrayLike, check: Door = checks) -> tuple[Connected, FloatArray]:
+    """Parameters and inputs as arrays whose shapes agree: of float64, unless ``check`` is for JAX."""
     if not isinstance(params, Connected):
-        raise ValueError(f"params must be a Connected, got {type(params).__name__}")
+        raise RequestError(f"params must be a Connected, got {type(params).__name__}")
     if not isinstance(params.W, tuple) or not params.W:
-        raise ValueError(f"params.W must be a tuple of at least one matrix, got {params.W!r}")
+        raise RequestError(f"params.W must be a tuple of at least one matrix, got {params.W!r}")
     if not isinstance(params.biases, tuple) or len(params.biases) != len(params.W):
-        raise ValueError(f"params.biases must be a tuple of {len(params.W)} vectors, got {params.biases!r}")
-    W = [checks.matrix("params.W[0]", params.W[0])]
+        raise RequestError(f"params.biases must be a tuple of {len(params.W)} vectors, got {params.biases!r}")
+    W = [check.matrix("params.W[0]", params.W[0])]
     for layer, matrix in enumerate(params.W[1:], 1):
-        W.append(checks.matrix(f"params.W[{layer}]", matrix, columns=len(W[-1])))
-    biases = (checks.vector(f"params.biases[{i}]", b, length=len(W[i])) for i, b in enumerate(params.biases))
-    A = checks.matrix("params.A", params.A, columns=len(W[-1]))
-    weight = checks.real("params.weight", params.weight, above=0.0)
-    return Connected(tuple(W), tuple(biases), A, weight), checks.matrix("X", X, columns=W[0].shape[1])
+        W.append(check.matrix(f"params.W[{layer}]", matrix, columns=len(W[-1])))
+    biases = (check.vector(f"params.biases[{i}]", b, length=len(W[i])) for i, b in enumerate(params.biases))
+    A = check.matrix("params.A", params.A, columns=len(W[-1]))
+    weight = params.weight if check is not checks else checks.real("params.weight", params.weight, above=0.0)
+    return Connected(tuple(W), tuple(biases), A, weight), check.matrix("X", X, columns=W[0].shape[1])

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.kernels.machine import EXACT, RIDGES, best, positive
 from learnability.kernels.residual_empirical import tangent_blocks
 from learnability.networks.residual import Network, forward
@@ -125,7 +126,7 @@ def fit_linearised(
     try:
         factor = cho_factor(flat, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
-        raise ValueError(f"ridge must be above the kernel's rounding, got {ridge:g}") from None
+        raise RequestError(f"ridge must be above the kernel's rounding, got {ridge:g}") from None
     c = cho_solve(factor, left.ravel(), check_finite=False).reshape(k, n)
     return Linearised(params, train, X, c, ridge, candidates, errors, few)
 

@@ -1,4 +1,4 @@
-r"""Feature maps that are fixed before any example is seen: one random layer, and parities.
+r"""Feature maps that are fixed before any example is seen: one random layer, random gates, and parities.
 
 A feature map is called on inputs X (m, n) and returns (m, N). Theorem 2 of Daniely & Malach (Learning Parities with
 Neural Networks, NeurIPS 2020) wants values in [-1, 1]: hyperbolic tangents, cosines, signs and parities have them by
@@ -24,9 +24,21 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.kernels.pairs import MEMORY
+from learnability.memory import allowed
 
-__all__ = ["ACTIVATIONS", "LIMITS", "Layer", "Parities", "coordinates", "parities", "random_layer"]
+__all__ = [
+    "ACTIVATIONS",
+    "LIMITS",
+    "Gates",
+    "Layer",
+    "Parities",
+    "coordinates",
+    "parities",
+    "random_gates",
+    "random_layer",
+]
 
 ACTIVATIONS = ("relu", "tanh", "cos", "sign")
 """The functions of a random layer."""
@@ -106,13 +118,51 @@ def random_layer(
     """
     rng = checks.generator("rng", rng)
     n = checks.integer("n", n, at_least=1, at_most=MEMORY // 8)
-    N = checks.integer("N", N, at_least=1, at_most=max(1, MEMORY // (8 * n)))
+    N = checks.integer("N", N, at_least=1)
+    checks.integer("N", N, at_most=max(1, int(allowed(MEMORY, 8 * n * N)) // (8 * n)))
     checks.choice("activation", activation, ACTIVATIONS)
     scale = checks.real("scale", scale, above=0.0, at_most=1e100)
     bias = checks.real("bias", bias, at_least=0.0, at_most=1e100)
     W = scale * rng.standard_normal((N, n))
     b = rng.uniform(0.0, 2 * np.pi, N) if activation == "cos" else bias * rng.standard_normal(N)
     return Layer(W, b, activation, limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Gates:
+    r"""Features :math:`1[\langle g_i, (x, \beta) \rangle > 0]\, (x, \beta)`, gate by gate: N (n + 1) of them.
+
+    What a two-layer ReLU network is linear in around its start, in the first layer alone: with Gaussian gates their
+    inner product over N comes to :math:`\kappa_0(\rho) \langle \tilde x, \tilde z \rangle / 2`, x~ = (x, beta).
+
+    Attributes
+    ----------
+    G : array (N, n + 1)
+    bias : float
+        beta >= 0, the constant coordinate.
+    """
+
+    G: FloatArray
+    bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.store(self, G=checks.matrix("G", self.G), bias=checks.real("bias", self.bias, at_least=0))
+
+    def __call__(self, X: ArrayLike) -> FloatArray:
+        """The features (m, N (n + 1)) of inputs X (m, n); a gate is closed at 0."""
+        X = checks.matrix("X", X, columns=self.G.shape[1] - 1)
+        lifted = np.column_stack([X, np.full(len(X), self.bias)])
+        open_ = lifted @ self.G.T > 0
+        passed: FloatArray = (open_[:, :, None] * lifted[:, None, :]).reshape(len(X), -1)
+        return passed
+
+
+def random_gates(rng: np.random.Generator, n: int, N: int, *, bias: float = 1.0) -> Gates:
+    """N >= 1 standard Gaussian gates on n >= 1 inputs and the constant ``bias`` >= 0."""
+    rng = checks.generator("rng", rng)
+    n = checks.integer("n", n, at_least=1, at_most=MEMORY // 8)
+    N = checks.integer("N", N, at_least=1, at_most=max(1, MEMORY // (8 * (n + 1))))
+    return Gates(rng.standard_normal((N, n + 1)), bias)
 
 
 @dataclass(frozen=True)
@@ -134,20 +184,20 @@ class Parities:
         n = checks.integer("n", self.n, at_least=1)
         given: Any = self.subsets
         if not isinstance(given, Iterable) or (isinstance(given, np.ndarray) and not given.ndim):
-            raise ValueError(f"subsets must be an iterable of subsets, got {given!r}")
+            raise RequestError(f"subsets must be an iterable of subsets, got {given!r}")
         kept = []
         for subset in given:
             members = checks.integers("subsets' members", subset, at_least=0, at_most=n - 1, distinct=True)
             kept.append(tuple(sorted(members)))
         if not kept:
-            raise ValueError("subsets must hold at least one subset, got none")
+            raise RequestError("subsets must hold at least one subset, got none")
         checks.store(self, n=n, subsets=tuple(kept))
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """The features (m, N), in {-1, +1}, of inputs without zeros."""
         X = checks.matrix("X", X, columns=self.n)
         if not X.all():
-            raise ValueError("X must have no zero entries, got one: it has no sign")
+            raise RequestError("X must have no zero entries, got one: it has no sign")
         signs = np.where(X > 0, 1.0, -1.0)
         out = np.ones((len(X), len(self.subsets)))
         by_size: dict[int, list[int]] = {}

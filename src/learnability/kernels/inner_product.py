@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.kernels.closed_form import DEEPEST, squares
+from learnability.errors import RequestError
+from learnability.kernels.angles import direction, ends, squares
+from learnability.kernels.closed_form import DEEPEST
 from learnability.kernels.pairs import pair, within
 
 __all__ = ["arcsin", "arcsine", "polynomial", "recursive"]
@@ -47,13 +49,10 @@ def arcsin(X: ArrayLike, Z: ArrayLike) -> FloatArray:
     Returns
     -------
     array (m, r)
-        In [-1, 1]. Near the ends an error e of the cosine becomes one of sqrt(2 e) * 2 / pi.
+        In [-1, 1], right to rounding at the ends too.
     """
     X, Z = pair(X, Z, 1)
-    K = _unit("X", X) @ _unit("Z", Z).T
-    np.arcsin(np.clip(K, -1.0, 1.0, out=K), out=K)
-    K *= 2 / math.pi
-    return K
+    return _arcsine(_unit("X", X), _unit("Z", Z))
 
 
 def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
@@ -73,15 +72,12 @@ def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
         E[erf(<w, (x, 1)>) erf(<w, (z, 1)>)] for standard Gaussian w; in (-1, 1).
     """
     X, Z = pair(X, Z, 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        K = X @ Z.T
-        K += 1.0
-        K *= 2.0
-        K /= np.sqrt(3.0 + 2.0 * squares(X))[:, None]
-        K /= np.sqrt(3.0 + 2.0 * squares(Z))[None, :]
-    np.arcsin(np.clip(K, -1.0, 1.0, out=K), out=K)
-    K *= 2 / math.pi
-    return within(K, "X", "Z")
+    (a, U), (b, V) = direction(X, 2.0, 2.0), direction(Z, 2.0, 2.0)
+    within(a, "X", "Z"), within(b, "X", "Z")
+    rest = 1 / (1 + a**2), 1 / (1 + b**2)
+    for rows, left in ((U, rest[0]), (V, rest[1])):
+        rows *= np.sqrt(1 - left)[:, None]
+    return _arcsine(U, V, rest)
 
 
 def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
@@ -102,7 +98,7 @@ def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
     for name, rows in (("X", X), ("Z", Z)):
         longest = math.sqrt(squares(rows).max())
         if longest > 1 + 1e-9:
-            raise ValueError(f"{name} must have rows of norm <= 1, got {longest:g}")
+            raise RequestError(f"{name} must have rows of norm <= 1, got {longest:g}")
     K = X @ Z.T
     np.minimum(K, 1.0, out=K)
     for _ in range(depth):
@@ -111,10 +107,21 @@ def recursive(X: ArrayLike, Z: ArrayLike, *, depth: int = 1) -> FloatArray:
     return K
 
 
+def _arcsine(U: FloatArray, V: FloatArray, short: tuple[FloatArray, FloatArray] | None = None) -> FloatArray:
+    """2 / pi times the arcsine of the inner products of rows of norm 1, or of norms short of it."""
+    K = U @ V.T
+    again = ends(K, U, V, short)
+    np.arcsin(np.clip(K, -1.0, 1.0, out=K), out=K)
+    for sign, i, j, angle in again:
+        K[i, j] = sign * (math.pi / 2 - angle)
+    K *= 2 / math.pi
+    return K
+
+
 def _unit(name: str, X: FloatArray) -> FloatArray:
     """The rows of norm 1 in the same directions."""
     largest = np.abs(X).max(axis=1, keepdims=True)  # divided by first: its square may leave float64
     if not largest.all():
-        raise ValueError(f"{name} must have no row of zeros, got one in row {int(np.argmin(largest))}")
+        raise RequestError(f"{name} must have no row of zeros, got one in row {int(np.argmin(largest))}")
     scaled = X / largest
     return np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True))

@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed, called
 
 __all__ = ["EXACT", "MEMORY", "RIDGES", "Kernel", "Machine", "fit", "gram", "leave_one_out"]
 
@@ -81,6 +83,7 @@ def fit(
     *,
     ridges: tuple[float, ...] = RIDGES,
     memory: float = MEMORY,
+    weights: ArrayLike | None = None,
 ) -> Machine:
     """Fit a kernel ridge machine by least squares.
 
@@ -99,6 +102,8 @@ def fit(
         Each > 0.
     memory : float
         Bytes that the fit may take, > 0.
+    weights : array (m,), optional
+        d, >= 0 and not all 0; 1 each by default.
 
     Raises
     ------
@@ -113,23 +118,27 @@ def fit(
     memory = checks.real("memory", memory, above=0.0)
     ridge = None if ridge is None else checks.real("ridge", ridge, above=0.0)
     tried = positive(ridges)
+    d = None if weights is None else _weights(weights, len(X))
+    if d is not None and not d.all():
+        X, y, d = X[d > 0], y[d > 0], d[d > 0]
     _fits(len(X), X.shape[1], y.size // len(X), len(tried) if ridge is None else 0, memory)
     if ridge is not None:
-        used, coefficients = _solve(gram(kernel, X, memory=memory), y, ridge)
+        used, coefficients = _solve(gram(kernel, X, memory=memory), y, ridge, d)
         return Machine(kernel, X, coefficients, used)
     few = min(len(X), EXACT)
+    first = None if d is None else d[:few]
     K = gram(kernel, X[:few], memory=memory)
-    unit = float(np.trace(K)) / few
+    unit = float(np.trace(K)) / few if first is None else float(K.diagonal() @ first / first.sum())
     if not unit > 0:
-        raise ValueError(f"kernel must have a positive mean diagonal, got {unit:g}")
+        raise RequestError(f"kernel must have a positive mean diagonal, got {unit:g}")
     candidates = tuple(unit * r for r in tried)
-    residuals, fitted = leave_one_out(K, y[:few], candidates)
-    errors = tuple(float((r**2).mean()) for r in residuals)
+    residuals, fitted = leave_one_out(K, y[:few], candidates, first)
+    errors = tuple(float(np.average(r**2, axis=0, weights=first).mean()) for r in residuals)
     chosen = best(candidates, errors)
     used, c = candidates[chosen], fitted[chosen]
     if few < len(X):
         del K, residuals, fitted
-        used, c = _solve(gram(kernel, X, memory=memory), y, used)
+        used, c = _solve(gram(kernel, X, memory=memory), y, used, d)
     return Machine(kernel, X, c, used, candidates, errors, few)
 
 
@@ -153,10 +162,11 @@ def gram(kernel: Kernel, X: ArrayLike, *, memory: float = MEMORY) -> FloatArray:
     X = checks.matrix("X", X)
     m = len(X)
     memory = checks.real("memory", memory, above=0.0)
-    if 8.0 * m**2 > memory:
-        raise ValueError(
-            f"X must have at most {math.isqrt(int(memory / 8))} rows for a Gram matrix within memory = {memory:.3g} "
-            f"bytes, got {m} rows ({8.0 * m**2:.3g} bytes)"
+    limit = allowed(memory, 8.0 * m**2)
+    if 8.0 * m**2 > limit:
+        raise RequestError(
+            f"X must have at most {math.isqrt(int(limit / 8))} rows for a Gram matrix within "
+            f"{called(memory, limit)}, got {m} rows ({8.0 * m**2:.3g} bytes)"
         )
     K = np.empty((m, m), order="F")
     for start in range(0, m, BLOCK):
@@ -166,11 +176,16 @@ def gram(kernel: Kernel, X: ArrayLike, *, memory: float = MEMORY) -> FloatArray:
     return K
 
 
-def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tuple[list[FloatArray], list[FloatArray]]:
+def leave_one_out(
+    K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...], weights: ArrayLike | None = None
+) -> tuple[list[FloatArray], list[FloatArray]]:
     r"""What each machine that leaves one example out is wrong by at that example, for several ridges.
 
-    With K = V diag(s) V' the coefficients are V (V'y / (s + lambda)) and the diagonal of the inverse is
-    :math:`\sum_j V_{ij}^2 / (s_j + \lambda)`.
+    With K = V diag(s) V' the coefficients are V (V'y / (s + lambda)) and the diagonal of the inverse, g, is
+    :math:`\sum_j V_{ij}^2 / (s_j + \lambda)`. With weights these are of :math:`D^{1/2} K D^{1/2}`; the machine is
+    wrong by :math:`e_i = \lambda \tilde c_i / \sqrt{d_i}` at example i, of which a unit weight has the share
+    :math:`(1 - \lambda g_i) / d_i` in its own prediction, and without min(1, d_i) of its weight it is wrong by
+    :math:`e_i / (1 - \min(1, d_i) (1 - \lambda g_i) / d_i)`: for d = 1 the same.
 
     Parameters
     ----------
@@ -179,6 +194,8 @@ def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tupl
     y : array (m,) or (m, c)
     ridges : tuple of float
         Each > 0.
+    weights : array (m,), optional
+        d, >= 0 and not all 0.
 
     Returns
     -------
@@ -191,9 +208,13 @@ def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tupl
 
     K = checks.matrix("K", K)
     if K.shape[0] != K.shape[1]:
-        raise ValueError(f"K must be square, got shape {K.shape}")
+        raise RequestError(f"K must be square, got shape {K.shape}")
     y = _targets(y, len(K))
     sizes = positive(ridges)
+    d = None if weights is None else _weights(weights, len(K))
+    roots = np.sqrt(d) if d is not None else None
+    if roots is not None:
+        K, y = K * np.multiply.outer(roots, roots), (y.T * roots).T
     s, V = eigh(K, check_finite=False)
     s = np.maximum(s, 0.0)
     turned, squares = V.T @ y, V**2
@@ -201,15 +222,26 @@ def leave_one_out(K: ArrayLike, y: ArrayLike, ridges: tuple[float, ...]) -> tupl
     for size in sizes:
         inverse = 1 / (s + size)
         c = V @ (turned.T * inverse).T
-        residuals.append((c.T / (squares @ inverse)).T)
+        if d is None or roots is None:
+            residuals.append((c.T / (squares @ inverse)).T)
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                kept = 1 - np.minimum(1.0, d) / d * (1 - size * (squares @ inverse))
+                residuals.append((np.where(d > 0, size * c.T / roots / kept, 0.0)).T)
+            c = (c.T * roots).T
         coefficients.append(c)
     return residuals, coefficients
 
 
-def _solve(K: FloatArray, y: FloatArray, ridge: float) -> tuple[float, FloatArray]:
+def _solve(K: FloatArray, y: FloatArray, ridge: float, weights: FloatArray | None = None) -> tuple[float, FloatArray]:
     """The ridge used and the coefficients, by Cholesky in place of the lower triangle of K."""
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+    roots = np.ones(1) if weights is None else np.sqrt(weights)
+    if weights is not None:
+        K *= roots[:, None]
+        K *= roots
+        y = (y.T * roots).T
     diagonal = K.diagonal().copy()
     while True:
         np.fill_diagonal(K, diagonal + ridge)
@@ -217,18 +249,18 @@ def _solve(K: FloatArray, y: FloatArray, ridge: float) -> tuple[float, FloatArra
             factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)  # the upper triangle stays
         except LinAlgError:  # rounding: the least eigenvalue is below -ridge
             if ridge > diagonal.max():
-                raise ValueError("kernel must be positive semidefinite, got a Gram matrix that is not") from None
+                raise RequestError("kernel must be positive semidefinite, got a Gram matrix that is not") from None
             ridge = max(10 * ridge, 1e-16 * diagonal.max())
             for i in range(len(K)):
                 K[i + 1 :, i] = K[i, i + 1 :]
             continue
         coefficients: FloatArray = cho_solve(factor, y, check_finite=False)
-        return ridge, coefficients
+        return ridge, (coefficients.T * roots).T if weights is not None else coefficients
 
 
 def _callable(kernel: Kernel) -> Kernel:
     if not callable(kernel):
-        raise ValueError(f"kernel must be a function of two arrays of inputs, got {kernel!r}")
+        raise RequestError(f"kernel must be a function of two arrays of inputs, got {kernel!r}")
     return kernel
 
 
@@ -240,14 +272,14 @@ def best(ridges: Sequence[float], errors: Sequence[float]) -> int:
 def positive(ridges: Iterable[float]) -> tuple[float, ...]:
     """The ridges to try, checked."""
     if not isinstance(ridges, tuple | list) or not ridges:
-        raise ValueError(f"ridges must hold at least one number, in a tuple, got {ridges!r}")
+        raise RequestError(f"ridges must hold at least one number, in a tuple, got {ridges!r}")
     return tuple(checks.real("each of ridges", r, above=0.0) for r in ridges)
 
 
 def _evaluate(kernel: Kernel, X: FloatArray, Z: FloatArray) -> FloatArray:
     values = checks.array("kernel's values", kernel(X, Z))
     if values.shape != (len(X), len(Z)):
-        raise ValueError(f"kernel must return shape {(len(X), len(Z))}, got {values.shape}")
+        raise RequestError(f"kernel must return shape {(len(X), len(Z))}, got {values.shape}")
     return values
 
 
@@ -255,8 +287,15 @@ def _targets(y: ArrayLike, m: int) -> FloatArray:
     array = checks.array("y", y)
     array = checks.matrix("y", array, rows=m) if array.ndim == 2 else checks.vector("y", array, length=m)
     if np.abs(array).max() > 1e150:
-        raise ValueError(f"y must be within 1e150 of 0, for its squares, got {np.abs(array).max():g}")
+        raise RequestError(f"y must be within 1e150 of 0, for its squares, got {np.abs(array).max():g}")
     return array
+
+
+def _weights(weights: ArrayLike, m: int) -> FloatArray:
+    found = checks.vector("weights", weights, length=m, at_least=0.0)
+    if not found.any():
+        raise RequestError("weights must hold a positive one, got zeros only")
+    return found
 
 
 def _fits(m: int, n: int, targets: int, ridges: int, memory: float) -> None:
@@ -267,11 +306,12 @@ def _fits(m: int, n: int, targets: int, ridges: int, memory: float) -> None:
         choosing = 5 * few**2 + 2 * few * targets * ridges if ridges else 0
         return 8.0 * (max(choosing, m**2 + 8 * BLOCK * m + 2 * m * targets) + BLOCK * n)
 
-    if need(m) > memory:
+    limit = allowed(memory, need(m))
+    if need(m) > limit:
         most = m
-        while most > 1 and need(most) > memory:
+        while most > 1 and need(most) > limit:
             most = int(most * 0.99)
-        raise ValueError(
-            f"X must have at most about {most} rows for a Gram matrix within memory = {memory:.3g} bytes, got {m} "
-            f"rows ({need(m):.3g} bytes)"
+        raise RequestError(
+            f"X must have at most about {most} rows for a Gram matrix within {called(memory, limit)}, got {m} rows "
+            f"({need(m):.3g} bytes)"
         )

@@ -27,11 +27,15 @@ finite-all           matrices without A, or all
 ==================== =============================================================== ===============================
 
 Those that are drawn (:data:`DRAWN`) need a generator and the number n of inputs; the draw is made once, here.
+
+A kernel by its name is a :class:`Named`: it can be pickled (joblib, multiprocessing), and takes two single rows too,
+as scikit-learn's ``pairwise_kernels`` and ``KernelRidge`` pass them to a ``metric=`` or ``kernel=``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -40,6 +44,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.kernels import closed_form, connected, residual, residual_empirical
 from learnability.kernels.features import random_layer
 from learnability.kernels.inner_product import arcsin, arcsine, polynomial, recursive
@@ -47,11 +52,39 @@ from learnability.kernels.machine import Kernel
 from learnability.kernels.pairs import pair
 from learnability.networks.residual import Network, check_network, initial
 
-__all__ = ["DRAWN", "NAMES", "kernel", "of_features", "of_network"]
+__all__ = ["DRAWN", "NAMES", "Named", "kernel", "of_features", "of_network"]
 
 
-def kernel(name: str, **options: Any) -> Kernel:
-    """The kernel of a name, a function (X (m, n), Z (r, n)) -> (m, r).
+@dataclass(frozen=True, eq=False)
+class Named:
+    """A kernel by its name, see :func:`kernel`; what was drawn for it is in ``function``.
+
+    Attributes
+    ----------
+    name : str
+    options : mapping
+        As they were given, without the generator.
+    function : callable (X (m, n), Z (r, n)) -> (m, r)
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    function: Kernel
+
+    def __call__(self, X: ArrayLike, Z: ArrayLike | None = None) -> Any:
+        """The kernel's values (m, r) between inputs X (m, n) and Z (r, n), by default X; of two rows (n,) a float."""
+        Z = X if Z is None else Z
+        if np.ndim(X) == 1 and np.ndim(Z) == 1:
+            return float(self.function(np.asarray(X)[None], np.asarray(Z)[None])[0, 0])
+        return self.function(X, Z)  # type: ignore[arg-type]  # which checks
+
+    def __repr__(self) -> str:
+        given = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"kernel({self.name!r}{given})"
+
+
+def kernel(name: str, **options: Any) -> Named:
+    """The kernel of a name, a function (X (m, n), Z (r, n)) -> (m, r), or of two rows (n,) -> float.
 
     Parameters
     ----------
@@ -71,24 +104,24 @@ def kernel(name: str, **options: Any) -> Kernel:
         if name not in DRAWN:
             found(np.full((1, 1), 0.5), np.full((1, 1), 0.5))
     except TypeError as error:  # of the call: what is inside checks its arguments
-        raise ValueError(f"options must be those of {name!r}, got {sorted(options)}: {error}") from None
-    return found
+        raise RequestError(f"options must be those of {name!r}, got {sorted(options)}: {error}") from None
+    return Named(name, {option: value for option, value in options.items() if option != "rng"}, found)
 
 
 def of_features(features: Callable[[FloatArray], ArrayLike]) -> Kernel:
     """The kernel of a feature map (m, n) -> (m, N): inner products of the features, divided by N."""
     if not callable(features):
-        raise ValueError(f"features must be a function of inputs, got {features!r}")
+        raise RequestError(f"features must be a function of inputs, got {features!r}")
+    return partial(_inner, features)
 
-    def inner(X: ArrayLike, Z: ArrayLike) -> FloatArray:
-        X, Z = pair(X, Z, 1)
-        left = checks.matrix("features' values", features(X))
-        right = checks.matrix("features' values", features(Z), columns=left.shape[1])
-        product: FloatArray = left @ right.T
-        product /= left.shape[1]
-        return product
 
-    return inner
+def _inner(features: Callable[[FloatArray], ArrayLike], X: ArrayLike, Z: ArrayLike) -> FloatArray:
+    X, Z = pair(X, Z, 1)
+    left = checks.matrix("features' values", features(X))
+    right = checks.matrix("features' values", features(Z), columns=left.shape[1])
+    product: FloatArray = left @ right.T
+    product /= left.shape[1]
+    return product
 
 
 def of_network(params: Network, method: str) -> Kernel:
@@ -97,23 +130,28 @@ def of_network(params: Network, method: str) -> Kernel:
     check_network(params)
     if method == "last":
         return partial(residual_empirical.conjugate, params)
+    return partial(_tangent_of, params, method == "all")
 
-    def tangent(X: ArrayLike, Z: ArrayLike) -> FloatArray:
-        parts = residual_empirical.tangent(params, X, Z)
-        kept = [part for field, part in parts.items() if method == "all" or field != "A"]
-        return np.asarray(np.sum(kept, axis=0))
 
-    return tangent
+def _tangent_of(params: Network, everything: bool, X: ArrayLike, Z: ArrayLike) -> FloatArray:
+    parts = residual_empirical.tangent(params, X, Z)
+    kept = [part for field, part in parts.items() if everything or field != "A"]
+    return np.asarray(np.sum(kept, axis=0))
 
 
 def _resnet(
     part: str, m: int | None = None, k: int | None = None, *, sigma_w: float | None = None, sigma_v: float = 1.0
 ) -> Kernel:
     if m is None and k is None and sigma_w is None and sigma_v == 1.0:
-        return lambda X, Z: getattr(residual.limit(X, Z), part)
+        return partial(_part, residual.limit, part)
     if m is None or k is None:
-        raise ValueError(f"m and k must be given for a finite width or other scales, got m={m!r} and k={k!r}")
-    return lambda X, Z: getattr(residual.average(X, Z, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v), part)
+        raise RequestError(f"m and k must be given for a finite width or other scales, got m={m!r} and k={k!r}")
+    return partial(_part, partial(residual.average, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v), part)
+
+
+def _part(parts: Callable[..., residual.Parts], name: str, X: ArrayLike, Z: ArrayLike) -> FloatArray:
+    found: FloatArray = getattr(parts(X, Z), name)
+    return found
 
 
 def _drawn(method: str, rng: np.random.Generator, n: int, network: str, m: int, k: int, **scales: Any) -> Kernel:

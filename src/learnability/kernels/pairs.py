@@ -16,13 +16,15 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed
 
 __all__ = ["MEMORY", "WORKSPACE", "affordable", "blocks", "inner_products", "pair", "rows", "within"]
 
 State = TypeVar("State")
 
 MEMORY = 3 * 2**30
-"""Bytes that a kernel between two sets of inputs may take, temporaries counted in."""
+"""Bytes that a kernel between two sets of inputs may take, temporaries counted in, if so many are available."""
 WORKSPACE = 2**28
 """Bytes of a finite network's activations held at a time, for both sets of inputs together."""
 
@@ -43,20 +45,21 @@ def pair(X: ArrayLike, Z: ArrayLike, arrays: int) -> tuple[FloatArray, FloatArra
 
 def affordable(each: int, n: int, r: int) -> None:
     """Refuse a kernel between n and r inputs that takes ``each`` bytes for a pair of them."""
-    if each * n * r > MEMORY:
-        most = MEMORY // (each * r)
-        square = math.isqrt(MEMORY // each)
+    limit = int(allowed(MEMORY, each * n * r))
+    if each * n * r > limit:
+        most = limit // (each * r)
+        square = math.isqrt(limit // each)
         least = f"X must have at most {most} rows for {r} rows of Z" if most else f"Z must have fewer rows than {r}"
-        raise ValueError(
+        raise RequestError(
             f"{least} ({square} rows of each would fit): the kernel would take {each * n * r / 2**30:.3g} GiB of "
-            f"{MEMORY / 2**30:.3g}, got {n} rows of X; make it in blocks of rows"
+            f"{limit / 2**30:.3g}, got {n} rows of X; make it in blocks of rows"
         )
 
 
 def within(K: FloatArray, *causes: str) -> FloatArray:
     """The kernel K, if all of it is finite; otherwise an error that names what makes it too large."""
     if not np.isfinite(K).all():
-        raise ValueError(f"{', '.join(causes)} must keep the kernel within float64, got a value that is not finite")
+        raise RequestError(f"{', '.join(causes)} must keep the kernel within float64, got a value that is not finite")
     return K
 
 
@@ -82,12 +85,22 @@ def blocks(
 def inner_products(
     features: Callable[[FloatArray], FloatArray], X: FloatArray, Z: FloatArray, floats: int, divisor: float = 1.0
 ) -> FloatArray:
-    """Inner products of features over a divisor, block by block; a row of features takes so many floats."""
-    result = np.empty((len(X), len(Z)))
-    for i in rows(len(X), floats):
-        left = features(X[i]) / divisor
-        for j in rows(len(Z), floats):
-            result[i, j] = left @ features(Z[j]).T
+    """Inner products of features over a divisor, block by block; a row of features takes so many floats.
+
+    Of equal X and Z the features are computed once, and half of the products: the other half is theirs.
+    """
+    result = np.empty((0, 0))
+    for i, left, j, right, mirrored in blocks(features, X, Z, floats):
+        found = left @ right.T  # of one array with itself a product that is symmetric, in half the time
+        if divisor != 1.0:
+            found /= divisor
+        if found.shape == (len(X), len(Z)):
+            return found
+        if not result.size:
+            result = np.empty((len(X), len(Z)))
+        result[i, j] = found
+        if mirrored:
+            result[j, i] = found.T
     return result
 
 

@@ -29,8 +29,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.kernels import pairs
-from learnability.kernels.closed_form import arc_cosine0, arc_cosine1
+from learnability.kernels import angles, pairs
 
 __all__ = ["LARGEST", "Parts", "average", "given_bottleneck", "limit"]
 
@@ -70,7 +69,7 @@ def limit(X: ArrayLike, Z: ArrayLike) -> Parts:
     X : array (n, d)
     Z : array (r, d)
     """
-    pair = _Pair(X, Z, 9)
+    pair = _Pair(X, Z, 10)
     last = pair.covariance + 0.5 + (pair.x[:, None] + pair.z[None, :]) / (2 * math.pi)
     return _finite(Parts(last, last.copy(), np.full_like(last, 0.5), 0.5 * pair.inner * pair.gate), "X", "Z")
 
@@ -96,14 +95,14 @@ def average(
     sigma_v : float
         > 0; both at most 10^50.
     """
-    pair = _Pair(X, Z, 16)
+    pair = _Pair(X, Z, 20)
     k = checks.integer("k", k, at_least=1, at_most=LARGEST)
     m, sigma_w, sigma_v = _scales(m, sigma_w, sigma_v)
     size = k * sigma_w**2
     with np.errstate(over="ignore", invalid="ignore"):
         a, b = np.sqrt(1 + size * pair.x**2 / 2), np.sqrt(1 + size * pair.z**2 / 2)
-        between = 1 + size * pair.covariance
-    return _parts(pair, between, a, b, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v)
+        second = angles.layer(pair.angles, pair.x, pair.z, size, 1.0)
+    return _parts(pair, second, a, b, m=m, k=k, sigma_w=sigma_w, sigma_v=sigma_v)
 
 
 def given_bottleneck(
@@ -138,14 +137,15 @@ def given_bottleneck(
     m, sigma_w, sigma_v
         As in :func:`average`.
     """
-    pair = _Pair(X, Z, 16)
+    pair = _Pair(X, Z, 20)
     O = checks.matrix("O", O, rows=len(pair.x))
     P = checks.matrix("P", P, rows=len(pair.z), columns=O.shape[1])
     m, sigma_w, sigma_v = _scales(m, sigma_w, sigma_v)
-    with np.errstate(over="ignore", invalid="ignore"):
-        a, b = np.sqrt(1 + (O**2).sum(axis=1)), np.sqrt(1 + (P**2).sum(axis=1))
-        between = 1 + O @ P.T
-    return _parts(pair, between, a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v, given=("O", "P"))
+    (a, U), (b, V) = angles.direction(O, 1.0, 1.0), angles.direction(P, 1.0, 1.0)
+    pairs.within(a, "O"), pairs.within(b, "P")
+    return _parts(
+        pair, angles.angles(U, V), a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v, given=("O", "P")
+    )
 
 
 class _Pair:
@@ -153,14 +153,13 @@ class _Pair:
 
     def __init__(self, X: ArrayLike, Z: ArrayLike, arrays: int) -> None:
         X, Z = pairs.pair(X, Z, arrays)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.x: FloatArray = np.sqrt(1 + (X**2).sum(axis=1))
-            self.z: FloatArray = np.sqrt(1 + (Z**2).sum(axis=1))
-            self.inner: FloatArray = pairs.within(1 + X @ Z.T, "X", "Z")
-            scale = pairs.within(self.x[:, None] * self.z[None, :], "X", "Z")
-        rho = self.inner / scale
-        self.gate = arc_cosine0(rho)
-        self.covariance: FloatArray = 0.5 * scale * arc_cosine1(rho)
+        (self.x, U), (self.z, V) = angles.direction(X, 1.0, 1.0), angles.direction(Z, 1.0, 1.0)
+        with np.errstate(over="ignore"):
+            scale = pairs.within(np.multiply.outer(self.x, self.z), "X", "Z")
+        self.angles = angles.angles(U, V)
+        self.gate = angles.gate(self.angles.theta)
+        self.covariance: FloatArray = 0.5 * scale * angles.kappa1(self.angles, self.gate)
+        self.inner: FloatArray = scale - scale * self.angles.gap
 
 
 def _scales(m: int, sigma_w: float | None, sigma_v: float) -> tuple[int, float, float]:
@@ -172,7 +171,7 @@ def _scales(m: int, sigma_w: float | None, sigma_v: float) -> tuple[int, float, 
 
 def _parts(
     pair: _Pair,
-    between: FloatArray,
+    second: angles.Angles,
     a: FloatArray,
     b: FloatArray,
     *,
@@ -182,22 +181,21 @@ def _parts(
     sigma_v: float,
     given: tuple[str, ...] = (),
 ) -> Parts:
-    """The formulas of :func:`given_bottleneck`, of <o~, o~'> = ``between`` and the norms a and b."""
+    """The formulas of :func:`given_bottleneck`, of the angles between the o~ and the norms a and b."""
     ab = pairs.within(a[:, None] * b[None, :], "X", "Z", *given)
-    rho = pairs.within(between, "X", "Z", *given) / ab
-    gate = arc_cosine0(rho)
+    gate = angles.gate(second.theta)
     mixed = math.sqrt(m) * sigma_w * sigma_v / (2 * math.pi)
     with np.errstate(over="ignore", invalid="ignore"):
         first = m * sigma_w**2 * pair.covariance
         right, left = mixed * pair.x[:, None] * b[None, :], mixed * a[:, None] * pair.z[None, :]
-        last = first + 0.5 * sigma_v**2 * ab * arc_cosine1(rho) + right + left
+        last = first + 0.5 * sigma_v**2 * ab * angles.kappa1(second, gate) + right + left
         B = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.x / a)[:, None]
         B_z = (sigma_v * sigma_w / (2 * math.pi * math.sqrt(m)) * pair.z / b)[None, :]
         c = k * sigma_v**2 / (2 * m) * gate
         # phi = relu(h) + relu(V o~): <phi(x), relu(h(z))> has the mean of the first term and relu(V o~) relu(h(z)).
         A = last + B_z * (first + left) + B * (first + right) + c * first
         W = 0.5 * pair.inner * pair.gate * (1 + B + B_z + c)
-        found = Parts(last, A, 0.5 * between * gate, W)
+        found = Parts(last, A, 0.5 * (ab - ab * second.gap) * gate, W)
     return _finite(found, "X", "Z", *given, "sigma_w", "sigma_v")
 
 

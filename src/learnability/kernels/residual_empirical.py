@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.kernels import pairs
 from learnability.networks.residual import (
     Layer2,
@@ -118,7 +119,7 @@ def tangent_blocks(
     X, Z = pairs.pair(X, Z, k * k)
     trained = params._fields if train is None else train
     if not isinstance(trained, tuple) or not trained or not all(name in params._fields for name in trained):
-        raise ValueError(f"train must name fields of {params._fields} in a tuple, got {train!r}")
+        raise RequestError(f"train must name fields of {params._fields} in a tuple, got {train!r}")
     result = np.empty((k, len(X), k, len(Z)))
     for i, x, j, z, mirrored in _blocks(params, X, Z):
         inner = {

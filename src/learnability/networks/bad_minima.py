@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.separable import TwoLayer
 
 __all__ = ["BadMinimum", "bad_local_minimum", "flat_radius"]
@@ -76,7 +77,7 @@ def bad_local_minimum(
     tries = checks.integer("tries", tries, at_least=1)
     least = float((y * (X @ w_star)).min())
     if not least >= 1 - 1e-6:
-        raise ValueError(f"w_star must have y <w*, x> >= 1 at every point, got {least:g}")
+        raise RequestError(f"w_star must have y <w*, x> >= 1 at every point, got {least:g}")
 
     norms = np.linalg.norm(X, axis=1)
     direction = _direction(X / norms[:, None], norms, rng, tries)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks import gadgets
 from learnability.networks.gadgets import Degenerate, Rows
 from learnability.networks.separable import TwoLayer, forward, slope
@@ -136,11 +137,13 @@ def memorise(
         width = checks.integer("width", width, at_least=1)
     norms = np.abs(X).max(axis=1)
     if not norms.all():
-        raise ValueError(
+        raise RequestError(
             f"X must have no zero row (its output is 0 whatever the weights), got one at {norms.argmin()}"
         )
     if not (norms.min() > 1e-100 and norms.max() < 1e100):
-        raise ValueError(f"X must have rows between 1e-100 and 1e100 in size, got {norms.min():g} to {norms.max():g}")
+        raise RequestError(
+            f"X must have rows between 1e-100 and 1e100 in size, got {norms.min():g} to {norms.max():g}"
+        )
     first = _different(X, y)
     scale = float(norms.max())
     Z, basis, rank = _row_space(X[first] / scale)
@@ -171,7 +174,7 @@ def memorise(
     if best is None or best[0] > tolerance:
         if best is not None:
             reasons[best[1]] = f"|N(x_i) - y_i| is up to {best[0]:.3g}, tolerance {tolerance:g}"
-        raise ValueError(
+        raise RequestError(
             f"X must be in general position for construction {construction!r} with alpha = {alpha:g}, got no network "
             f"for its {len(X)} points of rank {rank}: " + "; ".join(f"{name}: {why}" for name, why in reasons.items())
         )
@@ -213,11 +216,11 @@ def _different(X: FloatArray, y: FloatArray) -> NDArray[np.intp]:
                 opposite.append((i, int(j)))
                 continue
             if np.abs(X[i] - X[j]).max() > 1e-14 * np.abs(X[i]).max():
-                raise ValueError(
+                raise RequestError(
                     f"X must have no two points of one direction (N(t x) = t N(x) for t > 0), got points {i} and {j}"
                 )
             if y[i] != y[j]:
-                raise ValueError(
+                raise RequestError(
                     f"y must be equal on equal points, got {y[i]:+g} and {y[j]:+g} at points {i} and {j}"
                 )
             repeated[j] = True
@@ -236,7 +239,7 @@ def _odd_part(X: FloatArray, y: FloatArray, opposite: list[tuple[int, int]]) -> 
     away = np.abs(points @ np.linalg.lstsq(points, odd)[0] - odd)
     if away.max() > 1e-9 * np.abs(odd).max():
         worst = int(away.argmax())
-        raise ValueError(
+        raise RequestError(
             "y must be such that N(x) - N(-x) can be linear in x on opposite points (it is for every network), "
             f"got labels that no linear function meets on {len(opposite)} such pairs, "
             f"points {i[worst]} and {j[worst]} among them"

@@ -1,16 +1,20 @@
-"""Networks with one hidden layer, ``x -> M . act(W x + B) + b``, and their random initialisations."""
+"""Networks with one hidden layer, ``x -> M . act(W x + B) + b``, and their random initialisations.
+
+JAX traces the forward passes; the derivative of its ReLU at 0 is 0, as in the engines.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.traced import door, namespace
 
-__all__ = ["ACTIVATIONS", "RANDOM_KINDS", "OneHidden", "activate", "forward", "hidden", "random_init"]
+__all__ = ["ACTIVATIONS", "RANDOM_KINDS", "OneHidden", "activate", "apply", "forward", "hidden", "random_init"]
 
 ACTIVATIONS = ("relu", "sigmoid")
 """``relu`` is max(0, z); ``sigmoid`` is 1 / (1 + exp(-5 z)), the paper's sigma(5 z): so that the hidden
@@ -35,9 +39,20 @@ class OneHidden(NamedTuple):
 
 def activate(z: FloatArray, activation: str) -> FloatArray:
     """The activation of every entry of ``z``: ``relu`` or ``sigmoid`` (see :data:`ACTIVATIONS`)."""
-    if checks.choice("activation", activation, ACTIVATIONS) == "relu":
+    xp = namespace(z)
+    if checks.choice("activation", activation, ACTIVATIONS) == "sigmoid":
+        logistic: FloatArray = 0.5 * (1.0 + xp.tanh(2.5 * z))  # the logistic function of 5z, without overflow
+        return logistic
+    if xp is np:
         return np.maximum(z, 0.0)
-    return 0.5 * (1.0 + np.tanh(2.5 * z))  # the logistic function of 5z, without overflow
+    from jax.nn import relu
+
+    return cast(FloatArray, relu(z))  # the maximum of JAX has slope 1/2 at 0
+
+
+def apply(params: Any, X: Any, activation: str = "relu") -> Any:
+    """The outputs (...) at the inputs ``X`` (..., n): traceable, unchecked."""
+    return activate(X @ params.W.T + params.B, activation) @ params.M + params.b
 
 
 def hidden(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatArray:
@@ -55,17 +70,19 @@ def hidden(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatAr
     -------
     array (m, L)
     """
-    W = checks.matrix("W", params.W)
-    B = checks.vector("B", params.B, length=len(W))
-    X = checks.matrix("X", X, columns=W.shape[1])
+    check = door(params, X)
+    W = check.matrix("W", params.W)
+    B = check.vector("B", params.B, length=len(W))
+    X = check.matrix("X", X, columns=W.shape[1])
     return activate(X @ W.T + B, activation)
 
 
 def forward(params: OneHidden, X: ArrayLike, activation: str = "relu") -> FloatArray:
     """The outputs M . act(W x + B) + b, shape (m,), of the inputs ``X`` (m, n)."""
+    check = door(params, X)
     V = hidden(params, X, activation)
-    M = checks.vector("M", params.M, length=V.shape[1])
-    return V @ M + checks.real("b", params.b)
+    M = check.vector("M", params.M, length=V.shape[1])
+    return V @ M + check.real("b", params.b)
 
 
 def random_init(rng: np.random.Generator, n: int, L: int, kind: str) -> OneHidden:

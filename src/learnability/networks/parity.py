@@ -4,6 +4,8 @@ Daniely & Malach, Section 2: with 2q hidden units, :math:`g(x) = \sum_{i=1}^{2q}
 b_i)` and :math:`\sigma(z) = \min(\max(z, 0), 6)`; weights and biases are trained (the displayed updates omit the
 biases, but Lemmas 9, 11 and 15 bound their movement). Section 5 and Lemma 10: the features :math:`\phi_r` whose
 combination is a parity.
+
+JAX traces the forward passes; the derivative of its ReLU6 at 0 and 6 is 0, as in the engine.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.traced import door, namespace
 
 __all__ = [
     "CAP",
     "FORMS",
     "ParityNet",
+    "apply",
     "feature",
     "forward",
     "good_neurons",
@@ -50,8 +55,14 @@ class ParityNet(NamedTuple):
 
 def relu6(z: NDArray[Any]) -> NDArray[Any]:
     """min(max(z, 0), 6) of every entry."""
-    capped: NDArray[Any] = np.clip(z, 0.0, CAP)
-    return capped
+    xp = namespace(z)
+    capped: NDArray[Any] = xp.clip(z, 0.0, CAP)
+    if xp is np:
+        return capped
+    from jax.lax import stop_gradient
+
+    found: NDArray[Any] = xp.where((z > 0.0) & (z < CAP), z, stop_gradient(capped))  # clip has slope 1/2 at the ends
+    return found
 
 
 def relu6_slope(z: NDArray[Any]) -> NDArray[Any]:
@@ -92,7 +103,7 @@ def initial(rng: np.random.Generator, n: int, k: int, q: int, form: str = "safe"
     n = checks.integer("n", n, at_least=1)
     k = checks.integer("k", k, at_least=1)
     if k > n:
-        raise ValueError(f"k must be <= n = {n}, got {k}")
+        raise RequestError(f"k must be <= n = {n}, got {k}")
     q = checks.integer("q", q, at_least=1)
     twin = 1.0 if checks.choice("form", form, FORMS) == "safe" else -1.0
     w = rng.integers(-1, 2, size=(q, n), dtype=np.int8)
@@ -104,12 +115,20 @@ def initial(rng: np.random.Generator, n: int, k: int, q: int, form: str = "safe"
     return ParityNet(W, np.concatenate([b, twin * b]), np.concatenate([u, -u]))
 
 
+def apply(params: Any, X: Any) -> Any:
+    """The outputs (...) at the inputs ``X`` (..., n): traceable, unchecked."""
+    return relu6(X @ params.W.T + params.b) @ params.u
+
+
 def hidden(params: ParityNet, X: ArrayLike) -> FloatArray:
     """The features relu6(W x + b), (m, p), of the inputs ``X`` (m, n)."""
-    W = checks.matrix("params.W", params.W)
-    b = checks.vector("params.b", params.b, length=len(W))
-    X = checks.matrix("X", X, columns=W.shape[1])
+    check = door(params, X)
+    W = check.matrix("params.W", params.W)
+    b = check.vector("params.b", params.b, length=len(W))
+    X = check.matrix("X", X, columns=W.shape[1])
     z = X @ W.T
+    if check is not checks:
+        return relu6(z + b)
     z += b
     np.clip(z, 0.0, CAP, out=z)
     return z
@@ -118,17 +137,17 @@ def hidden(params: ParityNet, X: ArrayLike) -> FloatArray:
 def forward(params: ParityNet, X: ArrayLike) -> FloatArray:
     """The outputs g(x), (m,), of the inputs ``X`` (m, n)."""
     features = hidden(params, X)
-    return features @ checks.vector("params.u", params.u, length=features.shape[1])
+    return features @ door(params, X).vector("params.u", params.u, length=features.shape[1])
 
 
 def good_neurons(W: ArrayLike, support: ArrayLike) -> NDArray[np.bool_]:
     """Which rows of ``W`` (p, n), entries in {-1, 0, 1}, have sum 0 over ``support``: Lemma 7's neurons, (p,)."""
     W = np.asarray(W)
     if W.ndim != 2 or 0 in W.shape:
-        raise ValueError(f"W must have shape (rows >= 1, columns >= 1), got shape {W.shape}")
+        raise RequestError(f"W must have shape (rows >= 1, columns >= 1), got shape {W.shape}")
     inside = W[:, list(checks.integers("support", support, at_least=0, at_most=W.shape[1] - 1, distinct=True))]
     if not np.isin(inside, (-1, 0, 1)).all():
-        raise ValueError("W must have entries -1, 0 and 1 in the columns of support")
+        raise RequestError("W must have entries -1, 0 and 1 in the columns of support")
     good: NDArray[np.bool_] = inside.sum(axis=1, dtype=np.int64) == 0
     return good
 
@@ -147,7 +166,7 @@ def feature(r: int, z: ArrayLike, *, cap: bool = False) -> FloatArray:
     """
     r = checks.integer("r", r)
     if r % 2 == 0:
-        raise ValueError(f"r must be odd, got {r}")
+        raise RequestError(f"r must be odd, got {r}")
     z = checks.vector("z", np.ravel(z)).reshape(np.shape(z))
     inner: FloatArray = np.maximum(abs(r) - np.sign(r) * z, 0.0)
     return np.minimum(inner, CAP) if cap else inner
@@ -177,7 +196,7 @@ def representation(k: int) -> tuple[NDArray[np.int64], FloatArray]:
     """
     k = checks.integer("k", k, at_least=1)
     if k % 2 == 0:
-        raise ValueError(f"k must be odd, got {k}")
+        raise RequestError(f"k must be odd, got {k}")
     r = np.arange(-k, k + 1, 2)
     c = np.full(k + 1, 2.0)
     c[[0, -1]] = 1.5 if k % 4 == 3 else 0.5

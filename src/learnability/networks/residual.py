@@ -12,8 +12,9 @@ Their analysis writes the hidden weights as start plus increment, W^(0) + W; her
 their Figure 2, see :func:`learner`: ``all`` layers; ``hidden``, all but A; ``last``, A alone on frozen features (the
 conjugate kernel); ``ntk``, the linearisation at the start in all layers.
 
-What is traced by JAX (:func:`apply`, :func:`tangent`, :func:`linear`) takes arrays of NumPy too and checks nothing;
-the others raise ``ValueError`` if shapes disagree or an entry is not finite.
+:func:`apply`, :func:`tangent` and :func:`linear` check nothing, for JAX and for NumPy. The others raise
+``ValueError`` if shapes disagree or, in NumPy, an entry is not finite; :func:`forward`, :func:`features`,
+:func:`gates` and :func:`increment` are traced by JAX too.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability import checks
+from learnability import checks, extras
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed
+from learnability.traced import Door, door
 
 __all__ = [
+    "KINDS",
     "METHODS",
     "NETWORKS",
     "Layer2",
@@ -48,6 +53,7 @@ __all__ = [
     "initial",
     "learner",
     "linear",
+    "shapes",
     "size",
     "tangent",
 ]
@@ -90,7 +96,8 @@ class Layer2(NamedTuple):
 
 
 Network = ResNet3 | Layer3 | Layer2
-_KINDS: dict[str, type[Any]] = {"3resnet": ResNet3, "3layer": Layer3, "2layer": Layer2}
+KINDS: dict[str, type[Any]] = {"3resnet": ResNet3, "3layer": Layer3, "2layer": Layer2}
+"""Of parameters, by the network's name."""
 
 
 def _shapes(kind: type[Any], d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
@@ -100,9 +107,14 @@ def _shapes(kind: type[Any], d: int, k: int, m: int) -> dict[str, tuple[int, int
 
 def size(network: str, d: int, k: int, m: int) -> int:
     """Number of parameters, for d inputs, k outputs and width m, all >= 1. A ``3layer`` has about m^2."""
+    return sum(rows * columns for rows, columns in shapes(network, d, k, m).values())
+
+
+def shapes(network: str, d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
+    """Shapes of the parameters by field, for d inputs, k outputs and width m, all >= 1."""
     network = checks.choice("network", network, NETWORKS)
     d, k, m = (checks.integer(name, n, at_least=1) for name, n in (("d", d), ("k", k), ("m", m)))
-    return sum(rows * columns for rows, columns in _shapes(_KINDS[network], d, k, m).values())
+    return _shapes(KINDS[network], d, k, m)
 
 
 def initial(
@@ -139,20 +151,22 @@ def initial(
         that fits).
     """
     rng = checks.generator("rng", rng)
-    if 8 * size(network, d, k, m) > MEMORY:
+    limit = allowed(MEMORY, 8 * size(network, d, k, m))
+    if 8 * size(network, d, k, m) > limit:
         most = m
-        while 8 * size(network, d, k, most) > MEMORY:
+        while most > 1 and 8 * size(network, d, k, most) > limit:
             most -= most // 64 + 1
-        raise ValueError(
-            f"m must be at most about {most:,} for a {network} with d = {d} and k = {k} within {MEMORY:.3g} bytes, "
+        raise RequestError(
+            f"m must be at most about {most:,} for a {network} with d = {d} and k = {k} within {limit:.3g} bytes, "
             f"got {m:,} ({8 * float(size(network, d, k, m)):.3g} bytes)"
         )
     usual = 1 / math.sqrt(m)
     first = usual if sigma_w is None else checks.real("sigma_w", sigma_w, at_least=0.0)
     second = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
     scales = {"W": first, "V": second, "U": second, "A": usual}
-    shapes = _shapes(_KINDS[network], d, k, m)
-    drawn: Network = _KINDS[network](*(scales[name] * rng.standard_normal(shape) for name, shape in shapes.items()))
+    drawn: Network = KINDS[network](
+        *(scales[name] * rng.standard_normal(shape) for name, shape in shapes(network, d, k, m).items())
+    )
     return drawn
 
 
@@ -205,6 +219,7 @@ class Tangent(NamedTuple):
 
 def tangent(params: Any, X: Any) -> Any:
     """f(start; x) + the derivative of f at ``start`` along ``move``, (n, k): traceable, unchecked."""
+    extras.need("jax", "the tangent of a residual network")
     import jax
 
     value, change = jax.jvp(lambda at: apply(at, X), (params.start,), (params.move,))
@@ -213,7 +228,7 @@ def tangent(params: Any, X: Any) -> Any:
 
 def forward(params: Network, X: ArrayLike) -> FloatArray:
     """The outputs (n, k) of a network at the inputs ``X`` (n, d)."""
-    params, X = checked(params, X)
+    params, X = checked(params, X, door(params, X))
     outputs: FloatArray = apply(params, X)
     return outputs
 
@@ -225,7 +240,7 @@ def features(params: Network, X: ArrayLike) -> FloatArray:
     bottleneck: in ``last`` that copy of A stays what it was (training the one A of both places is not linear in A and
     no kernel method; which of the two the paper ran is not said).
     """
-    params, X = checked(params, X)
+    params, X = checked(params, X, door(params, X))
     found: FloatArray = _features(params, X)
     return found
 
@@ -273,7 +288,7 @@ def learner(params: Network, method: str) -> Learner:
 
 def gates(params: ResNet3, X: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """The diagonals of D_W and D_{V,W} at ``X`` (n, d), both (n, m): 1[W (x, 1) >= 0] and 1[V (out_1(x), 1) >= 0]."""
-    params, X = checked_resnet(params, X)
+    params, X = checked_resnet(params, X, door(params, X))
     z = _affine(params.W, X)
     return z >= 0, _affine(params.V, _relu(z) @ params.A.T) >= 0
 
@@ -286,9 +301,10 @@ def increment(params: ResNet3, X: ArrayLike, W: ArrayLike, V: ArrayLike) -> tupl
 
     with V for the paper's V^(0) + V. Their sum is the derivative of the outputs along (W', V').
     """
-    params, X = checked_resnet(params, X)
+    check = door(params, X, W, V)
+    params, X = checked_resnet(params, X, check)
     k, m = params.A.shape
-    W, V = checks.matrix("W", W, rows=m, columns=X.shape[1] + 1), checks.matrix("V", V, rows=m, columns=k + 1)
+    W, V = check.matrix("W", W, rows=m, columns=X.shape[1] + 1), check.matrix("V", V, rows=m, columns=k + 1)
     z = _affine(params.W, X)
     first = _relu(z) @ params.A.T
     open_V = _affine(params.V, first) >= 0
@@ -335,24 +351,24 @@ def lifted(X: FloatArray) -> FloatArray:
 def check_network(params: Any) -> None:
     """Refuse what is none of the networks."""
     if not isinstance(params, Network):
-        raise ValueError(f"params must be a ResNet3, a Layer3 or a Layer2, got {type(params).__name__}")
+        raise RequestError(f"params must be a ResNet3, a Layer3 or a Layer2, got {type(params).__name__}")
 
 
-def checked_resnet(params: Any, X: ArrayLike) -> tuple[ResNet3, FloatArray]:
+def checked_resnet(params: Any, X: ArrayLike, check: Door = checks) -> tuple[ResNet3, FloatArray]:
     """:func:`checked` for a ResNet alone."""
     if not isinstance(params, ResNet3):
-        raise ValueError(f"params must be a ResNet3, got {type(params).__name__}")
-    return checked(params, X)
+        raise RequestError(f"params must be a ResNet3, got {type(params).__name__}")
+    return checked(params, X, check)
 
 
-def checked(params: Any, X: ArrayLike) -> tuple[Any, FloatArray]:
-    """Parameters and inputs as float64 arrays whose shapes agree."""
+def checked(params: Any, X: ArrayLike, check: Door = checks) -> tuple[Any, FloatArray]:
+    """Parameters and inputs as arrays whose shapes agree: of float64, unless ``check`` is for JAX."""
     check_network(params)
     kind = type(params)
-    arrays = kind(*(checks.matrix(f"params.{name}", part) for name, part in params._asdict().items()))
+    arrays = kind(*(check.matrix(f"params.{name}", part) for name, part in params._asdict().items()))
     k, m = arrays.A.shape
     for field, shape in _shapes(kind, arrays.W.shape[1] - 1, k, m).items():
         found = getattr(arrays, field).shape
         if found != shape:
-            raise ValueError(f"params.{field} must have shape {shape} beside A of shape {(k, m)}, got {found}")
-    return arrays, checks.matrix("X", X, columns=arrays.W.shape[1] - 1)
+            raise RequestError(f"params.{field} must have shape {shape} beside A of shape {(k, m)}, got {found}")
+    return arrays, check.matrix("X", X, columns=arrays.W.shape[1] - 1)

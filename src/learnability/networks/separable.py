@@ -4,6 +4,8 @@ Brutzkus, Globerson, Malach & Shalev-Shwartz (ICLR 2018), Section 2: with 2k hid
 :math:`N(x) = v^T \sigma(W x)`, where the first k units have output weight +v and the others -v, and
 :math:`\sigma(z) = \max(\alpha z, z)`; ``alpha`` = 0 is the ReLU of their Section 7. There are no biases: append a
 constant coordinate to the inputs (their footnote 4).
+
+JAX traces the forward pass; the derivative at 0 is 1 for the leaky ReLU and 0 for the ReLU, as in the engine.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.traced import door, namespace
 
-__all__ = ["TwoLayer", "forward", "initial", "leaky"]
+__all__ = ["NORMS", "TwoLayer", "apply", "forward", "initial", "leaky"]
+
+NORMS = ("exact", "at_most")
+"""What the radius of a start is, see :func:`initial`."""
 
 
 class TwoLayer(NamedTuple):
@@ -31,15 +37,24 @@ class TwoLayer(NamedTuple):
 
 def leaky(z: FloatArray, alpha: float) -> FloatArray:
     """The leaky ReLU max(alpha z, z) of every entry, for 0 <= alpha <= 1."""
-    return np.where(z >= 0, z, alpha * z)
+    found: FloatArray = namespace(z).where(z >= 0 if alpha > 0 else z > 0, z, alpha * z)
+    return found
+
+
+def apply(params: Any, X: Any, alpha: float) -> Any:
+    """The outputs (...) at the inputs ``X`` (..., d): traceable, unchecked."""
+    return leaky(X @ params.W.T, alpha) @ params.v
 
 
 def forward(params: TwoLayer, X: ArrayLike, *, alpha: float) -> FloatArray:
     """The outputs v . sigma(W x), shape (m,), of the inputs ``X`` (m, d), for 0 <= alpha < 1."""
-    W = checks.matrix("params.W", params.W)
-    v = checks.vector("params.v", params.v, length=len(W))
-    X = checks.matrix("X", X, columns=W.shape[1])
+    check = door(params, X)
+    W = check.matrix("params.W", params.W)
+    v = check.vector("params.v", params.v, length=len(W))
+    X = check.matrix("X", X, columns=W.shape[1])
     alpha = slope(alpha)
+    if check is not checks:
+        return leaky(X @ W.T, alpha) @ v
     size = max(1, 2**17 // len(W))  # a cache-sized block of inputs at a time
     blocks = (leaky(X[lo : lo + size] @ W.T, alpha) @ v for lo in range(0, len(X), size))
     outputs: FloatArray = np.concatenate(list(blocks))
@@ -80,7 +95,7 @@ def initial(
     usual = 1 / math.sqrt(2 * k)
     radius = usual if radius is None else checks.real("radius", radius, at_least=0.0)
     size = usual if v is None else checks.real("v", v, above=0.0)
-    norm = checks.choice("norm", norm, ("exact", "at_most"))
+    norm = checks.choice("norm", norm, NORMS)
     W = rng.standard_normal((2 * k, d))
     W *= radius / np.linalg.norm(W, axis=1, keepdims=True)
     if norm == "at_most":

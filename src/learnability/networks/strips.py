@@ -1,4 +1,4 @@
-"""The models of the MNIST-parity experiment, as pure functions in JAX: one hidden layer of p units, one output.
+"""The models of the MNIST-parity experiment, as pure functions: one hidden layer of p units, one output.
 
 Daniely & Malach, section 6.1, with the start of the authors' public experiment: Glorot-uniform weights (limit
 sqrt(6 / (fan in + fan out))), zero biases, a trained output bias. A model is a function ``apply(params, X)`` of a
@@ -17,7 +17,8 @@ relu_features, gaussian_features
     A frozen random layer, relu(W x) or cos(W x + phase), and a trained output. Cosines of weights N(0, 16 / n) have
     in the mean over weights and phases the kernel exp(-8 |x - x'|^2 / n) / 2.
 
-Arrays are float64 as drawn; the trainer casts them.
+Arrays are float64 as drawn; the trainer casts them. Forward functions are unchecked and take NumPy's arrays or JAX's,
+which can trace them.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.networks.one_hidden import activate
+from learnability.traced import namespace
 
 __all__ = [
     "MODELS",
@@ -113,13 +114,13 @@ class Cosines(NamedTuple):
 
 def relu(params: Relu, X: Any) -> Any:
     """Outputs (m,) of the ReLU network."""
-    return jax.nn.relu(X @ params.W.T + params.b) @ params.u + params.c
+    return activate(X @ params.W.T + params.b, "relu") @ params.u + params.c
 
 
 def gated(params: Gated, X: Any) -> Any:
     """Outputs (m,) of the gated linear network; a gate is closed where <g, x> = 0."""
     open_ = X @ params.G.T > 0
-    return jnp.where(open_, X @ params.W.T + params.b, 0.0) @ params.u + params.c
+    return namespace(open_).where(open_, X @ params.W.T + params.b, 0.0) @ params.u + params.c
 
 
 def linearised(params: Linearised, X: Any) -> Any:
@@ -130,13 +131,14 @@ def linearised(params: Linearised, X: Any) -> Any:
     """
     start = params.start
     z = X @ start.W.T + start.b
-    moved = jnp.where(z > 0, X @ params.W.T + params.b, 0.0)
-    return jax.nn.relu(z) @ params.u + moved @ start.u + params.c
+    moved = namespace(z).where(z > 0, X @ params.W.T + params.b, 0.0)
+    return activate(z, "relu") @ params.u + moved @ start.u + params.c
 
 
 def cosine(params: Cosines, X: Any) -> Any:
     """Outputs (m,) of the cosine features' readout."""
-    return jnp.cos(X @ params.W.T + params.phase) @ params.u + params.c
+    z = X @ params.W.T + params.phase
+    return namespace(z).cos(z) @ params.u + params.c
 
 
 def relu_start(rng: np.random.Generator, n: int, p: int) -> Relu:

@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.one_hidden import OneHidden, activate
 
 __all__ = [
     "SYMMETRY_KINDS",
     "dead_neurons",
     "embedding",
+    "neurons",
     "represent_relu",
     "represent_sigmoid",
     "represent_zigzag",
@@ -61,26 +63,27 @@ def symmetry_init(n: int, kind: str = "half_integer", *, const_neuron: bool = Fa
     OneHidden
         float64; rows of ``W`` all 1 or all -1 (or 0 for the constant neuron).
     """
+    slopes, biases = neurons(n, kind, const_neuron=const_neuron)
+    return OneHidden(W=np.tile(slopes[:, None], (1, n)), B=biases, M=np.zeros(len(biases)), b=0.0)
+
+
+def neurons(n: int, kind: str = "half_integer", *, const_neuron: bool = False) -> tuple[FloatArray, FloatArray]:
+    """The hidden neurons of :func:`symmetry_init`: the entry that a row of W repeats, (L,), and the biases, (L,)."""
     n = checks.integer("n", n, at_least=1)
     kind = checks.choice("kind", kind, SYMMETRY_KINDS)
     if const_neuron and kind != "half_integer":
-        raise ValueError(f"const_neuron must be False unless kind is 'half_integer', got kind {kind!r}")
+        raise RequestError(f"const_neuron must be False unless kind is 'half_integer', got kind {kind!r}")
     if kind == "half_integer":
         c = np.arange(2 * n + 1) / 2
-        slopes = np.repeat([1.0, -1.0], 2 * n + 1)
-        biases = np.concatenate([-c, c])
-        if const_neuron:
-            slopes, biases = np.append(slopes, 0.0), np.append(biases, 1.0)
-    else:
-        biases = {
-            "integer": 1.0 - np.arange(n + 3),
-            "integer_padded": 1.0 - np.arange(4 * n + 3),
-            "quarter": (1.0 - np.arange(4 * n + 3)) / 4,
-            "sigmoid": 0.5 - np.arange(n + 2),
-        }[kind]
-        slopes = np.ones(len(biases))
-    W = np.tile(slopes[:, None], (1, n))
-    return OneHidden(W=W, B=biases, M=np.zeros(len(biases)), b=0.0)
+        slopes, biases = np.repeat([1.0, -1.0], 2 * n + 1), np.concatenate([-c, c])
+        return (np.append(slopes, 0.0), np.append(biases, 1.0)) if const_neuron else (slopes, biases)
+    first, step, L = {
+        "integer": (1.0, 1.0, n + 3),
+        "integer_padded": (1.0, 1.0, 4 * n + 3),
+        "quarter": (0.25, 0.25, 4 * n + 3),
+        "sigmoid": (0.5, 1.0, n + 2),
+    }[kind]
+    return np.ones(L), first - step * np.arange(L, dtype=np.float64)
 
 
 def represent_sigmoid(n: int, A: Iterable[int]) -> OneHidden:
@@ -155,7 +158,7 @@ def embedding(params: OneHidden, weights: ArrayLike | None = None, activation: s
     B = checks.vector("B", params.B, length=len(W))
     varied = np.flatnonzero((W[:, :1] != W).any(axis=1))
     if varied.size:
-        raise ValueError(f"W must have constant rows for an embedding of weights, got a varied row {varied[0]}")
+        raise RequestError(f"W must have constant rows for an embedding of weights, got a varied row {varied[0]}")
     k = np.arange(W.shape[1] + 1.0) if weights is None else checks.vector("weights", weights)
     return activate(np.multiply.outer(k, W[:, 0]) + B, activation)
 

@@ -21,8 +21,11 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed
 from learnability.problems.boolean import signs
 from learnability.problems.residual import MONOMIAL_DEGREE, degree_six
+from learnability.traced import Door, door
 
 __all__ = [
     "LEAST_NORM",
@@ -54,7 +57,7 @@ VERTICES = 2**MONOMIAL_DEGREE
 WIDEST = 10**8
 """Largest width."""
 LARGEST = 2**30
-"""Most weights of a network that is made here."""
+"""Most weights of a network that is made here, if there is memory for them."""
 
 MOST_ACTIVE = 20
 """Coordinates over which :func:`exact_error` enumerates (2^20 points)."""
@@ -73,14 +76,16 @@ def output_weights(m: int) -> FloatArray:
     """The vector a for an even m in 2..10^8: first m/2 times 1/sqrt(m), then m/2 times the negative."""
     m = checks.integer("m", m, at_least=2, at_most=WIDEST)
     if m % 2:
-        raise ValueError(f"m must be even, for as many units of each sign, got {m}")
+        raise RequestError(f"m must be even, for as many units of each sign, got {m}")
     return np.repeat([1.0, -1.0], m // 2) / math.sqrt(m)
 
 
 def forward(params: VertexNet, X: ArrayLike) -> FloatArray:
-    """The outputs (n,) at the inputs ``X`` (n, d)."""
-    W, a = _checked(params)
-    return np.asarray(np.maximum(checks.matrix("X", X, columns=W.shape[1]) @ W.T, 0.0) @ a)
+    """The outputs (n,) at the inputs ``X`` (n, d); JAX traces it, with the derivative 1[z >= 0]."""
+    check = door(params, X)
+    W, a = _checked(params, check)
+    z = check.matrix("X", X, columns=W.shape[1]) @ W.T
+    return (np.maximum(z, 0.0) if check is checks else z * (z >= 0)) @ a
 
 
 def norm(params: VertexNet) -> float:
@@ -112,7 +117,7 @@ def vertex_network(m: int, d: int = 6, *, support: ArrayLike = range(6), scale: 
     """
     m = checks.integer("m", m, at_least=VERTICES)
     a = output_weights(m)
-    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=max(MONOMIAL_DEGREE, LARGEST // m))
+    d = _fitting("d", d, MONOMIAL_DEGREE, m)
     scale = checks.real("scale", scale, at_least=0.0, at_most=1e100)
     cube = signs(MONOMIAL_DEGREE)
     parity = cube.prod(axis=1)
@@ -144,10 +149,10 @@ def padded(params: VertexNet, d: int, *, support: ArrayLike = range(6), rescaled
     """
     params = _checked(params)
     if params.W.shape[1] != MONOMIAL_DEGREE:
-        raise ValueError(f"params.W must have {MONOMIAL_DEGREE} columns, got shape {params.W.shape}")
-    d = checks.integer("d", d, at_least=MONOMIAL_DEGREE, at_most=max(MONOMIAL_DEGREE, LARGEST // len(params.W)))
+        raise RequestError(f"params.W must have {MONOMIAL_DEGREE} columns, got shape {params.W.shape}")
+    d = _fitting("d", d, MONOMIAL_DEGREE, len(params.W))
     if not isinstance(rescaled, bool | np.bool_):
-        raise ValueError(f"rescaled must be True or False, got {rescaled!r}")
+        raise RequestError(f"rescaled must be True or False, got {rescaled!r}")
     W = np.zeros((len(params.W), d))
     W[:, degree_six(d, support).support] = params.W * (math.sqrt(d / MONOMIAL_DEGREE) if rescaled else 1.0)
     return VertexNet(W, params.a)
@@ -159,8 +164,15 @@ def duplicated(params: VertexNet, c: int) -> VertexNet:
     At most 2^30 weights are made.
     """
     params = _checked(params)
-    c = checks.integer("c", c, at_least=1, at_most=max(1, LARGEST // params.W.size))
+    c = _fitting("c", c, 1, params.W.size)
     return VertexNet(np.repeat(params.W, c, axis=0) / math.sqrt(c), np.repeat(params.a, c) / math.sqrt(c))
+
+
+def _fitting(name: str, value: object, least: int, each: int) -> int:
+    """An integer with which ``each`` times as many weights are not too many, for :data:`LARGEST` or for memory."""
+    number = checks.integer(name, value, at_least=least)
+    most = int(allowed(8 * LARGEST, 8 * each * number)) // (8 * each)
+    return checks.integer(name, number, at_most=max(least, most))
 
 
 def scaled(params: VertexNet, s: float) -> VertexNet:
@@ -198,7 +210,7 @@ def least_scale(params: VertexNet, error: float, *, support: ArrayLike = range(6
     _, c, square = _moments(params, support)
     reached = 1.0 if c <= 0 else max(0.0, 1 - c**2 / square)
     if error < reached * (1 - 1e-12):
-        raise ValueError(
+        raise RequestError(
             f"error must be at least {reached:g}, the least that scaling these weights reaches, got {error:g}"
         )
     if error >= 1:
@@ -213,7 +225,7 @@ def _moments(params: VertexNet, support: ArrayLike) -> tuple[float, float, float
     wanted = degree_six(d, support).support
     active = sorted({*wanted, *np.flatnonzero(W.any(axis=0)).tolist()})
     if len(active) > MOST_ACTIVE:
-        raise ValueError(
+        raise RequestError(
             f"params.W must depend on at most {MOST_ACTIVE} coordinates, support included, for the exact error, got "
             f"{len(active)}; estimate it on a sample instead"
         )
@@ -319,8 +331,8 @@ def search(rng: np.random.Generator, decay: float, *, m: int = 200, starts: int 
     return Found(params, exact_error(params), norm(params))
 
 
-def _checked(params: VertexNet) -> VertexNet:
+def _checked(params: VertexNet, check: Door = checks) -> VertexNet:
     if not isinstance(params, VertexNet):
-        raise ValueError(f"params must be a VertexNet, got {params!r}")
-    W = checks.matrix("params.W", params.W)
-    return VertexNet(W, checks.vector("params.a", params.a, length=len(W)))
+        raise RequestError(f"params must be a VertexNet, got {params!r}")
+    W = check.matrix("params.W", params.W)
+    return VertexNet(W, check.vector("params.a", params.a, length=len(W)))

@@ -1,65 +1,23 @@
-"""Figures for paper, by matplotlib: a :class:`~learnability.plotting.plot.Plot` drawn, or axes for what is none.
-
-Figures are made from :class:`matplotlib.figure.Figure` directly, never through ``pyplot``, and the style is a
-context: nobody's global matplotlib settings, backend or open figures are touched.
-"""
+"""Figures for paper, by matplotlib: a :class:`~learnability.plotting.plot.Plot` drawn, or axes for what is none."""
 
 from __future__ import annotations
 
 import itertools
-import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from learnability import checks
+from learnability.plotting.environment import style
 from learnability.plotting.plot import COLORS, Curve, HeatMap, Line, Panel, Plot, Words, over_seeds
+from learnability.plotting.words import HIDDEN, worded, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["band", "draw", "drawn", "panels", "style"]
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """The style of every figure, for as long as the context lasts.
-
-    The sweep calls ``Experiment.figure`` and saves its figure within this context, so that an experiment
-    needs to ask for nothing.
-    """
-    import matplotlib as mpl
-    from cycler import cycler
-
-    settings: Any = {
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.titlesize": 9,
-        "axes.labelsize": 9,
-        "legend.fontsize": 8,
-        "legend.frameon": False,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": "#dddddd",
-        "grid.linewidth": 0.6,
-        "axes.linewidth": 0.8,
-        "lines.linewidth": 1.4,
-        "axes.prop_cycle": cycler(color=COLORS),
-        "figure.dpi": 100,
-        "savefig.dpi": 150,
-        "pdf.fonttype": 42,  # text stays text
-        "text.usetex": False,  # TeX would stumble over names of files
-        "text.parse_math": True,
-    }
-    with mpl.rc_context(settings):
-        yield
+__all__ = ["band", "draw", "drawn", "panels"]
 
 
 def panels(
@@ -79,16 +37,21 @@ def panels(
     rows = checks.integer("rows", rows, at_least=1)
     columns = checks.integer("columns", columns, at_least=1)
     width, height = checks.real("width", width, above=0.0), checks.real("height", height, above=0.0)
-    from matplotlib.figure import Figure
-
     with style():
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **subplots)
     return figure, list(axes.flat)
 
 
-def draw(plot: Plot) -> Figure:
-    """The figure for paper."""
+def draw(plot: Plot, data: Iterable[str] = ()) -> Figure:
+    """The figure for paper; ``data`` are texts of the user's, which hold no mathematics."""
+    with style():
+        return _drawn(worded(plot, data))
+
+
+def _drawn(plot: Plot) -> Figure:
     columns = min(plot.columns, len(plot.panels))
     rows = -(-len(plot.panels) // columns)
     width, height = plot.size
@@ -98,58 +61,62 @@ def draw(plot: Plot) -> Figure:
     entries: dict[str, Any] = {}
     bars: dict[Any, list[Any]] = {}  # pictures that share a colour bar, and their axes
     names: list[list[Any]] = []
-    with style():
-        for number, (ax, panel) in enumerate(zip(axes, plot.panels)):
-            names.append([])
-            plain = itertools.cycle(COLORS)
-            for item in panel.items:
-                if isinstance(item, Curve) and not item.color:
-                    item = replace(item, color=next(plain))
-                drawn = _DRAWN[type(item)](ax, item)
-                if isinstance(item, HeatMap) and item.label:
-                    shared = (item.label, item.colors, item.log, item.limits or number)
-                    bars.setdefault(shared, []).append((drawn, ax))
-                elif isinstance(item, Curve) and drawn is not None:
-                    names[-1].append(drawn)
-            _finish(ax, panel)
-            handles, labels = ax.get_legend_handles_labels()
-            if panel.legend and handles:
-                ax.legend(  # type: ignore[call-overload]
-                    handles, labels, loc=panel.legend, ncols=panel.legend_columns, fontsize=7, columnspacing=1.0
-                )
-            elif not panel.legend:
-                for handle, label in zip(handles, labels):
-                    entries.setdefault(label, handle)
-        for (label, *_), found in bars.items():
-            images, around = zip(*found)
-            figure.colorbar(images[0], ax=around, label=label, shrink=0.7 if len(found) > 1 else 1.0)
-        for ax in axes[len(plot.panels) :]:
-            ax.set_visible(False)
-        if plot.title:
-            figure.suptitle(_wrapped(figure, plot.title, 10), fontsize=10)
-        if entries:
-            figure.legend(
-                list(entries.values()), list(entries), loc="outside lower center", ncols=plot.legend_columns,
-                title=_wrapped(figure, plot.note, 8) or None, title_fontsize=8,
-            )  # fmt: skip
-        elif plot.note:
-            figure.supxlabel(_wrapped(figure, plot.note, 8), fontsize=8)
-        if any(len(labels) > 1 for labels in names):
-            figure.draw_without_rendering()  # the layout decides how near to each other they are
-            for labels in names:
-                _spread(labels)
+    for number, (ax, panel) in enumerate(zip(axes, plot.panels)):
+        names.append([])
+        plain = itertools.cycle(COLORS)
+        for item in panel.items:
+            if isinstance(item, Curve) and not item.color:
+                item = replace(item, color=next(plain))
+            drawn = _DRAWN[type(item)](ax, item)
+            if isinstance(item, HeatMap) and item.label:
+                shared = (item.label, item.colors, item.log, item.limits or number)
+                bars.setdefault(shared, []).append((drawn, ax))
+            elif isinstance(item, Curve) and drawn is not None:
+                names[-1].append(drawn)
+        _finish(ax, panel)
+        handles, labels = ax.get_legend_handles_labels()
+        if panel.legend and handles:
+            _legend(ax, handles, labels, 7, loc=panel.legend, ncols=panel.legend_columns, columnspacing=1.0)
+        elif not panel.legend:
+            for handle, label in zip(handles, labels):
+                entries.setdefault(label, handle)
+    for (label, *_), found in bars.items():
+        images, around = zip(*found)
+        figure.colorbar(images[0], ax=around, label=label, shrink=0.7 if len(found) > 1 else 1.0)
+    for ax in axes[len(plot.panels) :]:
+        ax.set_visible(False)
+    if plot.title:
+        figure.suptitle(_wrapped(figure, plot.title, 10), fontsize=10)
+    if entries:
+        _legend(
+            figure, entries.values(), entries, 8, loc="outside lower center", ncols=plot.legend_columns,
+            title=_wrapped(figure, plot.note, 8) or None, title_fontsize=8,
+        )  # fmt: skip
+    elif plot.note:
+        figure.supxlabel(_wrapped(figure, plot.note, 8), fontsize=8)
+    if any(len(labels) > 1 for labels in names):
+        figure.draw_without_rendering()  # the layout decides how near to each other they are
+        for labels in names:
+            _spread(labels)
     return figure
 
 
-def _wrapped(figure: Figure, text: str, points: float) -> str:
+def _legend(place: Figure | Axes, handles: Iterable[Any], labels: Iterable[str], points: float, **look: Any) -> None:
+    """A legend in which every label is, one that begins with ``_`` too."""
+    figure, labels = place.get_figure(), list(labels)
+    legend = place.legend(list(handles), ["-"] * len(labels), fontsize=points, **look)
+    for text, label in zip(legend.get_texts(), labels):
+        text.set_text(_wrapped(figure, label.removeprefix(HIDDEN), points))
+
+
+def _wrapped(figure: Any, text: str, points: float) -> str:
     """A text in lines that are no longer than the figure is wide: a letter takes half its height on the average."""
-    most = int(figure.get_figwidth() * 72 / (0.52 * points))
-    return "\n".join(textwrap.fill(line, most, break_long_words=False) for line in text.split("\n"))
+    return wrapped(text, int(figure.get_figwidth() * 72 / (0.52 * points)))
 
 
-def drawn(figure: Plot | Figure) -> Figure:
-    """The figure for paper of whatever an experiment gives."""
-    return draw(figure) if isinstance(figure, Plot) else figure
+def drawn(figure: Plot | Figure, data: Iterable[str] = ()) -> Figure:
+    """The figure for paper of whatever an experiment gives; ``data`` are texts of the user's."""
+    return draw(figure, data) if isinstance(figure, Plot) else figure
 
 
 def _curve(ax: Axes, curve: Curve) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from learnability import checks
+from learnability.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,11 +243,11 @@ def over_seeds(
     level = checks.real("level", level, above=0.0, below=1)
     missing = {x, y, "seed"} - set(table.columns)
     if missing:
-        raise ValueError(f"table must have the columns {x!r}, {y!r} and 'seed', it lacks {sorted(missing)}")
+        raise RequestError(f"table must have the columns {x!r}, {y!r} and 'seed', it lacks {sorted(missing)}")
     if table.empty:
-        raise ValueError("table must have at least one row, got none")
+        raise RequestError("table must have at least one row, got none")
     if table.duplicated(["seed", x]).any():
-        raise ValueError(f"table must hold each pair (seed, {x}) once: it mixes several curves")
+        raise RequestError(f"table must hold each pair (seed, {x}) once: it mixes several curves")
     import numpy as np
     from scipy.special import stdtrit  # Student's quantile; scipy.stats would load 60 MB
 

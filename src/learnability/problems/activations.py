@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = ["NAMES", "Taylor", "monomial", "series"]
 
@@ -50,15 +51,15 @@ class Taylor:
     def __post_init__(self) -> None:
         given = self.coefficients
         if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
-            raise ValueError(f"coefficients must be a sequence of numbers, got {given!r}")
+            raise RequestError(f"coefficients must be a sequence of numbers, got {given!r}")
         found = checks.vector("coefficients", np.asarray(given) if hasattr(given, "shape") else list(given)).tolist()
         if not found:
-            raise ValueError("coefficients must hold at least c_0, got none")
+            raise RequestError("coefficients must hold at least c_0, got none")
         while len(found) > 1 and found[-1] == 0:
             found.pop()
         checks.store(self, coefficients=tuple(found))
         if self.function is not None and not callable(self.function):
-            raise ValueError(f"function must be callable or None, got {self.function!r}")
+            raise RequestError(f"function must be callable or None, got {self.function!r}")
 
     @property
     def degree(self) -> int:
@@ -81,11 +82,11 @@ class Taylor:
                     np.polynomial.polynomial.polyval(points, self.coefficients), np.float64
                 )
             if not np.isfinite(found).all():
-                raise ValueError(f"z must keep the values within float64, got up to {np.abs(points).max():g}")
+                raise RequestError(f"z must keep the values within float64, got up to {np.abs(points).max():g}")
             return found
         values = np.asarray(self.function(points), dtype=np.float64)
         if values.shape != points.shape or not np.isfinite(values).all():
-            raise ValueError(
+            raise RequestError(
                 f"function must return finite values of shape {points.shape}, got "
                 f"{'a value that is not finite' if values.shape == points.shape else f'shape {values.shape}'}"
             )
@@ -111,7 +112,7 @@ class Taylor:
         with np.errstate(over="ignore", invalid="ignore"):
             bound = float(np.polynomial.polynomial.polyval(r, np.abs(self.coefficients)))
         if not math.isfinite(bound):
-            raise ValueError(f"radius must keep the bound within float64, got {r:g}")
+            raise RequestError(f"radius must keep the bound within float64, got {r:g}")
         return bound
 
     def smoothness(self, constant: float = 1.0) -> float:
@@ -159,7 +160,9 @@ class Taylor:
         except OverflowError:
             total = math.inf
         if not total < math.inf:
-            raise ValueError(f"constant must keep {name} within float64, got {constant:g} with degree {self.degree}")
+            raise RequestError(
+                f"constant must keep {name} within float64, got {constant:g} with degree {self.degree}"
+            )
         return total
 
 
@@ -191,7 +194,9 @@ def series(name: str, degree: int, scale: float = 1.0) -> Taylor:
     try:
         return Taylor(tuple(map(float, exact)), _Scaled(name, scale))
     except OverflowError:
-        raise ValueError(f"scale must keep the coefficients within float64, got {scale:g}, degree {degree}") from None
+        raise RequestError(
+            f"scale must keep the coefficients within float64, got {scale:g}, degree {degree}"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.problems.sign_sums import correlation, lazy_sum_law, sign_sum_law, signed_sum_law
 
 __all__ = [
@@ -72,13 +73,13 @@ def character(S: Iterable[int], signs: ArrayLike) -> FloatArray:
     """
     points = np.asarray(signs)
     if points.ndim != 2:
-        raise ValueError(f"signs must have shape (rows, columns), got shape {points.shape}")
+        raise RequestError(f"signs must have shape (rows, columns), got shape {points.shape}")
     columns = [int(j) for j in subset_of(mask_of(S))]
     if columns and columns[-1] >= points.shape[1]:
-        raise ValueError(f"S must hold coordinates in 0..{points.shape[1] - 1}, got {columns[-1]}")
+        raise RequestError(f"S must hold coordinates in 0..{points.shape[1] - 1}, got {columns[-1]}")
     chosen = points[:, columns]
     if not np.isin(chosen, (-1, 1)).all():
-        raise ValueError("signs must have entries -1 and +1 only in the columns of S")
+        raise RequestError("signs must have entries -1 and +1 only in the columns of S")
     return np.asarray(chosen.prod(axis=1, dtype=np.float64))
 
 
@@ -161,7 +162,7 @@ def walsh_hadamard(values: ArrayLike) -> FloatArray:
 
     given = np.asarray(values)
     if given.ndim != 1 or given.size & (given.size - 1) or not 1 <= given.size <= 2**MAX_BITS:
-        raise ValueError(f"values must have shape (2^n,) with n <= {MAX_BITS}, got shape {given.shape}")
+        raise RequestError(f"values must have shape (2^n,) with n <= {MAX_BITS}, got shape {given.shape}")
     if given.dtype.kind not in "biuf":
         given = checks.vector("values", values)
     result = np.array(given, dtype=np.float64)
@@ -169,7 +170,7 @@ def walsh_hadamard(values: ArrayLike) -> FloatArray:
     # Entry 0 is the sum of all values: one look at it, instead of a pass over the memory, finds every inf and NaN.
     if not np.isfinite(result[0]):
         checks.vector("values", given)
-        raise ValueError(f"values must have a finite sum, got {result[0]}")
+        raise RequestError(f"values must have a finite sum, got {result[0]}")
     return result
 
 
@@ -189,6 +190,6 @@ def weight_by_degree(spectrum: ArrayLike) -> FloatArray:
     """Sum of the squared coefficients of each degree 0..n; shape (n+1,). For a sign-valued f they sum to 1."""
     coefficients = checks.vector("spectrum", spectrum)
     if coefficients.size & (coefficients.size - 1) or not 1 <= coefficients.size <= 2**MAX_BITS:
-        raise ValueError(f"spectrum must have shape (2^n,) with n <= {MAX_BITS}, got shape {coefficients.shape}")
+        raise RequestError(f"spectrum must have shape (2^n,) with n <= {MAX_BITS}, got shape {coefficients.shape}")
     weights = np.bincount(degrees(coefficients.size.bit_length() - 1), weights=coefficients**2)
     return weights.astype(np.float64, copy=False)

@@ -28,6 +28,8 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed
 from learnability.problems.activations import Taylor, monomial
 from learnability.problems.boolean import signs
 from learnability.problems.residual import HardInstance, strength
@@ -141,7 +143,7 @@ class General(_Sum):
         directions = _directions("directions", self.directions, 1.0)
         multipliers = _directions("multipliers", self.multipliers, 1.0)
         if multipliers.shape != directions.shape or directions.shape[2] < 2:
-            raise ValueError(
+            raise RequestError(
                 "directions and multipliers must have one shape (k, p, d + 1) with d >= 1, got "
                 f"{directions.shape} and {multipliers.shape}"
             )
@@ -149,7 +151,7 @@ class General(_Sum):
         for phi in itertools.chain(*self.activations):
             order = next((i for i, c in enumerate(phi.coefficients) if c and i and i % 2 == 0), None)
             if order:
-                raise ValueError(f"activations must have zero- and odd-order terms only, got one of order {order}")
+                raise RequestError(f"activations must have zero- and odd-order terms only, got one of order {order}")
 
     @property
     def d(self) -> int:
@@ -210,12 +212,12 @@ class Concept:
         checks.store(self, alpha=strength(self.alpha))
         for name, given in (("base", self.base), ("composite", self.composite)):
             if not callable(given):
-                raise ValueError(f"{name} must be a function of inputs, got {given!r}")
+                raise RequestError(f"{name} must be a function of inputs, got {given!r}")
         k = getattr(self.base, "k", None)
         for name in ("d", "k"):
             other = getattr(self.composite, name, None)
             if k is not None and other is not None and other != k:
-                raise ValueError(f"composite must map R^{k} to R^{k}, the outputs of base, got {name} = {other}")
+                raise RequestError(f"composite must map R^{k} to R^{k}, the outputs of base, got {name} = {other}")
 
     def __call__(self, X: ArrayLike) -> FloatArray:
         """H(x) of the inputs ``X`` (m, d): (m, k)."""
@@ -239,7 +241,7 @@ class Concept:
         base = checks.matrix("values of base", self.base(checks.matrix("X", X)))
         composite = checks.matrix("values of composite", self.composite(base), columns=base.shape[1])
         if max(np.abs(base).max(), np.abs(composite).max()) > 1e150:
-            raise ValueError("X must keep the values within 1e150 of 0, got larger ones")
+            raise RequestError("X must keep the values within 1e150 of 0, got larger ones")
         return base, composite
 
 
@@ -255,8 +257,9 @@ def random_two_layer(
     """
     rng = checks.generator("rng", rng)
     shape = tuple(checks.integer(name, n, at_least=1) for name, n in (("k", k), ("p", p), ("d", d)))
-    if math.prod(shape) > 2**28:
-        raise ValueError(f"k, p and d must have a product of at most 2^28 weights (2 GiB), got {shape}")
+    most = int(allowed(2**31, 8 * math.prod(shape))) // 8
+    if math.prod(shape) > most:
+        raise RequestError(f"k, p and d must have a product of at most {most:,} weights (memory), got {shape}")
     weights = rng.standard_normal(shape)
     weights /= math.sqrt(2) * np.linalg.norm(weights, axis=2, keepdims=True)
     return TwoLayerSmooth(weights, activations, rng.uniform(-1, 1, shape[:2]))
@@ -275,7 +278,7 @@ def general_form(function: TwoLayerSmooth) -> General:
     2.52. (The lemma says that it does not, for a "sufficiently large" C*.)
     """
     if not isinstance(function, TwoLayerSmooth):
-        raise ValueError(f"function must be a TwoLayerSmooth, got {function!r}")
+        raise RequestError(f"function must be a TwoLayerSmooth, got {function!r}")
     k, p, d = function.weights.shape
     w = np.zeros((k, p, d + 1))
     w[:, :, :d] = math.sqrt(2) * function.weights
@@ -318,7 +321,7 @@ def hard_concept(instance: HardInstance) -> Concept:
     :math:`F_r(x) = \sqrt{2d/k}\, z` at :math:`z = x_{i_r} / \sqrt 2` (p = 1); G is :func:`polarisation` (p = 2^k).
     """
     if not isinstance(instance, HardInstance):
-        raise ValueError(f"instance must be a HardInstance, got {instance!r}")
+        raise RequestError(f"instance must be a HardInstance, got {instance!r}")
     weights = np.zeros((instance.k, 1, instance.d))
     weights[np.arange(instance.k), 0, instance.support] = 1 / math.sqrt(2)
     base = TwoLayerSmooth(weights, monomial(1, math.sqrt(2 * instance.d / instance.k)))
@@ -332,7 +335,7 @@ def _moderate(X: ArrayLike, d: int) -> FloatArray:
     """Inputs whose squares are finite."""
     X = checks.matrix("X", X, columns=d)
     if np.abs(X).max() > 1e150:
-        raise ValueError(f"X must have entries within 1e150 of 0, got {np.abs(X).max():g}")
+        raise RequestError(f"X must have entries within 1e150 of 0, got {np.abs(X).max():g}")
     return X
 
 
@@ -340,12 +343,12 @@ def _directions(name: str, value: ArrayLike, norm: float) -> FloatArray:
     """A finite (k, p, d) array of vectors of the given norm."""
     array = checks.array(name, value)
     if array.ndim != 3 or 0 in array.shape:
-        raise ValueError(f"{name} must have shape (k, p, dimension), none of them 0, got shape {array.shape}")
+        raise RequestError(f"{name} must have shape (k, p, dimension), none of them 0, got shape {array.shape}")
     with np.errstate(over="ignore"):
         norms = np.linalg.norm(array, axis=2)
     if not np.allclose(norms, norm, rtol=1e-9, atol=0):
         wrong = norms.flat[np.argmax(~np.isclose(norms, norm, rtol=1e-9, atol=0))]
-        raise ValueError(f"{name} must be vectors of norm {norm:.6g}, got one of norm {wrong:.6g}")
+        raise RequestError(f"{name} must be vectors of norm {norm:.6g}, got one of norm {wrong:.6g}")
     return array
 
 
@@ -360,10 +363,10 @@ def _store(function: Any, shape: tuple[int, ...], **arrays: FloatArray) -> None:
     else:
         rows = ()
     if [len(row) for row in rows] != [p] * k or not all(isinstance(phi, Taylor) for row in rows for phi in row):
-        raise ValueError(f"activations must be one Taylor, or {k} sequences of {p}, got {given!r}")
+        raise RequestError(f"activations must be one Taylor, or {k} sequences of {p}, got {given!r}")
     scales = np.ones((k, p)) if function.scales is None else checks.matrix("scales", function.scales, columns=p)
     if len(scales) != k or np.abs(scales).max() > 1:
-        raise ValueError(
+        raise RequestError(
             f"scales must have shape ({k}, {p}) and entries in [-1, 1], got shape {scales.shape} and size "
             f"{np.abs(scales).max():g}"
         )
@@ -383,5 +386,5 @@ def _combine(
                 for r, row in enumerate(function.activations)
             ]
     except ValueError as error:
-        raise ValueError(f"X must have entries at which the activations are finite, got others: {error}") from None
+        raise RequestError(f"X must have entries at which the activations are finite, got others: {error}") from None
     return checks.matrix("values at X", np.stack(columns, axis=1))

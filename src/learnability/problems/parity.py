@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.problems.boolean import signs as cube_signs
 
 __all__ = [
@@ -63,7 +64,7 @@ class SparseParity:
         n = checks.integer("n", self.n, at_least=1)
         chosen = checks.integers("support", self.support, at_least=0, at_most=n - 1, distinct=True)
         if not chosen:
-            raise ValueError("support must hold at least one coordinate, got none")
+            raise RequestError("support must hold at least one coordinate, got none")
         checks.store(self, n=n, support=tuple(sorted(chosen)))
 
     @property
@@ -81,7 +82,7 @@ class SparseParity:
         """
         relevant = checks.matrix("X", X, columns=self.n)[:, self.support]
         if not relevant.all():
-            raise ValueError("X must be non-zero in the coordinates of support, got a zero")
+            raise RequestError("X must be non-zero in the coordinates of support, got a zero")
         return _product(relevant)
 
 
@@ -91,7 +92,7 @@ def random_parity(rng: np.random.Generator, n: int, k: int) -> SparseParity:
     n = checks.integer("n", n, at_least=1)
     k = checks.integer("k", k, at_least=1)
     if k > n:
-        raise ValueError(f"k must be <= n = {n}, got {k}")
+        raise RequestError(f"k must be <= n = {n}, got {k}")
     return SparseParity(n, tuple(int(i) for i in rng.choice(n, size=k, replace=False)))
 
 
@@ -129,7 +130,7 @@ class ParityMixture:
     def __post_init__(self) -> None:
         target = SparseParity(self.n, self.support)
         if target.k % 2 == 0:
-            raise ValueError(
+            raise RequestError(
                 f"support must hold an odd number of coordinates, got {target.k}: the product of an even number of "
                 "equal signs is always +1"
             )
@@ -167,7 +168,7 @@ class ParityMixture:
             Labels -1 and +1.
         """
         if dtype not in (np.float64, np.float32, "float64", "float32"):
-            raise ValueError(f"dtype must be float64 or float32, got {dtype!r}")
+            raise RequestError(f"dtype must be float64 or float32, got {dtype!r}")
         drawn, y = self.sample_signs(rng, m, part=part)
         X = drawn.astype(dtype)
         X *= 1 / math.sqrt(self.n)
@@ -234,7 +235,7 @@ class ParityMixture:
         """First coordinate and signs (m, at most 4096) of one block of coordinates after the other."""
         rng, m = checks.generator("rng", rng), checks.integer("m", m, at_least=1)
         if part not in (None, 1, 2):
-            raise ValueError(f"part must be None, 1 or 2, got {part!r}")
+            raise RequestError(f"part must be None, 1 or 2, got {part!r}")
         share = self.share if part is None else float(part == 2)
         alike = rng.random(m) < share
         common = _signs(rng, m, 1)

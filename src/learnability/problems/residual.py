@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.problems.parity import SparseParity, random_parity
 from learnability.problems.residual_inputs import HardInputs, Inputs, Noisy, UniformSigns
 
@@ -106,7 +107,7 @@ class _TwoLevels:
 def _within(name: str, values: FloatArray) -> FloatArray:
     """The values, if all are finite: on signs they are; products of larger numbers may leave float64."""
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must keep the products within float64, got entries whose product is not finite")
+        raise RequestError(f"{name} must keep the products within float64, got entries whose product is not finite")
     return values
 
 
@@ -136,7 +137,7 @@ class PairTarget(_TwoLevels):
     def __post_init__(self) -> None:
         d = checks.integer("d", self.d, at_least=2 * FACTORS)
         if d % 2:
-            raise ValueError(f"d must be even, for pairs of neighbours, got {d}")
+            raise RequestError(f"d must be even, for pairs of neighbours, got {d}")
         checks.store(self, d=d, alpha=strength(self.alpha), beta=checks.real("beta", self.beta, at_least=0.0))
 
     @property
@@ -193,7 +194,7 @@ class HardInstance(_TwoLevels):
         d = checks.integer("d", self.d, at_least=2)
         chosen = SparseParity(d, self.support).support
         if len(chosen) < 2:
-            raise ValueError(f"support must hold at least 2 coordinates, got {len(chosen)}")
+            raise RequestError(f"support must hold at least 2 coordinates, got {len(chosen)}")
         checks.store(self, d=d, support=chosen, alpha=strength(self.alpha))
 
     @property
@@ -247,5 +248,5 @@ def degree_six(d: int, support: ArrayLike = (0, 1, 2, 3, 4, 5)) -> SparseParity:
     d = checks.integer("d", d, at_least=MONOMIAL_DEGREE)
     target = SparseParity(d, checks.integers("support", support))
     if target.k != MONOMIAL_DEGREE:
-        raise ValueError(f"support must hold {MONOMIAL_DEGREE} coordinates, got {target.k}")
+        raise RequestError(f"support must hold {MONOMIAL_DEGREE} coordinates, got {target.k}")
     return target

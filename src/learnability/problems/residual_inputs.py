@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed
 
 __all__ = ["HardInputs", "Inputs", "Noisy", "UniformSigns"]
 
@@ -53,11 +55,13 @@ class UniformSigns:
     def __post_init__(self) -> None:
         checks.store(self, d=checks.integer("d", self.d, at_least=1, at_most=LARGEST_SAMPLE))
         if not isinstance(self.unit, bool | np.bool_):
-            raise ValueError(f"unit must be True or False, got {self.unit!r}")
+            raise RequestError(f"unit must be True or False, got {self.unit!r}")
 
     def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
         """``m`` >= 1 independent inputs, (m, d)."""
-        m = checks.integer("m", m, at_least=1, at_most=max(1, LARGEST_SAMPLE // self.d))
+        m = checks.integer("m", m, at_least=1)
+        each = 9 * self.d  # a byte and a number an entry
+        checks.integer("m", m, at_most=max(1, int(allowed(8 * LARGEST_SAMPLE, each * m)) // each))
         bits = checks.generator("rng", rng).integers(0, 2, size=(m, self.d), dtype=np.int8)
         size = 1 / math.sqrt(self.d) if self.unit else 1.0
         return np.where(bits, -size, size)
@@ -91,7 +95,7 @@ class HardInputs:
                 if self.d_1 == d
                 else f"a function that draws the other d - d_1 = {d - self.d_1} columns"
             )
-            raise ValueError(f"rest must be {needs}, got {self.rest!r}")
+            raise RequestError(f"rest must be {needs}, got {self.rest!r}")
 
     def sample(self, rng: np.random.Generator, m: int) -> FloatArray:
         """``m`` >= 1 independent inputs, (m, d)."""
@@ -99,10 +103,10 @@ class HardInputs:
         if self.rest is not None:
             drawn = self.rest(rng, m)
             if np.size(drawn) == 0:
-                raise ValueError(f"rest must return {m} rows of -1 and +1, got shape {np.shape(drawn)}")
+                raise RequestError(f"rest must return {m} rows of -1 and +1, got shape {np.shape(drawn)}")
             others = checks.matrix("rest", drawn, columns=self.d - self.d_1)
             if len(others) != m or not (np.abs(others) == 1).all():
-                raise ValueError(
+                raise RequestError(
                     f"rest must return {m} rows of -1 and +1, got {len(others)} rows from {others.min():g}"
                 )
             signs = np.hstack([signs, others])
@@ -129,9 +133,9 @@ class Noisy:
 
     def __post_init__(self) -> None:
         if not callable(getattr(self.inputs, "sample", None)):
-            raise ValueError(f"inputs must be a distribution with a method sample, got {self.inputs!r}")
+            raise RequestError(f"inputs must be a distribution with a method sample, got {self.inputs!r}")
         if not callable(self.target):
-            raise ValueError(f"target must be a function of inputs, got {self.target!r}")
+            raise RequestError(f"target must be a function of inputs, got {self.target!r}")
         checks.store(self, deviation=checks.real("deviation", self.deviation, at_least=0.0, at_most=1e100))
 
     def sample(self, rng: np.random.Generator, m: int) -> tuple[FloatArray, FloatArray]:

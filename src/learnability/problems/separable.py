@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = [
     "SCALINGS",
@@ -68,7 +69,7 @@ class SeparableBall:
         margin = checks.real("margin", self.margin, above=0.0, below=1)
         u = checks.vector("direction", self.direction)
         if not u.any():
-            raise ValueError(f"direction must hold a non-zero entry, got {len(u)} zero(s)")
+            raise RequestError(f"direction must hold a non-zero entry, got {len(u)} zero(s)")
         u = np.ldexp(u, -math.frexp(float(np.abs(u).max()))[1])  # no square overflows or vanishes
         checks.store(self, margin=margin, direction=tuple(float(c) for c in u / np.linalg.norm(u)))
 
@@ -302,7 +303,7 @@ def into_unit_ball(
     how = checks.choice("how", how, SCALINGS)
     largest = float(max(X.max(), -X.min()))
     if largest > LARGEST:
-        raise ValueError(f"X must have entries of size <= {LARGEST:g}, got {largest:g}")
+        raise RequestError(f"X must have entries of size <= {LARGEST:g}, got {largest:g}")
     d = X.shape[1]
     part = X if sample is None else X[sample]
     low, high = part.min(axis=0), part.max(axis=0)
@@ -332,7 +333,7 @@ def into_unit_ball(
         squares = np.einsum("ij,ij->i", scaled, scaled)
     if not np.isfinite(squares).all():
         row = int(np.flatnonzero(~np.isfinite(squares))[0])
-        raise ValueError(
+        raise RequestError(
             f"X must have rows within {LARGEST:g} times the width of the sample that sets the scale, got one farther "
             f"away at index {row}"
         )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = ["Strips", "gather"]
 
@@ -51,17 +52,21 @@ class Strips:
     def __post_init__(self) -> None:
         images, digits = np.asarray(self.images), np.asarray(self.digits)
         if images.ndim != 3 or 0 in images.shape:
-            raise ValueError(f"images must have shape (N >= 1, h >= 1, w >= 1), got shape {images.shape}")
+            raise RequestError(f"images must have shape (N >= 1, h >= 1, w >= 1), got shape {images.shape}")
         if images.dtype != np.uint8:
-            raise ValueError(f"images must have dtype uint8, got {images.dtype}")
+            raise RequestError(f"images must have dtype uint8, got {images.dtype}")
         if digits.shape != (len(images),):
-            raise ValueError(f"digits must have shape ({len(images)},), one for each image, got shape {digits.shape}")
+            raise RequestError(
+                f"digits must have shape ({len(images)},), one for each image, got shape {digits.shape}"
+            )
         if digits.dtype.kind not in "iu" or digits.min() < 0 or digits.max() > 9:
-            raise ValueError(f"digits must be integers in 0..9, got {digits.dtype} in {digits.min()}..{digits.max()}")
+            raise RequestError(
+                f"digits must be integers in 0..9, got {digits.dtype} in {digits.min()}..{digits.max()}"
+            )
         checks.integer("k", self.k, at_least=1)
         checks.integer("highest", self.highest, at_least=1, at_most=255)
         if images.max() > self.highest:
-            raise ValueError(f"images must be <= highest = {self.highest}, got {images.max()}")
+            raise RequestError(f"images must be <= highest = {self.highest}, got {images.max()}")
         checks.integer("size", self.size, at_least=0)
         checks.store(self, images=images, digits=digits, size=self.size or len(images))
 
@@ -109,11 +114,11 @@ class Strips:
         """
         visits = np.asarray(visits)
         if visits.ndim != 2 or visits.shape[1] != self.k or visits.dtype.kind not in "iu":
-            raise ValueError(
+            raise RequestError(
                 f"visits must be integers of shape (b, {self.k}), got {visits.dtype}{list(visits.shape)}"
             )
         if visits.size and (visits.min() < 0 or visits.max() >= len(self.images)):
-            raise ValueError(f"visits must be in 0..{len(self.images) - 1}, got {visits.min()}..{visits.max()}")
+            raise RequestError(f"visits must be in 0..{len(self.images) - 1}, got {visits.min()}..{visits.max()}")
         side_by_side = self.images[visits].transpose(0, 2, 1, 3)  # (b, h, k, w)
         X = side_by_side.reshape(len(visits), -1) / self.highest
         return X, self.signs[visits].prod(axis=1).astype(np.float64)

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = [
     "Distribution",
@@ -63,7 +64,7 @@ class SymmetricFunction:
     def __post_init__(self) -> None:
         values = checks.labels("labels", np.asarray(self.labels))
         if len(values) < 2:
-            raise ValueError(f"labels must hold a_0..a_n with n >= 1, got {len(values)} label(s)")
+            raise RequestError(f"labels must hold a_0..a_n with n >= 1, got {len(values)} label(s)")
         checks.store(self, labels=tuple(int(a) for a in values))
 
     @property
@@ -116,7 +117,7 @@ def exactly_in(n: int, A: Iterable[int]) -> SymmetricFunction:
     n = checks.integer("n", n, at_least=1)
     accepted = set(checks.integers("A", A, at_least=0, at_most=n))
     if not accepted:
-        raise ValueError(
+        raise RequestError(
             f"A must hold at least one weight in 0..{n}, got none (the constant -1 is threshold(n, n + 1))"
         )
     return SymmetricFunction(tuple(1 if k in accepted else -1 for k in range(n + 1)))
@@ -191,7 +192,7 @@ class HammingWeights:
     def __post_init__(self) -> None:
         p = checks.distribution("probabilities", self.probabilities)
         if len(p) < 2:
-            raise ValueError(f"probabilities must cover the weights 0..n with n >= 1, got length {len(p)}")
+            raise RequestError(f"probabilities must cover the weights 0..n with n >= 1, got length {len(p)}")
         checks.store(self, probabilities=tuple(float(q) for q in p / p.sum()))
 
     @property
@@ -233,7 +234,7 @@ def concentrated_weights(n: int, weights: Sequence[int] | None = None) -> Hammin
     chosen = (n // 4, n // 2, 3 * n // 4) if weights is None else weights
     support = set(checks.integers("weights", chosen, at_least=0, at_most=n))
     if not support:
-        raise ValueError(f"weights must hold at least one weight in 0..{n}, got none")
+        raise RequestError(f"weights must hold at least one weight in 0..{n}, got none")
     return HammingWeights(tuple(1.0 / len(support) if k in support else 0.0 for k in range(n + 1)))
 
 
@@ -284,7 +285,7 @@ def sum_error_floor(function: SymmetricFunction, distribution: Distribution, hal
     n = function.n
     half_width = checks.real("half_width", half_width, at_least=0.0)
     if distribution.n != n:
-        raise ValueError(f"distribution must be over n = {n} bits like function, got n = {distribution.n}")
+        raise RequestError(f"distribution must be over n = {n} bits like function, got n = {distribution.n}")
     reach = n * half_width
     if reach <= 0.5:  # also bounds the work: at most about 8192 sqrt(n) cells below
         return 0.0
@@ -332,14 +333,14 @@ def exact_error(
     n = checks.integer("n", function.n, at_most=MAX_ENUMERATED)
     distribution = UniformCube(n) if distribution is None else distribution
     if distribution.n != n:
-        raise ValueError(f"distribution must be over n = {n} bits like function, got n = {distribution.n}")
+        raise RequestError(f"distribution must be over n = {n} bits like function, got n = {distribution.n}")
     mistakes = np.zeros(n + 1)  # counted by weight, exact integers
     block = 2**14
     for start in range(0, 2**n, block):
         X = _cube_rows(n, start, min(start + block, 2**n))
         outputs = np.asarray(predict(X))
         if outputs.shape != (len(X),) or outputs.dtype.kind not in "biuf":
-            raise ValueError(
+            raise RequestError(
                 f"predict must return {len(X)} real outputs for X of shape {X.shape}, "
                 f"got shape {outputs.shape} and dtype {outputs.dtype}"
             )

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, types
 from numba.extending import intrinsic
+
+from learnability.compiling import njit
 
 __all__ = ["plain", "transform"]
 
@@ -34,7 +36,7 @@ def plain(a: Any) -> None:
 
 def _compiled(function: Any) -> Any:
     """Numba's decorator; where compilation is switched off, the plain transform: the vectors need a compiler."""
-    return plain if getattr(config, "DISABLE_JIT", False) else njit(cache=True)(function)
+    return plain if getattr(config, "DISABLE_JIT", False) else njit(function)
 
 
 BLOCK = 12  # 2^12 float64 fill 32 KB, the smallest first-level cache about
@@ -103,7 +105,7 @@ def _within_a_vector() -> Any:
 _first_three = _within_a_vector()
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _run_stages(a, at, size, h):  # type: ignore[no-untyped-def]
     """All stages from ``h`` >= 8 on, of the ``size`` values that start at ``at``."""
     while 8 * h <= size:

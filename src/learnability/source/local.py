@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from learnability import memory
+
 __all__ = ["bare", "count_as_own", "file_of", "is_local", "one_line", "place_of"]
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -68,6 +70,8 @@ def one_line(error: BaseException) -> str:
     last = (own or frames)[-1:]
     told = re.search(r" \([^() ]+\.py:\d+\)$", message)  # by who raised it
     where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last and not told else ""
+    if isinstance(error, MemoryError):
+        return f"{memory.told(error)}{where}"
     return f"{type(error).__name__}: {message}{where}"
 
 

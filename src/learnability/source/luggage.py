@@ -6,12 +6,13 @@ import atexit
 import hashlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from learnability import scratch
+from learnability.errors import RequestError
 from learnability.source.files import FINDER, finder_in_place
 from learnability.source.local import one_line
 from learnability.source.reach import reach
@@ -57,7 +58,7 @@ class Luggage:
         try:
             payload = cloudpickle.dumps(function)
         except Exception as error:
-            raise ValueError(f"run cannot be sent to other processes ({one_line(error)})") from None
+            raise RequestError(f"run cannot be sent to other processes ({one_line(error)})") from None
         found = reach(function)
         files = {str(path): path.read_bytes() for path in found.files}
         folders = [*FINDER.folders]
@@ -100,7 +101,8 @@ class Luggage:
 
     def _copied(self) -> dict[str, str]:
         """Write the files below a temporary folder; where each path of the luggage now is."""
-        root = Path(tempfile.mkdtemp(prefix="learnability-"))
+        scratch.clear()  # what the luggage of killed processes became
+        root = scratch.make()
         atexit.register(shutil.rmtree, root, ignore_errors=True)
         moved: dict[str, str] = {}
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from learnability.errors import RequestError
 from learnability.source.files import PREFIX
 from learnability.source.local import is_local
 from learnability.source.static import imported, needed, spanning
@@ -268,7 +269,7 @@ def _same(found: FunctionType, filename: str) -> None:
         return  # a script's, or made otherwise (pytest rewrites assertions): what is in memory counts
     known = _codes(filename)
     if known and compiled(found.__code__) not in known:
-        raise ValueError(
+        raise RequestError(
             f"{Path(filename).name} was changed since it was imported: reload it, or start afresh, so that what is "
             "run is what stands there"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from learnability.errors import RequestError
 from learnability.theory.guarantee import Guarantee, Verdict
 
 __all__ = ["tightest"]
@@ -27,7 +28,7 @@ def tightest(identity: str, cases: Sequence[Guarantee], note: str = "") -> Guara
         What varied over the cases.
     """
     if not cases:
-        raise ValueError(f"cases of {identity} must hold at least one guarantee, got none")
+        raise RequestError(f"cases of {identity} must hold at least one guarantee, got none")
 
     def rank(case: Guarantee) -> tuple[int, float, float]:
         slack = float("inf") if case.slack is None or case.bound is None else case.slack

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from learnability.errors import RequestError
+
 __all__ = ["WORDS", "Guarantee", "Hypothesis", "Kind", "Verdict", "counts", "statement_id"]
 
 
@@ -119,22 +121,22 @@ class Guarantee:
     def __post_init__(self) -> None:
         implied = _SIDE.get(self.kind)
         if implied is not None and self.direction not in ("", implied):
-            raise ValueError(f"direction of a {self.kind} must be {implied!r}, got {self.direction!r}")
+            raise RequestError(f"direction of a {self.kind} must be {implied!r}, got {self.direction!r}")
         direction = implied or self.direction
         if self.kind is Kind.NUMBER:
             if self.bound is not None or self.hypotheses or not self.note.strip():
-                raise ValueError(
+                raise RequestError(
                     f"a number without a verdict must have a note that says why, no bound and no hypotheses, got "
                     f"note {self.note!r}, bound {self.bound!r} and {len(self.hypotheses)} hypotheses"
                 )
         elif direction not in ("at_most", "at_least", "equal"):
-            raise ValueError(
+            raise RequestError(
                 f"direction of a {self.kind} must be 'at_most', 'at_least' or 'equal', got {self.direction!r}"
             )
         object.__setattr__(self, "direction", direction)
         tolerance = float(self.tolerance)
         if not 0 <= tolerance < math.inf:  # with an infinite one nothing could fail
-            raise ValueError(f"tolerance must be >= 0 and finite, got {self.tolerance!r}")
+            raise RequestError(f"tolerance must be >= 0 and finite, got {self.tolerance!r}")
         object.__setattr__(self, "tolerance", tolerance)
         for name in ("bound", "measured"):
             value = getattr(self, name)

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 
 __all__ = ["BestHinge", "best_hinge", "hinge_loss", "hinge_lower"]
 
@@ -138,9 +139,9 @@ def best_hinge(
     norm, tolerance = checks.real("norm", norm, at_least=0.0), checks.real("tolerance", tolerance, above=0.0)
     total = float(p.sum())
     if not total > 0:
-        raise ValueError("p must have a positive sum, got 0")
+        raise RequestError("p must have a positive sum, got 0")
     if norm * float(np.abs(features).max()) > LARGEST:
-        raise ValueError(f"norm times the largest feature must be <= {LARGEST:g}, got norm = {norm:g}")
+        raise RequestError(f"norm times the largest feature must be <= {LARGEST:g}, got norm = {norm:g}")
     if norm == 0 or not features.any():
         return BestHinge(total, total, np.zeros(features.shape[1]), p.copy(), norm, 0)
     kept = np.flatnonzero(p > NEGLIGIBLE * total)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from learnability.errors import RequestError
 from learnability.training.orders import visits
-from learnability.training.record import Measure, Outcome
+from learnability.training.record import Measure, Outcome, record_epochs
 from learnability.training.state import State, position, set_position
 
 __all__ = [
@@ -39,6 +40,7 @@ BUDGET, CONVERGED, DIVERGED, LARGE = 0, 1, 2, 3
 so large that the engine is asked whether all that it measures is still finite."""
 NEVER = 2**62
 _ORDER_ENTRIES = 1_000_000  # visits whose order is drawn at a time
+_SHARE = 0.04  # of a run's work that rows may take which nobody asked for by name
 _OUTCOMES = {BUDGET: Outcome.BUDGET_REACHED, CONVERGED: Outcome.CONVERGED, DIVERGED: Outcome.DIVERGED}
 TestT = TypeVar("TestT", contravariant=True)
 
@@ -62,10 +64,6 @@ class Engine(Protocol[TestT]):
         """The epoch before which the engine decides again how to compute: ``decide`` is called when it is reached."""
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether ``run`` wants to see one epoch more of the order than it runs, if ``until`` is not reached yet."""
-
-    @property
     def doubtful(self) -> bool:
         """Whether the start holds numbers so large that what is measured may not be finite."""
 
@@ -83,6 +81,12 @@ class Engine(Protocol[TestT]):
 
     def measure(self, test: TestT) -> dict[str, float]:
         """The recorded columns but for epoch and updates."""
+
+    def worked(self) -> float:
+        """Counted work so far, in whatever unit."""
+
+    def measuring(self, test: TestT) -> float:
+        """What ``measure`` would take now, in that unit."""
 
     def shown(self) -> tuple[Any, dict[str, Any]]:
         """The network now, and what else a user's measurement may ask for: copies."""
@@ -105,7 +109,9 @@ class Plan(Generic[TestT]):
     """Digests of what the trajectory depends on."""
     order: str
     rng: np.random.Generator
-    stops: NDArray[np.int64]
+    epochs: int
+    record: NDArray[np.int64] | None
+    """Epochs to record at; None: about 60, as far as they cost little, and the last."""
     test: TestT
     measure: Measure
     columns: Sequence[str]
@@ -114,8 +120,8 @@ class Plan(Generic[TestT]):
     def __post_init__(self) -> None:
         if self.resume is not None:
             if not isinstance(self.resume, State):
-                raise ValueError(f"resume must be a State, got {type(self.resume).__name__}")
-            self.resume.check(self.name, self.form, self.problem, epochs=int(self.stops[-1]))
+                raise RequestError(f"resume must be a State, got {type(self.resume).__name__}")
+            self.resume.check(self.name, self.form, self.problem, epochs=self.epochs)
             set_position(self.rng, self.resume.generators["rng"])
 
 
@@ -133,13 +139,15 @@ def drive(plan: Plan[TestT], engine: Engine[TestT], m: int) -> Driven:
     """Run an engine until an epoch changes nothing, a number is not finite any more, or the budget is spent."""
     resume = plan.resume
     epoch, updates, status = 0, 0, BUDGET
-    stops = plan.stops
+    recorded = record_epochs(plan.record, plan.epochs)
+    stops = np.union1d(recorded, [plan.epochs])
     if resume is not None:
         engine.take(resume.arrays)
         epoch, updates = resume.epoch, resume.updates
         status = CONVERGED if resume.outcome is Outcome.CONVERGED else BUDGET
         stops = stops[stops > epoch] if status == BUDGET else stops[:0]
         stops = stops if len(stops) else np.array([epoch])
+    spent = 0.0  # on rows that nobody asked for by name
     probed = _measured(plan, engine, epoch, updates)  # a measurement that fails does so before any work starts
     first = epoch
     orders = _Orders(plan.rng, m, plan.order)
@@ -154,8 +162,7 @@ def drive(plan: Plan[TestT], engine: Engine[TestT], m: int) -> Driven:
                 count = min(int(stop), engine.until) - epoch
                 # not much more than needed: most runs converge long before the next stop
                 count = min(count, max(1, _ORDER_ENTRIES // m), max(32, epoch))
-                ahead = engine.looks_ahead and epoch + count < engine.until
-                ran, made, status = engine.run(orders.first(count + ahead), count)
+                ran, made, status = engine.run(orders.first(count), count)
                 orders.done(ran)
                 epoch += ran
                 updates += made
@@ -165,6 +172,16 @@ def drive(plan: Plan[TestT], engine: Engine[TestT], m: int) -> Driven:
                     status = BUDGET
             if status == DIVERGED:
                 break
+            over = status == CONVERGED or stop == stops[-1]
+            if plan.record is None and not over:
+                price = engine.measuring(plan.test)
+                if spent + 2 * price > _SHARE * engine.worked():  # the last row is one more
+                    continue
+                spent += price
+            if not len(recorded):
+                if over:
+                    break
+                continue
             row = {"epoch": epoch, "updates": updates, **engine.measure(plan.test)}
             rows.append({**row, **(probed if epoch == first else _measured(plan, engine, epoch, updates))})
             if status == CONVERGED:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from learnability.compiling import njit
 
 __all__ = ["ORDERS", "example_orders", "visits"]
 
@@ -49,7 +50,7 @@ def visits(rng: np.random.Generator, m: int, epochs: int, order: str) -> NDArray
     return np.tile(np.arange(m, dtype=np.int32), (epochs, 1))
 
 
-@njit(cache=True)
+@njit
 def _inside_out_shuffle(u):  # type: ignore[no-untyped-def]
     epochs, m = u.shape
     order = np.empty((epochs, m), np.int32)

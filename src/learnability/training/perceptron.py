@@ -6,10 +6,11 @@ from numbers import Rational
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
+from learnability.compiling import njit
+from learnability.errors import RequestError
 from learnability.training.orders import example_orders
 
 __all__ = ["Perceptron", "modified_perceptron"]
@@ -66,7 +67,7 @@ def modified_perceptron(
     Y = checks.labels("Y", Y, length=len(V))
     step, confidence = checks.step_and_confidence(h, beta)
     if rng is not None and not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy.random.Generator or None, got {type(rng).__name__}")
+        raise RequestError(f"rng must be a numpy.random.Generator or None, got {type(rng).__name__}")
     max_updates = checks.integer("max_updates", max_updates, at_least=1)
     threshold = float(confidence / step)
     signed = Y[:, None] * V
@@ -85,7 +86,7 @@ def modified_perceptron(
     return Perceptron(float(h) * w, updates, converged, margin)
 
 
-@njit(cache=True)
+@njit
 def _passes(signed, w, order, again, threshold, budget):  # type: ignore[no-untyped-def]
     """Passes in the given orders (their only one again and again, if ``again``) until one makes no update."""
     d = len(w)

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability import checks
+from learnability.errors import RequestError
 
 if TYPE_CHECKING:
     from learnability.training.state import State
@@ -87,8 +88,20 @@ class Run:
         return len(next(iter(self.columns.values())))
 
     def final(self, name: str) -> float:
-        """The last recorded value of a column."""
-        return float(self.columns[name][-1])
+        """The last recorded value of a column.
+
+        Raises
+        ------
+        KeyError
+            If there is no such column.
+        ValueError
+            If nothing was recorded.
+        """
+        column = self.columns[name]
+        if not len(column):
+            why = "record=() keeps no rows, and a run that diverges has none from then on"
+            raise RequestError(f"final({name!r}) asks for a record, and the run has none: {why}")
+        return float(column[-1])
 
     def __repr__(self) -> str:
         return (
@@ -152,7 +165,7 @@ class Measure:
         further = f" and, by name, {', '.join(offered)}" if offered else ""
         wrong = f"measure must be a function of (network, epoch){further}, got "
         if not callable(function):
-            raise ValueError(f"{wrong}{function!r}")
+            raise RequestError(f"{wrong}{function!r}")
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):  # of some builtins: its first call will tell
@@ -164,7 +177,7 @@ class Measure:
         unknown = [p.name for p in extra if p.default is p.empty and p.name not in offered]
         if not takes_two or unknown:
             told = ", ".join(p.name for p in parameters)
-            raise ValueError(f"{wrong}one of ({told}){_place(function)}")
+            raise RequestError(f"{wrong}one of ({told}){_place(function)}")
         self.wanted = tuple(p.name for p in extra if p.name in offered)
 
     def __call__(self, network: Any, epoch: int, **offered: Any) -> dict[str, bool | int | float | str]:
@@ -184,24 +197,24 @@ class Measure:
             frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
             where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
             told = " ".join(str(error).split())
-            raise ValueError(f"measure raised {type(error).__name__} at epoch {epoch}: {told}{where}") from error
+            raise RequestError(f"measure raised {type(error).__name__} at epoch {epoch}: {told}{where}") from error
         place = _place(function)
         if not isinstance(found, Mapping):
-            raise ValueError(f"measure must return a mapping of names to values, got {type(found).__name__}{place}")
+            raise RequestError(f"measure must return a mapping of names to values, got {type(found).__name__}{place}")
         values: dict[str, bool | int | float | str] = {}
         for name, value in found.items():
             plain = value.item() if isinstance(value, np.generic) else value
             if not isinstance(name, str) or not isinstance(plain, bool | int | float | str):
                 kind = type(value).__name__
-                raise ValueError(f"measure must return plain values by name, got {kind} for {name!r}{place}")
+                raise RequestError(f"measure must return plain values by name, got {kind} for {name!r}{place}")
             if name in self.columns:
-                raise ValueError(f"measure must not return a column of the engine's, got {name!r}{place}")
+                raise RequestError(f"measure must not return a column of the engine's, got {name!r}{place}")
             values[name] = plain
         if self.names is None:
             self.names = tuple(values)
         if set(values) != set(self.names):
             got = f"{', '.join(values) or 'none'} at epoch {epoch} after {', '.join(self.names) or 'none'}"
-            raise ValueError(f"measure must return the same names at every moment, got {got}{place}")
+            raise RequestError(f"measure must return the same names at every moment, got {got}{place}")
         return values
 
 
@@ -228,10 +241,12 @@ def log_spaced(epochs: int, points: int = 60) -> NDArray[np.int64]:
 
 
 def record_epochs(record: Sequence[int] | NDArray[np.int64] | None, epochs: int) -> NDArray[np.int64]:
-    """The epochs a run stops at to record, the last one always among them."""
+    """The epochs a run records at, the last one always among them; an empty sequence is for no record at all."""
     if record is None:
         return log_spaced(epochs)
     if np.ndim(record) != 1:
-        raise ValueError(f"record must be a sequence of epochs, got {record!r}")
+        raise RequestError(f"record must be a sequence of epochs, got {record!r}")
+    if not len(record):
+        return np.zeros(0, np.int64)
     wanted = [checks.integer("record", epoch, at_least=0, at_most=epochs) for epoch in record]
     return np.unique([*wanted, epochs]).astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.training.record import Measure, Measurement, MinibatchRun, Outcome
 from learnability.training.state import State
 
@@ -84,6 +85,7 @@ class Journal:
         problem: Callable[[int], Mapping[str, str]],
         states: Sequence[State | None] | None,
         unknown: Callable[[], Any],
+        form: str = "",
     ) -> list[MinibatchRun]:
         """The runs of the call.
 
@@ -93,6 +95,8 @@ class Journal:
             As :func:`states_of` has them.
         unknown : callable
             Gives the parameters of a run that had diverged before this call.
+        form : str
+            The engine's, where it has several.
         """
         diverged = np.zeros(len(self.rates), np.int64) if states is None else diverged_at(states).copy()
         for run, end in self.ends.items():
@@ -102,18 +106,27 @@ class Journal:
         found = []
         for run, lost in enumerate(diverged.tolist()):
             end = self.ends.get(run) or _End(Outcome.DIVERGED, lost, unknown(), {}, {})
-            columns = {name: np.array([row[name] for row in self.rows.get(run, ())]) for name in names}
+            kept = self.rows.get(run, ())
+            columns = {name: np.array([row[name] for row in kept]) for name in names}
+            columns[names[0]] = columns[names[0]].astype(np.int64)
             updates, state = end.epoch * self.steps, None
             if end.outcome is not Outcome.DIVERGED:
                 arrays = {**end.arrays, "run": np.array(run), "diverged": diverged}
-                state = State(engine, "", problem(end.epoch), end.epoch, updates, end.outcome, arrays, end.generators)
+                state = State(
+                    engine, form, problem(end.epoch), end.epoch, updates, end.outcome, arrays, end.generators
+                )
             of_run = (float(self.rates[run]), float(self.decays[run]))
             found.append(MinibatchRun(columns, end.outcome, end.epoch, updates, end.params, state, *of_run))
         return found
 
 
 def states_of(
-    resume: object, runs: int, engine: str, problem: Callable[[int], Mapping[str, str]], epochs: int
+    resume: object,
+    runs: int,
+    engine: str,
+    problem: Callable[[int], Mapping[str, str]],
+    epochs: int,
+    form: str = "",
 ) -> tuple[State | None, ...] | None:
     """What ``resume=`` holds, a state or None (of a run that diverged) for each run; None if it was not given.
 
@@ -127,6 +140,8 @@ def states_of(
         What the call trains, as far as ``epoch`` epochs depend on it.
     epochs : int
         The call's budget.
+    form : str
+        The engine's, where it has several.
 
     Raises
     ------
@@ -139,22 +154,24 @@ def states_of(
     if len(states) != runs or not all(state is None or isinstance(state, State) for state in states):
         got = len(states) if isinstance(resume, Sequence) else repr(resume)
         wanted = f"the states of all {runs} runs, in their order" if runs > 1 else "the state of the run"
-        raise ValueError(f"resume must be {wanted} (None for one that diverged), got {got}")
+        raise RequestError(f"resume must be {wanted} (None for one that diverged), got {got}")
     if all(state is None for state in states):
-        raise ValueError("resume must hold a state, got None only: every run had diverged")
+        raise RequestError("resume must hold a state, got None only: every run had diverged")
     for run, state in enumerate(states):
         if state is not None:
-            state.check(engine, "", problem(state.epoch), epochs=epochs)
+            state.check(engine, form, problem(state.epoch), epochs=epochs)
             if int(state.arrays["run"]) != run:
-                raise ValueError(f"resume must be in the order of the runs, got run {state.arrays['run']} at {run}")
+                raise RequestError(f"resume must be in the order of the runs, got run {state.arrays['run']} at {run}")
     lost = diverged_at(states)
     for run, state in enumerate(states):
         if (state is None) != bool(lost[run]):
-            raise ValueError(f"resume must hold None where a run had diverged, and only there, got {state} at {run}")
+            raise RequestError(
+                f"resume must hold None where a run had diverged, and only there, got {state} at {run}"
+            )
     of_call = {state.arrays["diverged"].tobytes() for state in states if state is not None}
     ends = {state.epoch for state in states if state is not None and state.outcome is Outcome.BUDGET_REACHED}
     if len(of_call) > 1 or len(ends) > 1:
-        raise ValueError("resume must hold the states of one call, got states of several")
+        raise RequestError("resume must hold the states of one call, got states of several")
     return states
 
 

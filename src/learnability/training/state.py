@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability._version import __version__
+from learnability.errors import RequestError
 from learnability.training.record import Outcome
 
 __all__ = ["State", "digests", "position", "set_position"]
@@ -115,7 +116,7 @@ class State:
             told["outcome"] = Outcome(told["outcome"])
             return cls(arrays=arrays, **told)
         except Exception as error:  # zip, NumPy and JSON each have their own
-            raise ValueError(f"{os.fspath(path)} is not a state of a training run ({error})") from None
+            raise RequestError(f"{os.fspath(path)} is not a state of a training run ({error})") from None
 
     def check(self, engine: str, form: str, problem: Mapping[str, str], *, epochs: int) -> None:
         """Refuse a state of another engine, form, version or problem.
@@ -138,16 +139,18 @@ class State:
             ("form", self.form, form),
         ):
             if mine != asked:
-                raise ValueError(f"resume must be a state of {what} {asked!r}, got one of {mine!r}")
+                raise RequestError(f"resume must be a state of {what} {asked!r}, got one of {mine!r}")
         other = [
             name for name in dict.fromkeys([*problem, *self.problem]) if problem.get(name) != self.problem.get(name)
         ]
+        if "dtype" in other and "X" in other:  # digests of a sample are of its numbers in that type
+            other.remove("X")
         if other:
-            raise ValueError(
+            raise RequestError(
                 f"resume must be a state of the same problem, got one with another {' and '.join(other)}"
             )
         if epochs < self.epoch:
-            raise ValueError(f"epochs must be >= {self.epoch}, the epochs that resume has behind it, got {epochs}")
+            raise RequestError(f"epochs must be >= {self.epoch}, the epochs that resume has behind it, got {epochs}")
 
 
 def digests(**arguments: Any) -> dict[str, str]:
@@ -202,7 +205,9 @@ def _canonical(value: Any, seen: dict[int, int]) -> bytes:
             array = np.asarray(value)
             if array.dtype == object:
                 return parts(str(array.shape), array.ravel().tolist())
-            return f"{array.dtype.str}{array.dtype}{array.shape}".encode() + hashlib.sha256(array.tobytes()).digest()
+            # no copy of a sample
+            content: Any = np.ascontiguousarray(array) if array.nbytes >= 2**20 else array.tobytes()
+            return f"{array.dtype.str}{array.dtype}{array.shape}".encode() + hashlib.sha256(content).digest()
     return _name(type(value))
 
 
@@ -260,7 +265,7 @@ def set_position(rng: np.random.Generator, found: Mapping[str, Any], name: str =
     """
     own = rng.bit_generator.state["bit_generator"]
     if own != found["bit_generator"]:
-        raise ValueError(
+        raise RequestError(
             f"{name} must be of the kind that resume was drawn with, {found['bit_generator']}, got {own}"
         )
     rng.bit_generator.state = _arrays(dict(found))

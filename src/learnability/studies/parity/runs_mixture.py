@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.tables import last, pick, values
 from learnability.networks.parity import ParityNet, good_neurons, initial
 from learnability.problems.parity import ParityMixture, random_mixture
@@ -50,7 +51,7 @@ def odd(name: str, value: object, **limits: int) -> int:
     """The size of a parity: with an even one the labels of D^(2) would all be +1."""
     number = checks.integer(name, value, **limits)
     if number % 2 == 0:
-        raise ValueError(f"{name} must be odd, got {number}")
+        raise RequestError(f"{name} must be odd, got {number}")
     return number
 
 

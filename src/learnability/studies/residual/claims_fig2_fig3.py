@@ -19,7 +19,7 @@ from learnability.evidence.intervals import at_all, mean
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot, Words
 from learnability.studies.residual import PAPER, claim, project
-from learnability.studies.residual.runs import CLOSED, chosen, run
+from learnability.studies.residual.runs import CLOSED, chosen, needs, run
 from learnability.study import Experiment, Scale
 from learnability.theory import Guarantee
 
@@ -307,6 +307,7 @@ def experiment(
         revision=1,
         scales=scales,
         run=run,
+        needs=needs,
         figure=partial(beta_figure if by_beta else width_figure, trained=trained),
         claims=partial(betas if by_beta else placed, name=name, where=where, trained=trained),
     )

@@ -37,8 +37,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learnability import checks
+from learnability import checks, extras
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks import residual as networks
 from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.seeding import generator
@@ -144,13 +145,17 @@ def _sgd(
     ]
 
 
+def needs(s: Setting) -> tuple[str, ...]:
+    """JAX, for what the grid engine cannot train: a last layer alone, or a linearisation."""
+    return () if s["solver"] != "sgd" or s["method"] in ("all", "hidden") else ("jax",)
+
+
 def _accelerated() -> bool:
-    """Whether JAX has something faster than this processor, for which the hand-compiled engine is no match."""
+    """Whether JAX works here and has something faster than this processor, which the grid engine is no match for."""
+    if extras.absent("jax") or extras.broken("jax"):
+        return False
     import jax
 
-    from learnability.training.minibatch.one_thread import start_with_one_thread
-
-    start_with_one_thread()
     return bool(jax.default_backend() != "cpu")
 
 
@@ -285,7 +290,7 @@ def problem(
     for name, (size, least) in sizes.items():
         checks.integer(name, size, at_least=least)
     if not alpha > 0:
-        raise ValueError(f"alpha must be > 0, for a line to be below, got {alpha}")
+        raise RequestError(f"alpha must be > 0, for a line to be below, got {alpha}")
     return {
         "d": found.d,
         "alpha": alpha,

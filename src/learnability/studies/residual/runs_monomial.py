@@ -31,6 +31,7 @@ import numpy as np
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import at_all, extreme, summarised
 from learnability.evidence.tables import pick, values
@@ -408,7 +409,7 @@ def cells(
         checks.several("widths", widths, even, at_least=2)
         checks.several("further", further, even, empty=True, at_least=2)
         if both := sorted({*widths} & {*further}):
-            raise ValueError(f"further must hold other values than widths, got {both[0]}")
+            raise RequestError(f"further must hold other values than widths, got {both[0]}")
         checks.several("learning_rates", learning_rates, checks.real, above=0.0)
         checks.several("weight_decays", weight_decays, checks.real, at_least=0.0)
         checks.several("recipe", recipe, checks.real, above=0.0)
@@ -426,7 +427,7 @@ def even(name: str, value: object, **limits: int) -> int:
     """An even width, for as many units of each sign."""
     number = checks.integer(name, value, **limits)
     if number % 2:
-        raise ValueError(f"{name} must be even, for as many units of each sign, got {number}")
+        raise RequestError(f"{name} must be even, for as many units of each sign, got {number}")
     return number
 
 

@@ -28,6 +28,7 @@ import numpy as np
 
 from learnability import checks, datasets
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.evidence.tables import pick, values
 from learnability.networks.separable import TwoLayer, initial
 from learnability.plotting import COLORS, Curve, Panel, Plot, over_seeds
@@ -153,7 +154,7 @@ def separable_part(X: FloatArray, y: FloatArray) -> tuple[Any, HardMargin]:
 
     found = separable_subset(X, y)
     if found.rest is None:
-        raise ValueError(f"X must hold a separable example, got {len(y)} zero rows")
+        raise RequestError(f"X must hold a separable example, got {len(y)} zero rows")
     return found.kept, found.rest
 
 
@@ -179,7 +180,7 @@ def even(name: str, value: object, **limits: int) -> int:
     """An even integer: as many hidden units of each sign."""
     number = checks.integer(name, value, **limits)
     if number % 2:
-        raise ValueError(f"{name} must be even, as many units of each sign, got {number}")
+        raise RequestError(f"{name} must be even, as many units of each sign, got {number}")
     return number
 
 

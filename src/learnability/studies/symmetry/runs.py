@@ -34,6 +34,7 @@ import numpy as np
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.one_hidden import OneHidden, forward, random_init
 from learnability.networks.symmetry import SYMMETRY_KINDS, embedding, symmetry_init
 from learnability.problems.symmetry import (
@@ -111,7 +112,7 @@ def problem(n: int, sample: int, target: str, init: str) -> dict[str, int | str]
 def powers(name: str, found: Sequence[int], most: int = 26) -> tuple[int, ...]:
     """Exponents of steps h = n^-power or samples n^power, as many as there may be panels."""
     if len(found) > most:
-        raise ValueError(f"{name} must hold at most {most} values, got {len(found)}")
+        raise RequestError(f"{name} must hold at most {most} values, got {len(found)}")
     return checks.several(name, found, checks.integer, at_least=1, at_most=100)
 
 
@@ -138,7 +139,7 @@ def lasting(
         nearest = {key: min(usual, key=lambda known: abs(known - key)) for key in keys}
         return {key: max(1, round(usual[known] * growth(key))) for key, known in nearest.items()}
     if len(epochs) not in (1, len(keys)):
-        raise ValueError(
+        raise RequestError(
             f"epochs must hold {len(keys)} numbers, one for each panel, or one for all, got {len(epochs)}"
         )
     whole = [checks.integer("each of epochs", number, at_least=1) for number in epochs]

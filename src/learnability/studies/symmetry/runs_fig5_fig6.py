@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import mean
 from learnability.evidence.tables import last, pick
 from learnability.networks.one_hidden import RANDOM_KINDS
@@ -87,7 +88,7 @@ def cells(usual_n: int, target: str, axes: dict[int, int]) -> Callable[..., tupl
             exponents_of(f"{name}_power", (power,))
             exponents_of(f"{name}_neighbour", (neighbour,))
             if power == neighbour:
-                raise ValueError(f"{name}_neighbour must differ from {name}_power, got {power} for both")
+                raise RequestError(f"{name}_neighbour must differ from {name}_power, got {power} for both")
         lengths = lasting(epochs, axes, exponents_of("powers", powers), lambda _: (n / usual_n) ** 2)
         found: list[Setting] = []
         for panel, size in zip(ascii_lowercase, powers, strict=False):

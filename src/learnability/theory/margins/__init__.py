@@ -16,11 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.theory.margins.active_set import Solver
 from learnability.theory.margins.points import Points, contradictions
 
 __all__ = ["HardMargin", "hard_margin", "lift", "margin_of", "normalised"]
 
+_CLOSE = 1e-13
+"""Relative gap from which on no second w is tried."""
 MAX_STEPS = 50
 """Entries to and exits from the support, times min(m, d) + 100, before the remaining gap is accepted and reported."""
 
@@ -102,7 +105,7 @@ def unit_of(name: str, array: FloatArray) -> float:
     if largest == 0.0:
         return 1.0
     if not 1e-250 <= largest <= 1e250:
-        raise ValueError(f"{name} must have its largest entry between 1e-250 and 1e250 in size, got {largest:g}")
+        raise RequestError(f"{name} must have its largest entry between 1e-250 and 1e250 in size, got {largest:g}")
     return math.ldexp(1.0, math.frexp(largest)[1])
 
 
@@ -157,8 +160,10 @@ def hard_margin(
     if found is not None:
         return certified(points, np.zeros(points.d), found)
     multipliers = solver.multipliers()
-    both = [certified(points, w, multipliers) for w in (solver.support.w, solver.support.raised())]
-    return max(both, key=lambda result: result.margin)
+    result = certified(points, solver.support.w, multipliers)
+    if result.gap <= _CLOSE * result.upper:
+        return result
+    return max(result, certified(points, solver.support.raised(), multipliers), key=lambda result: result.margin)
 
 
 def certified(

@@ -16,6 +16,7 @@ join it. Nothing is proved here: :mod:`learnability.theory.margins` certifies wh
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -39,6 +40,10 @@ _TOLD = 20
 """Steps from one word of progress to the next."""
 _WHOLE = 2**17
 """A set of no more entries than this is its own working set."""
+
+
+def _norm(x: FloatArray) -> float:
+    return math.sqrt(x @ x)  # numpy.linalg.norm, without its questions: a step takes many
 
 
 class Support:
@@ -82,12 +87,12 @@ class Support:
         "contradicted" means that no w has w . p > 0 on S and ``p``, as ``certificate`` shows (to rounding: check it).
         Then w may include a share of p: :meth:`refresh` before going on.
         """
-        size = float(np.linalg.norm(p))
+        size = _norm(p)
         while True:
             self.steps += 1
             s = len(self.index)
             c, r, z = self._split(p)
-            rest = float(np.linalg.norm(z))
+            rest = _norm(z)
             terms = size + float(np.abs(r) @ self._lengths[:s])
             dependent = s == len(self.w) or rest <= _DEPENDENT * terms
             full = np.inf if dependent else max(1.0 - float(p @ self.w), 0.0) / rest / rest
@@ -165,7 +170,7 @@ class Support:
         s = len(self.index)
         if s == len(self._R):
             self._grow(min(2 * s + 32, len(self.w)))
-        self._points[:, s], self._lengths[s] = p, np.linalg.norm(p)
+        self._points[:, s], self._lengths[s] = p, _norm(p)
         self._Q[:, s] = z / rest
         self._R[:s, s], self._R[s, s] = c, rest
         self.index.append(k)

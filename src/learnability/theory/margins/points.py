@@ -131,15 +131,15 @@ def contradictions(points: Points) -> Iterator[tuple[int, ...]]:
     """
     for zero in np.flatnonzero(points.norms == 0.0):
         yield (int(zero),)
-    own, mirrored = [], []
-    for _, rows in points.blocks():
-        rows += 0.0  # -0.0 becomes 0.0: equal numbers, equal bytes
-        own += [hash(row.tobytes()) for row in rows]
-        mirrored += [hash(row.tobytes()) for row in 0.0 - rows]
     paired = points.norms == 0.0
+    suspects = _alike(points)
+    own, mirrored = {}, {}
+    for i in suspects.tolist():
+        row = points.rows(np.array([i]))[0] + 0.0  # -0.0 becomes 0.0: equal numbers, equal bytes
+        own[i], mirrored[i] = hash(row.tobytes()), hash((0.0 - row).tobytes())
     for same in (False, True):
         waiting: dict[tuple[int, bool], list[int]] = {}
-        for i in map(int, np.flatnonzero(~paired)):
+        for i in suspects[~paired[suspects]].tolist():
             label = points.positive(i)
             candidates = waiting.get((mirrored[i], label == same), [])
             match = next((n for n, j in enumerate(candidates) if points.mirror(i, j)), None)
@@ -149,3 +149,17 @@ def contradictions(points: Points) -> Iterator[tuple[int, ...]]:
                 j = candidates.pop(match)
                 paired[[i, j]] = True
                 yield (j, i)
+
+
+def _alike(points: Points) -> IntArray:
+    """The points, increasing, that may coincide with another up to signs: all that do, and few others."""
+    factors = np.random.default_rng(0).integers(0, 2**64, points.d, dtype=np.uint64) | np.uint64(1)
+    keys = np.empty(points.m, np.uint64)
+    for part, rows in points.blocks():
+        bits = rows.view(np.uint64)
+        bits <<= np.uint64(1)  # without the sign
+        bits *= factors
+        keys[part] = bits.sum(axis=1, dtype=np.uint64)
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
+    return np.sort(order[np.append(same, False) | np.append(False, same)])

@@ -8,6 +8,12 @@ batches and hyper-parameters give the same weights; ``benchmarks/residual_grid.p
 
 Runs of a grid share start and batches and are trained one beside the other, an epoch each, in groups as large as the
 memory allows. A run that diverges ends there and costs nothing more.
+
+A sum is one chain of fused multiply-adds up to 1,024 terms, and beyond them several
+(:data:`learnability.training.vector.tiles.CHAIN`), whatever the machine's vectors, the workers and the other runs. It
+was one chain at any length before. Up to 1,024 units, inputs and examples in a batch nothing changed, to the last bit
+(a test has the chain), and no figure is on record at a larger width: so figures kept their revisions. Rows of their
+``paper`` scale that were stored before at m > 1,024 differ by rounding in float32.
 """
 
 from __future__ import annotations
@@ -22,41 +28,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
-from learnability.networks.residual import Layer2, Layer3, Network, ResNet3, size
-from learnability.training.grid.blocks import columns
+from learnability.errors import RequestError
+from learnability.networks.residual import Layer2, Layer3, Network, ResNet3
 from learnability.training.grid.group import Group
+from learnability.training.grid.held import MEMORY, memory, together
 from learnability.training.record import Measurement, MinibatchRun, record_epochs
 from learnability.training.several import Journal, states_of
 from learnability.training.state import State, digests, set_position
-from learnability.training.vector.tiles import BLOCK
 
 __all__ = ["MEMORY", "memory", "train"]
-
-MEMORY = 4.0 * 2**30
-"""Default memory limit in bytes."""
-
-
-def memory(network: str, d: int, k: int, m: int, *, runs: int = 1, batch: int = 50, dtype: str = "float32") -> float:
-    """Bytes of the arrays that :func:`train` works on for ``runs`` runs at once.
-
-    Weights, velocities and transposed copies of every run, and the activations of one batch. Beside them stand the
-    samples, the start in float64 while it is copied, and the final weights and velocities of all runs.
-
-    Parameters
-    ----------
-    network : {"3resnet", "3layer", "2layer"}
-    d, k, m : int
-        Inputs, outputs, width; >= 1.
-    runs, batch : int
-        >= 1.
-    dtype : {"float32", "float64"}
-    """
-    runs = checks.integer("runs", runs, at_least=1)
-    batch = checks.integer("batch", batch, at_least=1)
-    padded = -(-checks.integer("m", m, at_least=1) // BLOCK) * BLOCK
-    own = 2 * size(network, d, k, padded) + padded * 2 * columns(k)
-    shared = padded * (3 * batch + k) + 2 * padded
-    return float((runs * own + shared) * (8 if dtype == "float64" else 4))
 
 
 def train(
@@ -110,8 +90,8 @@ def train(
     watch : mapping of str to (X, Y), optional
         Their mean loss is recorded.
     record : sequence of int, optional
-        Epochs to record at; about 60 evenly spaced in the logarithm if not given. The last is always recorded; of a
-        run that diverged nothing is from that epoch on.
+        Epochs to record at; about 60 evenly spaced in the logarithm if not given. The last is recorded too, and
+        nothing if the sequence is empty; of a run that diverged nothing is from that epoch on.
     dtype : {"float32", "float64"}
         Of all arithmetic.
     limit : float
@@ -148,18 +128,18 @@ def train(
     rates, decays = _grid(learning_rate, weight_decay)
     momentum = checks.real("momentum", momentum, at_least=0.0)
     if momentum >= 1:
-        raise ValueError(f"momentum must be < 1, got {momentum!r}")
+        raise RequestError(f"momentum must be < 1, got {momentum!r}")
     batch = checks.integer("batch", batch, at_least=1)
     epochs = checks.integer("epochs", epochs, at_least=0)
     rng = checks.generator("rng", rng)
     checks.choice("dtype", dtype, ("float32", "float64"))
     if not biases and (kind is not Layer2 or np.any(arrays["W"][:, -1])):
-        raise ValueError("biases may be switched off for a Layer2 whose W has 0 in its last column only")
+        raise RequestError("biases may be switched off for a Layer2 whose W has 0 in its last column only")
     at = {int(epoch) for epoch in record_epochs(record, epochs)}
     if schedule is not None and not callable(schedule):
-        raise ValueError(f"schedule must be a function of the epoch, got {schedule!r}")
+        raise RequestError(f"schedule must be a function of the epoch, got {schedule!r}")
     if watch is not None and not isinstance(watch, Mapping):
-        raise ValueError(f"watch must map names to pairs (X, Y), got {watch!r}")
+        raise RequestError(f"watch must map names to pairs (X, Y), got {watch!r}")
     watched = {
         name: (checks.matrix(f"watch[{name!r}]", Z), checks.matrix(f"watch[{name!r}]", of_Z))
         for name, (Z, of_Z) in (watch or {}).items()
@@ -167,7 +147,11 @@ def train(
     for Z, of_Z in watched.values():
         _checked(params, Z, of_Z)
     batch = min(batch, len(X))
-    together = _together(kind, arrays, len(rates), batch, dtype, limit)
+    (k, m), d = arrays["A"].shape, X.shape[1]
+    at_once = together(
+        {ResNet3: "3resnet", Layer3: "3layer", Layer2: "2layer"}[kind], d, k, m, len(rates), limit, batch=batch,
+        dtype=dtype, trainable=trained, examples=len(X), watched=sum(len(Z) for Z, _ in watched.values()),
+    )  # fmt: skip
     fixed = digests(
         params={"kind": kind.__name__, **arrays}, X=X, Y=Y, learning_rate=rates, weight_decay=decays,
         momentum=momentum, batch=batch, trainable=sorted(trained), biases=biases, dtype=dtype,
@@ -185,7 +169,7 @@ def train(
     start = None if states is None else states[going[0]]
     if start is not None:
         set_position(rng, start.generators["rng"])
-        at = {epoch for epoch in at if epoch > start.epoch}
+        at = {epoch for epoch in at if epoch > start.epoch} or ({start.epoch} if at else set())
     names = ["epoch", "running_loss", *(f"{name}_loss" for name in watched), "norm"]
     journal = Journal(names, measure, -(-len(X) // batch), rates, decays)
     journal.try_out(going[0], 0 if start is None else start.epoch, lambda: _network(kind, arrays, dtype, start))
@@ -193,8 +177,8 @@ def train(
     sample = _lifted(X, one, dtype), Y.astype(dtype)
     others = {name: (_lifted(Z, one, dtype), of_Z) for name, (Z, of_Z) in watched.items()}
     furthest = (-1, rng.bit_generator.state)
-    for first in range(0, len(going), together):
-        part = {run: None if states is None else states[run] for run in going[first : first + together]}
+    for first in range(0, len(going), at_once):
+        part = {run: None if states is None else states[run] for run in going[first : first + at_once]}
         own = copy.deepcopy(rng)
         # no name for the group, which would keep it while the next is made
         last = Group(kind, arrays, trained, part, rates, decays, momentum, batch, dtype).train(
@@ -219,16 +203,16 @@ def _checked(params: Any, X: FloatArray, Y: FloatArray) -> tuple[type[Any], dict
     forward(params, X[:1])  # says what is wrong with params, and with X beside them
     arrays = {name: np.asarray(part, dtype=np.float64) for name, part in params._asdict().items()}
     if Y.shape != (len(X), len(arrays["A"])):
-        raise ValueError(f"Y must have shape {(len(X), len(arrays['A']))}, a row for each of X, got {Y.shape}")
+        raise RequestError(f"Y must have shape {(len(X), len(arrays['A']))}, a row for each of X, got {Y.shape}")
     return type(params), arrays
 
 
 def _fields(arrays: Mapping[str, Any], trainable: Sequence[str] | None) -> tuple[str, ...]:
     if trainable is not None and not isinstance(trainable, Sequence):
-        raise ValueError(f"trainable must be a sequence of names, got {trainable!r}")
+        raise RequestError(f"trainable must be a sequence of names, got {trainable!r}")
     names = tuple(arrays) if trainable is None else tuple(trainable)
     if isinstance(trainable, str) or not names or not set(names) <= set(arrays):
-        raise ValueError(f"trainable must name fields of params ({', '.join(arrays)}), got {trainable!r}")
+        raise RequestError(f"trainable must name fields of params ({', '.join(arrays)}), got {trainable!r}")
     return names
 
 
@@ -236,39 +220,15 @@ def _grid(learning_rate: ArrayLike, weight_decay: ArrayLike) -> tuple[FloatArray
     rates = checks.vector("learning_rate", np.atleast_1d(np.asarray(learning_rate)))
     decays = checks.vector("weight_decay", np.atleast_1d(np.asarray(weight_decay)))
     if not len(rates) or (rates <= 0).any():
-        raise ValueError(f"learning_rate must hold numbers > 0, got {learning_rate!r}")
+        raise RequestError(f"learning_rate must hold numbers > 0, got {learning_rate!r}")
     if not len(decays) or (decays < 0).any():
-        raise ValueError(f"weight_decay must hold numbers >= 0, got {weight_decay!r}")
+        raise RequestError(f"weight_decay must hold numbers >= 0, got {weight_decay!r}")
     if len(rates) != len(decays) and 1 not in (len(rates), len(decays)):
-        raise ValueError(
+        raise RequestError(
             f"learning_rate and weight_decay must have one length (or 1), got {len(rates)} and {len(decays)}"
         )
     count = max(len(rates), len(decays))
     return np.broadcast_to(rates, count).copy(), np.broadcast_to(decays, count).copy()
-
-
-def _together(
-    kind: type[Any], arrays: Mapping[str, FloatArray], runs: int, batch: int, dtype: str, limit: float
-) -> int:
-    """How many runs fit into the memory at once."""
-    limit = checks.real("limit", limit, above=0.0)
-    network = {ResNet3: "3resnet", Layer3: "3layer", Layer2: "2layer"}[kind]
-    k, m = arrays["A"].shape
-    d = arrays["W"].shape[1] - 1
-
-    def need(m: int, runs: int) -> float:
-        return memory(network, d, k, m, runs=runs, batch=batch, dtype=dtype)
-
-    if need(m, 1) > limit:
-        most = m // BLOCK * BLOCK
-        while most > 0 and need(most, 1) > limit:
-            most -= max(BLOCK, most // 64 // BLOCK * BLOCK)
-        raise ValueError(
-            f"a {network} of width m = {m:,} takes {need(m, 1):.3g} bytes, more than limit = {limit:.3g}; the "
-            f"largest width that fits is about {max(most, 0):,}"
-        )
-    own = need(m, 2) - need(m, 1)
-    return max(1, min(runs, int((limit - need(m, 1)) // own) + 1))
 
 
 def _lifted(X: FloatArray, one: float, dtype: str) -> NDArray[Any]:

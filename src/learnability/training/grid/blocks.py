@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability.checks import FloatArray
-from learnability.training.vector.tiles import BLOCK
+from learnability.training.vector.tiles import BLOCK, NARROW
 
 __all__ = ["columns", "in_blocks", "out_of_blocks", "zeros"]
 
 
 def columns(k: int) -> int:
-    """Columns of the outputs: k and the constant, up to half a block."""
+    """Columns of the outputs: k and the constant, and what makes that vectors; short ones for few outputs."""
     half = BLOCK // 2
-    return -(-(k + 1) // half) * half
+    return NARROW if k < NARROW else -(-(k + 1) // half) * half
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -29,13 +28,13 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     return aligned
 
 
-def in_blocks(name: str, part: FloatArray) -> FloatArray:
+def in_blocks(name: str, part: NDArray[Any]) -> NDArray[Any]:
     """(blocks, inputs, BLOCK) of a layer (units, inputs), or of A (k, units); unused lanes are 0."""
     rows = part.T if name == "A" else part
     units = -(-len(rows) // BLOCK) * BLOCK
     if name == "U":  # its inputs are units too, and the bias comes after them
-        rows = np.hstack([rows[:, :-1], np.zeros((len(rows), units - len(rows))), rows[:, -1:]])
-    padded = np.zeros((units, rows.shape[1]))
+        rows = np.hstack([rows[:, :-1], np.zeros((len(rows), units - len(rows)), part.dtype), rows[:, -1:]])
+    padded = np.zeros((units, rows.shape[1]), part.dtype)
     padded[: len(rows)] = rows
     return padded.reshape(-1, BLOCK, rows.shape[1]).swapaxes(1, 2)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
-from learnability.networks.residual import Layer3, ResNet3
+from learnability.networks.residual import Layer2, Layer3, ResNet3
 from learnability.training.grid import loops as steps
 from learnability.training.grid.blocks import columns, in_blocks, out_of_blocks, zeros
 from learnability.training.record import Outcome
@@ -44,29 +44,34 @@ class Group:
         self.k, self.m = arrays["A"].shape
         self.runs = np.arange(len(states))  # that are still alive
         self.begin, self.losses = 0, np.full(len(states), np.nan)
-        blocks = {name: in_blocks(name, part) for name, part in arrays.items()}
-        self.state = {name: self._copies(part) for name, part in blocks.items()}
+        self.state = {name: self._copies(in_blocks(name, part.astype(dtype))) for name, part in arrays.items()}
         self.velocity = {
             name: zeros(part.shape if name in trained else (1,) * 4, self.dtype) for name, part in self.state.items()
         }
         for run, state in enumerate(states.values()):
             if state is not None:
                 self._restore(run, state)
-        K, n = columns(self.k), len(blocks["A"])
-        self.turned = {"A": self._turned("A", K)}
-        if kind is ResNet3:
-            self.turned["V"] = self._turned("V", K)
-        layer, outputs = (n, batch, BLOCK), (batch, K)
-        rows = max(BLOCK, self.k + 1, blocks["W"].shape[1])
-        self.scratch = {
-            name: zeros(shape, self.dtype)
-            for name, shape in {
-                "h": layer, "h2": layer, "q": layer if kind is Layer3 else (batch, BLOCK), "p": (batch, BLOCK),
-                "T": (BLOCK, BLOCK), "ones": (batch, BLOCK), "o": outputs, "out": outputs, "back": outputs,
-                "g": (rows, BLOCK), "gA": (n, self.k, BLOCK) if kind is ResNet3 else (1, 1, 1),
-            }.items()
-        }  # fmt: skip
-        self.scratch["ones"][:] = 1
+        K, n, inputs = columns(self.k), self.state["A"].shape[1], self.state["W"].shape[2]
+        self.turned = steps.Turned(
+            self._turned("A", K), self._turned("V", K) if kind is ResNet3 else zeros((1,) * 4, self.dtype)
+        )
+        layer, outputs, block = (n, batch, BLOCK), (batch, K), (batch, BLOCK)
+        rows = max(BLOCK, self.k + 1, inputs)
+        self.scratch = steps.Scratch(
+            **{
+                name: zeros(shape, self.dtype)
+                for name, shape in {
+                    "h": layer, "h2": (1, 1, 1) if kind is Layer2 else layer,
+                    "q": layer if kind is Layer3 else (1, *block), "p": block, "T": (BLOCK, BLOCK), "ones": block,
+                    "o": outputs, "out": outputs, "back": outputs, "g": (rows, BLOCK),
+                    "gA": (n, self.k, BLOCK) if kind is ResNet3 else (1, 1, 1), "part": (batch, max(K, BLOCK)),
+                }.items()
+            }
+        )  # fmt: skip
+        self.scratch.ones[:] = 1
+        self.step = steps.Step(
+            self.kernel, batch, self.k, self.dtype.type(momentum), kind(*(name in trained for name in kind._fields))
+        )
 
     def _restore(self, run: int, state: State) -> None:
         self.begin, self.losses[run] = state.epoch, state.arrays["loss"]
@@ -74,7 +79,7 @@ class Group:
             for arrays, part in ((self.state, name), (self.velocity, f"velocity_{name}")):
                 arrays[name][run] = in_blocks(name, state.arrays[part])
 
-    def _copies(self, part: FloatArray) -> NDArray[Any]:
+    def _copies(self, part: NDArray[Any]) -> NDArray[Any]:
         many = zeros((len(self.rates), *part.shape), self.dtype)
         many[:] = part
         return many
@@ -97,6 +102,7 @@ class Group:
     ) -> int:
         """Train until the budget is spent or all have diverged; the last epoch."""
         (X, Y), epoch = sample, self.begin
+        shuffled = np.empty_like(X), np.empty_like(Y)
 
         def note() -> None:
             for run in self.runs.tolist():
@@ -104,12 +110,14 @@ class Group:
                 values = [epoch, self.losses[run], *seen, self._norm(run)]
                 journal.row(self.names[run], values, partial(self._params, run))
 
-        if epoch in at or epoch == epochs:
+        if epoch in at:
             note()
         while epoch < epochs and len(self.runs):
             epoch += 1
             order = rng.permutation(len(X))
-            self._epoch(X[order], Y[order], factor(epoch), self.losses)
+            for part, own in zip(sample, shuffled, strict=True):
+                part.take(order, axis=0, out=own, mode="clip")  # which writes into it at once
+            self._epoch(*shuffled, factor(epoch))
             self.losses /= len(X)
             finite = np.array([self._finite(run) for run in self.runs.tolist()])
             for run in self.runs[~finite].tolist():
@@ -125,47 +133,25 @@ class Group:
             journal.end(self.names[run], Outcome.BUDGET_REACHED, epoch, params, arrays, {"rng": position(rng)})
         return epoch
 
-    def _epoch(self, X: NDArray[Any], Y: NDArray[Any], factor: float, losses: FloatArray) -> None:
-        of, v, t, s = self.state, self.velocity, self.turned, self.scratch
+    def _epoch(self, X: NDArray[Any], Y: NDArray[Any], factor: float) -> None:
         rates, decays = (np.asarray(part, self.dtype) for part in (factor * self.rates, self.decays))
-        common = (self.kernel, self.runs, rates, decays, self.dtype.type(self.momentum), X, Y, self.batch, self.k)
-        trains = tuple(name in self.trained for name in self.kind._fields)
-        if self.kind is ResNet3:
-            steps.epoch_3resnet(
-                *common, trains, of["W"], of["V"], of["A"], t["A"], t["V"], v["W"], v["V"], v["A"],
-                s["h"], s["h2"], s["q"], s["o"], s["out"], s["back"], s["g"], s["gA"], losses,
-            )  # fmt: skip
-        elif self.kind is Layer3:
-            steps.epoch_3layer(
-                *common, trains, of["W"], of["U"], of["A"], t["A"], v["W"], v["U"], v["A"],
-                s["h"], s["h2"], s["q"], s["p"], s["T"], s["ones"], s["out"], s["g"], losses,
-            )  # fmt: skip
-        else:
-            steps.epoch_2layer(
-                *common, trains, of["W"], of["A"], t["A"], v["W"], v["A"], s["h"], s["q"], s["out"], s["g"], losses
-            )
+        runs = steps.Runs(self.runs, rates, decays, self.losses)
+        epoch = {ResNet3: steps.epoch_3resnet, Layer3: steps.epoch_3layer, Layer2: steps.epoch_2layer}[self.kind]
+        theta, velocity = self.kind(**self.state), self.kind(**self.velocity)
+        epoch(self.step, runs, X, Y, theta, velocity, self.turned, self.scratch)
 
-    def _outputs(self, run: int, X: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    def _outputs(self, run: int, X: NDArray[Any]) -> FloatArray:
         """Outputs of a run at X, batch by batch."""
-        of, AT, s, k = self.state, self.turned["A"][run], self.scratch, self.k
-        for start in range(0, len(X), self.batch):
-            x = X[start : start + self.batch]
-            if self.kind is ResNet3:
-                steps.outputs_3resnet(
-                    self.kernel, x, len(x), k, of["W"][run], of["V"][run], AT, s["h"], s["h2"], s["o"], s["out"]
-                )
-            elif self.kind is Layer3:
-                steps.outputs_3layer(
-                    self.kernel, x, len(x), k, of["W"][run], of["U"][run], AT, s["h"], s["h2"], s["ones"], s["out"]
-                )
-            else:
-                steps.outputs_2layer(self.kernel, x, len(x), k, of["W"][run], AT, s["h"], s["out"])
-            yield s["out"][: len(x), :k].astype(np.float64)
+        found = np.empty((len(X), self.k))
+        outputs = {ResNet3: steps.outputs_3resnet, Layer3: steps.outputs_3layer, Layer2: steps.outputs_2layer}
+        outputs[self.kind](self.step, X, self.kind(**self.state), self.turned, self.scratch, run, found)
+        return found
 
     def _loss(self, run: int, X: NDArray[Any], Y: FloatArray) -> float:
-        outputs = np.concatenate(list(self._outputs(run, X)))
+        outputs = self._outputs(run, X)
         with np.errstate(over="ignore"):  # of a run that is about to diverge
-            return float(((outputs - Y) ** 2).sum() / (2 * len(X)))
+            outputs -= Y
+            return float(np.square(outputs, out=outputs).sum() / (2 * len(X)))
 
     def _norm(self, run: int) -> float:
         squares = (np.linalg.norm(self.state[name][run].astype(np.float64)) for name in self.trained)

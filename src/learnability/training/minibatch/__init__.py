@@ -1,15 +1,19 @@
-"""Mini-batch training of any model in JAX: compiled epochs, many runs at once, optimisers by optax.
+"""Mini-batch training of any model: compiled epochs, many runs at once, the optimisers that are usual.
 
 The model is a pure function ``apply(params, X)``; which fields of its parameters are trained is named, so that one
-function serves all layers, hidden layers only, the last layer only, random features and a linearisation. An epoch is
-one compiled ``scan`` over its batches. The last, smaller batch of an epoch is a step like the others, its loss the
-mean over its own examples (as Keras and PyTorch do by default).
+function serves all layers, hidden layers only, the last layer only, random features and a linearisation. The last,
+smaller batch of an epoch is a step like the others, its loss the mean over its own examples (as Keras and PyTorch do
+by default).
 
-Runs that differ in learning rate, weight decay, start or order of examples can be trained together (vmapped). They
-then share the data, and what is frozen and equal in all of them is computed once. A run whose loss or weights stop
-being finite ends there; once half of those trained together have ended, the rest goes on without them. Whether
-together is faster than one after the other depends on the model: it is for small networks, whose steps are mostly
-overhead, and for frozen features; it is not for wide layers that fill the processor by themselves.
+There are two forms. Networks of one hidden layer, the models of :mod:`learnability.networks.strips`, are trained by
+loops of their own (:mod:`learnability.training.minibatch.fused`), about twice as fast as JAX on sparse inputs and
+many times where the layer is frozen. Any other forward function is traced by JAX, an epoch one compiled ``scan``.
+
+Runs that differ in learning rate, weight decay, start or order of examples can be trained in one call. They share the
+data, and what is frozen and equal in all of them is computed once. JAX trains them together (vmapped): a run whose
+loss or weights stop being finite ends there; once half of those trained together have ended, the rest goes on without
+them. Whether together is faster than one after the other depends on the model: it is for small networks, whose steps
+are mostly overhead, and for frozen features; it is not for wide layers that fill the processor by themselves.
 
 Oracle: :mod:`learnability.training.minibatch.reference`.
 """
@@ -20,26 +24,25 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability import checks
-from learnability.training.minibatch.compiled import LOSSES, Model
-from learnability.training.minibatch.group import Group, generator_of
+from learnability import checks, extras
+from learnability.errors import RequestError
+from learnability.training.minibatch import fused
 from learnability.training.minibatch.journal import Journal
-from learnability.training.minibatch.one_thread import start_with_one_thread
+from learnability.training.minibatch.model import Model
 from learnability.training.minibatch.optimisers import Rule
-from learnability.training.minibatch.sources import Source
-from learnability.training.minibatch.watched import Watched, on_device
+from learnability.training.minibatch.sources import Source, generator_of
+from learnability.training.minibatch.watched import Watched
 from learnability.training.record import Measurement, MinibatchRun, Outcome, record_epochs
 from learnability.training.several import states_of
 from learnability.training.state import State, digests, set_position
 
-__all__ = ["LOSSES", "MinibatchRun", "train"]
+__all__ = ["FORMS", "LOSSES", "MinibatchRun", "train"]
 
-start_with_one_thread()
-
+FORMS = ("auto", "fused", "jax")
+LOSSES = ("hinge", "squared", "logistic")
 EVALUATION_BATCH = 1000
 """Examples evaluated at once: it bounds the memory, and changes results by rounding only."""
 
@@ -62,6 +65,7 @@ def train(
     watch: Mapping[str, Source] | None = None,
     record: Sequence[int] | NDArray[np.int64] | None = None,
     dtype: str = "float32",
+    form: str = "auto",
     measure: Measurement | None = None,
     resume: State | Sequence[State | None] | None = None,
 ) -> list[MinibatchRun]:
@@ -101,9 +105,13 @@ def train(
         Loss and error on these are recorded, for instance ``{"test": examples(X_test, y_test)}``. What does not
         repeat is drawn afresh for every epoch, recorded or not.
     record : sequence of int, optional
-        Epochs to record at; about 60 evenly spaced in the logarithm if not given. A run's last is always recorded.
+        Epochs to record at; about 60 evenly spaced in the logarithm if not given. A run's last is recorded too, and
+        nothing if the sequence is empty.
     dtype : {"float32", "float64"}
         Of parameters, inputs and all arithmetic.
+    form : {"auto", "fused", "jax"}
+        ``fused`` is compiled by LLVM for one model, :mod:`learnability.training.minibatch.fused` says which calls it
+        can do; ``jax`` does all. ``auto`` takes ``fused`` where it can. They round differently.
     measure : callable (network, epoch) -> mapping of str to bool, int, float or str, optional
         Your own columns at the recorded epochs, of each run: called with a copy of its parameters and, by name,
         whichever of ``run`` (its place in the list), ``updates``, ``learning_rate`` and ``weight_decay`` it has for
@@ -124,25 +132,34 @@ def train(
     ------
     ValueError
         If an argument is out of range, ``trainable`` names no field, lengths disagree, outputs and labels have
-        different shapes, ``measure`` does not return plain values by the same names, or ``resume`` is of other runs
-        or has more than ``epochs`` behind it.
+        different shapes, ``form`` is ``"fused"`` for a call that it cannot do, ``measure`` does not return plain
+        values by the same names, or ``resume`` is of other runs or has more than ``epochs`` behind it.
+    MissingExtra
+        If the call needs JAX, which is the extra ``jax``, and it is not installed.
     """
     if not callable(loss):
-        checks.choice("loss", loss, tuple(LOSSES))
+        checks.choice("loss", loss, LOSSES)
     checks.choice("dtype", dtype, ("float32", "float64"))
+    checks.choice("form", form, FORMS)
     batch = checks.integer("batch", batch, at_least=1)
     epochs = checks.integer("epochs", epochs, at_least=0)
     at = {int(epoch) for epoch in record_epochs(record, epochs)}
     trained, frozen = _divide(params, trainable)
+    others = dict(watch or {})
+    kind = dict if isinstance(params, Mapping) else type(params)
+    model = Model(apply, loss, rule, kind, dtype, stacked)
+    plan = _plan(form, model, {**trained, **frozen}, sorted(trained), [source, *others.values()], batch)
+    for name, value in {**trained, **frozen}.items():
+        if not all(np.isfinite(np.asarray(part)).all() for part in plan.leaves(value)):
+            raise RequestError(f"params.{name} must be finite")
     generators = [checks.generator("rng", one) for one in (rng if isinstance(rng, Sequence) else [rng])]
     rates, decays = _hyper("learning_rate", learning_rate), _hyper("weight_decay", weight_decay)
     if not (rates > 0).all():
-        raise ValueError(f"learning_rate must be > 0, got {rates.min():g}")
-    count = _count(rates, decays, generators, params if stacked else None)
+        raise RequestError(f"learning_rate must be > 0, got {rates.min():g}")
+    count = _count(rates, decays, generators, plan.leaves({**trained, **frozen}) if stacked else None)
     rates, decays = np.broadcast_to(rates, count), np.broadcast_to(decays, count)
-    model = Model(apply, loss, rule, dict if isinstance(params, Mapping) else type(params), dtype)
     fixed = digests(
-        apply=apply, params={"kind": model.kind.__name__, **trained, **frozen}, rule=rule,
+        apply=apply, params={"kind": kind.__name__, **trained, **frozen}, rule=rule,
         source=[source.size, source.draw, source.gather, source.store, source.repeats],
         learning_rate=rates, weight_decay=decays, batch=batch, rng=len(generators), trainable=sorted(trained),
         loss=loss, stacked=stacked, dtype=dtype,
@@ -155,20 +172,22 @@ def train(
     def told(epoch: int) -> dict[str, str]:
         return {**fixed, **digests(schedule=np.array([factor(done) for done in range(1, epoch + 1)]))}
 
-    states = states_of(resume, count, "minibatch", told, epochs)
+    states = states_of(resume, count, "minibatch", told, epochs, plan.form)
     known = [state for state in states or () if state is not None]
     going = [state for state in known if state.outcome is Outcome.BUDGET_REACHED]
     for state in sorted(known, key=lambda state: state.epoch):
         set_position(generator_of(generators, int(state.arrays["run"])), state.generators["rng"])
-    others = dict(watch or {})
     children = generators[0].spawn(len(others))
 
-    with jax.enable_x64(dtype == "float64"):
-        watched = [Watched(*one, child) for one, child in zip(others.items(), children, strict=True)]
+    with plan.arithmetic():
+        watched = [
+            Watched(name, one, plan.store(one), child)
+            for (name, one), child in zip(others.items(), children, strict=True)
+        ]
         journal = Journal(watched, EVALUATION_BATCH, measure, -(-source.size // batch), rates, decays)
         starts = [[state] for state in known if state not in going] + ([going] if going or not known else [])
         for these in starts:
-            together = Group(model, trained, frozen, stacked, generators, rates, decays)
+            together = plan.group(trained, frozen, generators, rates, decays)
             epoch, outcome = 0, Outcome.BUDGET_REACHED
             if these:
                 together.restore({int(state.arrays["run"]): state for state in these})
@@ -178,30 +197,44 @@ def train(
             if these is starts[0]:
                 journal.try_first(together, epoch)
             over = epoch == epochs or outcome is Outcome.CONVERGED
-            if over or (not these and 0 in at):
+            if (over and at) or (not these and 0 in at):
                 journal.note(together, epoch, together.alive)
             if over:
                 journal.close(together, epoch, together.alive, [outcome] * count)
         together.close_up()
-        store = on_device(source)
+        store = plan.store(source)
         while epoch < epochs and together.alive.any():
             epoch += 1
             still = together.epoch(source, store, batch, factor(epoch))
             finite = np.isfinite(together.seen[0]) & np.isfinite(together.norm())
             converged = together.alive & finite & still & (together.seen[0] == 0) & source.repeats
             shown = together.alive & finite if epoch in at else converged
-            if shown.any():
+            if at and shown.any():
                 journal.note(together, epoch, shown)
             outcomes = [
                 Outcome.DIVERGED if not ok else Outcome.CONVERGED if ready else Outcome.BUDGET_REACHED
                 for ok, ready in zip(finite, converged, strict=True)
             ]
             journal.close(together, epoch, together.alive & (~finite | converged | (epoch == epochs)), outcomes)
-        return journal.runs("minibatch", told, states, lambda: jax.tree.map(_unknown, together.params(0)))
+        return journal.runs("minibatch", told, states, together.unknown, plan.form)
 
 
-def _unknown(part: NDArray[Any]) -> NDArray[Any]:
-    return np.full_like(part, np.nan) if part.dtype.kind == "f" else part
+def _plan(
+    form: str, model: Model, fields: dict[str, Any], trained: list[str], sources: list[Source], batch: int
+) -> Any:
+    """The form that does a call, see :class:`learnability.training.minibatch.group.Plan`."""
+    why_not = ""
+    if form != "jax":
+        found = fused.plan(model, fields, trained, sources, batch)
+        if not isinstance(found, str):
+            return found
+        why_not = found
+    if form == "fused":
+        raise RequestError(f"form must be 'auto' or 'jax' for this call, got 'fused': {why_not}")
+    extras.need("jax", "the mini-batch trainer's JAX form")
+    from learnability.training.minibatch.group import Plan
+
+    return Plan(model)
 
 
 def _divide(params: Any, trainable: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -211,20 +244,17 @@ def _divide(params: Any, trainable: Sequence[str] | None) -> tuple[dict[str, Any
     elif hasattr(params, "_asdict"):
         fields = params._asdict()
     else:
-        raise ValueError(f"params must be a NamedTuple or a mapping, got {type(params).__name__}")
+        raise RequestError(f"params must be a NamedTuple or a mapping, got {type(params).__name__}")
     names = tuple(fields) if trainable is None else tuple(trainable)
     if isinstance(trainable, str) or not names or not set(names) <= set(fields):
-        raise ValueError(f"trainable must name fields of params ({', '.join(fields)}), got {trainable!r}")
-    for name, value in fields.items():
-        if not all(np.isfinite(np.asarray(part)).all() for part in jax.tree.leaves(value)):
-            raise ValueError(f"params.{name} must be finite")
+        raise RequestError(f"trainable must name fields of params ({', '.join(fields)}), got {trainable!r}")
     return {name: fields[name] for name in names}, {name: fields[name] for name in fields if name not in names}
 
 
 def _hyper(name: str, value: ArrayLike) -> NDArray[np.float64]:
     values = checks.vector(name, np.atleast_1d(np.asarray(value)))
     if not len(values) or (values < 0).any():
-        raise ValueError(f"{name} must hold numbers >= 0, got {value!r}")
+        raise RequestError(f"{name} must hold numbers >= 0, got {value!r}")
     return values
 
 
@@ -232,14 +262,16 @@ def _count(rates: NDArray[np.float64], decays: NDArray[np.float64], generators: 
     """How many runs the arguments make, if they agree."""
     lengths = {"learning_rate": len(rates), "weight_decay": len(decays), "rng": len(generators)}
     if stacked is not None:
-        axes = {np.shape(part)[:1] for part in jax.tree.leaves(stacked)}
+        axes = {np.shape(part)[:1] for part in stacked}
         if len(axes) != 1 or axes == {()}:
-            raise ValueError("stacked params must be arrays with a leading axis of the same length, one entry a run")
+            raise RequestError(
+                "stacked params must be arrays with a leading axis of the same length, one entry a run"
+            )
         lengths["params"] = axes.pop()[0]
     counts = {length for length in lengths.values() if length != 1}
     if len(counts) > 1 or 0 in counts:
         said = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(
+        raise RequestError(
             f"learning_rate, weight_decay, rng and stacked params must have one length (or 1), got {said}"
         )
     return counts.pop() if counts else 1

@@ -1,4 +1,4 @@
-"""The compiled halves of :mod:`learnability.training.minibatch`: an epoch of steps, and an evaluation.
+"""The JAX form's compiled halves: an epoch of steps, and an evaluation.
 
 Functions here are made once for a model and a layout and then kept, so that calls of the trainer share their
 compilation. A layout says which arguments have a leading axis of runs; without any, nothing is vmapped (a vmapped
@@ -16,9 +16,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-__all__ = ["LOSSES", "Layout", "Model", "epoch", "evaluation", "norm", "start"]
+from learnability.errors import RequestError
+from learnability.training.minibatch.model import Model
 
-LOSSES: Mapping[str, Callable[[Any, Any], Any]] = {
+__all__ = ["OF_EACH", "Layout", "epoch", "evaluation", "norm", "start"]
+
+OF_EACH: Mapping[str, Callable[[Any, Any], Any]] = {
     "hinge": lambda f, y: jax.nn.relu(1 - y * f),  # derivative 0 where y f = 1
     "squared": lambda f, y: (f - y) ** 2 / 2,
     "logistic": lambda f, y: jax.nn.softplus(-y * f),
@@ -26,30 +29,21 @@ LOSSES: Mapping[str, Callable[[Any, Any], Any]] = {
 """Loss of each output; that of an example is the sum over its outputs."""
 
 
-class Model(NamedTuple):
-    """What is trained, and how: everything that compiled code depends on beside shapes."""
+def of_each(model: Model, f: Any, y: Any) -> Any:
+    """The loss of each output."""
+    losses = (model.loss if callable(model.loss) else OF_EACH[model.loss])(f, y)
+    if jnp.shape(losses) != jnp.shape(f):
+        raise RequestError(f"loss must return one number for each output, shape {f.shape}, got {jnp.shape(losses)}")
+    return losses
 
-    apply: Callable[[Any, Any], Any]
-    loss: str | Callable[[Any, Any], Any]
-    rule: Callable[[Any, Any], optax.GradientTransformation]
-    kind: type
-    """Of the parameters: a NamedTuple's class, or dict."""
-    dtype: str
 
-    def of_each(self, f: Any, y: Any) -> Any:
-        """The loss of each output."""
-        losses = (self.loss if callable(self.loss) else LOSSES[self.loss])(f, y)
-        if jnp.shape(losses) != jnp.shape(f):
-            raise ValueError(f"loss must return one number for each output, shape {f.shape}, got {jnp.shape(losses)}")
-        return losses
-
-    def outputs(self, trained: Any, frozen: Any, store: Any, gather: Any, visits: Any) -> tuple[Any, Any]:
-        """Outputs and labels of some visits."""
-        X, y = (jnp.asarray(part).astype(self.dtype) for part in gather(store, visits))
-        f = self.apply(self.kind(**frozen, **trained), X)
-        if f.shape != y.shape:  # they would broadcast to something that nobody means
-            raise ValueError(f"apply must return outputs of the labels' shape {y.shape}, got shape {f.shape}")
-        return f, y
+def outputs(model: Model, trained: Any, frozen: Any, store: Any, gather: Any, visits: Any) -> tuple[Any, Any]:
+    """Outputs and labels of some visits."""
+    X, y = (jnp.asarray(part).astype(model.dtype) for part in gather(store, visits))
+    f = model.apply(model.kind(**frozen, **trained), X)
+    if f.shape != y.shape:  # they would broadcast to something that nobody means
+        raise RequestError(f"apply must return outputs of the labels' shape {y.shape}, got shape {f.shape}")
+    return f, y
 
 
 class Layout(NamedTuple):
@@ -91,8 +85,8 @@ def epoch(model: Model, gather: Any, batch: int, layout: Layout) -> Any:
         rule = model.rule(rate, decay)
 
         def objective(trained: Any, visits: Any) -> tuple[Any, Any]:
-            f, y = model.outputs(trained, frozen, store, gather, visits)
-            total = model.of_each(f, y).sum()
+            f, y = outputs(model, trained, frozen, store, gather, visits)
+            total = of_each(model, f, y).sum()
             return total / len(y), (total, _wrong(f, y))
 
         def step(state: Any, visits: Any) -> tuple[Any, Any]:
@@ -130,8 +124,8 @@ def evaluation(model: Model, gather: Any, batch: int, layout: Layout) -> Any:
 
     def one(trained: Any, frozen: Any, store: Any, visits: Any) -> Any:
         def of(visits: Any) -> tuple[Any, Any]:
-            f, y = model.outputs(trained, frozen, store, gather, visits)
-            return model.of_each(f, y).sum(), _wrong(f, y)
+            f, y = outputs(model, trained, frozen, store, gather, visits)
+            return of_each(model, f, y).sum(), _wrong(f, y)
 
         head, last = _batches(visits, batch)
         _, (losses, wrong) = jax.lax.scan(lambda _, visits: (None, of(visits)), None, head)

@@ -1,8 +1,9 @@
-"""Runs that are trained together."""
+"""Runs that are trained together by JAX."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -10,13 +11,48 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from learnability import xla
+from learnability.errors import RequestError
 from learnability.training.minibatch import compiled
-from learnability.training.minibatch.compiled import Layout, Model
-from learnability.training.minibatch.sources import Source
-from learnability.training.minibatch.watched import Watched, drawn
+from learnability.training.minibatch.compiled import Layout
+from learnability.training.minibatch.model import Model
+from learnability.training.minibatch.sources import Source, drawn, generator_of
+from learnability.training.minibatch.watched import Watched
 from learnability.training.state import State
 
-__all__ = ["Group", "generator_of"]
+__all__ = ["Group", "Plan"]
+
+xla.start()
+
+
+class Plan:
+    """A call that the JAX form does: any.
+
+    Parameters
+    ----------
+    model : Model
+    """
+
+    form = "jax"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def leaves(self, tree: Any) -> list[Any]:
+        """The arrays of some parameters."""
+        return jax.tree.leaves(tree)
+
+    def arithmetic(self) -> AbstractContextManager[Any]:
+        """Around everything that is computed."""
+        return xla.steady(self.model.dtype == "float64")
+
+    def store(self, source: Source) -> Any:
+        """What of a source stays for all epochs, on the device."""
+        return jax.tree.map(jnp.asarray, source.store)
+
+    def group(self, *arguments: Any) -> Group:
+        """Runs from their start: trained and frozen parameters, generators, rates and decays."""
+        return Group(self.model, *arguments)
 
 
 class Group:
@@ -31,11 +67,11 @@ class Group:
         model: Model,
         trained: dict[str, Any],
         frozen: dict[str, Any],
-        stacked: bool,
         generators: Sequence[np.random.Generator],
         rates: NDArray[np.float64],
         decays: NDArray[np.float64],
     ) -> None:
+        stacked = model.stacked
         self.model, self.generators, self.rates, self.decays = model, generators, rates, decays
         self.runs = np.arange(len(rates))  # which run is where
         self.alive = np.ones(len(rates), dtype=bool)
@@ -88,6 +124,10 @@ class Group:
         trained = jax.tree.map(lambda part: _own(part, place, self.layout.many), self.trained)
         frozen = jax.tree.map(lambda part: _own(part, place, self.layout.frozen), self.frozen)
         return self.model.kind(**frozen, **trained)
+
+    def unknown(self) -> Any:
+        """The parameters of a run of which no more is known."""
+        return jax.tree.map(_unknown, self.params(0))
 
     def end(self, places: NDArray[np.bool_]) -> None:
         """These runs have ended. They are computed on until half have, for every new number compiles anew."""
@@ -142,15 +182,10 @@ class Group:
             for place, state in places.items():
                 kept, own = state.arrays.get(f"{name}_{i}"), array[place] if self.layout.many else array
                 if kept is None or (kept.shape, kept.dtype) != (own.shape, own.dtype):
-                    raise ValueError(f"resume must hold {name} values of shape {own.shape}, got {kept!r}")
+                    raise RequestError(f"resume must hold {name} values of shape {own.shape}, got {kept!r}")
                 array[place if self.layout.many else ...] = kept
             found.append(jnp.array(array))
         return jax.tree.unflatten(form, found)
-
-
-def generator_of(generators: Sequence[np.random.Generator], run: int) -> np.random.Generator:
-    """The generator that draws a run's epochs."""
-    return generators[0 if len(generators) == 1 else run]
 
 
 def _own(part: Any, place: int, many: bool) -> NDArray[Any]:
@@ -160,6 +195,10 @@ def _own(part: Any, place: int, many: bool) -> NDArray[Any]:
 def _means(sums: Any, size: int) -> NDArray[np.float64]:
     """Means over examples from the sums of batches, in float64: a row for each quantity, a column for each run."""
     return np.stack([np.atleast_2d(part).astype(np.float64).sum(axis=-1) / size for part in sums])
+
+
+def _unknown(part: NDArray[Any]) -> NDArray[Any]:
+    return np.full_like(part, np.nan) if part.dtype.kind == "f" else part
 
 
 def _floats(part: Any, dtype: str) -> Any:

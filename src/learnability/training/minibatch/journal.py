@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learnability.training import several
-from learnability.training.minibatch.group import Group, generator_of
+from learnability.training.minibatch.sources import generator_of
 from learnability.training.minibatch.watched import Watched
 from learnability.training.record import Measurement, Outcome
 from learnability.training.state import position
+
+if TYPE_CHECKING:
+    from learnability.training.minibatch import fused
+    from learnability.training.minibatch.group import Group as JaxGroup
+
+    Group = fused.Group | JaxGroup
 
 __all__ = ["Journal"]
 

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import optax
+from typing import TYPE_CHECKING, Any
 
 from learnability import checks
+from learnability.errors import RequestError
+
+if TYPE_CHECKING:
+    import optax
 
 __all__ = ["Adadelta", "Adam", "Rule", "Sgd"]
 
-Rule = Callable[[Any, Any], optax.GradientTransformation]
+Rule = Callable[[Any, Any], "optax.GradientTransformation"]
 """(learning rate, weight decay) -> transformation."""
 
 
@@ -42,6 +44,8 @@ class Sgd:
 
     def __call__(self, learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
         """The transformation, see the module."""
+        import optax
+
         return optax.chain(
             optax.add_decayed_weights(weight_decay),
             *([optax.trace(self.momentum)] if self.momentum else []),
@@ -72,6 +76,8 @@ class Adadelta:
 
     def __call__(self, learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
         """The transformation, see the module."""
+        import optax
+
         return optax.chain(
             optax.add_decayed_weights(weight_decay),
             optax.scale_by_adadelta(rho=self.rho, eps=self.epsilon),
@@ -102,6 +108,8 @@ class Adam:
 
     def __call__(self, learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
         """The transformation, see the module."""
+        import optax
+
         return optax.chain(
             optax.add_decayed_weights(weight_decay),
             optax.scale_by_adam(b1=self.beta1, b2=self.beta2, eps=self.epsilon),
@@ -111,4 +119,4 @@ class Adam:
 
 def _below_one(name: str, value: float) -> None:
     if checks.real(name, value, at_least=0.0) >= 1:
-        raise ValueError(f"{name} must be < 1, got {value!r}")
+        raise RequestError(f"{name} must be < 1, got {value!r}")

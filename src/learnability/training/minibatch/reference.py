@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from learnability.checks import FloatArray
 
-__all__ = ["Hidden", "adadelta", "gradient", "sgd", "train"]
+__all__ = ["Hidden", "adadelta", "adam", "gradient", "sgd", "train"]
 
 
 class Hidden(NamedTuple):
@@ -76,6 +76,18 @@ def adadelta(rho: float, epsilon: float) -> Step:
         a = rho * a + (1 - rho) * g**2
         d = g * np.sqrt(b + epsilon) / np.sqrt(a + epsilon)
         return theta - rate * d, (a, rho * b + (1 - rho) * d**2)
+
+    return step
+
+
+def adam(beta1: float, beta2: float, epsilon: float) -> Step:
+    """Kingma and Ba's Adam."""
+
+    def step(theta: Any, g: Any, memory: Any, rate: float, decay: float) -> tuple[Any, Any]:
+        g = g + decay * theta
+        m, v, t = (np.zeros_like(theta), np.zeros_like(theta), 0) if memory is None else memory
+        m, v, t = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2, t + 1
+        return theta - rate * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + epsilon), (m, v, t)
 
     return step
 

@@ -11,7 +11,7 @@ never stand in memory all at once). Three kinds of training are sources:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
+from learnability.errors import RequestError
 
-__all__ = ["Source", "examples", "fresh"]
+__all__ = ["Source", "drawn", "examples", "fresh", "generator_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +70,14 @@ def examples(X: ArrayLike, y: ArrayLike) -> Source:
     """
     inputs, targets = np.asarray(X), np.asarray(y)
     if inputs.ndim < 2 or 0 in inputs.shape:
-        raise ValueError(f"X must have shape (m >= 1, n >= 1, ...), got shape {inputs.shape}")
+        raise RequestError(f"X must have shape (m >= 1, n >= 1, ...), got shape {inputs.shape}")
     if targets.ndim not in (1, 2) or 0 in targets.shape:
-        raise ValueError(f"y must have shape (m,) or (m, r), got shape {targets.shape}")
+        raise RequestError(f"y must have shape (m,) or (m, r), got shape {targets.shape}")
     if len(targets) != len(inputs):
-        raise ValueError(f"y must have as many rows as X, {len(inputs)}, got {len(targets)}")
+        raise RequestError(f"y must have as many rows as X, {len(inputs)}, got {len(targets)}")
     for name, array in (("X", inputs), ("y", targets)):
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            raise ValueError(f"{name} must hold finite real numbers only")
+            raise RequestError(f"{name} must hold finite real numbers only")
     m = len(inputs)
     return Source(m, lambda rng: rng.permutation(m).astype(np.int32), _rows, (inputs, targets), repeats=True)
 
@@ -92,6 +93,25 @@ def fresh(draw: Callable[[np.random.Generator], tuple[Any, Any]], size: int) -> 
         Examples in an epoch, >= 1.
     """
     return Source(size, draw, _themselves)
+
+
+def drawn(source: Source, rng: np.random.Generator) -> Any:
+    """The visits of an epoch."""
+    visits = source.draw(rng)
+    for part in _arrays(visits):
+        if np.ndim(part) == 0 or len(part) != source.size:
+            raise RequestError(f"source.draw must return arrays of {source.size} rows, got shape {np.shape(part)}")
+    return visits
+
+
+def _arrays(visits: Any) -> list[Any]:
+    inner = visits.values() if isinstance(visits, Mapping) else visits if isinstance(visits, tuple | list) else None
+    return [visits] if inner is None else [array for part in inner for array in _arrays(part)]
+
+
+def generator_of(generators: Sequence[np.random.Generator], run: int) -> np.random.Generator:
+    """The generator that draws a run's epochs."""
+    return generators[0 if len(generators) == 1 else run]
 
 
 def _rows(store: Any, visits: Any) -> tuple[Any, Any]:

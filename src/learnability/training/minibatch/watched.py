@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability.training.minibatch.sources import Source
+from learnability.training.minibatch.sources import Source, drawn
 from learnability.training.state import State, position, set_position
 
-__all__ = ["Watched", "drawn", "on_device"]
+__all__ = ["Watched"]
 
 
 class Watched:
@@ -22,8 +20,8 @@ class Watched:
     (and the start the first). So a record sees the same whatever else is recorded.
     """
 
-    def __init__(self, name: str, source: Source, rng: np.random.Generator) -> None:
-        self.name, self.source, self.rng, self.store = name, source, rng, on_device(source)
+    def __init__(self, name: str, source: Source, store: Any, rng: np.random.Generator) -> None:
+        self.name, self.source, self.store, self.rng = name, source, store, rng
         self.key = f"watch {name}"
         self.start = position(rng)
         self._stand(self.start, 0)
@@ -57,17 +55,3 @@ class Watched:
             self._stand(dict(state.generators[self.key]), int(state.arrays[self.key]))
         else:
             self._stand(self.start, 0)
-
-
-def drawn(source: Source, rng: np.random.Generator) -> Any:
-    """The visits of an epoch."""
-    visits = source.draw(rng)
-    for part in jax.tree.leaves(visits):
-        if np.ndim(part) == 0 or len(part) != source.size:
-            raise ValueError(f"source.draw must return arrays of {source.size} rows, got shape {np.shape(part)}")
-    return visits
-
-
-def on_device(source: Source) -> Any:
-    """The store of a source."""
-    return jax.tree.map(jnp.asarray, source.store)

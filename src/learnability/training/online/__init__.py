@@ -31,10 +31,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.networks.one_hidden import OneHidden
 from learnability.training.drive import Plan, drive, one_blas_thread
-from learnability.training.online.deviation import Points
-from learnability.training.online.forms import FORMS, Problem, Test, choose
+from learnability.training.online.deviation import Deviation, Points
+from learnability.training.online.forms import FORMS, choose
+from learnability.training.online.problem import Problem, Test
 from learnability.training.online.trajectory import COLUMNS, Trajectory
 from learnability.training.record import Measure, Measurement, record_epochs
 from learnability.training.state import State, digests
@@ -43,7 +45,7 @@ __all__ = ["FORMS", "train"]
 
 
 def train(
-    params: OneHidden,
+    params: OneHidden | Deviation,
     X: ArrayLike,
     y: ArrayLike,
     *,
@@ -68,8 +70,10 @@ def train(
 
     Parameters
     ----------
-    params : OneHidden
-        Start: W (L, n), B (L,), M (L,), b. Not modified.
+    params : OneHidden or Deviation
+        Start: W (L, n), B (L,), M (L,), b. Not modified. From a Deviation, of an earlier run with the same step and
+        batch, training goes on with these examples as if they had come in that run: exactly so where inputs are
+        binary and the start is symmetric.
     X : (m, n) array
         Sample.
     y : (m,) array of -1, +1
@@ -94,7 +98,7 @@ def train(
     test : (X_test, y_test), optional
         Independent sample for ``test_error``.
     record : sequence of int, optional
-        Epochs to record at; by default about 60, evenly spaced in the logarithm. The last is always recorded.
+        Epochs to record at, and the last; by default about 60, evenly spaced in the logarithm. Empty: no rows at all.
     form : {"auto", "frozen", "deviation", "direct", "cached"}
         See the module's first lines.
     measure : callable (network, epoch) -> mapping of str to bool, int, float or str, optional
@@ -115,28 +119,31 @@ def train(
     ValueError
         For arguments outside what is said above, naming the argument; before any work starts.
     """
-    params = _check_params(params)
+    before = params if isinstance(params, Deviation) else None
+    params = _check_params(params.start if isinstance(params, Deviation) else params)
     n = params.W.shape[1]
     X = checks.matrix("X", X, columns=n)
     m = len(X)
     y = checks.labels("y", y, length=m)
     step, confidence = checks.step_and_confidence(h, beta)
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+        raise RequestError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
     epochs = checks.integer("epochs", epochs, at_least=0)
     layers = checks.choice("layers", layers, ("both", "output"))
     batch = checks.integer("batch", batch, at_least=1)
     activation = checks.choice("activation", activation, ("relu", "sigmoid"))
     form = checks.choice("form", form, FORMS)
-    stops = record_epochs(record, epochs)
+    recorded = None if record is None else record_epochs(record, epochs)
     sample_test: Test = None
     if test is not None:
         if not isinstance(test, tuple | list) or len(test) != 2:
-            raise ValueError(f"test must be a pair (X_test, y_test), got {type(test).__name__}")
+            raise RequestError(f"test must be a pair (X_test, y_test), got {type(test).__name__}")
         X_test = checks.matrix("test[0]", test[0], columns=n)
         sample_test = Points(X_test), checks.labels("test[1]", test[1], length=len(X_test))
 
-    problem = Problem(params, X, y, step, confidence, min(batch, m), batch, layers, activation)
+    if before is not None:
+        _check_deviation(before, float(step / batch), layers, activation)
+    problem = Problem(params, X, y, step, confidence, min(batch, m), batch, layers, activation, before)
     # The matrix products here are small: on several threads they would wait for each other most of the time.
     with one_blas_thread():
         engine = choose(problem, form)
@@ -144,11 +151,19 @@ def train(
             "online",
             form,
             digests(
-                params=params, X=X, y=y, h=step, beta=confidence, layers=layers, batch=batch, activation=activation
+                params=params if before is None else before,
+                X=X,
+                y=y,
+                h=step,
+                beta=confidence,
+                layers=layers,
+                batch=batch,
+                activation=activation,
             ),
             "shuffle",
             rng,
-            stops,
+            epochs,
+            recorded,
             sample_test,
             Measure(measure, COLUMNS, ("updates", "deviation")),
             COLUMNS,
@@ -159,9 +174,18 @@ def train(
         return Trajectory(*done[:4], network, done.state, deviation, *engine.ties)
 
 
+def _check_deviation(before: Deviation, unit: float, layers: str, activation: str) -> None:
+    if before.unit != unit:
+        raise RequestError(f"params must be a Deviation in units of h / batch = {unit:g}, got one in {before.unit:g}")
+    if activation != "relu" or before.start.b != 0 or before.start.M.any():
+        raise RequestError("params must be a Deviation of a ReLU network that started with M = 0 and b = 0")
+    if layers == "output" and (before.Omega.any() or before.omega.any()):
+        raise RequestError("layers must be 'both' for a Deviation whose first layer has moved, got 'output'")
+
+
 def _check_params(params: OneHidden) -> OneHidden:
     if not isinstance(params, OneHidden):
-        raise ValueError(f"params must be a OneHidden, got {type(params).__name__}")
+        raise RequestError(f"params must be a OneHidden or a Deviation, got {type(params).__name__}")
     W = checks.matrix("params.W", params.W)
     B = checks.vector("params.B", params.B, length=len(W))
     M = checks.vector("params.M", params.M, length=len(W))

@@ -17,7 +17,7 @@ formed anew in whole numbers: the sign of an output is that of the numbers store
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.networks.one_hidden import OneHidden
 
 __all__ = ["Deviation", "Outputs", "Points", "lattice_bits"]
@@ -73,6 +74,8 @@ class Deviation:
     mu1: Array
     """(L,)."""
     count: float
+    updates: int = 0
+    """Examples that made it so."""
 
     def network(self) -> OneHidden:
         """The network in plain float64: rounds the deviations away where they are below its spacing."""
@@ -246,13 +249,13 @@ class Deviation:
         labels = checks.labels("labels", labels, length=n + 1)
         probabilities = checks.distribution("probabilities", probabilities, length=n + 1)
         if not self.symmetric_start:
-            raise ValueError("cube_error needs a start whose rows are constant (a symmetry initialisation)")
+            raise RequestError("cube_error needs a start whose rows are constant (a symmetry initialisation)")
         values, rest = self.outputs_by_weight()
         wrong = (labels * values <= 0).astype(float)
         open_weights = np.flatnonzero((np.abs(values) <= rest) & (probabilities > 0))
         if open_weights.size:
             if n > 20:
-                raise ValueError(
+                raise RequestError(
                     f"cube_error must enumerate the inputs of weight {open_weights[0]}, whose sign the weight alone "
                     f"does not decide; that is done for n <= 20, got n = {n}"
                 )
@@ -267,9 +270,20 @@ class Deviation:
 def lattice_bits(*arrays: Array) -> int | None:
     """Smallest q of a few such that all entries are multiples of 2^-q, their sums exact; None if there is none."""
     for q in (0, 1, 2, 4, 8, 16):
-        if all((np.abs(a) < 2.0 ** (40 - q)).all() and (a * 2.0**q == np.round(a * 2.0**q)).all() for a in arrays):
+        if all(_are_multiples(part, q) for array in arrays for part in _parts(array)):
             return q
     return None
+
+
+def _are_multiples(array: Array, q: int) -> bool:
+    scaled = array * 2.0**q
+    return bool((np.abs(array) < 2.0 ** (40 - q)).all() and (scaled == np.round(scaled)).all())
+
+
+def _parts(array: Array) -> Iterator[Array]:
+    """A large array in parts, so that nothing of its size is made beside it."""
+    flat = array.reshape(-1)
+    return (flat[lo : lo + 2**16] for lo in range(0, len(flat), 2**16))
 
 
 def _whole(*arrays: Array) -> Any:

@@ -32,18 +32,27 @@ class Exact:
         Outputs of the hidden layer, where float64 defines them (sigmoid); None for ReLU, which is formed here.
     unit, beta : Fraction
         Step and confidence.
+    moved : (L + 1,) array, optional
+        What was added to (M, b) before, in units of the step.
     """
 
     def __init__(
-        self, params: OneHidden, inputs: Array, features: Array | None, unit: Fraction, beta: Fraction
+        self,
+        params: OneHidden,
+        inputs: Array,
+        features: Array | None,
+        unit: Fraction,
+        beta: Fraction,
+        moved: Array | None = None,
     ) -> None:
         layer = (inputs, params.W, params.B) if features is None else (features,)
-        arrays = (params.M, np.array([params.b]), *layer)
+        added = np.zeros(len(params.M) + 1) if moved is None else moved
+        arrays = (params.M, np.array([params.b]), added, *layer)
         self.scale = max(value.as_integer_ratio()[1] for array in arrays for value in array.ravel().tolist())
-        M, b, *self.hidden = (_whole(array, self.scale) for array in arrays)
+        M, b, whole, *self.hidden = (_whole(array, self.scale) for array in arrays)
         one = self.one = self.scale if features is not None else self.scale**2
         self.step = unit.numerator
-        self.weights = unit.denominator * (one // self.scale) * np.append(M, b)
+        self.weights = (one // self.scale) * (unit.denominator * np.append(M, b) + self.step * whole)
         self.threshold = beta * unit.denominator * one * one
         self.count = np.zeros(len(inputs))
         self.points: dict[int, NDArray[Any]] = {}

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.parity import ParityNet
 from learnability.problems.parity import MAX_ENUMERATED, ParityMixture
 from learnability.training.population.first_step import Correlation, correlation, first_step
@@ -29,6 +30,7 @@ from learnability.training.population.gradients import (
     gradient,
     hinge_gradient,
     sampled_gradient,
+    step_of,
 )
 from learnability.training.population.monitor import COLUMNS, Example, Monitor, copied
 from learnability.training.record import Measure, Measurement, Outcome, Run, record_epochs
@@ -42,6 +44,7 @@ __all__ = [
     "first_step",
     "gradient",
     "sampled_gradient",
+    "step_of",
     "train",
 ]
 
@@ -125,7 +128,7 @@ def train(
     layers : {"both", "output"}
         What the steps from 2 on train.
     record : sequence of int, optional
-        Steps to record, 0 is the start; log-spaced by default. The last one is always recorded.
+        Steps to record, 0 is the start, and the last; log-spaced by default. Empty: no rows at all.
     evaluate : {"enumerate"} or int, optional
         Inputs for losses and errors: all 2^n, or that many held-out samples of *each* part. By default all for
         n <= 14 and else 4096.
@@ -159,13 +162,14 @@ def train(
     layers = checks.choice("layers", layers, ("both", "output"))
     kind = np.dtype(dtype)
     if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise ValueError(f"dtype must be float64 or float32, got {kind}")
+        raise RequestError(f"dtype must be float64 or float32, got {kind}")
     first = _source("first", first, problem, ("exact", "enumerate"))
     later = _source("later", later, problem, ("enumerate",))
     evaluate = _source(
         "evaluate", _default_evaluation(problem) if evaluate is None else evaluate, problem, ("enumerate",)
     )
     stops = set(record_epochs(record, steps).tolist())
+    recorded = bool(stops)
     rival = None if comparator is None else checks.vector("comparator", comparator, length=len(params.u)).astype(kind)
     sampled = [isinstance(source, int) for source in (first, later if steps > 1 else "none", evaluate)]
     if any(sampled):
@@ -231,7 +235,7 @@ def train(
             outcome = _outcome(net)
             if step in stops and outcome is Outcome.BUDGET_REACHED:
                 monitor.record(step, net)
-    if outcome is not Outcome.DIVERGED and monitor.last != step:
+    if recorded and outcome is not Outcome.DIVERGED and monitor.last != step:
         monitor.record(step, net if step > 1 else after_first)
     state = None
     if outcome is not Outcome.DIVERGED:
@@ -262,7 +266,7 @@ def _first(
             found = hinge_gradient(params, X, y, np.full(len(y), 1 / source)).gradient
             for total, part in zip(slope, found, strict=True):
                 total += part
-    return ParityNet(-slope.W, params.b - slope.b, -slope.u)
+    return step_of(params, slope)
 
 
 def _draws(
@@ -302,11 +306,11 @@ def _source(name: str, value: object, problem: ParityMixture, words: tuple[str, 
     """A way to take an expectation: one of the words, or a number of samples."""
     if not isinstance(value, str):
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise ValueError(f"{name} must be {', '.join(map(repr, words))} or a number of samples, got {value!r}")
+            raise RequestError(f"{name} must be {', '.join(map(repr, words))} or a number of samples, got {value!r}")
         return checks.integer(name, value, at_least=1)
     word = checks.choice(name, value, words)
     if word == "enumerate" and problem.n > MAX_ENUMERATED:
-        raise ValueError(
+        raise RequestError(
             f"{name} must be a number of samples for n > {MAX_ENUMERATED}, got 'enumerate', n = {problem.n}"
         )
     return word
@@ -318,16 +322,16 @@ def _schedule(name: str, value: ArrayLike, steps: int) -> FloatArray:
         return np.full(steps - 1, checks.real(name, value, at_least=0))
     values = checks.vector(name, value, length=steps - 1)
     if (values < 0).any():
-        raise ValueError(f"{name} must be >= 0, got {values[values < 0][0]:g}")
+        raise RequestError(f"{name} must be >= 0, got {values[values < 0][0]:g}")
     return values
 
 
 def _check(resume: object, told: Callable[[int], dict[str, str]], steps: int) -> None:
     if not isinstance(resume, State):
-        raise ValueError(f"resume must be the state of a run, got {resume!r}")
+        raise RequestError(f"resume must be the state of a run, got {resume!r}")
     done = resume.epoch
     if resume.engine == "population" and steps < done:
-        raise ValueError(f"steps must be >= {done}, the steps that resume has behind it, got {steps}")
+        raise RequestError(f"steps must be >= {done}, the steps that resume has behind it, got {steps}")
     resume.check("population", "", told(done), epochs=max(steps, done))
 
 

@@ -40,6 +40,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.parity import CAP, ParityNet
 from learnability.problems.parity import ParityMixture
 from learnability.problems.sign_sums import fair_binomial, krawtchouk
@@ -72,7 +73,7 @@ class Correlation(NamedTuple):
         """E[y s_j sigma'(z)] for all j, (p, n), given the start weights ``W`` (p, n) it was computed for."""
         W = np.asarray(W)
         if W.ndim != 2 or len(W) != len(self.outside) or W.shape[1] <= self.support[-1]:
-            raise ValueError(f"W must be the ({len(self.outside)}, n) start weights, got shape {W.shape}")
+            raise RequestError(f"W must be the ({len(self.outside)}, n) start weights, got shape {W.shape}")
         G: NDArray[Any] = np.multiply(W, self.outside[:, None], dtype=dtype, casting="unsafe")
         G[:, self.support] = self.inside
         return G
@@ -117,9 +118,9 @@ def correlation(W: ArrayLike, b: ArrayLike, problem: ParityMixture) -> Correlati
     n, support = problem.n, problem.support
     W = np.asarray(W)
     if W.ndim != 2 or len(W) == 0 or W.shape[1] != n:
-        raise ValueError(f"W must have shape (rows >= 1, {n}), got shape {W.shape}")
+        raise RequestError(f"W must have shape (rows >= 1, {n}), got shape {W.shape}")
     if W.dtype.kind not in "iuf":
-        raise ValueError(f"W must hold the numbers -1, 0 and 1, got dtype {W.dtype}")
+        raise RequestError(f"W must hold the numbers -1, 0 and 1, got dtype {W.dtype}")
     biases = np.full(len(W), checks.real("b", b)) if np.ndim(b) == 0 else checks.vector("b", b, length=len(W))
     within = W[:, support]
     m = _count_nonzero(W) - np.count_nonzero(within, axis=1)
@@ -141,9 +142,9 @@ def correlation_of_counts(within: ArrayLike, m: ArrayLike, b: float, problem: Pa
     """
     within, m = np.asarray(within, dtype=np.int64), np.asarray(m, dtype=np.int64)
     if within.shape != (len(m), problem.k) or not len(m) or (np.abs(within) > 1).any():
-        raise ValueError(f"within must hold -1, 0 and 1 in shape ({len(m)}, {problem.k}), got shape {within.shape}")
+        raise RequestError(f"within must hold -1, 0 and 1 in shape ({len(m)}, {problem.k}), got shape {within.shape}")
     if m.min() < 0 or m.max() > problem.n - problem.k:
-        raise ValueError(f"m must be in 0..{problem.n - problem.k}, got {m.min()} to {m.max()}")
+        raise RequestError(f"m must be in 0..{problem.n - problem.k}, got {m.min()} to {m.max()}")
     return _of_counts(within, m, np.full(len(m), checks.real("b", b)), problem)
 
 
@@ -205,10 +206,10 @@ def first_step(params: ParityNet, problem: ParityMixture, *, dtype: DTypeLike = 
     q, odd = divmod(len(u), 2)
     W, b = np.asarray(params.W), checks.vector("params.b", params.b, length=len(u))
     if W.ndim != 2 or len(W) != len(u):
-        raise ValueError(f"params.W must have shape ({len(u)}, n), got shape {W.shape}")
+        raise RequestError(f"params.W must have shape ({len(u)}, n), got shape {W.shape}")
     twins = not odd and np.array_equal(u[q:], -u[:q]) and np.array_equal(b[q:], b[:q])
     if not (twins and np.array_equal(W[q:], W[:q])):
-        raise ValueError(
+        raise RequestError(
             "params must be the safe start, with unit q + i a copy of unit i but for the sign of u: the exact first "
             "step needs an output of 0 everywhere (estimate it from samples, or enumerate the inputs for n <= 20)"
         )
@@ -231,7 +232,7 @@ def _count_nonzero(W: NDArray[Any]) -> Integers:
         block = W[start : start + rows]
         nonzero = block != 0
         if not np.array_equal(np.abs(block), nonzero):
-            raise ValueError("W must have entries -1, 0 and 1 only")
+            raise RequestError("W must have entries -1, 0 and 1 only")
         counts[start : start + rows] = np.count_nonzero(nonzero, axis=1)
     return counts
 

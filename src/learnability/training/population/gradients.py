@@ -17,14 +17,22 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
+from learnability.compiling import njit
 from learnability.networks.parity import CAP, ParityNet
 from learnability.problems.parity import ParityMixture
 
-__all__ = ["Slope", "activations", "checked", "gradient", "hinge_gradient", "sampled_gradient"]
+__all__ = [
+    "Slope",
+    "activations",
+    "checked",
+    "gradient",
+    "hinge_gradient",
+    "sampled_gradient",
+    "step_of",
+]
 
 _BLOCK = 1 << 18
 """Activations held at a time: 2 MB in float64, about a second-level cache."""
@@ -81,6 +89,14 @@ def sampled_gradient(params: ParityNet, X: ArrayLike, y: ArrayLike) -> tuple[flo
     return found.loss, found.gradient
 
 
+def step_of(params: ParityNet, slope: ParityNet) -> ParityNet:
+    """The network after the theorem's first step, eta = 1 and lambda = 1/2 (not of the biases), along a gradient.
+
+    The old weights are erased: what is left of W and u is minus the gradient, and b moves by it.
+    """
+    return ParityNet(-slope.W, params.b - slope.b, -slope.u)
+
+
 def checked(params: ParityNet, n: int) -> ParityNet:
     """The parameters in float64, finite and of agreeing shapes."""
     W = checks.matrix("params.W", params.W, columns=n)
@@ -121,7 +137,7 @@ def activations(params: ParityNet, X: Array, out: Array | None = None) -> Array:
     return H
 
 
-@njit(cache=True)
+@njit
 def _activate(Z, b, cap):  # type: ignore[no-untyped-def]
     """Z <- min(max(Z + b, 0), cap), rows at a time; NaN stays NaN."""
     zero = cap - cap
@@ -132,7 +148,7 @@ def _activate(Z, b, cap):  # type: ignore[no-untyped-def]
             Z[i, j] = cap if z > cap else z
 
 
-@njit(cache=True)
+@njit
 def _pull_back(H, c, u, cap, by_u, by_b):  # type: ignore[no-untyped-def]
     """H[i, j] <- c[i] u[j] where 0 < H < cap, else 0; by_u += sum_i c[i] H[i], by_b += sum_i of the new H[i]."""
     zero = cap - cap

@@ -7,22 +7,25 @@ Lanes are added in the order of the rows, whatever the machine's vector width: r
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "add_rows", "aligned", "fold", "sum_rows"]
+from learnability.compiling import njit
+
+__all__ = ["LANES", "add_rows", "aligned", "extend_rows", "fold", "sum_rows"]
 
 LANES = 16  # rows are padded to a multiple of this
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
 
-def _block(vectors: int) -> tuple[Any, Any]:
-    """The two operations on the 8 * vectors neurons from ``at`` on."""
+def _block(vectors: int) -> tuple[Any, Any, Any]:
+    """The operations on the 8 * vectors neurons from ``at`` on: a sum, one that goes on from z, an update."""
 
     def vector_of(kind: Any) -> Any:
         return ir.VectorType(ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType(), 8)
@@ -46,13 +49,14 @@ def _block(vectors: int) -> tuple[Any, Any]:
 
         return builder.gep(z.data, [at]), row
 
-    def sum_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def sum_code(context: Any, builder: Any, signature: Any, arguments: Any, onward: bool = False) -> Any:
         z, row = unpack(context, builder, signature, arguments)
         vector = vector_of(signature.args[0])
         zero = ir.Constant(vector, [0.0] * 8)
         sums = [cgutils.alloca_once(builder, vector) for _ in range(vectors)]
-        for each in sums:
-            builder.store(zero, each)
+        for v, each in enumerate(sums):
+            first = builder.load(vector_at(builder, z, v, vector), align=8) if onward else zero
+            builder.store(first, each)
         with cgutils.for_range_slice(builder, arguments[4], arguments[5], _INT(1)) as (q, _):
             start, value = row(q)
             for v, each in enumerate(sums):
@@ -82,18 +86,27 @@ def _block(vectors: int) -> tuple[Any, Any]:
         return signature(W, z, columns, values), sum_code
 
     @intrinsic
+    def extend_block(typing: Any, W: Any, z: Any, columns: Any, values: Any, lo: Any, hi: Any, at: Any) -> Any:
+        return signature(W, z, columns, values), partial(sum_code, onward=True)
+
+    @intrinsic
     def add_block(typing: Any, W: Any, g: Any, columns: Any, values: Any, lo: Any, hi: Any, at: Any) -> Any:
         return signature(W, g, columns, values), add_code
 
-    return sum_block, add_block
+    return sum_block, extend_block, add_block
 
 
-_sum_32, _add_32 = _block(4)  # 4 registers of 512 bits, or 8 of 256: no machine spills
-_sum_16, _add_16 = _block(2)
+_sum_32, _extend_32, _add_32 = _block(4)  # 4 registers of 512 bits, or 8 of 256: no machine spills
+_sum_16, _extend_16, _add_16 = _block(2)
 
 
 def _sum_rows_plain(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
     z[:L] = 0.0
+    for q in range(lo, hi):
+        z[:L] += values[q] * W[columns[q], :L]
+
+
+def _extend_rows_plain(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
     for q in range(lo, hi):
         z[:L] += values[q] * W[columns[q], :L]
 
@@ -105,7 +118,7 @@ def _add_rows_plain(W, g, columns, values, lo, hi, L):  # type: ignore[no-untype
 
 def _compiled(plain: Any) -> Any:
     """Numba's decorator; where compilation is switched off, the plain function: the same sums in the same order."""
-    return (lambda _: plain) if getattr(config, "DISABLE_JIT", False) else njit(cache=True, inline="always")
+    return (lambda _: plain) if getattr(config, "DISABLE_JIT", False) else njit(inline="always")
 
 
 @_compiled(_sum_rows_plain)
@@ -122,6 +135,17 @@ def sum_rows(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
         _sum_16(W, z, columns, values, lo, hi, at)
 
 
+@_compiled(_extend_rows_plain)
+def extend_rows(W, z, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
+    """Z += the same sum, a term at a time."""
+    at = 0
+    while at + 32 <= L:
+        _extend_32(W, z, columns, values, lo, hi, at)
+        at += 32
+    if at < L:
+        _extend_16(W, z, columns, values, lo, hi, at)
+
+
 @_compiled(_add_rows_plain)
 def add_rows(W, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
     """W[columns[q]] += values[q] * g for q in lo..hi-1."""
@@ -133,7 +157,7 @@ def add_rows(W, g, columns, values, lo, hi, L):  # type: ignore[no-untyped-def]
         _add_16(W, g, columns, values, lo, hi, at)
 
 
-@njit(cache=True)
+@njit
 def aligned(rows, L):  # type: ignore[no-untyped-def]
     """Zeros (rows, L) that start on a cache line: a vector that lies across two lines costs twice."""
     raw = np.zeros(rows * L + 7)
@@ -141,7 +165,7 @@ def aligned(rows, L):  # type: ignore[no-untyped-def]
     return raw[skip : skip + rows * L].reshape(rows, L)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def fold(t, L):  # type: ignore[no-untyped-def]
     """Sum of t[0:L], L a multiple of LANES; overwrites t."""
     width = L

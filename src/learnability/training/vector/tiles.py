@@ -5,8 +5,9 @@ in overhead and packing as in work, and LLVM, given the loops, keeps the sums in
 stays in registers while the summed index passes by, and what follows the sum (a ReLU, or the gate of one on the way
 back) is done on the registers. On one core of an Intel Xeon with AVX-512 a product runs at 0.6 to 0.9 of the peak.
 
-Every entry is one chain of fused multiply-adds in the order of the summed index: results do not depend on the tile,
-the block or the machine's vector width. (A machine without such an instruction computes the same, slowly.)
+Every entry is a chain of fused multiply-adds in the order of the summed index, or where that is longer than
+:data:`CHAIN` one chain after the other, each from 0 on and then added to those before: results do not depend on the
+tile, the block or the machine's vector width. (A machine without such an instruction computes the same, slowly.)
 
 The code, a tile for every number of rows, is large. It is compiled once for each type, as a function that others call
 by its address (:func:`kernel`): called in Numba's way it would be compiled anew into each of them.
@@ -19,14 +20,22 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["BLOCK", "GATE", "RELU", "STORE", "flush_denormals", "kernel", "product", "restore", "transpose"]
+from learnability.compiling import cfunc, njit
+
+__all__ = ["BLOCK", "CHAIN", "GATE", "NARROW", "RELU", "STORE", "flush_denormals", "kernel", "product", "restore",
+           "transpose"]  # fmt: skip
 
 BLOCK = 32
-"""Units in a block: columns of a product are a multiple of half of it."""
+"""Units in a block."""
+NARROW = 4
+"""Columns of a product are a multiple of half a block, or this many for a few outputs: a short vector costs less."""
+CHAIN = 1024
+"""Most terms in a chain. The rounding of a chain grows with its length, that of n / 1024 chains with 1024 + n / 1024:
+up to a million terms shorter ones would gain little, and networks of up to 1,024 units keep every bit they had."""
 STORE, RELU, GATE = 0, 1, 2
 """What becomes of the sums: kept; z where z >= 0, else -0.0, whose sign remembers the gate; 0 where G is -0.0."""
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
@@ -43,14 +52,16 @@ def _registers() -> tuple[int, int]:
 _BYTES, _ROWS = _registers()
 
 
-def _strip(vectors: int, size: int) -> Any:
-    """At most :data:`_ROWS` rows by ``vectors`` vectors of numbers of ``size`` bytes, from the given addresses on."""
+def _strip(vectors: int, lanes: int, size: int) -> Any:
+    """At most :data:`_ROWS` rows by ``vectors`` vectors of ``lanes`` numbers of ``size`` bytes, from addresses on.
+
+    ``add``: 0 the sums alone, 1 a chain that begins with what C holds, 2 a chain of its own added to what C holds.
+    """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         number = ir.FloatType() if size == 4 else ir.DoubleType()
         C, X, W, G = (builder.inttoptr(address, number.as_pointer()) for address in arguments[:4])
         ldc, along, down, ldw, rows, K, add, mode = arguments[4:]
-        lanes = _BYTES // size
         vector = ir.VectorType(number, lanes)
         integers = ir.VectorType(ir.IntType(8 * size), lanes)
         fma = cgutils.get_or_insert_function(
@@ -69,7 +80,9 @@ def _strip(vectors: int, size: int) -> Any:
             return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT32, lanes), [0] * lanes))
 
         def relu(z: Any, r: Any, v: int) -> Any:
-            return builder.select(builder.fcmp_ordered("<", z, constant(0.0)), constant(-0.0), z)
+            # The maximum of -0.0 and z, written so that it is one whichever of two zeros a maximum takes: compared
+            # with 0.0 it is the same, but LLVM 15 (Numba 0.61) makes it a maximum that turns 0.0 into -0.0.
+            return builder.select(builder.fcmp_ordered("<", z, constant(-0.0)), constant(-0.0), z)
 
         def gate(z: Any, r: Any, v: int) -> Any:
             bits = builder.bitcast(builder.load(place(G, r, ldc, v), align=size), integers)
@@ -81,7 +94,7 @@ def _strip(vectors: int, size: int) -> Any:
             of_row = [_INT(r) for r in range(count)]
             sums = [[cgutils.alloca_once(builder, vector) for _ in range(vectors)] for _ in range(count)]
             places = [(r, v, sums[i][v]) for i, r in enumerate(of_row) for v in range(vectors)]
-            with builder.if_else(builder.icmp_signed("!=", add, _INT(0))) as (onto, afresh):
+            with builder.if_else(builder.icmp_signed("==", add, _INT(1))) as (onto, afresh):
                 with onto:
                     for r, v, each in places:
                         builder.store(builder.load(place(C, r, ldc, v), align=size), each)
@@ -96,6 +109,10 @@ def _strip(vectors: int, size: int) -> Any:
                     left = splat(builder.load(builder.gep(start, [at])))
                     for each, w in zip(own, right, strict=True):
                         builder.store(builder.call(fma, [left, w, builder.load(each)]), each)
+            with builder.if_then(builder.icmp_signed("==", add, _INT(2))):
+                for r, v, each in places:
+                    before = builder.load(place(C, r, ldc, v), align=size)
+                    builder.store(builder.fadd(before, builder.load(each)), each)
             done = builder.append_basic_block("stored")
             choice = builder.switch(mode, done)
             for value, change in ((STORE, lambda z, r, v: z), (RELU, relu), (GATE, gate)):
@@ -128,8 +145,8 @@ def _strip(vectors: int, size: int) -> Any:
 
 def _sums(size: int) -> Any:
     """The whole product, of numbers of ``size`` bytes."""
-    one, two = _strip(1, size), _strip(2, size)
     lanes = _BYTES // size
+    narrow, one, two = _strip(1, NARROW, size), _strip(1, lanes, size), _strip(2, lanes, size)
 
     def sums(C, X, W, G, ldc, along, down, ldw, rows, K, columns, add, mode):  # type: ignore[no-untyped-def]
         strips = (rows + _ROWS - 1) // _ROWS
@@ -138,10 +155,17 @@ def _sums(size: int) -> Any:
             for left in range(strips, 0, -1):  # as equal as can be: a strip of one row takes as long as one of four
                 count = (rows - row + left - 1) // left
                 own = row * ldc * size + at
-                if c + 2 * lanes <= columns:
-                    two(C + own, X + row * along * size, W + at, G + own, ldc, along, down, ldw, count, K, add, mode)
-                else:
-                    one(C + own, X + row * along * size, W + at, G + own, ldc, along, down, ldw, count, K, add, mode)
+                for begin in range(0, K, CHAIN):
+                    terms = min(CHAIN, K - begin)
+                    last = begin + terms == K
+                    how, then = (add if begin == 0 else 2), (mode if last else STORE)
+                    x, w = X + (row * along + begin * down) * size, W + begin * ldw * size + at
+                    if c + 2 * lanes <= columns:
+                        two(C + own, x, w, G + own, ldc, along, down, ldw, count, terms, how, then)
+                    elif c + lanes <= columns:
+                        one(C + own, x, w, G + own, ldc, along, down, ldw, count, terms, how, then)
+                    else:
+                        narrow(C + own, x, w, G + own, ldc, along, down, ldw, count, terms, how, then)
                 row += count
 
     return sums
@@ -152,7 +176,7 @@ _SIGNATURE = types.void(*[types.int64] * 13)
 
 @cache
 def _compiled(size: int) -> Any:
-    return cfunc(_SIGNATURE, cache=True)(_sums(size))
+    return cfunc(_SIGNATURE)(_sums(size))
 
 
 def kernel(dtype: Any) -> int:
@@ -185,7 +209,7 @@ def _product_plain(kernel, C, X, turned, W, rows, K, columns, add, mode, G):  # 
 
 def _numba(plain: Any) -> Any:
     """Numba's decorator; where compilation is switched off, the plain function."""
-    return (lambda _: plain) if getattr(config, "DISABLE_JIT", False) else njit(cache=True, inline="always")
+    return (lambda _: plain) if getattr(config, "DISABLE_JIT", False) else njit(inline="always")
 
 
 @_numba(_product_plain)
@@ -193,7 +217,7 @@ def product(kernel, C, X, turned, W, rows, K, columns, add, mode, G):  # type: i
     """C = X W, or C + X W if ``add`` is 1, then ``mode``; all matrices are C-contiguous and of the kernel's type.
 
     C is (rows, columns), X (rows, K) or, ``turned``, (K, rows), W (K, columns), or larger; ``columns`` is a multiple
-    of half a :data:`BLOCK`. G, of C's shape, is looked at in the mode GATE only.
+    of half a :data:`BLOCK`, or :data:`NARROW`; K is at least 1. G, of C's shape, is looked at in the mode GATE only.
     """
     ldx = X.shape[1]
     along, down = (1, ldx) if turned else (ldx, 1)
@@ -258,7 +282,7 @@ def restore(control):  # type: ignore[no-untyped-def]
     return _restore(control)  # type: ignore[call-arg]
 
 
-@njit(cache=True)
+@njit
 def transpose(M, T, rows, columns):  # type: ignore[no-untyped-def]
     """T[c, r] = M[r, c]."""
     for r in range(rows):

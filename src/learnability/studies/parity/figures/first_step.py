@@ -21,6 +21,7 @@ import numpy as np
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.evidence.tables import pick
 from learnability.networks.parity import CAP, ParityNet, good_neurons, hidden, initial, relu6
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
@@ -317,12 +318,12 @@ def _cells(
         odd("k_larger", k_larger, at_least=1)
         checks.integer("samples", samples, at_least=BATCH)
         if samples & (samples - 1):
-            raise ValueError(f"samples must be a power of 2, got {samples}")
+            raise RequestError(f"samples must be a power of 2, got {samples}")
         if n in (n_enumerated, *n_larger):
-            raise ValueError(f"n must differ from n_enumerated and n_larger, got {n}")
+            raise RequestError(f"n must differ from n_enumerated and n_larger, got {n}")
         larger = (k_larger, q_larger)
         if not n_larger and larger != (5, 512):
-            raise ValueError(f"k_larger and q_larger must stay as they are without n_larger, got {larger}")
+            raise RequestError(f"k_larger and q_larger must stay as they are without n_larger, got {larger}")
         found = [_setting(start, n_enumerated, k, q_enumerated) for start in ("safe exact", "printed enumerated")]
         found += [_setting(start, n, k, q, samples if start.endswith("sampled") else 0) for start in starts]
         if n_larger:

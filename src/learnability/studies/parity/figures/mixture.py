@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import every, exponent, mean, slope
 from learnability.evidence.tables import pick
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
@@ -305,7 +306,7 @@ def _cells(
     checks.integer("samples", samples, at_least=1)
     checks.several("shares", shares, checks.real, at_least=0.0, at_most=1.0)
     if not max(shares) > 0:
-        raise ValueError(f"shares must hold one above 0, got {shares}")
+        raise RequestError(f"shares must hold one above 0, got {shares}")
     for name, given in (("longer", longer), ("estimated", estimated)):
         checks.several(name, given, checks.real, empty=True, above=0.0, at_most=1.0)
     chosen = {"theorem": shares, "longer": longer, "estimated": estimated}

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.tables import pick
 from learnability.plotting import COLORS, Curve, Item, Line, Panel, Plot, over_seeds
 from learnability.studies.parity import PAPER
@@ -221,7 +222,7 @@ def _cells(
         checks.integer("ratio", ratio, at_least=2)
         for width in checks.several("widths", widths, checks.integer, at_least=2):
             if width % 2:
-                raise ValueError(f"widths must be even, for units and their twins, got {width}")
+                raise RequestError(f"widths must be even, for units and their twins, got {width}")
         checks.real("eta", eta, above=0.0)
         for name, least, value in (
             ("most", 16, most), ("examples", 1, examples), ("kernel", 2, kernel), ("norm", 16, norm),
@@ -238,7 +239,7 @@ def _cells(
             each = [checks.integer("each of steps", number, at_least=1) for number in steps]
             lengths = dict(zip(k, each * (len(k) if len(each) == 1 else 1), strict=True))
         else:
-            raise ValueError(f"steps must hold {len(k)} numbers, one for each k, or one for all, got {len(steps)}")
+            raise RequestError(f"steps must hold {len(k)} numbers, one for each k, or one for all, got {len(steps)}")
         usual: Setting = {} if eta == ETA else {"eta": eta}
 
         def cell(panel: str, method: str, n: int, k: int, most: int, examples: int) -> Setting:

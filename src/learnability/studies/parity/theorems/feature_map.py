@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.problems.boolean import fourier_spectrum, signs, subset_masks, subset_of
 from learnability.problems.parity import ParityMixture
 from learnability.studies.parity.theorems.linear import FORMS, OURS, theorem2, theorem2_average
@@ -97,6 +98,10 @@ def feature_values(psi: FeatureMap, n: int) -> FloatArray:
     n : int
         In 1..16.
 
+    Returns
+    -------
+    array (2^n, N)
+
     Raises
     ------
     ValueError
@@ -111,10 +116,10 @@ def feature_values(psi: FeatureMap, n: int) -> FloatArray:
         values = checks.matrix("psi(X)", given)
         width = blocks[0].shape[1] if blocks else values.shape[1]
         if values.shape != (step, width):
-            raise ValueError(f"psi must return shape {(step, width)} for {step} inputs, got {values.shape}")
+            raise RequestError(f"psi must return shape {(step, width)} for {step} inputs, got {values.shape}")
         most = float(np.abs(values).max())
         if most > 1 + ROUNDING:
-            raise ValueError(f"psi must have values in [-1, 1], got one of size {most:g}")
+            raise RequestError(f"psi must have values in [-1, 1], got one of size {most:g}")
         blocks.append(np.clip(values, -1.0, 1.0))
     return np.concatenate(blocks)
 
@@ -122,17 +127,28 @@ def feature_values(psi: FeatureMap, n: int) -> FloatArray:
 def correlation_norms(values: ArrayLike, k: int) -> FloatArray:
     """|E[f_A Psi]| under the uniform distribution, for all A of k coordinates in ascending order of masks.
 
+    The proof of Theorem 2 sums their squares, by Parseval.
+
     Parameters
     ----------
     values : array (2^n, N)
         As :func:`feature_values` returns them.
     k : int
         1 <= k <= n.
+
+    Returns
+    -------
+    array (C(n, k),)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     values = checks.matrix("values", values)
     n = len(values).bit_length() - 1
     if len(values) != 2**n:
-        raise ValueError(f"values must have 2^n rows, got {len(values)}")
+        raise RequestError(f"values must have 2^n rows, got {len(values)}")
     masks = subset_masks(n, checks.integer("k", k, at_least=1, at_most=n))
     squares = np.zeros(len(masks))
     for column in values.T:
@@ -152,6 +168,8 @@ def measure(
 ) -> Measured:
     """The best hinge loss of weights of norm at most B over a feature map, for all A or a random sample.
 
+    What Theorem 2 bounds from below.
+
     Parameters
     ----------
     psi : callable (X (m, n)) -> (m, N)
@@ -167,6 +185,10 @@ def measure(
     tolerance : float
         Gap of each best loss, > 0.
 
+    Returns
+    -------
+    Measured
+
     Raises
     ------
     ValueError
@@ -174,7 +196,7 @@ def measure(
     """
     n, k = odd_parity(checks.integer("n", n, at_most=MAX_N), k, least=1)
     if not callable(psi):
-        raise ValueError(f"psi must be a function from inputs (m, n) to features (m, N), got {psi!r}")
+        raise RequestError(f"psi must be a function from inputs (m, n) to features (m, N), got {psi!r}")
     B, most = checks.real("B", B, at_least=0.0), checks.integer("most", most, at_least=1)
     values = feature_values(psi, n)
     norms = correlation_norms(values, k)
@@ -204,6 +226,16 @@ def guarantees(measured: Measured, *, forms: tuple[str, ...] = FORMS, case: str 
         Of :data:`learnability.studies.parity.theorems.linear.FORMS`.
     case : str
         Put into the ids in brackets.
+
+    Returns
+    -------
+    list of Guarantee
+        Of each form the largest and the average loss; then one for each A by itself.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     over = f"over {'all' if measured.every else 'a sample of'} {len(measured.supports)} A"
     gap = float(

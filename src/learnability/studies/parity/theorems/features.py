@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.studies.parity import PAPER
 from learnability.studies.parity.theorems.first_step import good_share, theorem_sizes
 from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
@@ -39,6 +40,8 @@ def feature_probability(*, k: int, r: int, alpha: float, epsilon: float) -> floa
     epsilon / (8k alpha |r|), if epsilon < k + |r| (from there on the first term is 0 at that z, and the probability
     larger) and epsilon <= k |r| (then the interval of v lies in the range of v).
 
+    Lemma 10, exactly (this project).
+
     Parameters
     ----------
     k, r : int
@@ -47,16 +50,43 @@ def feature_probability(*, k: int, r: int, alpha: float, epsilon: float) -> floa
         In [1/4, 1].
     epsilon : float
         Above 0, below k + |r| and at most k |r|.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     k, size, alpha = _feature(k, r, alpha)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
     if epsilon >= k + size:
-        raise ValueError(f"epsilon must be < k + |r| = {k + size}, got {epsilon!r}")
+        raise RequestError(f"epsilon must be < k + |r| = {k + size}, got {epsilon!r}")
     return epsilon / (8 * k * alpha * size)
 
 
 def best_output_weight(*, n: int, k: int, r: int, alpha: float) -> float:
-    """Lemma 10's u* = -sign(r) n / (8k alpha |r|), with which the scaled neuron is phi_r; n >= k."""
+    """Lemma 10's u* = -sign(r) n / (8k alpha |r|), with which the scaled neuron is phi_r; n >= k.
+
+    Parameters
+    ----------
+    n : int
+        Dimension, >= k.
+    k, r, alpha
+        As in :func:`feature_probability`.
+
+    Returns
+    -------
+    float
+        An output weight, in [-n/k, n/k].
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+    """
     k, size, alpha = _feature(k, r, alpha)
     n = checks.integer("n", n, at_least=k)
     return -math.copysign(n / (8 * k * alpha * size), r)
@@ -91,17 +121,25 @@ def lemma10(
         Measured: the supremum over |z| <= k at u*, :func:`best_output_weight`.
     room : float
         Of the measured probability, >= 0.
+    case, note : str
+        Put into the id in brackets, and into the note.
 
     Returns
     -------
     list of Guarantee
         The bound; the exact probability, for epsilon < k + |r|; the error at u*, exactly 0.
 
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
     Errata
     ------
     Printed are u uniform in [-r/k, r/k], where u* does not lie, and ReLU6 in phi_r, whose argument reaches 2k > 6
     from k = 5 on: :func:`lemma10_printed` says how wrong each is.
     """
+    checks.measurements(probability=probability, at_best=at_best)
     k, size, alpha = _feature(k, r, alpha)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
     room = checks.real("room", room, at_least=0.0)
@@ -142,7 +180,20 @@ def lemma10_printed(
         Measured: the least error over u in [-r/k, r/k], of phi_r with the ReLU.
     cap_error : float, optional
         Measured: the error at u* of phi_r with ReLU6.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        The least error over the printed range of u; the error at u* with ReLU6.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
+    checks.measurements(range_error=range_error, cap_error=cap_error)
     k, size, alpha = _feature(k, r, alpha)
     n = checks.integer("n", n, at_least=math.ceil(8 * size**2 * alpha))
     at, where = (
@@ -195,7 +246,24 @@ def lemma11(
         (:func:`learnability.studies.parity.theorems.first_step.zero_coordinate_bound`) if |J| >= n/2 - k + 1, which
         fails with a small probability (Hoeffding) that is taken off; the rest is Lemma 10's exact probability, with
         the upper bound of alpha in :func:`learnability.studies.parity.theorems.first_step.lemma9`.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
+    Errata
+    ------
+    The constant c of the condition on k is left open; 1 stands for it here.
     """
+    checks.measurements(probability=probability)
     n, k = odd_parity(n, k)
     k, size, _ = _feature(k, r, 1.0)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
@@ -236,7 +304,9 @@ def representation(
     """The parity of k signs is a combination of the k + 1 features phi_r, and with ReLU6 it is not (k >= 5).
 
     With the ReLU the (k+1) x (k+1) matrix phi_r(z) is invertible; with ReLU6 its rank is k - 1 for every odd k >= 5,
-    and the least error is :data:`CAPPED`.
+    and the least error, known up to k = 15, does not fall to 0.
+
+    Beside Lemma 12, whose separator combines these features (this project).
 
     Parameters
     ----------
@@ -249,11 +319,23 @@ def representation(
     capped_error : float, optional
         Measured: the least largest error of a combination of the features with ReLU6, for k <= 15.
 
+    Returns
+    -------
+    list of Guarantee
+        The error and the rank with the ReLU; the rank and the least error with ReLU6.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
     Errata
     ------
     With ReLU6, as printed, the features have rank k - 1 instead of k + 1, and the parity is represented to within
     .5, .25 and .4 at k = 5, 7, 9 at best.
     """
+    checks.counts(rank=rank, capped_rank=capped_rank)
+    checks.measurements(error=error, capped_error=capped_error)
     k = odd(k)
     name, source = f"k={k}", "Lemma 12 (representation: this project)"
     printed = "Lemmas 10 to 12 (with ReLU6 as printed it fails: this project)"
@@ -277,6 +359,6 @@ def _feature(k: int, r: int, alpha: float) -> tuple[int, int, float]:
     k = odd(k)
     r = checks.integer("r", r, at_least=-k, at_most=k)
     if r % 2 == 0:
-        raise ValueError(f"r must be odd, got {r}")
+        raise RequestError(f"r must be odd, got {r}")
     alpha = checks.real("alpha", alpha, at_least=0.25, at_most=1.0)
     return k, abs(r), alpha

@@ -13,6 +13,7 @@ import math
 from fractions import Fraction
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
@@ -67,7 +68,20 @@ def lemma5(
         Measured: that probability; without ``c``, the supremum.
     part : {"coordinate", "bias"}
         E s_j f sigma' or E f sigma'.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
+    checks.measurements(probability=probability)
     n, k = _with_outside(n, k)
     part = checks.choice("part", part, ("coordinate", "bias"))
     which, bound, text = _markov("c", c)
@@ -89,7 +103,20 @@ def lemma5_parseval(
         >= 1.
     total, active : float
         Measured: the sum, and E_w P(active).
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.measurements(total=total)
     n = checks.integer("n", n, at_least=1)
     active = checks.real("active", active, at_least=0.0, at_most=1.0)
     text = "sum over all A of E_w of the squared correlation, against E_w P(active)"
@@ -127,11 +154,24 @@ def lemma6(
         Measured: that probability; without ``C``, the supremum.
     form : {"printed", "any n"}
         With the printed hypothesis that n is odd, or without: the proof does not use it.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
 
     Errata
     ------
     The paper asks for odd n, which nothing needs.
     """
+    checks.measurements(probability=probability)
     n, k = _with_outside(n, k)
     form = checks.choice("form", form, LEMMA_FORMS)
     which, bound, text = _markov("C", C)
@@ -177,11 +217,24 @@ def lemma7(
         and has no hypothesis in either form.
     tolerance : float
         Room for rounding, >= 0: none for the closed form of the first two. P(active) always has 1e-13.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        The correlations with coordinates outside A, with the bias, and inside A.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
 
     Errata
     ------
     The paper asks for odd n, which nothing needs.
     """
+    checks.measurements(outside=outside, bias=bias, inside=inside)
     n, k = odd_parity(n, k)
     room = checks.real("tolerance", tolerance, at_least=0.0)
     where, odd_n = _odd_n("Lemma 7", n, checks.choice("form", form, LEMMA_FORMS))
@@ -212,7 +265,20 @@ def lemma7_needs_good(
     outside, bias : float, optional
         Measured: the largest |E s_j f sigma'| over j outside A, and the largest |E f sigma'|, of neurons that are not
         good.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        Both correlations, against .2 and .4.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
+    checks.measurements(outside=outside, bias=bias)
     n, k = odd_parity(n, k)
     where = "Lemma 7 (its hypothesis is needed: this project)"
     parts = (("coordinate", 0.2, outside, "|E s_j f sigma'|, j outside A"), ("bias", 0.4, bias, "|E f sigma'|"))
@@ -226,7 +292,27 @@ def lemma7_needs_good(
 
 
 def lemma8_bound(n: int, k: int, J: int) -> float:
-    """(1 + 1/k) k / sqrt(2 pi |J|), and P[reaching 6 - k/sqrt(n)]. See :func:`lemma8`."""
+    """(1 + 1/k) k / sqrt(2 pi |J|), and P[reaching 6 - k/sqrt(n)]: the right side of :func:`lemma8`.
+
+    Lemma 8, with a constant (this project).
+
+    Parameters
+    ----------
+    n, k, J : int
+        As in :func:`lemma8`.
+
+    Returns
+    -------
+    float
+        May be above 1, and says nothing then.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+    """
+    n, k = _with_outside(n, k)
+    J = checks.integer("J", J, at_least=1, at_most=n - k)
     reach = max(0.0, 6 - 1 / (8 * k) - k / math.sqrt(n))
     return (k + 1) / math.sqrt(2 * math.pi * J) + math.exp(-(reach**2) / 2)
 
@@ -250,7 +336,24 @@ def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str 
         |J|, 1..n-k.
     deviation : float, optional
         Measured: the left side, for the worst h (which is constant, by the proof).
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
+    Errata
+    ------
+    The paper has a universal constant C and does not give it.
     """
+    checks.measurements(deviation=deviation)
     n, k = _with_outside(n, k)
     J = checks.integer("J", J, at_least=1, at_most=n - k)
     bound = lemma8_bound(n, k, J)
@@ -264,6 +367,23 @@ def good_share(k: int) -> Fraction:
     """P[sum of k independent uniform elements of {-1, 0, 1} is 0] = T_k / 3^k exactly.
 
     T_k = sum_j C(k, j) C(k - j, j) is the central trinomial coefficient; about sqrt(3 / (4 pi k)) for large k.
+
+    The exact form of Lemma 9's probability (this project).
+
+    Parameters
+    ----------
+    k : int
+        Size of A, >= 1; even ones are computed, too.
+
+    Returns
+    -------
+    Fraction
+        In (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     k = checks.integer("k", k, at_least=1)
     return Fraction(sum(math.comb(k, j) * math.comb(k - j, j) for j in range(k // 2 + 1)), 3**k)
@@ -280,7 +400,20 @@ def lemma9_share(*, k: int, share: float | None = None, case: str = "", note: st
         Odd, >= 3 (the paper: >= 7).
     share : float, optional
         Measured: the share, :func:`good_share` or a frequency.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
+    checks.measurements(share=share)
     bound = (1 - 1 / (4 * odd(k))) * math.sqrt(3 / (4 * math.pi * k))
     where, text = "Lemma 9 (probability, sharper: this project)", f"printed: {1 / (14 * math.sqrt(k)):.4g}"
     return stated("lemma9-share", (f"k={k}", case), where, Kind.LOWER_BOUND, bound, share, text, note)
@@ -293,6 +426,27 @@ def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
     sqrt(n)) times a correlation of sigma' with k - 1 of the J + k - 1 signs that it depends on, in which it is
     symmetric up to signs: the squares of the C(J+k-1, k-1) such correlations are equal and sum to at most 1
     (Parseval).
+
+    Ours, for Lemma 9's C_1.
+
+    Parameters
+    ----------
+    n, k : int
+        k odd, 3 <= k <= n.
+    J : int
+        |J|, 0..n-k.
+    u : float
+        The neuron's output weight at the start.
+
+    Returns
+    -------
+    float
+        A weight, >= 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     n, k = odd_parity(n, k)
     J = checks.integer("J", J, at_least=0, at_most=n - k)
@@ -342,12 +496,25 @@ def lemma9(
         The least |J| of the neurons, >= 1: sharpens the upper bound of alpha.
     tolerance : float
         Room of the deviations for rounding, >= 0.
+    case, note : str
+        Put into the id in brackets, and into the note.
 
     Returns
     -------
     list of Guarantee
         alpha from below and above, inside A, outside A, bias.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
+    Errata
+    ------
+    The paper bounds the deviations with universal constants C_1, C_2 and C_3 that it does not give; for good neurons
+    two of them are 0.
     """
+    checks.measurements(alpha_low=alpha_low, alpha_high=alpha_high, inside=inside, outside=outside, bias=bias)
     n, k = _with_outside(n, k)
     form = checks.choice("form", form, ("printed", "good neurons"))
     rounding = checks.real("tolerance", tolerance, at_least=0.0)
@@ -355,7 +522,10 @@ def lemma9(
     needed = (*theorem_sizes(n, k), wide) if form == "printed" else ()
     at, where = (form, f"n={n}", f"k={k}", case), "Lemma 9 (constants: this project)"
     single = "C_1: largest deviation in A from alpha u / sqrt(n), a single zero coordinate's from its closed form"
-    most = 1.0 if J is None else 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * max(J, 1))
+    most = 1.0
+    if J is not None:
+        J = checks.integer("J", J, at_least=1, at_most=n - k)
+        most = 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * J)
     parts = (
         ("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
         ("alpha-high", Kind.UPPER_BOUND, most, alpha_high, "largest alpha of a good neuron; printed: 1", 0.0),
@@ -370,7 +540,24 @@ def lemma9(
 
 
 def theorem_sizes(n: int, k: int) -> tuple[Hypothesis, ...]:
-    """The hypotheses on n and k alone that Lemmas 9, 11 and 12 share."""
+    """Lemmas 9, 11 and 12 are stated for n >= 9 ln 7 and k >= 7.
+
+    Parameters
+    ----------
+    n, k : int
+        Dimension and size of A, >= 1.
+
+    Returns
+    -------
+    tuple of Hypothesis
+        n >= 9 ln 7 and k >= 7.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
+    n, k = checks.integer("n", n, at_least=1), checks.integer("k", k, at_least=1)
     return (
         Hypothesis("n >= 9 ln 7", n >= 9 * math.log(7), f"n = {n}"),
         Hypothesis("k >= 7", k >= 7, f"k = {k}"),
@@ -396,5 +583,5 @@ def _with_outside(n: int, k: int) -> tuple[int, int]:
     """As :func:`odd_parity`, with a coordinate outside A."""
     n, k = odd_parity(n, k)
     if k == n:
-        raise ValueError(f"k must be < n, so that a coordinate lies outside A, got k = n = {n}")
+        raise RequestError(f"k must be < n, so that a coordinate lies outside A, got k = n = {n}")
     return n, k

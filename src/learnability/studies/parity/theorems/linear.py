@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from learnability import checks
 from learnability.studies.parity import PAPER
@@ -63,6 +63,8 @@ SOURCES = {
 
 def linear_bound(*, N: int, B: float, n: int, k: int, form: str = "direct", part: str = "mixture") -> float:
     """The lower bound of the best hinge loss: (1 - c) / 2 for some A on the mixture, 1 - c on average on D_A^(1).
+
+    Theorem 2 and its proof, Section 4.
 
     Parameters
     ----------
@@ -101,6 +103,8 @@ def linear_bound(*, N: int, B: float, n: int, k: int, form: str = "direct", part
 def features_needed(*, loss: float, B: float, n: int, k: int, form: str = "direct", part: str = "mixture") -> int:
     """The least N for which the bound allows this loss, in exact integers; 0 if none is needed.
 
+    Theorem 2, solved for N.
+
     Parameters
     ----------
     loss : float
@@ -109,6 +113,15 @@ def features_needed(*, loss: float, B: float, n: int, k: int, form: str = "direc
         Norm of the weights, > 0.
     n, k, form, part
         As in :func:`linear_bound`.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     n, k = odd_parity(n, k, least=1)
     distance = _distance(loss, part)
@@ -129,12 +142,23 @@ def features_needed(*, loss: float, B: float, n: int, k: int, form: str = "direc
 def norm_needed(*, loss: float, N: int, n: int, k: int, form: str = "direct", part: str = "mixture") -> float:
     """The least B for which the bound allows this loss with N features; 0 if none is needed, inf beyond float64.
 
+    Theorem 2, solved for B.
+
     Parameters
     ----------
     loss : float
         Hinge loss to be reached, >= 0.
     N, n, k, form, part
         As in :func:`linear_bound`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     n, k = odd_parity(n, k, least=1)
     distance = float(_distance(loss, part))
@@ -172,8 +196,8 @@ def theorem2(
     N, B, n, k
         As in :func:`linear_bound`. The features must have values in [-1, 1].
     measured : float, optional
-        The largest, over A, of the best hinge loss on D_A. Over some of the A only it may be below the bound without
-        contradiction. For D_A^(1): the average over all A, or a proved lower bound of it.
+        Measured: the largest, over A, of the best hinge loss on D_A. Over some of the A only it may be below the
+        bound without contradiction. For D_A^(1): the average over all A, or a proved lower bound of it.
     tolerance : float
         Room for rounding, >= 0.
     forms : tuple
@@ -188,11 +212,18 @@ def theorem2(
     list of Guarantee
         One for each form.
 
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
     Errata
     ------
     The theorem prints sqrt(N B) where its proof has sqrt(N) B: Equation 1 keeps a square, and uses 2^(4k) where
     Jensen leaves 2^(2k). For k <= n/16 the printed form is true nevertheless, as it follows from the direct form.
     """
+    checks.measurements(at_least=None, measured=measured)
+    tolerance = checks.real("tolerance", tolerance, at_least=0.0)
     statement = "theorem2" if checks.choice("part", part, PARTS) == "mixture" else "theorem2-average"
     found = []
     for form in forms:
@@ -207,11 +238,40 @@ def theorem2(
     return found
 
 
-theorem2_average = partial(theorem2, part="uniform")
-"""What the proof of Theorem 2 shows: the average over A of the best hinge loss on D_A^(1) is at least 1 - c.
+def theorem2_average(
+    *,
+    N: int,
+    B: float,
+    n: int,
+    k: int,
+    measured: float | None = None,
+    tolerance: float = 0.0,
+    forms: tuple[str, ...] = FORMS,
+    case: str = "",
+    note: str = "",
+) -> list[Guarantee]:
+    """What the proof of Theorem 2 shows: the average over A of the best hinge loss on D_A^(1) is at least 1 - c.
 
-A function with the parameters of :func:`theorem2`.
-"""
+    Parameters
+    ----------
+    N, B, n, k, tolerance, forms, case, note
+        As in :func:`theorem2`.
+    measured : float, optional
+        Measured: that average, or a proved lower bound of it.
+
+    Returns
+    -------
+    list of Guarantee
+        One for each form.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+    """
+    return theorem2(
+        N=N, B=B, n=n, k=k, measured=measured, tolerance=tolerance, forms=forms, part="uniform", case=case, note=note
+    )
 
 
 def _distance(loss: float, part: str) -> Fraction:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.studies.parity.theorems.statement import in_form, stated
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
@@ -51,6 +52,16 @@ def regret_bound(
     start_norm, comparator_norm : float
         Norms of theta_1 and theta*, >= 0.
     form : {"printed", "sharp"}
+
+    Returns
+    -------
+    float
+        A mean loss.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     eta = checks.real("eta", eta, above=0.0)
     comparator_loss = checks.real("comparator_loss", comparator_loss)
@@ -90,6 +101,21 @@ def theorem13(
         Whether every f_t is convex; numbers cannot tell.
     case, note : str
         Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        The bound as printed, and sharp.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Errata
+    ------
+    Nothing is wrong, but the last term is twice what the argument needs: eta / 2 stands in the sharp form, which is
+    attained.
     """
     norms = nonnegative("gradient_norms", gradient_norms)
     losses = checks.vector("losses", losses, length=len(norms))
@@ -115,8 +141,27 @@ def theorem13(
 
 
 def nonnegative(name: str, values: ArrayLike, length: int | None = None) -> FloatArray:
-    """A vector of non-negative numbers, at least one."""
+    """A vector of non-negative numbers, at least one.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    values : array (r,)
+        Numbers >= 0, one at least.
+    length : int, optional
+        What r must be.
+
+    Returns
+    -------
+    array (r,)
+
+    Raises
+    ------
+    ValueError
+        If they are not as described.
+    """
     found = checks.vector(name, values, length=length)
     if not len(found) or (found < 0).any():
-        raise ValueError(f"{name} must hold numbers >= 0, got {found.min() if len(found) else 'none'}")
+        raise RequestError(f"{name} must hold numbers >= 0, got {found.min() if len(found) else 'none'}")
     return found

@@ -25,7 +25,25 @@ ROUNDING = 1e-9
 
 
 def width(k: int, delta: float) -> float:
-    """Lemma 12's q: k^7 ln((k+1)/delta), its constant taken as 1."""
+    """Lemma 12's q: k^7 ln((k+1)/delta), its constant taken as 1.
+
+    Parameters
+    ----------
+    k : int
+        Size of A, odd, >= 3.
+    delta : float
+        Probability of failure, in (0, 1].
+
+    Returns
+    -------
+    float
+        A number of pairs of neurons.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+    """
     return odd(k) ** 7 * math.log((k + 1) / checks.real("delta", delta, above=0.0, at_most=1.0))
 
 
@@ -57,6 +75,22 @@ def lemma12(
         confidence interval.
     separator : float, optional
         B, > 0, which the paper leaves open; without it the norm does not count.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The share of failures against delta.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
+    Errata
+    ------
+    The constants c, C and B are left open. 1 stands for the first two; a norm counts only where B is given.
     """
     n, k = odd_parity(n, k)
     q = checks.integer("q", q, at_least=1)
@@ -81,12 +115,30 @@ def lemma12_few(
 
     The paper has no such number. A start may fail with the probability delta that Lemma 12 allows, and q is a power
     of two that was chosen when shares of failures had been seen: far below the lemma's, and large enough.
+
+    Parameters
+    ----------
+    n, k, q, delta, failures, draws
+        As in :func:`lemma12`; none of its hypotheses on their sizes is asked for.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The share of failures against delta.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     n, k = odd_parity(n, k)
+    q, least = checks.integer("q", q, at_least=1), width(k, delta)
     id = statement_id("lemma12-few", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
     text = joined(
         f"share of starts without a u*: {note}",
-        f"Lemma 12 asks for q >= C {width(k, delta):.3g}",
+        f"Lemma 12 asks for q >= C {least:.3g}",
         "delta and q are ours: delta as in Lemma 12's row, q a power of two chosen when the shares had been seen",
     )
     return claim(id, "Lemma 12 (beyond its hypotheses)", delta, _failed(failures, draws), "at_most", text)
@@ -119,7 +171,21 @@ def lemma12_separator(
         Measured: least g*(x) f(x).
     largest : float, optional
         Measured: largest feature of a neuron with u* != 0, these next to Lemma 10's u*.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        The margin, and the largest feature that is used.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
+    checks.measurements(at_least=None, margin=margin)
+    checks.measurements(largest=largest)
     at, text = (f"k={odd(k)}", case), "least g*(x) f(x) of the network, at every pattern of A and random other bits"
     used, where = (
         "largest feature of a neuron with u* != 0, over all x; printed: 1",
@@ -144,6 +210,18 @@ def lemma12_growth(
         Measured: the power of it that |u*|_2 grows like, over ``"k"`` that |u*|_2 sqrt(q) does.
     tolerance : float
         Room of the exponent in q, >= 0: with few neurons the best of them are not yet near Lemma 10's u*.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The exponent (over q: its distance from -1/2) against its limit.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     over_q = checks.choice("what", what, ("q", "k")) == "q"
     tolerance = checks.real("tolerance", tolerance, at_least=0.0)
@@ -158,10 +236,19 @@ def lemma12_sparsity(exponent: Interval | None = None, *, case: str = "", note: 
 
     Without a bound on the norm a handful of neurons would do for every q, as a u* needs 2^k at most.
 
+    The sparsity that the proof of Theorem 3 takes from Lemma 12.
+
     Parameters
     ----------
     exponent : Interval, optional
         Measured: that of |u*|_0 over q.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The exponent against 1.
     """
     where = "Lemma 12 (|u*|_0 <= B~ q / k^2.5 and |u*| <= B k^5 / sqrt(q))"
     id, text = statement_id("lemma12-sparsity-q", case), joined("exponent over q", note)

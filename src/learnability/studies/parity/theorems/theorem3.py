@@ -63,7 +63,25 @@ class Law(NamedTuple):
 
 
 def good_pairs(k: int, q: int) -> Law:
-    """How many of q pairs of twins are good: binomial, with Lemma 9's share of good neurons."""
+    """How many of q pairs of twins are good: binomial, with Lemma 9's share of good neurons.
+
+    Parameters
+    ----------
+    k : int
+        Size of A, >= 1.
+    q : int
+        Pairs of neurons, >= 1.
+
+    Returns
+    -------
+    Law
+        Mean and standard deviation, in pairs.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     p, q = float(good_share(k)), checks.integer("q", q, at_least=1)
     return Law(q * p, math.sqrt(q * p * (1 - p)))
 
@@ -97,7 +115,27 @@ class Sizes(NamedTuple):
 
 
 def theorem3_step(*, k: int, q: float, T: float) -> float:
-    r"""The step size after the first step, :math:`\eta = k^2 / (T \sqrt q)`: k^2 / sqrt q in all, whatever T is."""
+    r"""The step size after the first step, :math:`\eta = k^2 / (T \sqrt q)`: k^2 / sqrt q in all, whatever T is.
+
+    Theorem 3, as its proof in Section 5.2 chooses it.
+
+    Parameters
+    ----------
+    k : int
+        Size of A, odd, >= 1.
+    q, T : float
+        Pairs of neurons, and steps after the first one, both >= 1.
+
+    Returns
+    -------
+    float
+        A step size.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+    """
     k, q, T = odd(k, least=1), checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
     return k**2 / (T * math.sqrt(q))
 
@@ -141,6 +179,15 @@ def theorem3_terms(
         B >= 0 and B~ >= 0 of Lemma 12. The paper gives none; the defaults :data:`SEPARATOR` and :data:`SPARSITY` were
         measured.
     form : {"safe", "printed"}
+
+    Returns
+    -------
+    Terms
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     k = odd(k, least=1)
     n = checks.real("n", n, at_least=float(k))
@@ -170,10 +217,10 @@ def theorem3_terms(
 
 def theorem3(
     *,
-    n: int,
+    n: float,
     k: int,
-    q: int,
-    T: int,
+    q: float,
+    T: float,
     eta: float,
     lam: float = 0.0,
     delta: float = 0.1,
@@ -214,6 +261,11 @@ def theorem3(
     Guarantee
         Outside its hypotheses also where the bound is 1 or more: the zero function has loss 1.
 
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
     Hypotheses
     ----------
     q, the number of pairs of units, is large enough for Lemma 12's separator; k is small against n, so that the
@@ -223,8 +275,10 @@ def theorem3(
     Errata
     ------
     The proof has 6 sqrt(q) for the gradient of 2q units, which is 6 sqrt(2q), and drops the regulariser's part:
-    constants only. The start as printed (twins with -w, -b and -u) is not 0, and then the first step is not the
-    correlation with the label; with w and b copied and u negated it is: that start is meant here by "safe".
+    constants only. The updates that the paper displays leave out the biases, whose movement Lemmas 9, 11 and 15
+    bound: they are trained here, without decay. The start as printed (twins with -w, -b and -u) is not 0, and
+    then the first step is not the correlation with the label; with w and b copied and u negated it is: that start
+    is meant here by "safe".
     """
     terms = theorem3_terms(n=n, k=k, q=q, T=T, lam=lam, separator=separator, sparsity=sparsity, form=form)
     bound = terms.total
@@ -273,6 +327,15 @@ def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe"
     form : {"safe", "printed"}
     scale : float
         Stands for the constants that the corollary hides, > 0.
+
+    Returns
+    -------
+    Sizes
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     k, epsilon, ell = _corollary(k, epsilon, delta)
     scale = checks.real("scale", scale, above=0.0)
@@ -301,9 +364,19 @@ def corollary4_limit(
         As in :func:`corollary4_sizes`.
     separator, sparsity
         As in :func:`theorem3_terms`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     k, _, ell = _corollary(k, 0.1, delta)
-    spread = separator * math.sqrt(sparsity)
+    separator = checks.real("separator", separator, at_least=0.0)
+    spread = separator * math.sqrt(checks.real("sparsity", sparsity, at_least=0.0))
     moved: float = (separator**2 / 2 + 2 * spread / k**2.25) / math.sqrt(ell)
     return moved if checks.choice("form", form, FORMS) == "printed" else 84 + moved
 
@@ -331,6 +404,15 @@ def smallest_sizes(
         As in :func:`corollary4_sizes`.
     separator, sparsity, width_constant, support_constant
         As in :func:`theorem3`.
+
+    Returns
+    -------
+    Sizes
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     k, epsilon, ell = _corollary(k, epsilon, delta)
     separator = checks.real("separator", separator, at_least=0.0)

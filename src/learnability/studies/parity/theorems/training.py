@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.parity import CAP, ParityNet
 from learnability.studies.parity.theorems.regret import FORMS, ROUNDING, nonnegative, regret_bound, theorem13
 from learnability.studies.parity.theorems.statement import in_form, odd_parity, stated
@@ -66,6 +67,23 @@ def lemma14(
         Measured: the largest absolute output weight after the step.
     zero_start : bool
         Whether the network was 0 at the start. As printed, the initialisation's network is not.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
+    Errata
+    ------
+    The start as printed (twins with -w, -b and -u) is not a network that is 0, and from it the lemma fails; with w
+    and b copied and u negated it is true.
     """
     n, k = odd_parity(n, k, least=1)
     if largest is not None:
@@ -88,7 +106,20 @@ def lemma14_needs_zero_start(
         As in :func:`lemma14`.
     largest : float, optional
         Measured: the largest absolute output weight after the step from the printed start, or less.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
+    checks.measurements(largest=largest)
     n, k = odd_parity(n, k, least=1)
     where, text = "Lemma 14 (from the start as printed it fails: this project)", "largest output weight"
     bound = k / math.sqrt(n)
@@ -114,6 +145,11 @@ def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "print
     Returns
     -------
     array (r,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     steps = t if checks.choice("form", form, FORMS) == "printed" else t - 1
@@ -121,10 +157,24 @@ def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "print
 
 
 def bias_movement_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
-    r"""Lemma 15: :math:`|b_i^{(t)} - b_i^{(1)}| \le 6 \eta^2 t^2 + \eta t k / \sqrt n`; parameters as above.
+    r"""Lemma 15: :math:`|b_i^{(t)} - b_i^{(1)}| \le 6 \eta^2 t^2 + \eta t k / \sqrt n`.
 
     A step moves a bias by at most eta times the output weight; summing :func:`output_bound` in its sharp form gives
     :math:`3 \eta^2 (t-1)(t-2) + \eta (t-1) k / \sqrt n` (``"sharp"``).
+
+    Parameters
+    ----------
+    t, n, k, eta, form
+        As in :func:`output_bound`.
+
+    Returns
+    -------
+    array (r,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     if checks.choice("form", form, FORMS) == "printed":
@@ -139,9 +189,24 @@ def hidden_movement_bound(
 
     The paper prints the last two terms run together. That they are these: :math:`w^{(t)} - w^{(1)}` is
     :math:`(1 - 2 \eta \lambda)` times its predecessor, plus a vector of norm at most eta times the output weight,
-    minus :math:`2 \eta \lambda w^{(1)}`, and :math:`\|w^{(1)}\| \le |u^{(0)}| \le n / k`. Parameters as in
-    :func:`output_bound`; ``lam`` >= 0 is the regulariser's weight. Sharp: as in :func:`bias_movement_bound`, and
-    t - 1 for t in the last term.
+    minus :math:`2 \eta \lambda w^{(1)}`, and :math:`\|w^{(1)}\| \le |u^{(0)}| \le n / k`. Sharp: as in
+    :func:`bias_movement_bound`, and t - 1 for t in the last term.
+
+    Parameters
+    ----------
+    t, n, k, eta, form
+        As in :func:`output_bound`.
+    lam : float
+        The regulariser's weight, >= 0.
+
+    Returns
+    -------
+    array (r,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     lam = checks.real("lam", lam, at_least=0.0)
@@ -180,6 +245,18 @@ def lemma15(
         Largest distance of a row of W, and of a bias, from its value after the first step.
     zero_start : bool
         As in :func:`lemma14`.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        Of the output weights, the hidden weights and the biases.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
 
     Errata
     ------
@@ -190,14 +267,14 @@ def lemma15(
     lam = checks.real("lam", lam, at_least=0.0)
     parts = {
         "output": (output, output_bound(t, n=n, k=k, eta=eta, form=form)),
-        "hidden": (hidden_movement, hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)),
-        "bias": (bias_movement, bias_movement_bound(t, n=n, k=k, eta=eta, form=form)),
+        "hidden_movement": (hidden_movement, hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)),
+        "bias_movement": (bias_movement, bias_movement_bound(t, n=n, k=k, eta=eta, form=form)),
     }
     needed, where = _later_steps(zero_start, eta, lam), in_form("Lemma 15", form)
     found = []
     for name, (values, bounds) in parts.items():
         bound, seen, at, room = _nearest(name, values, bounds, t)
-        part = f"lemma15-{name}", (form, case), where
+        part = f"lemma15-{name.removesuffix('_movement')}", (form, case), where
         found.append(stated(*part, Kind.UPPER_BOUND, bound, seen, at, note, hypotheses=needed, tolerance=room))
     return found
 
@@ -227,6 +304,11 @@ def loss_change_bound(
     Returns
     -------
     array (r,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
     """
     norm = checks.real("norm", norm, at_least=0.0)
     nonzero = checks.integer("nonzero", nonzero, at_least=0)
@@ -261,6 +343,22 @@ def lemma16(
         At each record the largest change, over inputs, of u*'s hinge loss since the first step.
     zero_start : bool
         As in :func:`lemma14`.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+
+    Errata
+    ------
+    What it takes from Lemma 15 for the hidden weights is printed there with two terms run together: reconstructed.
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     bounds = loss_change_bound(t, n=n, k=k, eta=eta, lam=lam, norm=norm, nonzero=nonzero, form=form)
@@ -310,7 +408,21 @@ def lemma15_by_steps(
         The network after steps 1, 2, ...: two at least.
     eta, lam
         As in :func:`lemma15`.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    list of Guarantee
+        Of the output weights, the hidden weights and the biases.
+
+    Raises
+    ------
+    ValueError
+        If a step size is negative, or there are fewer than two networks.
     """
+    if len(iterates) < 2:
+        raise RequestError(f"iterates must hold at least two networks, got {len(iterates)}")
     eta, lam = checks.real("eta", eta, at_least=0.0), checks.real("lam", lam, at_least=0.0)
     kept = 1 - 2 * eta * lam
     parts: dict[str, list[tuple[FloatArray, FloatArray]]] = {"output": [], "hidden": [], "bias": []}
@@ -343,6 +455,18 @@ def lemma16_by_movement(
         The output layer u*.
     change : array (steps,)
         As in :func:`lemma16`.
+    case, note : str
+        Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or a change is negative.
     """
     t = np.arange(1, len(moved.hidden) + 1, dtype=float)
     bounds = (moved.hidden + moved.bias) @ np.abs(checks.vector("u", u, length=moved.hidden.shape[1]))
@@ -379,5 +503,5 @@ def _schedule(t: ArrayLike, n: int, k: int, eta: float) -> tuple[FloatArray, int
     n, k = odd_parity(n, k, least=1)
     times = checks.vector("t", t)
     if not len(times) or (times < 1).any():
-        raise ValueError(f"t must hold numbers of steps >= 1, got {times.min() if len(times) else 'none'}")
+        raise RequestError(f"t must hold numbers of steps >= 1, got {times.min() if len(times) else 'none'}")
     return times, n, k, checks.real("eta", eta, at_least=0.0)

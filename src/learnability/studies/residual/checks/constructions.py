@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from learnability import xla
 from learnability.checks import FloatArray
 from learnability.networks import residual as networks
 from learnability.networks import vertices
@@ -69,7 +70,7 @@ def gradients(scale: str) -> list[Guarantee]:
         assert isinstance(params, networks.ResNet3)
         X, Y = rng.standard_normal((5, d)), rng.standard_normal((5, k))
         _, found = networks.gradient(params, X, Y)
-        with jax.enable_x64(True):
+        with xla.steady(x64=True):
             theirs = [np.asarray(part) for part in automatic(params, X, Y)]
         gaps["automatic differentiation"] += [
             float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(found, theirs, strict=True)
@@ -404,7 +405,7 @@ def _reached(found: vertices.Found, error: float) -> float:
 
 
 CHECKS = (
-    Check("fact-c4", f"{PAPER}, Fact C.4", gradients),
+    Check("fact-c4", f"{PAPER}, Fact C.4", gradients, needs=("jax",)),
     Check("concepts", f"{PAPER}, Lemma A.2 and Fact A.3", classes),
     Check("polarisation", f"{PAPER}, Section D.4", hard),
     Check("prop-b4", f"{PAPER}, Proposition B.4", turned),

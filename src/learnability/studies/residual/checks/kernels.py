@@ -72,6 +72,10 @@ def average(scale: str) -> list[Guarantee]:
     Ours: closed forms of the ResNet's conjugate kernel (last layer trained) and of the three parts (A, V and W) of
     its tangent kernel, in the mean over starts with the variances of Section 8.1, where W0 has variance 1 / m: at
     width m up to terms of relative order 1 / m^2, and as m grows without bound.
+
+    Errata
+    ------
+    Section 8.1 prints 1 for the mean of the Gaussian entries of the start in the text at hand; 0 is meant.
     """
     X, Z = _inputs()
     plan = {"smoke": ((200, 200),), "laptop": ((200, 2000), (2000, 200), (20_000, 20))}[scale]

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.evidence.intervals import at_all, mean
 from learnability.networks import residual as networks
 from learnability.networks.residual import ResNet3
@@ -203,7 +204,7 @@ def algorithm1(case: Case, stops: tuple[int, ...] = ()) -> Trained:
             dtype="float64",
         )
         if part.epochs < end - begin or not len(part.columns["running_loss"]):
-            raise ValueError(f"the run must not diverge, got {part.outcome} after {begin + part.epochs} epochs")
+            raise RequestError(f"the run must not diverge, got {part.outcome} after {begin + part.epochs} epochs")
         total += 2 * float(part.columns["running_loss"].sum())
         now = part.params
         kept.append((EPOCH * end, now))
@@ -387,4 +388,4 @@ def _telescoping(scale: str) -> Guarantee:
     return Guarantee(identity, source, Kind.EXACT, 0.0, off, note=note, tolerance=1e-8)
 
 
-CHECKS = (Check("thm1", f"{PAPER}, Theorem 1 and Corollary 7.1", theorem),)
+CHECKS = (Check("thm1", f"{PAPER}, Theorem 1 and Corollary 7.1", theorem, needs=("jax",)),)

@@ -45,6 +45,7 @@ import numpy as np
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.evidence.intervals import Interval, exponents, mean
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Panel, Plot, Words, over_seeds
@@ -89,6 +90,11 @@ def run(s: Setting, seed: int) -> list[Row]:
     machine = fit(_kernel(str(s["method"])), X, target(X))
     risks = {name: float(((machine.predict(Z) - target(Z)) ** 2).sum() / test) for name, Z in samples.items()}
     return [_row(N, risks["validation"], risks["test"])]
+
+
+def needs(s: Setting) -> tuple[str, ...]:
+    """JAX, for the network."""
+    return ("jax",) if s["method"] == NETWORK else ()
 
 
 def _row(seen: int, validation: float, test: float) -> Row:
@@ -361,7 +367,7 @@ def _cells(
     checks.several("alphas", alphas, checks.real, above=0.0, below=1)
     checks.several("learning_rates", learning_rates, checks.real, above=0.0)
     if checks.integer("steps", steps, at_least=EPOCH) % EPOCH:
-        raise ValueError(f"steps must be a multiple of {EPOCH}, where risks are recorded, got {steps}")
+        raise RequestError(f"steps must be a multiple of {EPOCH}, where risks are recorded, got {steps}")
     for name, size in (("m", m), ("test", test), ("N", N)):
         checks.integer(name, size, at_least=1)
     common: Setting = {"d": d, "k": k, "test": test}
@@ -396,6 +402,7 @@ EXPERIMENT = Experiment(
         ),
     },
     run=run,
+    needs=needs,
     figure=figure,
     claims=claims,
 )

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.residual import ResNet3
 from learnability.problems.concepts import General
 from learnability.studies.residual.theorems.existence import fitting_weights
@@ -56,6 +57,17 @@ def competitor(
         F of R^d and G of R^k, see :func:`learnability.problems.concepts.general_form`.
     alpha : float
         In (0, 1).
+    sigma_w, sigma_v : float
+        Standard deviations of the start, in units of Table 1, > 0.
+
+    Returns
+    -------
+    Competitor
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     alpha = share(alpha)
     sigma_w, sigma_v = checks.real("sigma_w", sigma_w, above=0.0), checks.real("sigma_v", sigma_v, above=0.0)
@@ -80,6 +92,10 @@ def least_norm(rows: ArrayLike, inputs: ArrayLike, targets: ArrayLike) -> FloatA
     targets : array (n, k)
         y_i.
 
+    Returns
+    -------
+    array (m, r)
+
     Raises
     ------
     ValueError
@@ -87,7 +103,7 @@ def least_norm(rows: ArrayLike, inputs: ArrayLike, targets: ArrayLike) -> FloatA
     """
     rows, inputs = checks.array("rows", rows), checks.matrix("inputs", inputs)
     if rows.ndim != 3 or len(rows) != len(inputs):
-        raise ValueError(f"rows must have shape ({len(inputs)}, k, m) beside inputs, got {rows.shape}")
+        raise RequestError(f"rows must have shape ({len(inputs)}, k, m) beside inputs, got {rows.shape}")
     n, k, m = rows.shape
     targets = checks.matrix("targets", targets, rows=n, columns=k)
     both = rows.reshape(n * k, m)
@@ -96,7 +112,7 @@ def least_norm(rows: ArrayLike, inputs: ArrayLike, targets: ArrayLike) -> FloatA
     W = (both * weights[:, None]).T @ np.repeat(inputs, k, axis=0)
     off = float(np.abs((rows @ (inputs @ W.T)[:, :, None])[:, :, 0] - targets).max())
     if off > 1e-6 * max(1.0, float(np.abs(targets).max())):
-        raise ValueError(f"targets must be fitted by some W at this width, got a difference of {off:.3g}")
+        raise RequestError(f"targets must be fitted by some W at this width, got a difference of {off:.3g}")
     return np.asarray(W)
 
 
@@ -120,7 +136,26 @@ class Fit(NamedTuple):
 
 
 def fit(run: Run, other: Competitor) -> Fit:
-    """Everything at the inputs of a run."""
+    """Everything at the inputs of a run.
+
+    Lemmas C.2 and C.3, Claims C.6 and C.7, Fact C.4.
+
+    Parameters
+    ----------
+    run : Run
+        A start and the weights now, at its inputs.
+    other : Competitor
+        From :func:`competitor`, or by :func:`least_norm`.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
     X = run.lifted[:, :-1]
     F = other.base(X)
     G_first, H = other.alpha * other.composite(run.first), F + other.alpha * other.composite(F)

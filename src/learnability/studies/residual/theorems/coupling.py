@@ -94,6 +94,15 @@ def coupling_orders(
         > 0.
     first : float
         |out_1(x)|, >= 0.
+
+    Returns
+    -------
+    Coupling of float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     m, k = (checks.integer(name, n, at_least=1, at_most=10**300) for name, n in (("m", m), ("k", k)))
     values = {"tau_w": tau_w, "tau_v": tau_v, "sigma_w": sigma_w, "sigma_v": sigma_v}
@@ -131,6 +140,16 @@ def across_order(*, tau_v: float, sigma_v: float) -> float:
     ----------
     tau_v, sigma_v : float
         > 0.
+
+    Returns
+    -------
+    float
+        A spectral norm.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     tau_v, sigma_v = checks.real("tau_v", tau_v, above=0.0), checks.real("sigma_v", sigma_v, above=0.0)
     return float(sigma_v * (tau_v / sigma_v) ** (2 / 3))
@@ -153,8 +172,28 @@ class Existence(NamedTuple):
 def existence_orders(*, alpha: float, k: int, p_F: int, C_F: float, p_G: int, C_G: float) -> Existence:
     r"""Lemma C.2 (and, up to constants, C.3) with :math:`\tilde\alpha = \alpha / (k (p_F C_s(F) + p_G C_s(G)))`.
 
-    Parameters as in :func:`learnability.studies.residual.theorems.thm1.theorem1`. (Lemma C.3 (b) prints alpha_tilde G
-    for alpha G.)
+    Parameters
+    ----------
+    alpha : float
+        Share of the composite signal, in (0, 1).
+    k, p_F, p_G : int
+        >= 1: outputs, and terms of an output of F and of G.
+    C_F, C_G : float
+        Complexities C_s of F and G, > 0.
+
+    Returns
+    -------
+    Existence
+        Of each number 0 or infinity where it leaves float64.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Errata
+    ------
+    Lemma C.3 (b) prints alpha_tilde G for alpha G.
     """
     numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
     tilde = numbers.alpha / (numbers.base + numbers.composite)
@@ -163,6 +202,8 @@ def existence_orders(*, alpha: float, k: int, p_F: int, C_F: float, p_G: int, C_
 
 def worst_sign_changes(g: ArrayLike, reach: float) -> int:
     """How many signs of g + g' can differ from those of g for |g'| <= reach: the most entries whose squares fit.
+
+    Proposition B.4, for a given g.
 
     Parameters
     ----------
@@ -174,6 +215,11 @@ def worst_sign_changes(g: ArrayLike, reach: float) -> int:
     -------
     int
         Exact but for the border case that the squares fill reach^2 exactly, which is counted.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     squares = np.sort(checks.vector("g", g) ** 2)
     reach = checks.real("reach", reach, at_least=0.0)
@@ -183,10 +229,22 @@ def worst_sign_changes(g: ArrayLike, reach: float) -> int:
 def sign_change_share(delta: float) -> float:
     """The limit of the worst share of sign changes of N(0, I / m) as m grows: f(delta) of the module's display.
 
+    Proposition B.4, exactly in the limit (this project).
+
     Parameters
     ----------
     delta : float
         >= 0; from 1 on all signs can change.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     from scipy.special import ndtr
 
@@ -200,8 +258,25 @@ def random_share(delta: ArrayLike) -> FloatArray:
     """The share of signs of a Gaussian vector that a Gaussian one of delta times its length changes, elementwise.
 
     arctan(delta) / pi, of order delta, where the worst one's is of order delta^(2/3).
+
+    Beside Proposition B.4 (this project).
+
+    Parameters
+    ----------
+    delta : array
+        >= 0, of any shape.
+
+    Returns
+    -------
+    array
+        Shares in [0, 1/2], of that shape.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
-    return np.asarray(np.arctan(checks.array("delta", delta)) / math.pi)
+    return np.asarray(np.arctan(checks.array("delta", delta, at_least=0.0)) / math.pi)
 
 
 def left_over(delta: float) -> float:
@@ -218,10 +293,22 @@ def left_over(delta: float) -> float:
     m^{-1/6}`, in (e) with .895 :math:`|z| \tau_v (\tau_v/\sigma_v)^{1/3}`: the printed orders and their constants.
     The paper's steps, :math:`\|A_S\|_2 |W \tilde x|` with (a), give 1.114 for the .895.
 
+    Lemma C.1 (b) and (e), with constants.
+
     Parameters
     ----------
     delta : float
         In [0, .7]: from 2^(-1/2) on every gate that gains is turned.
+
+    Returns
+    -------
+    float
+        A norm, in units of that of g.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     delta = checks.real("delta", delta, at_least=0.0, at_most=0.7)
     if delta == 0:

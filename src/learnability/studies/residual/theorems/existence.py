@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.residual import lifted
 from learnability.problems.activations import Taylor
 from learnability.problems.concepts import General
@@ -51,13 +52,47 @@ __all__ = [
 
 
 def hermite_constant(i: int) -> float:
-    """p'_i of an odd i >= 1, exactly: (-1)^((i-1)/2) (i-2)!! / sqrt(2 pi), with (-1)!! = 1."""
+    """p'_i of an odd i >= 1, exactly: (-1)^((i-1)/2) (i-2)!! / sqrt(2 pi), with (-1)!! = 1.
+
+    The constant of Claim E.3, corrected.
+
+    Parameters
+    ----------
+    i : int
+        Degree, odd, in 1..299.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If i is even or outside its range.
+    """
     i = _odd(i)
     return (-1.0) ** (i // 2) * math.exp(_log_double_factorial(i - 2)) / math.sqrt(2 * math.pi)
 
 
 def printed_constant(i: int) -> float:
-    """(i - 1)!! / 4, which the paper's |p'_i| is not to be below."""
+    """(i - 1)!! / 4, which the paper's |p'_i| is not to be below.
+
+    Claim E.3 as printed.
+
+    Parameters
+    ----------
+    i : int
+        Degree, odd, in 1..299.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If i is even or outside its range.
+    """
     return math.exp(_log_double_factorial(_odd(i) - 1)) / 4
 
 
@@ -65,6 +100,8 @@ def expectation(h: Callable[[FloatArray], FloatArray], x1: float, *, nodes: int 
     r"""E[h(<w_0, w>) 1[<w_0, x> >= 0]] for <w, x> = x1 and w_0 standard Gaussian.
 
     It is the integral of h(z) phi(z) Phi(z x1 / sqrt(1 - x1^2)): Gauss-Legendre on both sides of 0.
+
+    The left side of Claim E.3 and of Lemma E.2.
 
     Parameters
     ----------
@@ -74,7 +111,18 @@ def expectation(h: Callable[[FloatArray], FloatArray], x1: float, *, nodes: int 
         In [-1, 1].
     nodes : int
         On each side; they reach to 25 standard deviations.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    if not callable(h):
+        raise RequestError(f"h must be a function from arrays to arrays, got {h!r}")
     from scipy.special import ndtr
 
     x1 = checks.real("x1", x1, at_least=-1.0, at_most=1.0)
@@ -93,6 +141,24 @@ def claim_e3(i: int, *, case: str = "") -> list[Guarantee]:
 
     For unit vectors w, x with <w, x> = z, Gaussian w0, odd i and Hermite's polynomial h_i; shown are the exact
     constant p'_i by quadrature, and whether the printed bound of it holds.
+
+    Parameters
+    ----------
+    i : int
+        Degree, odd, in 1..299.
+    case : str
+        Put into the ids in brackets.
+
+    Returns
+    -------
+    list of Guarantee
+        The error of the identity, and the printed bound of the constant.
+
+    Raises
+    ------
+    ValueError
+        If i is even or outside its range.
+
     Errata
     ------
     The claim prints |p'_i| >= (i - 1)!! / 4; exactly it is (i - 2)!! / sqrt(2 pi), smaller for every odd i >= 3.
@@ -126,6 +192,16 @@ def indicator_function(phi: Taylor, *, eps: float | None = None) -> Callable[[Fl
     eps : float, optional
         In (0, 1): each Hermite polynomial is clipped to its value at +-B_i beyond B_i = 100 sqrt(i) + 10
         sqrt(log(1/eps)), as in the paper, which makes h bounded and Lipschitz. Not clipped by default.
+
+    Returns
+    -------
+    callable
+        Array (r,) -> array (r,).
+
+    Raises
+    ------
+    ValueError
+        If phi has a term of even order >= 2, or eps is outside its range.
     """
     coefficients = _hermite_series(phi)
     limits = None if eps is None else 10 * math.sqrt(math.log(1 / checks.real("eps", eps, above=0.0, below=1)))
@@ -143,14 +219,47 @@ def indicator_function(phi: Taylor, *, eps: float | None = None) -> Callable[[Fl
 
 
 def indicator_error(phi: Taylor, *, eps: float | None = None) -> float:
-    """Largest |E[h 1] - phi| over a grid of <w*, x> in [-1, 1], by quadrature."""
+    """Largest |E[h 1] - phi| over a grid of <w*, x> in [-1, 1], by quadrature.
+
+    What Lemma E.2 says is small.
+
+    Parameters
+    ----------
+    phi, eps
+        As in :func:`indicator_function`.
+
+    Returns
+    -------
+    float
+        >= 0.
+
+    Raises
+    ------
+    ValueError
+        If phi has a term of even order >= 2, or eps is outside its range.
+    """
     h, polynomial = indicator_function(phi, eps=eps), Taylor(phi.coefficients)
     points = np.linspace(-1, 1, 41)
     return max(abs(expectation(h, float(x)) - float(value)) for x, value in zip(points, polynomial(points)))
 
 
 def second_moment(phi: Taylor) -> float:
-    """E h(z)^2 of the h of Lemma E.2 without clipping: 4 c_0^2 + sum of (c_i / p'_i)^2 i!."""
+    """E h(z)^2 of the h of Lemma E.2 without clipping: 4 c_0^2 + sum of (c_i / p'_i)^2 i!.
+
+    Parameters
+    ----------
+    phi : Taylor
+        As in :func:`indicator_function`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If phi has a term of even order >= 2.
+    """
     coefficients = _hermite_series(phi)
     return float(sum(b * b * math.factorial(i) for i, b in enumerate(coefficients)))
 
@@ -180,6 +289,11 @@ def fitting_weights(W0: ArrayLike, a: ArrayLike, target: General) -> FloatArray:
     Returns
     -------
     array (m, d + 1)
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
     """
     W0 = checks.matrix("W0", W0, columns=target.d + 1)
     a = checks.matrix("a", a, rows=target.k, columns=len(W0))
@@ -191,7 +305,30 @@ def fitting_weights(W0: ArrayLike, a: ArrayLike, target: General) -> FloatArray:
 
 
 def fitted(W0: ArrayLike, a: ArrayLike, W: ArrayLike, X: ArrayLike) -> FloatArray:
-    """Outputs sum_j a_{r,j} <w_j, (x, 1)> 1[<w0_j, (x, 1)> >= 0] at ``X`` (n, d): (n, k)."""
+    """Outputs sum_j a_{r,j} <w_j, (x, 1)> 1[<w0_j, (x, 1)> >= 0] at ``X`` (n, d): (n, k).
+
+    The left side of Lemma E.1.
+
+    Parameters
+    ----------
+    W0 : array (m, d + 1)
+        Rows at the start, whose gates count.
+    a : array (k, m)
+        Output weights.
+    W : array (m, d + 1)
+        The rows that are to fit, from :func:`fitting_weights`.
+    X : array (n, d)
+        Inputs.
+
+    Returns
+    -------
+    array (n, k)
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
     W0 = checks.matrix("W0", W0)
     inputs = lifted(checks.matrix("X", X, columns=W0.shape[1] - 1))
     active = (inputs @ W0.T >= 0) * (inputs @ checks.matrix("W", W, columns=W0.shape[1]).T)
@@ -207,9 +344,11 @@ def _legendre(nodes: int) -> tuple[FloatArray, FloatArray]:
 
 def _hermite_series(phi: Taylor) -> FloatArray:
     """Coefficients of h by Hermite polynomial: 2 c_0 and c_i / p'_i."""
+    if not isinstance(phi, Taylor):
+        raise RequestError(f"phi must be a Taylor, got {phi!r}")
     c = phi.coefficients
     if any(c[2::2]):
-        raise ValueError("phi must have terms of order 0 and odd order only, got one of even order >= 2")
+        raise RequestError("phi must have terms of order 0 and odd order only, got one of even order >= 2")
     return np.array([2 * c[0], *(c[i] / hermite_constant(i) if i % 2 else 0.0 for i in range(1, len(c)))])
 
 
@@ -222,7 +361,7 @@ def _hermite(i: int) -> Callable[[FloatArray], FloatArray]:
 def _odd(i: int) -> int:
     i = checks.integer("i", i, at_least=1, at_most=299)
     if i % 2 == 0:
-        raise ValueError(f"i must be odd, got {i}")
+        raise RequestError(f"i must be odd, got {i}")
     return i
 
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.problems import boolean
 from learnability.studies.residual import PAPER, PROJECT
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
@@ -30,6 +31,23 @@ def parseval_error(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float) 
     r"""E|f - x_i - alpha chi_S|^2 of f with the given Fourier coefficients (2^d,) by mask (the display of Lemma D.1).
 
     .. math:: (\lambda_{\{i\}} - 1)^2 + (\lambda_S - \alpha)^2 + \sum_{T \ne \{i\}, S} \lambda_T^2
+
+    Parameters
+    ----------
+    spectrum : array (2^d,)
+        Fourier coefficients of f by mask (:func:`learnability.problems.boolean.fourier_spectrum`).
+    i, S, alpha
+        As in :func:`lemma_d1`.
+
+    Returns
+    -------
+    float
+        >= 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or the length is no power of two.
     """
     coefficients, single, mask, alpha = _function(spectrum, i, S, alpha)
     difference = coefficients.copy()
@@ -54,6 +72,18 @@ def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case:
         At least two distinct coordinates in 0..d-1.
     alpha : float
         > 0.
+    case : str
+        Put into the ids in brackets.
+
+    Returns
+    -------
+    list of Guarantee
+        The coefficient of S, and the weight of the other sets of its size.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or the length is no power of two.
     """
     members = tuple(S)
     f, _, mask, alpha = _function(values, i, members, alpha, name="values")
@@ -84,6 +114,11 @@ def column_costs(M: ArrayLike) -> FloatArray:
     -------
     array (R,)
         1 / pi_r - 1. The pair of conditions of Lemma D.2 can be met for r iff this is at most 1/9, whatever alpha.
+
+    Raises
+    ------
+    ValueError
+        If M is no matrix of finite numbers.
     """
     _, size, rows = np.linalg.svd(checks.matrix("M", M), full_matrices=False)
     kept = rows[size > 1e-12 * size[0]] if size[0] > 0 else rows[:0]
@@ -101,6 +136,16 @@ def lemma_d2(M: ArrayLike, *, case: str = "") -> list[Guarantee]:
     M : array (N, R)
     case : str
         Names the case in the ids.
+
+    Returns
+    -------
+    list of Guarantee
+        Columns served, against R - 1 and against 10 N / 9.
+
+    Raises
+    ------
+    ValueError
+        If M is no matrix of finite numbers.
     """
     M = checks.matrix("M", M)
     N, R = M.shape
@@ -126,11 +171,11 @@ def _function(
     coefficients = checks.vector(name, numbers)
     d = len(coefficients).bit_length() - 1
     if len(coefficients) != 2**d:
-        raise ValueError(f"{name} must have length 2^d, got {len(coefficients)}")
+        raise RequestError(f"{name} must have length 2^d, got {len(coefficients)}")
     members = checks.integers("S", S, at_least=0, at_most=d - 1)
     if len(members) < 2:
-        raise ValueError(f"S must hold at least two coordinates, got {members}")
+        raise RequestError(f"S must hold at least two coordinates, got {members}")
     i = checks.integer("i", i)
     if i not in members:
-        raise ValueError(f"i must be in S = {members}, got {i}")
+        raise RequestError(f"i must be in S = {members}, got {i}")
     return coefficients, 1 << i, boolean.mask_of(members), checks.real("alpha", alpha, above=0.0)

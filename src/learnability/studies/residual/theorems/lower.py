@@ -32,6 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
+from learnability.memory import allowed
 from learnability.problems import boolean
 from learnability.studies.residual import PAPER, PROJECT
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
@@ -100,6 +102,8 @@ def values_on_cube(
 ) -> FloatArray:
     r"""Values of N functions at all points of the cube, in the order of :func:`learnability.problems.boolean.signs`.
 
+    What Theorems 2 and 3 speak of: a kernel's functions, or features.
+
     Parameters
     ----------
     function : callable
@@ -130,7 +134,7 @@ def values_on_cube(
             X = np.hstack([points, np.broadcast_to(row, (len(points), len(row)))])
             values = checks.matrix("the values of function", function(X))
             if len(values) != len(X):
-                raise ValueError(f"function must give {len(X)} rows for {len(X)} points, got {len(values)}")
+                raise RequestError(f"function must give {len(X)} rows for {len(X)} points, got {len(values)}")
             total = total + values
         blocks.append(np.asarray(total) / len(others))
         _fits(d, blocks[0].shape[1])
@@ -143,6 +147,8 @@ def best_fits(values: ArrayLike, k: int, *, rounding: float = ROUNDING) -> BestF
     An orthonormal basis of the span comes from a Householder QR, and of its triangle another with column pivoting,
     never from an inverse: training points may repeat, and kernels with fast decay are dependent to rounding.
 
+    What Theorems 2 and 3 bound from below.
+
     Parameters
     ----------
     values : array (2^d, N)
@@ -153,6 +159,10 @@ def best_fits(values: ArrayLike, k: int, *, rounding: float = ROUNDING) -> BestF
         In [0, 1): directions of the span below this (of functions scaled to norm 1) are left out. With 0 none is:
         what are directions of rounding then can only help, so no target fails for the cut.
 
+    Returns
+    -------
+    BestFits
+
     Raises
     ------
     ValueError
@@ -161,7 +171,7 @@ def best_fits(values: ArrayLike, k: int, *, rounding: float = ROUNDING) -> BestF
     columns = checks.matrix("values", values)
     d = len(columns).bit_length() - 1
     if len(columns) != 2**d:
-        raise ValueError(f"values must have 2^d rows, got {len(columns)}")
+        raise RequestError(f"values must have 2^d rows, got {len(columns)}")
     k = checks.integer("k", k, at_least=2, at_most=d)
     rounding = checks.real("rounding", rounding, at_least=0.0, below=1)
     _fits(d, columns.shape[1])
@@ -195,11 +205,30 @@ def target_errors(fits: Sequence[BestFits], alpha: float) -> FloatArray:
     """Least E||H - K||^2 of each target, with one span for each of the k outputs (or one for all); (C(d, k),).
 
     Output j of the target S is x_i + alpha chi_S with i the j-th coordinate of S.
+
+    What Theorem 2 is about, with all outputs.
+
+    Parameters
+    ----------
+    fits : sequence of BestFits
+        One for each of the k outputs, or one for all.
+    alpha : float
+        As in :func:`theorem2`.
+
+    Returns
+    -------
+    array (C(d, k),)
+        Squared errors, summed over the outputs.
+
+    Raises
+    ------
+    ValueError
+        If they are not of one d and k, or alpha is outside its range.
     """
     if not fits:
-        raise ValueError("fits must hold at least one, got none")
+        raise RequestError("fits must hold at least one, got none")
     if len(fits) not in (1, fits[0].k) or len({(fit.d, fit.k) for fit in fits}) > 1:
-        raise ValueError(f"fits must be one, or one for each of the {fits[0].k} outputs, of one d and k")
+        raise RequestError(f"fits must be one, or one for each of the {fits[0].k} outputs, of one d and k")
     spans = list(fits) * (fits[0].k if len(fits) == 1 else 1)
     total: FloatArray = np.sum([fit.errors(alpha)[:, j] for j, fit in enumerate(spans)], axis=0)
     return total
@@ -229,6 +258,16 @@ def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "
         number of those at or below alpha^2 / 16 (at most 16 N / 15); average error of one output, and of all k. The
         first needs N <= C(d, k) / 1000; the others only that they are not vacuous.
 
+    Raises
+    ------
+    ValueError
+        If the fits are not of one d and k, or alpha is outside its range.
+
+    Hypotheses
+    ----------
+    x is uniform on the cube in the coordinates that S is drawn from; the count is N, the number of training points,
+    whatever they are. Its sharper forms need only that they are not vacuous.
+
     Errata
     ------
     Section 3's sketch has E |H - K|^2 / 2 > alpha^2 for alpha^2 / 16. By the sharper form that is true too, for k
@@ -238,16 +277,35 @@ def theorem2(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "
 
 
 def theorem3(fits: BestFits | Sequence[BestFits], alpha: float, *, case: str = "") -> list[Guarantee]:
-    """Theorem 3: the same for linear functions of D features; parameters and results as in :func:`theorem2`.
+    """Theorem 3: the same for linear functions of D features.
 
     From D <= C(d, k) / 1000 features no weights learn more than 1 % of the targets to within alpha^2 / 16; average
     and counts as there.
+
+    Parameters
+    ----------
+    fits, alpha, case
+        As in :func:`theorem2`, from the features.
+
+    Returns
+    -------
+    list of Guarantee
+        As of :func:`theorem2`.
+
+    Raises
+    ------
+    ValueError
+        If the fits are not of one d and k, or alpha is outside its range.
+
+    Hypotheses
+    ----------
+    As of Theorem 2, but the count is D, the number of features.
     """
     return _guarantees("thm3", "Theorem 3", "D", fits, alpha, case)
 
 
 def _guarantees(
-    name: str, place: str, symbol: str, fits: BestFits | Sequence[BestFits], alpha: float, case: str
+    name: str, place: str, count: str, fits: BestFits | Sequence[BestFits], alpha: float, case: str
 ) -> list[Guarantee]:
     several = [fits] if isinstance(fits, BestFits) else list(fits)
     alpha, total = _alpha(alpha), target_errors(several, alpha)
@@ -256,17 +314,17 @@ def _guarantees(
     best = one.errors(alpha).min(axis=1)
     room = 1e-12  # rounding of an error; the least alpha^2 / 16 allowed is 6e-10
     success = int((best <= alpha**2 / 16 + room).sum())
-    shape = f"{symbol} = {N}, C({one.d}, {k}) = {C}"
-    few = Hypothesis(f"{symbol} <= C(d, k) / 1000", 1000 * N <= C, shape)
-    room_left = Hypothesis(f"not vacuous: {symbol} < C(d, k)", N < C, shape)
-    counts = Hypothesis(f"not vacuous: 16 {symbol} / 15 < C(d, k)", 16 * one.functions < 15 * C, shape)
+    shape = f"{count} = {N}, C({one.d}, {k}) = {C}"
+    few = Hypothesis(f"{count} <= C(d, k) / 1000", 1000 * N <= C, shape)
+    room_left = Hypothesis(f"not vacuous: {count} < C(d, k)", N < C, shape)
+    counts = Hypothesis(f"not vacuous: 16 {count} / 15 < C(d, k)", 16 * one.functions < 15 * C, shape)
     dimension = f"dimension {one.dimension}, at level k {one.level_dimension}"
     most, average = math.floor(16 * one.functions / 15), alpha**2 * (1 - one.functions / C)
     large = float((best >= 0.9 * alpha**2 - room).mean())
     notes = {
         "": f"share of S with error >= 0.9 alpha^2 for every i (printed: alpha^2 / 16); "
         f"least error / alpha^2 = {best.min() / alpha**2:.6g}, {dimension}",
-        "-count": f"sets with error <= alpha^2 / 16 against 16 {symbol} / 15 "
+        "-count": f"sets with error <= alpha^2 / 16 against 16 {count} / 15 "
         f"(the paper's argument: {math.floor(9 * one.functions / 8)}); {dimension}",
         "-average": f"mean over S of the least error of one output, alpha = {alpha:g}; {dimension}",
         "-outputs": f"mean over S of E||H - K||^2, {len(several)} span(s) for {k} outputs",
@@ -293,9 +351,12 @@ def _alpha(alpha: float) -> float:
 
 def _fits(d: int, N: int) -> None:
     """Values, coefficients, their copy in the factorisation and the basis: four arrays (2^d, N)."""
-    most = MEMORY // (4 * 8 * 2**d)
+    limit = allowed(MEMORY, 4 * 8 * 2.0**d * N)
+    most = int(limit / (4 * 8 * 2.0**d))
     if most < N:
-        raise ValueError(f"values must have at most {most} columns for d = {d} to fit into 2 GiB, got {N}")
+        raise RequestError(
+            f"values must have at most {most} columns for d = {d} to fit into {limit / 2**30:.3g} GiB, got {N}"
+        )
 
 
 def _basis(F: FloatArray, rows: Any, rounding: float) -> FloatArray:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.residual import ResNet3, lifted
 from learnability.studies.residual.theorems.coupling import Coupling
 
@@ -46,10 +47,10 @@ class Run:
             for name, shape in shapes.items():
                 array = checks.matrix(f"{of}.{name}", getattr(params, name))
                 if array.shape != shape:
-                    raise ValueError(f"{of}.{name} must have shape {shape}, got {array.shape}")
+                    raise RequestError(f"{of}.{name} must have shape {shape}, got {array.shape}")
                 found[f"{of}.{name}"] = array
         if not np.array_equal(self.A, now.A):
-            raise ValueError("now.A must be start.A, which is not trained, got another")
+            raise RequestError("now.A must be start.A, which is not trained, got another")
         self.W0, self.V0 = found["start.W"], found["start.V"]
         self.W, self.V = found["now.W"] - self.W0, found["now.V"] - self.V0
         self.total_V = found["now.V"]
@@ -81,12 +82,34 @@ def _sums(gates: NDArray[np.bool_], P: FloatArray, Q: FloatArray) -> FloatArray:
 
 
 def norms(vectors: FloatArray) -> FloatArray:
-    """Of the rows."""
+    """Of the rows, for Lemma C.1.
+
+    Parameters
+    ----------
+    vectors : array (n, r)
+        One a row.
+
+    Returns
+    -------
+    array (n,)
+    """
     return np.asarray(np.linalg.norm(vectors, axis=1))
 
 
 def measured(run: Run) -> Monitors:
-    """The seven quantities."""
+    """The seven quantities.
+
+    The quantities of Lemma C.1.
+
+    Parameters
+    ----------
+    run : Run
+        A start and the weights now, at its inputs.
+
+    Returns
+    -------
+    Monitors
+    """
     return Monitors(
         run.turned.sum(axis=1).astype(np.float64),
         norms((run.on * run.before) @ run.A.T),

@@ -37,19 +37,63 @@ class ConceptNumbers(NamedTuple):
 
 
 def concept_numbers(*, alpha: float, k: int, p_F: int, C_F: float, p_G: int, C_G: float) -> ConceptNumbers:
-    """Alpha in (0, 1), integers k, p_F, p_G >= 1 of any size, C_F, C_G > 0; as exact fractions."""
+    """Alpha in (0, 1), integers k, p_F, p_G >= 1 of any size, C_F, C_G > 0; as exact fractions.
+
+    Parameters
+    ----------
+    alpha : float
+        Share of the composite signal, in (0, 1).
+    k, p_F, p_G : int
+        >= 1: outputs, and terms of an output of F and of G.
+    C_F, C_G : float
+        Complexities C_s of F and G, > 0.
+
+    Returns
+    -------
+    ConceptNumbers
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     k, p_F, p_G = (checks.integer(n, v, at_least=1) for n, v in (("k", k), ("p_F", p_F), ("p_G", p_G)))
     base, composite = (checks.rational(name, value, above=0.0) for name, value in (("C_F", C_F), ("C_G", C_G)))
     return ConceptNumbers(Fraction(share(alpha)), k, p_F, base, p_G, composite)
 
 
 def share(alpha: float) -> float:
-    """The share alpha of the composite signal as a float, checked: 0 < alpha < 1."""
+    """The share alpha of the composite signal as a float, checked: 0 < alpha < 1.
+
+    Parameters
+    ----------
+    alpha : float
+        In (0, 1).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If alpha is outside its range.
+    """
     return checks.real("alpha", alpha, above=0.0, below=1)
 
 
 def rounded(value: Fraction) -> float:
-    """The nearest float; infinite where it is too large for float64."""
+    """The nearest float; infinite where it is too large for float64.
+
+    Parameters
+    ----------
+    value : Fraction
+        Any.
+
+    Returns
+    -------
+    float
+    """
     try:
         return float(value)
     except OverflowError:

@@ -39,7 +39,27 @@ NODES = 400
 
 
 def chi_square_tail(m: int, t: float) -> float:
-    """P[|g|^2 - m >= 2 sqrt(m t) + 2 t] exactly, to compare with exp(-t); m >= 1 and t > 0."""
+    """P[|g|^2 - m >= 2 sqrt(m t) + 2 t] exactly, to compare with exp(-t); m >= 1 and t > 0.
+
+    Proposition B.1.
+
+    Parameters
+    ----------
+    m : int
+        Dimension, >= 1.
+    t : float
+        > 0.
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     from scipy.stats import chi2
 
     m, t = checks.integer("m", m, at_least=1), checks.real("t", t, above=0.0)
@@ -47,13 +67,53 @@ def chi_square_tail(m: int, t: float) -> float:
 
 
 def matrix_norm_bound(n: int, m: int, t: float = 0.0) -> float:
-    """The sum sqrt(n) + sqrt(m) + t; with t = 0 a bound of the mean of the norm of a Gaussian matrix."""
+    """The sum sqrt(n) + sqrt(m) + t; with t = 0 a bound of the mean of the norm of a Gaussian matrix.
+
+    Proposition B.2, with constants.
+
+    Parameters
+    ----------
+    n, m : int
+        Rows and columns, >= 1.
+    t : float
+        By how much the norm may be larger, >= 0.
+
+    Returns
+    -------
+    float
+        A spectral norm.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     n, m = checks.integer("n", n, at_least=1), checks.integer("m", m, at_least=1)
     return math.sqrt(n) + math.sqrt(m) + checks.real("t", t, at_least=0.0)
 
 
 def sparse_norm_bound(n: int, m: int, s: int, t: float = 0.0) -> float:
-    """The same for the largest |M v| / |v| over s-sparse v, 1 <= s <= m: with sqrt(2 log C(m, s)) more."""
+    """The same for the largest |M v| / |v| over s-sparse v, 1 <= s <= m: with sqrt(2 log C(m, s)) more.
+
+    Proposition B.2, its second part.
+
+    Parameters
+    ----------
+    n, m, t
+        As in :func:`matrix_norm_bound`.
+    s : int
+        Non-zero entries of v, 1..m.
+
+    Returns
+    -------
+    float
+        A norm.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     m = checks.integer("m", m, at_least=1)
     s = checks.integer("s", s, at_least=1, at_most=m)
     logs = math.lgamma(m + 1) - math.lgamma(s + 1) - math.lgamma(m - s + 1)
@@ -61,7 +121,23 @@ def sparse_norm_bound(n: int, m: int, s: int, t: float = 0.0) -> float:
 
 
 def indicator_bound(B: float) -> float:
-    """Lemma B.3's 4 exp(-B^2 / 8), B >= 1; below 1, and so not vacuous, from B = 3.33."""
+    """Lemma B.3's 4 exp(-B^2 / 8), B >= 1; below 1, and so not vacuous, from B = 3.33.
+
+    Parameters
+    ----------
+    B : float
+        >= 1.
+
+    Returns
+    -------
+    float
+        A probability, if it is below 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     B = checks.real("B", B, at_least=1.0)
     return 4 * math.exp(-B * B / 8)
 
@@ -72,6 +148,8 @@ def chaos_tail(m: int, B: float, q: float = 1.0) -> float:
     Given the a_1 and the number r of active units the sum is Gaussian of variance the sum of their squares, a
     chi-square variable with r degrees of freedom: a mean over r and a quadrature.
 
+    The first sum of Lemma B.3.
+
     Parameters
     ----------
     m : int
@@ -80,6 +158,16 @@ def chaos_tail(m: int, B: float, q: float = 1.0) -> float:
         >= 1.
     q : float
         In (0, 1].
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     from scipy.special import ndtr
     from scipy.stats import chi2
@@ -99,7 +187,25 @@ def chaos_tail(m: int, B: float, q: float = 1.0) -> float:
 
 
 def square_tail(m: int, B: float, q: float = 1.0) -> float:
-    """P[|sum a_1^2 b - q m| >= B (sqrt(m) + B)]; parameters as in :func:`chaos_tail`."""
+    """P[|sum a_1^2 b - q m| >= B (sqrt(m) + B)], b as in :func:`chaos_tail`.
+
+    The second sum of Lemma B.3.
+
+    Parameters
+    ----------
+    m, B, q
+        As in :func:`chaos_tail`.
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     from scipy.stats import chi2
 
     m, B, counts, weights = _active(m, B, q)
@@ -112,12 +218,54 @@ def square_tail(m: int, B: float, q: float = 1.0) -> float:
 
 
 def chaos_limit(m: int, B: float) -> float:
-    """What :func:`chaos_tail` is near for many units, all active: the sum is Gaussian of variance m."""
+    """What :func:`chaos_tail` is near for many units, all active: the sum is Gaussian of variance m.
+
+    Lemma B.3 for wide networks.
+
+    Parameters
+    ----------
+    m : int
+        Units, >= 1.
+    B : float
+        >= 1.
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
+    m, B = checks.integer("m", m, at_least=1), checks.real("B", B, at_least=1.0)
     return _both(B * (1 + B / math.sqrt(m)))
 
 
 def square_limit(m: int, B: float) -> float:
-    """The same of :func:`square_tail`: the variance is 2 m."""
+    """The same of :func:`square_tail`: the variance is 2 m.
+
+    Lemma B.3 for wide networks.
+
+    Parameters
+    ----------
+    m : int
+        Units, >= 1.
+    B : float
+        >= 1.
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
+    m, B = checks.integer("m", m, at_least=1), checks.real("B", B, at_least=1.0)
     return _both(B * (1 + B / math.sqrt(m)) / math.sqrt(2))
 
 

@@ -41,6 +41,8 @@ _FACTOR = {"printed": 2.0, "sharper": 1.0}
 def rademacher_bound(norm: float, N: int, *, form: str = "printed") -> float:
     r"""Bound of the empirical Rademacher complexity: 2 w / sqrt(N) as printed, w / sqrt(N) sharper.
 
+    Section 8.2.
+
     Parameters
     ----------
     norm : float
@@ -48,13 +50,43 @@ def rademacher_bound(norm: float, N: int, *, form: str = "printed") -> float:
     N : int
         Inputs, of norm at most 1; >= 1.
     form : {"printed", "sharper"}
+
+    Returns
+    -------
+    float
+        >= 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     norm, N = checks.real("norm", norm, at_least=0.0), checks.integer("N", N, at_least=1)
     return _FACTOR[checks.choice("form", form, FORMS)] * norm / math.sqrt(N)
 
 
 def sample_size(norm: float, complexity: float, *, form: str = "printed") -> float:
-    """The N from which the bound is at most ``complexity`` > 0; for w = c sqrt(d) it is of order d, as is said."""
+    """The N from which the bound is at most ``complexity`` > 0; for w = c sqrt(d) it is of order d, as is said.
+
+    Section 8.2.
+
+    Parameters
+    ----------
+    norm, form
+        As in :func:`rademacher_bound`.
+    complexity : float
+        What the bound is to be, > 0.
+
+    Returns
+    -------
+    float
+        A number of inputs, not rounded.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     norm, complexity = checks.real("norm", norm, at_least=0.0), checks.real("complexity", complexity, above=0.0)
     root = _FACTOR[checks.choice("form", form, FORMS)] * norm / complexity
     return root * root
@@ -77,6 +109,8 @@ def best_units(
     The maximum is not that of a concave function: what is found is a lower bound, and never below what u along
     :math:`\pm \sum_i \xi_i x_i` gives.
 
+    For Section 8.2's complexity (this project).
+
     Parameters
     ----------
     rng : numpy.random.Generator
@@ -85,6 +119,15 @@ def best_units(
         The xi, -1 and +1.
     starts, steps : int
         Random starts beside the two given ones, >= 0, and iterations, >= 0.
+
+    Returns
+    -------
+    Units
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or an argument is outside its range.
     """
     X = checks.matrix("X", X)
     xi = checks.labels("signs", signs, length=len(X))
@@ -96,7 +139,27 @@ def best_units(
 
 
 def supremum(units: Units, norm: float) -> float:
-    """The supremum over the class that these units give: w sqrt((s_+^2 + s_-^2) / 2)."""
+    """The supremum over the class that these units give: w sqrt((s_+^2 + s_-^2) / 2).
+
+    Section 8.2's supremum, exactly (this project).
+
+    Parameters
+    ----------
+    units : Units
+        From :func:`best_units`.
+    norm : float
+        w, the bound of the Frobenius norm, >= 0.
+
+    Returns
+    -------
+    float
+        >= 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     norm = checks.real("norm", norm, at_least=0.0)
     return norm * math.sqrt((units.s_plus**2 + units.s_minus**2) / 2)
 

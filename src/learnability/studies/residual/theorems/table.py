@@ -39,8 +39,28 @@ def movements(
 ) -> tuple[float, float]:
     """tau_w = c k p_F C_s(F) and tau_v = c alpha k p_G C_s(G): how far W and V may move, in spectral norm.
 
-    Parameters as in :func:`learnability.studies.residual.theorems.thm1.theorem1`, and ``constant``: the c > 0 for
-    what the paper hides.
+    Table 1.
+
+    Parameters
+    ----------
+    alpha : float
+        Share of the composite signal, in (0, 1).
+    k, p_F, p_G : int
+        >= 1: outputs, and terms of an output of F and of G.
+    C_F, C_G : float
+        Complexities C_s of F and G, > 0.
+    constant : float
+        The c for what the paper hides, > 0.
+
+    Returns
+    -------
+    tuple of float
+        0 or infinity where they leave float64.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
     c = checks.rational("constant", constant, above=0.0)
@@ -78,6 +98,8 @@ def table1(
 ) -> Table1:
     """Which of the ranges hold.
 
+    Table 1.
+
     Parameters
     ----------
     m : float
@@ -91,6 +113,15 @@ def table1(
         (where 1 / sigma_v <= tau_v^2 would take it beyond m^(3/8-.01), that condition is given up).
     log_power : float
         q in [0, 100] of polylog(m) = (log m)^q.
+
+    Returns
+    -------
+    Table1
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     m, k = checks.real("m", m, at_least=3.0), checks.integer("k", k, at_least=1)
     tau_w, tau_v = checks.real("tau_w", tau_w, above=0.0), checks.real("tau_v", tau_v, above=0.0)
@@ -145,6 +176,11 @@ def widths(
     -------
     tuple of float, or None
         Natural logarithms (m itself may leave float64); ``None`` if no m with log m <= 1e6 will do.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     k, tau_w = checks.integer("k", k, at_least=1), checks.real("tau_w", tau_w, at_least=1.0)
     q = checks.real("log_power", log_power, at_least=0.0, at_most=100.0)

@@ -98,6 +98,15 @@ def theorem1(
     opt : float
         Half the squared error of the best function of the class, >= 0.
     constants : Constants, optional
+
+    Returns
+    -------
+    Promise
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     numbers = concept_numbers(alpha=alpha, k=k, p_F=p_F, C_F=C_F, p_G=p_G, C_G=C_G)
     bound, least = checks.rational("B_F", B_F, above=0.0), checks.rational("opt", opt, at_least=0.0)
@@ -142,6 +151,15 @@ def hard_complexities(d: int, k: int, *, constant: float = 1.0) -> Complexities:
         2 <= k <= d; k <= 100, d <= 10^300.
     constant : float
         C*, > 0.
+
+    Returns
+    -------
+    Complexities
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     d = checks.integer("d", d, at_least=2, at_most=10**300)
     k = checks.integer("k", k, at_least=2, at_most=min(d, 100))
@@ -194,6 +212,15 @@ def corollary71(
     delta : float, optional
         As in :func:`theorem1`, for the labels divided by sqrt(k).
     constants : Constants, optional
+
+    Returns
+    -------
+    Corollary
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     found, alpha = hard_complexities(d, k, constant=constant), share(alpha)
     d_1 = d if d_1 is None else checks.integer("d_1", d_1, at_least=k, at_most=d)
@@ -210,7 +237,24 @@ def corollary71(
 
 
 def kernel_samples(d_1: int, k: int) -> float:
-    """C(d_1, k) / 1000: the N up to which Theorem 2 speaks."""
+    """C(d_1, k) / 1000: the N up to which Theorem 2 speaks.
+
+    Parameters
+    ----------
+    d_1 : int
+        Uniform coordinates, >= 2.
+    k : int
+        Size of the sets, 2..d_1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     d_1 = checks.integer("d_1", d_1, at_least=2)
     return rounded(Fraction(math.comb(d_1, checks.integer("k", k, at_least=2, at_most=d_1)), 1000))
 
@@ -224,6 +268,28 @@ def gradient_orders(*, residual: float, sigma_v: float, tau_w: float) -> tuple[f
     The final proof uses |grad_W| <= O(1) |y - out| although sigma_v may be m^(3/8). Lemma C.1 (f) as printed would
     give that, by |A D_{V,W} V^(0)|; as it is true it does not
     (:func:`learnability.studies.residual.theorems.coupling.across_order`).
+
+    Parameters
+    ----------
+    residual : float
+        |y - out|, >= 0.
+    sigma_v, tau_w : float
+        As in Table 1, >= 0.
+
+    Returns
+    -------
+    tuple of float
+        Of the gradients in W and in V.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Errata
+    ------
+    The final proof takes |grad_W| <= O(1) |y - out|, which this claim does not give where sigma_v grows with the
+    width.
     """
     residual = checks.real("residual", residual, at_least=0.0)
     sigma_v, tau_w = checks.real("sigma_v", sigma_v, at_least=0.0), checks.real("tau_w", tau_w, at_least=0.0)
@@ -237,6 +303,28 @@ def perturbation_bound(
 
     .. math:: c (\tau_v + \alpha L_G)^2 E \|H - out\|^2
               + c \left( \tilde\alpha^2 + \tau_v^2 (1 + B_F) + \alpha \tau_v L_G (B_F + 1) \right)^2
+
+    Parameters
+    ----------
+    risk : float
+        E|H - out|^2, >= 0.
+    alpha, alpha_tilde : float
+        As in Lemma C.2 (:func:`learnability.studies.residual.theorems.coupling.existence_orders`), >= 0.
+    tau_v : float
+        How far V may move, >= 0.
+    L_G, B_F : float
+        Lipschitz constant of G, and bound of F, >= 0.
+    constant : float
+        The c for what the paper hides, > 0.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     values = {"risk": risk, "alpha": alpha, "alpha_tilde": alpha_tilde, "tau_v": tau_v, "L_G": L_G, "B_F": B_F}
     exact = {name: checks.rational(name, value, at_least=0.0) for name, value in values.items()}
@@ -249,7 +337,27 @@ def perturbation_bound(
 def distance_bound(
     *, error: float, alpha: float, tau_v: float, B_F: float, B_FG: float, constant: float = 1.0
 ) -> float:
-    """Claim C.7: |out_1 - F| <= 2 |out - H| + c (tau_v (B_F + 1) + alpha B_{F o G})."""
+    """Claim C.7: |out_1 - F| <= 2 |out - H| + c (tau_v (B_F + 1) + alpha B_{F o G}).
+
+    Parameters
+    ----------
+    error : float
+        |out - H|, >= 0.
+    alpha, tau_v, B_F, constant
+        As in :func:`perturbation_bound`.
+    B_FG : float
+        Bound of G(F), >= 0.
+
+    Returns
+    -------
+    float
+        A distance.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     values = {"error": error, "alpha": alpha, "tau_v": tau_v, "B_F": B_F, "B_FG": B_FG}
     error, alpha, tau_v, B_F, B_FG = (checks.real(n, v, at_least=0.0) for n, v in values.items())
     return 2 * error + checks.real("constant", constant, above=0.0) * (tau_v * (B_F + 1) + alpha * B_FG)

@@ -135,7 +135,7 @@ def networks(scale: str) -> list[Guarantee]:
     ]
     engine = [
         _engine(d, k, eta, alpha, form).updates != thm4.sequence_updates(d=d, k=k, eta=eta, alpha=alpha)
-        for d, k, form in itertools.product((4, 16, 64), (2, 8), ("direct", "blocked"))
+        for d, k, form in itertools.product((4, 16, 64), (2, 8), ("sparse", "dense"))
         for eta, alpha in itertools.product((0.125, 1.0, 8.0), (0.25, 0.75))
     ]
     return [

@@ -82,7 +82,7 @@ def _cells(usual: str, usual_widths: tuple[int, ...]) -> Callable[..., tuple[Set
 EXPERIMENT = Experiment(
     title="Test error whatever the width: both layers trained",
     source=f"{PAPER}, Figure 2",
-    revision=1,
+    revision=2,
     scales={
         "smoke": Scale(_cells("digits", runs.SMOKE_WIDTHS), seeds=3, seconds=2),
         "laptop": Scale(_cells(runs.images(), runs.WIDTHS), seeds=10, seconds=200),

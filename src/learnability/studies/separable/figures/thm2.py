@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.tables import pick, values
 from learnability.plotting import COLORS, Curve, Panel, Plot
 from learnability.studies.separable import PAPER, claim, runs
@@ -212,7 +213,7 @@ def _cells(
     ) -> tuple[Setting, ...]:
         checks.several("data", data, checks.choice, tuple(_USUAL))
         if len(checks.several("widths", widths, runs.even, at_least=2)) < 2:
-            raise ValueError(f"widths must hold at least two values, for a growth, got {widths}")
+            raise RequestError(f"widths must hold at least two values, for a growth, got {widths}")
         checks.several("pair", pair, runs.even, at_least=2)
         checks.several("steps", steps, checks.real, above=0.0)
         checks.real("alpha", alpha, above=0.0, below=1)
@@ -238,10 +239,10 @@ def _cells(
 EXPERIMENT = Experiment(
     title="Updates against width and step, with upper and lower bounds",
     source=f"{PAPER}, Theorem 2, Corollary 3 and Theorem 4",
-    revision=1,
+    revision=2,
     scales={
         "smoke": Scale(_cells((2, 20, 200), (0.1, 1.0, 10.0), (2, 20), _HERE[:3], {}), seeds=2, seconds=5),
-        "laptop": Scale(_cells(_WIDTHS, _STEPS, (10, 1000), _HERE, _MNIST_LAPTOP), seeds=3, seconds=175),
+        "laptop": Scale(_cells(_WIDTHS, _STEPS, (10, 1000), _HERE, _MNIST_LAPTOP), seeds=3, seconds=76),
         "paper": Scale(_cells(_WIDTHS, _STEPS, (10, 1000), _HERE, _MNIST), seeds=10, seconds=3600),
     },
     run=run,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.tables import pick, values
 from learnability.networks.separable import TwoLayer
 from learnability.plotting import COLORS, Curve, Line, Panel, Plot
@@ -207,7 +208,7 @@ def _cells(
         for k in checks.several("units", units, checks.integer, at_least=1, at_most=4**8):
             _power_of_4("twice each of units", 2 * k)
         if len(steps) != 2 or not -20 <= steps[0] < steps[1] <= 20:
-            raise ValueError(f"steps must hold two exponents of 2, the least first, from -20 to 20, got {steps}")
+            raise RequestError(f"steps must hold two exponents of 2, the least first, from -20 to 20, got {steps}")
         for alpha in checks.several("alphas", alphas, checks.real, above=0.0, below=1):
             _dyadic("each of alphas", alpha)
         checks.integer("largest", largest, at_least=1, at_most=10)
@@ -231,18 +232,18 @@ def _cells(
 def _power_of_4(name: str, number: int) -> None:
     """So that its root is a power of 2."""
     if number & (number - 1) or number.bit_length() % 2 == 0:
-        raise ValueError(f"{name} must be a power of 4, for float64 to round nothing, got {number}")
+        raise RequestError(f"{name} must be a power of 4, for float64 to round nothing, got {number}")
 
 
 def _dyadic(name: str, number: float) -> None:
     if Fraction(number).denominator > 1024:
-        raise ValueError(f"{name} must be a multiple of 1/1024, for float64 to round nothing, got {number}")
+        raise RequestError(f"{name} must be a multiple of 1/1024, for float64 to round nothing, got {number}")
 
 
 EXPERIMENT = Experiment(
     title="Updates on the lower-bound sequence, between the bounds",
     source=f"{PAPER}, Theorems 4 and 10",
-    revision=1,
+    revision=2,
     scales={
         "smoke": Scale(_cells(16, (2, 8), (-3, 7), 3), seeds=1, seconds=2),
         "laptop": Scale(_cells(256, (2, 32), (-7, 7), 5), seeds=1, seconds=2),

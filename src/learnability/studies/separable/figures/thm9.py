@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import share
 from learnability.evidence.tables import pick, told, values
 from learnability.plotting import COLORS, Curve, HeatMap, Item, Panel, Plot
@@ -190,7 +191,7 @@ def _cells(
 ) -> tuple[Setting, ...]:
     """The largest k is ``beyond`` more than log2 of the largest d."""
     if any(more <= less for less, more in itertools.pairwise(checks.several("d", d, checks.integer, at_least=2))):
-        raise ValueError(f"d must rise, got {d}")
+        raise RequestError(f"d must rise, got {d}")
     checks.integer("beyond", beyond, at_least=1)
     checks.integer("draws", draws, at_least=1)
     checks.real("delta", delta, above=0.0, below=1)

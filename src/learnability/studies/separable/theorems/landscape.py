@@ -59,11 +59,27 @@ def theorem7(
     case, note : str
         Put into the id in brackets, and into the note.
 
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Hypotheses
+    ----------
+    Points in general position, which almost every X is, and a width k from n and d on: stated is k >= 2 ceil(n /
+    (2d-2)), the proof takes about twice as much, and k >= ceil(n / d) is enough.
+
     Errata
     ------
     The proof as given needs about twice the stated width. The statement is true all the same, and already at k =
     ceil(n / d).
     """
+    checks.measurements(residual=residual)
     n = checks.integer("n", n, at_least=1)
     d = checks.integer("d", d, at_least=2)
     k = checks.integer("k", k, at_least=1)
@@ -107,7 +123,18 @@ def theorem7_overfitting(
         Measured: hinge loss of SGD's network after training.
     case, note : str
         As in :func:`theorem7`.
+
+    Returns
+    -------
+    list of Guarantee
+        Hinge loss 0 and test error 1 of the bad minimum, hinge loss 0 of SGD's.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.measurements(hinge=hinge, test_error=test_error, sgd_hinge=sgd_hinge)
 
     def part(name: str, where: str, bound: float, measured: float | None, what: str) -> Guarantee:
         identity, source = statement_id(f"separable/thm7-{name}", case), f"{PAPER}, {where}"
@@ -135,13 +162,13 @@ def theorem8(
 ) -> list[Guarantee]:
     """Theorem 8: ReLU networks of any width have local minima with loss above 1/2 on every separable set but some.
 
-    The paper says on every. Its construction needs a direction with more than half of the points on its negative
-    side, and there is one unless the points' directions lie symmetrically about the origin, as many along x as along
-    -x for every x: if #{<w, x> < 0} = |S| / 2 for almost every w, then the function w -> sum_S sign(<w, x>) is zero,
-    and where w crosses the hyperplane orthogonal to one direction it jumps by twice the difference of the two
-    numbers. On such a set the loss is 1/2, and {(x, 1), (-x, -1)} has no local minimum with a larger one: a point
-    with positive loss must be off in all units, with loss 1, and then the other one is on in all w_i and must have
-    loss 0.
+    On every one but symmetric ones: the construction needs a direction with more than half of the points on its
+    negative side, and there is one unless the points' directions lie symmetrically about the origin, as many
+    along x as along -x for every x: if #{<w, x> < 0} = |S| / 2 for almost every w, then the function w -> sum_S
+    sign(<w, x>) is zero, and where w crosses the hyperplane orthogonal to one direction it jumps by twice the
+    difference of the two numbers. On such a set the loss is 1/2, and {(x, 1), (-x, -1)} has no local minimum with
+    a larger one: a point with positive loss must be off in all units, with loss 1, and then the other one is on
+    in all w_i and must have loss 0.
 
     Parameters
     ----------
@@ -166,9 +193,22 @@ def theorem8(
     -------
     list of Guarantee
         Loss at least (floor(m/2) + 1) / m, of a symmetric set exactly 1/2; gradient 0; change 0; updates 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Errata
+    ------
+    The theorem says on every separable set. Sets that lie symmetrically about the origin are the exception: there the
+    construction's loss is 1/2 and no more.
     """
+    checks.counts(updates=updates)
+    checks.measurements(loss=loss, gradient=gradient, change=change)
     m = checks.integer("m", m, at_least=1)
     source = f"{PAPER}, Theorem 8"
+    margin = checks.real("margin", margin)
     separable = Hypothesis("y <w*, x> >= 1", margin >= 1 - ROUNDING, f"least {margin:.12g}")
 
     def zero(name: str, measured: float | None, what: str) -> Guarantee:
@@ -190,7 +230,24 @@ def theorem8(
 
 
 def symmetric_directions(X: ArrayLike) -> bool:
-    """Whether as many points (m, d) lie along x as along -x, for every x; directions agree to nine digits."""
+    """Whether as many points (m, d) lie along x as along -x, for every x; directions agree to nine digits.
+
+    The exception to Theorem 8 (this project).
+
+    Parameters
+    ----------
+    X : array (m, d)
+        Points, one a row; those at the origin are left out.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        If X is no matrix of finite numbers.
+    """
     X = checks.matrix("X", X)
     norms = np.linalg.norm(X, axis=1)
     units = np.round(X[norms > 0] / norms[norms > 0, None], 9) + 0.0

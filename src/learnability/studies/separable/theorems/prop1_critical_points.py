@@ -32,7 +32,31 @@ ROUNDING = 1e-9
 
 
 def hinge_loss(params: TwoLayer, X: ArrayLike, y: ArrayLike, *, alpha: float) -> float:
-    """L_S(W), the mean of max(1 - y N(x), 0) over the points ``X`` (m, d) with labels ``y`` (m,)."""
+    """L_S(W), the mean of max(1 - y N(x), 0) over the points ``X`` (m, d) with labels ``y`` (m,).
+
+    Equation 2.
+
+    Parameters
+    ----------
+    params : TwoLayer
+        First layer W (2k, d) and output weights v (2k,).
+    X : array (m, d)
+        Points.
+    y : array (m,)
+        Labels in {-1, +1}.
+    alpha : float
+        Slope of the leaky ReLU, in [0, 1).
+
+    Returns
+    -------
+    float
+        >= 0.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or an argument is outside its range.
+    """
     outputs = forward(params, X, alpha=alpha)
     y = checks.labels("y", y, length=len(outputs))
     return float(np.maximum(1 - y * outputs, 0).mean())
@@ -43,6 +67,8 @@ def hinge_gradient(
 ) -> FloatArray:
     """The gradient of L_S in the first layer, (2k, d): -(1/m) sum of y v sigma'(W x) x over the points with y N(x) <
     1.
+
+    What Proposition 1 is about.
 
     Parameters
     ----------
@@ -55,6 +81,10 @@ def hinge_gradient(
     at_zero : float, optional
         sigma'(0), in [alpha, 1]: which element of the subdifferential. By default the paper's, 1 for the leaky ReLU
         and 0 for the ReLU.
+
+    Returns
+    -------
+    array (2k, d)
 
     Raises
     ------
@@ -101,6 +131,11 @@ def proposition1(
     list of Guarantee
         The largest ratio of a block's inner product to its own bound (at most -1 would be with the sign; here the
         least of their quotients, at least 1), the sum over blocks, the norm of the gradient.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or an argument is outside its range.
     """
     W, v, X, y, alpha, at_zero = _arguments(params, X, y, alpha, at_zero)
     w_star = checks.vector("w_star", w_star, length=X.shape[1])
@@ -152,7 +187,18 @@ def proposition1_critical(
         Points W looked at.
     case, note : str
         As in :func:`proposition1`.
+
+    Returns
+    -------
+    Guarantee
+        The mismatches, exactly 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.counts(mismatches=mismatches, points=points)
     alpha = slope(alpha)
     return Guarantee(
         statement_id("separable/prop1-critical", case),
@@ -170,7 +216,26 @@ def midpoint_values(x: ArrayLike, alpha: Any) -> tuple[Any, Any, Any]:
     type.
 
     Proposition 1(2): they are 0, (1 + alpha) |x|^2 and |x|^2, and 1 > (1 + alpha) / 2.
+
+    Parameters
+    ----------
+    x : array (d,)
+        The point, of floats or of rational numbers.
+    alpha : number
+        Slope, >= 0.
+
+    Returns
+    -------
+    tuple of number
+        In the type of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.vector("x", x)
+    checks.real("alpha", alpha, at_least=0.0)
     x = np.asarray(x)
 
     def f(w: Any, u: Any) -> Any:
@@ -197,7 +262,21 @@ def proposition1_midpoint(
         As in :func:`proposition1`.
     tolerance : float
         Absolute, for floating point.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.real("alpha", alpha, at_least=0.0)
+    checks.real("square", square, at_least=0.0)
+    checks.measurements(at_least=None, excess=excess)
+    tolerance = checks.real("tolerance", tolerance, at_least=0.0)
     promised = (1 - alpha) * square / 2
     return Guarantee(
         statement_id("separable/prop1-nonconvex", case),
@@ -221,10 +300,32 @@ def nonconvexity(
     then have y N(x) <= 0 on the segment, so that L_S = 1 - mean y N(x), and its excess over the chord's midpoint is
     k v (1 - alpha) |b_+ - b_-| / (2 m).
 
+    Proposition 1(2), for all of L_S.
+
+    Parameters
+    ----------
+    X : array (m, d)
+        Points.
+    y : array (m,)
+        Labels in {-1, +1}.
+    w_star : array (d,)
+        Separates them.
+    k : int
+        Units of each sign, >= 1.
+    v : float
+        Size of the output weights, > 0.
+    alpha : float
+        Slope, in [0, 1).
+
     Returns
     -------
     tuple of TwoLayer, TwoLayer and float
         The two ends and the excess, which is 0 only if b_+ = b_-.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or an argument is outside its range.
     """
     X = checks.matrix("X", X)
     y = checks.labels("y", y, length=len(X))
@@ -269,5 +370,15 @@ def _descent(
 
 
 def joined(*notes: str) -> str:
-    """The notes that are not empty, as one."""
+    """The notes that are not empty, as one.
+
+    Parameters
+    ----------
+    *notes : str
+        Some of them may be empty.
+
+    Returns
+    -------
+    str
+    """
     return "; ".join(filter(None, notes))

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.studies.separable import PAPER
 from learnability.studies.separable.theorems import thm5_compression as thm5
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
@@ -66,6 +67,11 @@ def update_bound(
     -------
     float
         Infinite if it exceeds float64's range.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     w_norm, alpha = checks.real("w_norm", w_norm, above=0.0), _slope(alpha)
     k, eta, v, R = _network(k, eta, v, R)
@@ -84,7 +90,24 @@ def corollary3_bound(*, w_norm: float, eta: float, alpha: float) -> float:
               + \sqrt{2 \eta (\eta + 2)} \left(\frac{|w^*|}{\eta \alpha}\right)^{1.5} + \frac{2 |w^*|}{\eta \alpha}
 
     The closed form behind the paper's |w*|^2 / alpha^2 + O(|w*|^2 / min(eta, sqrt(eta))), whose O hides powers of
-    1 / alpha. Parameters as in :func:`update_bound`.
+    1 / alpha.
+
+    Corollary 3.
+
+    Parameters
+    ----------
+    w_norm, eta, alpha
+        As in :func:`update_bound`.
+
+    Returns
+    -------
+    float
+        A number of updates; infinite if it exceeds float64's range.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     w_norm, alpha = checks.real("w_norm", w_norm, above=0.0), _slope(alpha)
     eta = checks.real("eta", eta, above=0.0)
@@ -111,11 +134,16 @@ def norm_bound(t: ArrayLike, *, start: float, k: int, eta: float, v: float, C: f
     Returns
     -------
     array (r,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     k, eta, v, _ = _network(k, eta, v, 0.0)
     C = checks.real("C", C, at_least=1.0)
     start = checks.real("start", start, at_least=0.0)
-    return start + checks.vector("t", np.atleast_1d(t)) * (2 * k * (eta * C * v) ** 2 + 2 * eta)
+    return start + checks.vector("t", np.atleast_1d(t), at_least=0.0) * (2 * k * (eta * C * v) ** 2 + 2 * eta)
 
 
 def alignment_bound(
@@ -124,11 +152,29 @@ def alignment_bound(
     """Equation 12: <W_t, W*> >= <W_0, W*> + 2 k eta c v alpha t after t non-zero updates.
 
     ``start`` is <W_0, W*> with W* = (w*, ..., w*, -w*, ..., -w*); the rest as in :func:`norm_bound`.
+
+    Parameters
+    ----------
+    t : array (r,)
+        Numbers of non-zero updates, >= 0.
+    start : float
+        <W_0, W*>.
+    k, eta, v, alpha, c
+        As in :func:`update_bound`.
+
+    Returns
+    -------
+    array (r,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     k, eta, v, _ = _network(k, eta, v, 0.0)
     c = checks.real("c", c, above=0.0, at_most=1.0)
     start = checks.real("start", start)
-    return start + 2 * k * eta * c * v * _slope(alpha) * checks.vector("t", np.atleast_1d(t))
+    return start + 2 * k * eta * c * v * _slope(alpha) * checks.vector("t", np.atleast_1d(t), at_least=0.0)
 
 
 def theorem2(
@@ -170,6 +216,16 @@ def theorem2(
     case, note : str
         Put into the id in brackets, and into the note.
 
+    Returns
+    -------
+    Guarantee
+        Updates against M_k; no bound outside the hypotheses.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
     Errata
     ------
     That W* = (w*, ..., w*, -w*, ..., -w*) has loss 0 needs k v (1 + alpha) >= 1; the proof uses its direction only.
@@ -195,7 +251,20 @@ def corollary3(
 
     It is |w*|^2 / alpha^2 (1 + 2 / eta) and smaller terms (:func:`corollary3_bound`).
 
-    Parameters as in :func:`theorem2`; the bound is :func:`corollary3_bound`.
+    Parameters
+    ----------
+    w_norm, eta, alpha, input_norm, updates, ended, case, note
+        As in :func:`theorem2`.
+
+    Returns
+    -------
+    Guarantee
+        Updates against :func:`corollary3_bound`; no bound outside the hypotheses.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     hypotheses, inside = _hypotheses(w_norm, alpha, input_norm, 0.0, None)
     eta = checks.real("eta", eta, above=0.0)
@@ -234,10 +303,21 @@ def relaxed_bound(
     w_norm, k, eta, v, R, alpha, input_norm, row_norm, updates, ended, case, note
         As in :func:`theorem2`. Every |v_0| is v.
 
+    Returns
+    -------
+    Guarantee
+        Updates against the relaxed bound; no bound outside the hypotheses.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
     Errata
     ------
-    One display drops C^2. With both layers moving at once, each by the other's old weights, c and C run over t =
-    0..T, so that c <= 1 <= C.
+    Equation 8 starts the trained output weights of one half at -v, where Equation 10 and the proof count their sizes
+    as positive: sizes are meant here. One display drops C^2. With both layers moving at once, each by the other's
+    old weights, c and C run over t = 0..T, so that c <= 1 <= C.
     """
     c = checks.real("c", c, at_most=1.0)
     C = checks.real("C", C, at_least=1.0)
@@ -291,9 +371,19 @@ def theorem6(
         delta / n takes the place of delta.
     further : int
         Examples on which the network depends besides those of its updates, >= 0: they are added to c.
+
+    Returns
+    -------
+    Guarantee
+        The error against the bound, whose note says where it is vacuous.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or some of k, v and R are missing.
     """
     if (k is None, v is None, R is None) not in ((True,) * 3, (False,) * 3):
-        raise ValueError(f"k, v and R must be given all three or none, got k={k!r}, v={v!r}, R={R!r}")
+        raise RequestError(f"k, v and R must be given all three or none, got k={k!r}, v={v!r}, R={R!r}")
     if k is not None and v is not None and R is not None:
         updates = theorem2(w_norm=w_norm, k=k, eta=eta, v=v, R=R, alpha=alpha, input_norm=input_norm)
     else:

@@ -21,6 +21,7 @@ from numbers import Rational
 from typing import NamedTuple
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.studies.separable import PAPER
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
@@ -83,10 +84,15 @@ def lower_bound(
     -------
     Fraction
         Exact, but for the root of d.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or one of v and R is missing.
     """
     form = checks.choice("form", form, FORMS)
     if form == "simple" and v is not None:
-        raise ValueError(f"form 'simple' must come without v and R, got v={v!r}, R={R!r}")
+        raise RequestError(f"form 'simple' must come without v and R, got v={v!r}, R={R!r}")
     d, root, h, r, alpha = _sequence(d, k, eta, v, R, alpha)
     if form == "simple":
         return max(Fraction(d), (d + root) / (2 * h))
@@ -106,8 +112,25 @@ def sequence_updates(
     """The exact number of updates on the sequence, until every example has output 1 or more.
 
     d times the least number of updates of one coordinate, found by bisection: after n of them a and b are piecewise
-    linear in n, and the output increases with n. Parameters as in :func:`lower_bound`; in the cyclic order every
-    visit is an update until none is.
+    linear in n, and the output increases with n. In the cyclic order every visit is an update
+    until none is.
+
+    Ours, on the sequence of Theorem 10.
+
+    Parameters
+    ----------
+    d, k, eta, alpha, v, R
+        As in :func:`lower_bound`.
+
+    Returns
+    -------
+    int
+        A multiple of d.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or one of v and R is missing.
     """
     d, _, h, r, alpha = _sequence(d, k, eta, v, R, alpha)
     slow_w = math.ceil(r / (alpha * h))  # updates while a < 0
@@ -163,6 +186,11 @@ def theorem4(
     list of Guarantee
         The bound as printed, corrected and sharp; for Theorem 4 the simple form too.
 
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or one of v and R is missing.
+
     Errata
     ------
     Theorem 10 subtracts min{., 0} where a number of further steps is max{., 0}, and |w*| where its proof has
@@ -202,9 +230,9 @@ def _sequence(d: int, k: int, eta: Number, v: Number | None, R: Number | None, a
     step = checks.rational("eta", eta, above=0)
     slope = checks.rational("alpha", alpha, above=0)
     if slope >= 1:
-        raise ValueError(f"alpha must be < 1, got {alpha!r}")
+        raise RequestError(f"alpha must be < 1, got {alpha!r}")
     if (v is None) != (R is None):
-        raise ValueError(f"v and R must be given both or neither, got v={v!r}, R={R!r}")
+        raise RequestError(f"v and R must be given both or neither, got v={v!r}, R={R!r}")
     digits = 10**40
     root = Fraction(math.isqrt(d * digits**2), digits)
     if v is None or R is None:

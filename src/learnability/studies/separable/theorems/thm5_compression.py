@@ -62,6 +62,11 @@ def compression_bound(
     -------
     float
         May be above 1, and says nothing then.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     n, size, doubt = _sample(n, size, delta, known_in_advance)
     left = checks.real("validation_error", validation_error, at_least=0.0, at_most=1.0)
@@ -80,8 +85,27 @@ def consistent_bound(
     .. math:: \epsilon = 1 - \exp(-(\log N + \log(1/\delta)) / (n - c)), \quad
               N = n^c \text{ (updates)}, \quad N = \binom{n}{c} \text{ (examples)}
 
-    Always below 1, and below Theorem 5's bound at n >= 2c. Parameters as there; ``coded`` as in :func:`theorem5`.
-    With size >= n nothing is left to judge by, and the bound is 1.
+    Always below 1, and below Theorem 5's bound at n >= 2c. With size >= n nothing is left to judge by, and
+    the bound is 1.
+
+    Not in the paper.
+
+    Parameters
+    ----------
+    n, size, delta, known_in_advance
+        As in :func:`compression_bound`.
+    coded : {"updates", "examples"}
+        What ``size`` counts, as in :func:`theorem5`.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     n, size, doubt = _sample(n, size, delta, known_in_advance)
     coded = checks.choice("coded", coded, CODED)
@@ -131,6 +155,16 @@ def theorem5(
         For ``coded="examples"``: whether a run on those examples alone was seen to give the same network.
     case, note : str
         Put into the id in brackets, and into the note.
+
+    Returns
+    -------
+    Guarantee
+        The error against the bound, whose note says where it is vacuous.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     bound = compression_bound(
         n=n, size=size, delta=delta, validation_error=validation_error, known_in_advance=known_in_advance
@@ -165,6 +199,16 @@ def consistent_compression(
         As in :func:`theorem5`.
     consistent : bool
         Whether all examples outside of the compression are classified correctly.
+
+    Returns
+    -------
+    Guarantee
+        The error against the bound.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     bound = consistent_bound(n=n, size=size, delta=delta, coded=coded, known_in_advance=known_in_advance)
     hypotheses = (
@@ -178,7 +222,19 @@ def consistent_compression(
 
 
 def at_most_half(n: int, size: float) -> Hypothesis:
-    """The condition n >= 2 c of Theorems 5 and 6."""
+    """The condition n >= 2 c of Theorems 5 and 6.
+
+    Parameters
+    ----------
+    n : int
+        Examples.
+    size : float
+        c.
+
+    Returns
+    -------
+    Hypothesis
+    """
     return Hypothesis("n >= 2 c", n >= 2 * size, f"n = {n}, c = {size:.9g}")
 
 
@@ -191,7 +247,24 @@ def promise(
     case: str,
     notes: tuple[str, ...],
 ) -> Guarantee:
-    """A generalisation bound, which says so where it says nothing."""
+    """A generalisation bound, which says so where it says nothing.
+
+    Parameters
+    ----------
+    statement, source, bound, error, hypotheses, case
+        As in :class:`learnability.theory.guarantee.Guarantee`, the id in two parts.
+    notes : tuple of str
+        Joined to one.
+
+    Returns
+    -------
+    Guarantee
+
+    Raises
+    ------
+    ValueError
+        If the error is not in [0, 1].
+    """
     if error is not None:
         error = checks.real("error", error, at_least=0.0, at_most=1.0)
     empty = "vacuous: an error is never above 1" if bound is not None and bound >= 1 else ""
@@ -200,7 +273,21 @@ def promise(
 
 
 def promised(delta: float, size: str, known_in_advance: bool) -> str:
-    """With which probability, for which size."""
+    """With which probability, for which size.
+
+    Parameters
+    ----------
+    delta : float
+        Probability of failure.
+    size : str
+        The size in words.
+    known_in_advance : bool
+        As in :func:`theorem5`.
+
+    Returns
+    -------
+    str
+    """
     chance = f"with probability at least {1 - delta:g}, c = {size}"
     return chance if known_in_advance else f"{chance}; delta / n for a size that depends on the sample"
 

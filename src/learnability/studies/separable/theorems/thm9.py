@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import Interval, at_all, share
 from learnability.studies.separable import PAPER
@@ -28,7 +29,27 @@ CHANCE = 1e-6
 
 
 def failure_probability(d: int, k: int) -> float:
-    """P(SGD does not reach a global minimum) = P(K_0 is not empty) = 1 - (1 - 2^-k)^d, without cancellation."""
+    """P(SGD does not reach a global minimum) = P(K_0 is not empty) = 1 - (1 - 2^-k)^d, without cancellation.
+
+    What Theorem 9 bounds from both sides, exactly (this project).
+
+    Parameters
+    ----------
+    d : int
+        Examples and dimensions, >= 1.
+    k : int
+        Units of each sign, >= 1.
+
+    Returns
+    -------
+    float
+        In (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
     d, k = _sizes(d, k)
     return -math.expm1(d * math.log1p(-math.ldexp(1.0, -k)))
 
@@ -45,6 +66,16 @@ def width_threshold(d: int, delta: float, *, side: str) -> float:
     side : {"failure", "success", "success, proof"}
         ``failure``: up to log2(d / -ln(delta)) SGD ends at a minimum that is not global. ``success``: from
         log2(2 d / delta) on it ends at a global one; the proof needs log2(d / delta) only.
+
+    Returns
+    -------
+    float
+        A number of units of each sign; may be negative or infinite, and says nothing then.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     d, _ = _sizes(d, 1)
     delta = _confidence(delta)
@@ -56,6 +87,8 @@ def width_threshold(d: int, delta: float, *, side: str) -> float:
 
 def update_limit(d: int, *, C: float, eta: float, form: str = "corrected") -> int:
     """How many non-zero updates SGD makes at most where no example is dead at the start.
+
+    Theorem 9, its second part.
 
     Parameters
     ----------
@@ -70,6 +103,15 @@ def update_limit(d: int, *, C: float, eta: float, form: str = "corrected") -> in
         u above 0, so its output is above 1. ``printed``: ceil(max(d C / eta, d / eta)), which rounds once instead of
         d times, and so is too small in general where max(C, 1) / eta is no integer, most of all for large eta; and it
         speaks of iterations, which also count the visits that change nothing.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     d, _ = _sizes(d, 1)
     each = _updates_each(C, eta)
@@ -125,6 +167,17 @@ def theorem9(
         The exact probability; with ``delta`` the two probabilities of at least 1 - delta; with ``C`` and ``eta`` the
         updates against the corrected and the printed limit.
 
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or one of C and eta, or draws, is missing.
+
+    Hypotheses
+    ----------
+    Examples are the d unit vectors (or any orthonormal ones), all labelled +1; the entries of the start are
+    independent, from a continuous symmetric distribution on [-C, C]; the ReLU's derivative at 0 is 0. Failure is
+    promised for k <= log2(d / ln(1 / delta)), success for k >= log2(2 d / delta); in between neither.
+
     Errata
     ------
     The printed number of iterations rounds once instead of d times, and counts visits: corrected to non-zero
@@ -154,8 +207,9 @@ def theorem9(
             if failures is not None and draws is not None:
                 found[-1] = judged(found[-1], _share((d, k, failures, draws), side))
     if (C is None) != (eta is None):
-        raise ValueError(f"C and eta must be given both or neither, got C={C!r}, eta={eta!r}")
+        raise RequestError(f"C and eta must be given both or neither, got C={C!r}, eta={eta!r}")
     if C is not None and eta is not None:
+        _updates_each(C, eta)  # checked before they are written into an id
         found += _limits(d, C, eta, updates, source, (*name, f"C={C:g}", f"eta={eta:g}", case), note)
     return found
 
@@ -172,7 +226,18 @@ def thresholds(cells: Iterable[tuple[int, int, int, int]], delta: float, case: s
         In (0, 1).
     case : str
         Put into the ids in brackets.
+
+    Returns
+    -------
+    list of Guarantee
+        One for each threshold that a cell is beyond.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    delta = _confidence(delta)
     found, cells = [], list(cells)
     for side in ("failure", "success"):
         beyond = [cell for cell in cells if _promised(*cell[:2], delta, side)]

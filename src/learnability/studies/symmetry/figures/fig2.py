@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import mean, share
 from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
@@ -57,7 +58,7 @@ def _cells(usual: dict[int, int], longer: int) -> Callable[..., tuple[Setting, .
         init: str = "half_integer",
     ) -> tuple[Setting, ...]:
         if len(checks.several("n", n, checks.integer, at_least=1)) > 2:
-            raise ValueError(f"n must hold one value or two, got {len(n)}")
+            raise RequestError(f"n must hold one value or two, got {len(n)}")
         checks.integer("longer", longer, at_least=0)
         powers("h_power", (h_power,))
         checks.choice("beta", beta, BETAS)

@@ -11,6 +11,7 @@ from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import mean
 from learnability.evidence.tables import pick
 from learnability.studies.symmetry import PAPER, claim
@@ -56,7 +57,7 @@ def _cells(usual_n: int, axes: dict[int, int]) -> Callable[..., tuple[Setting, .
         common = problem(n, sample, target, init)
         checks.choice("beta", beta, BETAS)
         if any(larger >= smaller for larger, smaller in itertools.pairwise(powers("h_powers", h_powers))):
-            raise ValueError(f"h_powers must rise, from the largest step to the smallest, got {h_powers}")
+            raise RequestError(f"h_powers must rise, from the largest step to the smallest, got {h_powers}")
         lengths = lasting(epochs, axes, h_powers, lambda _: (n / usual_n) ** 2)
         return tuple(
             setting(

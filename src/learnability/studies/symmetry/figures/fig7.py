@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import mean, share
 from learnability.evidence.tables import values
 from learnability.problems.symmetry import UniformCube, flip_labels
@@ -60,7 +61,7 @@ def _cells(usual_n: int, usual_epochs: int) -> Callable[..., tuple[Setting, ...]
     ) -> tuple[Setting, ...]:
         common = problem(n, sample, target, init)
         if len(checks.several("flips", flips, checks.real, above=0.0, at_most=0.5)) > 25:
-            raise ValueError(f"flips must hold at most 25 values, got {len(flips)}")
+            raise RequestError(f"flips must hold at most 25 values, got {len(flips)}")
         end = lasting((epochs,), {0: usual_epochs}, (0,), lambda _: (n / usual_n) ** 2)[0]
         panels = [(p, "n^3 h") for p in flips] + [(max(flips), "0")]
         return tuple(

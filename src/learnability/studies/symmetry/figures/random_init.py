@@ -16,6 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import at_all, mean
 from learnability.evidence.tables import pick
 from learnability.networks.one_hidden import RANDOM_KINDS
@@ -71,7 +72,9 @@ def _cells(usual_n: int, axes: dict[int, int], *, whole: bool = True) -> Callabl
 
         found = tuple(cell for width in widths for cell in at(width))
         if not found:
-            raise ValueError(f"widths must hold 1 where none of the cells of a wider network is chosen, got {widths}")
+            raise RequestError(
+                f"widths must hold 1 where none of the cells of a wider network is chosen, got {widths}"
+            )
         return found
 
     return cells

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.evidence.intervals import mean, share
 from learnability.studies.symmetry import claim
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
@@ -38,6 +39,9 @@ ON_A = 1 / (1 + math.exp(-2.5)) - 1 / (1 + math.exp(2.5))
 
 OFF_A = 2 * math.exp(-2.5) / (1 - math.exp(-5))
 """0.16529, the geometric series that bounds Lemma 1's sum off A."""
+
+KINDS = ("integer", "integer_padded", "half_integer", "quarter", "sigmoid")
+"""Initialisations that Lemma 3 has a constant for."""
 
 LEMMA3_LIMITS = {
     "integer": 1 / 4,
@@ -84,10 +88,17 @@ def lemma1(
     list of Guarantee
         Mistakes (exactly 0); the sum on A and off A, each against the paper's constant and the proof's.
 
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
     Errata
     ------
     sigma is read as the logistic function, which the proof needs.
     """
+    checks.counts(mistakes=mistakes)
+    checks.measurements(at_least=None, on=on, off=off)
 
     def part(
         name: str, form: str, kind: Kind, bound: float, measured: float | None, what: str = "", room: float = 0.0
@@ -121,7 +132,19 @@ def lemma2(
         Measured: largest distance of an output from +-1/2.
     case, note : str
         As in :func:`lemma1`.
+
+    Returns
+    -------
+    list of Guarantee
+        Mistakes, and the distance from +-1/2, both exactly 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.counts(mistakes=mistakes)
+    checks.measurements(deviation=deviation)
     what = joined("largest | |output| - 1/2 |", note)
     return [
         claim(statement_id("lemma2", case), "Lemma 2", 0, mistakes, "equal", note, Kind.EXACT),
@@ -134,9 +157,26 @@ def zigzag(
 ) -> list[Guarantee]:
     """The zig-zag: 4n + 2 ReLUs on the half-integer grid with output 1/2 - dist(|x|, A).
 
-    Our reconstruction of the arXiv version's Lemma 2, whose formulas are lost. Measured values as in
-    :func:`lemma2`, ``deviation`` being the largest distance of an output from 1/2 - dist(|x|, A) (from -1/2
-    if A is empty).
+    Our reconstruction of the arXiv version's Lemma 2, whose formulas are lost.
+
+    Parameters
+    ----------
+    mistakes : int, optional
+        Measured: inputs (or weights) whose sign is wrong.
+    deviation : float, optional
+        Measured: largest distance of an output from 1/2 - dist(|x|, A), from -1/2 if A is empty.
+    case, note : str
+        As in :func:`lemma1`.
+
+    Returns
+    -------
+    list of Guarantee
+        Mistakes, and the distance, both exactly 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
 
     Errata
     ------
@@ -144,6 +184,8 @@ def zigzag(
     copies at hand. Kinks at every element of A and half-way between neighbours have the properties that its proof
     uses.
     """
+    checks.counts(mistakes=mistakes)
+    checks.measurements(deviation=deviation)
     where = "Lemma 2 (arXiv version, reconstructed)"
     what = joined("largest |output - (1/2 - dist(|x|, A))|", note)
     return [
@@ -167,9 +209,26 @@ def lemma3_bound(n: int, kind: str) -> float:
       1/2 - 0.16529 in absolute value.
 
     Margins are those of the lifted embedding (v, 1).
+
+    Parameters
+    ----------
+    n : int
+        Input bits, >= 1.
+    kind : {"integer", "integer_padded", "half_integer", "quarter", "sigmoid"}
+        The symmetry initialisation: where the kinks of the hidden layer lie (:mod:`learnability.networks.symmetry`).
+
+    Returns
+    -------
+    float
+        A margin, in the units of the embedding; times sqrt(n) it tends to a constant.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     n = checks.integer("n", n, at_least=1)
-    kind = checks.choice("kind", kind, ("integer", "integer_padded", "half_integer", "quarter", "sigmoid"))
+    kind = checks.choice("kind", kind, KINDS)
     if kind == "sigmoid":
         return min(ON_A - 0.5, 0.5 - OFF_A) / math.sqrt(0.25 + n + 2)
     return 0.5 / math.sqrt(0.25 + 4 * (n + 3) if kind.startswith("integer") else 4 * n - 2.75)
@@ -191,7 +250,23 @@ def lemma3(n: int, kind: str, *, margin: float | None = None, case: str = "", no
         Measured: the exact hard margin of the lifted embedding for the worst function looked at.
     case, note : str
         As in :func:`lemma1`.
+
+    Returns
+    -------
+    Guarantee
+        The bound, beside what was measured.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Errata
+    ------
+    The paper gives the order 1/sqrt(n) without a constant, for the initialisation with n + 3 neurons; its experiments
+    use 4n + 3, whose constants are given beside.
     """
+    checks.measurements(at_least=None, margin=margin)
     identity, where = statement_id("lemma3", kind, f"n={n}", case), "Lemma 3 (explicit constant ours)"
     return claim(identity, where, lemma3_bound(n, kind), margin, "at_least", note, Kind.LOWER_BOUND)
 
@@ -202,16 +277,26 @@ def lemma3_scaling(kind: str, n: ArrayLike, margins: ArrayLike, *, tolerance: fl
     Parameters
     ----------
     kind : str
-        Initialisation, for the id.
+        Initialisation, as in :func:`lemma3_bound`: for the id.
     n, margins : array (r,), r >= 2
         Positive; margins of the worst known function at each n.
     tolerance : float
         How far from -1/2 the slope may lie, >= 0: finite n approaches the limit from above.
+
+    Returns
+    -------
+    Guarantee
+        The slope beside -1/2, within the tolerance.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
-    n = checks.vector("n", n)
+    kind, n = checks.choice("kind", kind, KINDS), checks.vector("n", n)
     margins = checks.vector("margins", margins, length=len(n))
     if len(n) < 2 or (n <= 0).any() or (margins <= 0).any():
-        raise ValueError("n and margins must hold at least two positive values")
+        raise RequestError(f"n and margins must hold at least two positive values, got {n} and {margins}")
     slope = float(np.polyfit(np.log(n), np.log(margins), 1)[0])
     room = checks.real("tolerance", tolerance, at_least=0.0)
     note = f"slope over n = {n[0]:g}..{n[-1]:g}; margin sqrt(n) ends at {margins[-1] * n[-1] ** 0.5:.4f}; "
@@ -226,6 +311,25 @@ def theorem1_sample_size(n: int, epsilon: float, delta: float) -> int:
     The explicit form of Theorem 1's m >= C (n + log(1/delta)) / epsilon: any learner that outputs a symmetric
     function consistent with the sample has error above epsilon with probability at most 2^(n+1) (1-epsilon)^m
     <= delta.
+
+    Parameters
+    ----------
+    n : int
+        Input bits, >= 1.
+    epsilon : float
+        Error that is allowed, in (0, 1).
+    delta : float
+        Probability that a sample may fail, in (0, 1).
+
+    Returns
+    -------
+    int
+        Examples.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     n = checks.integer("n", n, at_least=1)
     epsilon = checks.real("epsilon", epsilon, above=0.0, below=1)
@@ -262,6 +366,16 @@ def theorem1(
     case, note : str
         As in :func:`lemma1`.
 
+    Returns
+    -------
+    Guarantee
+        The share of failures against delta.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
     Errata
     ------
     The order m >= C (n + log(1/delta)) / epsilon is printed without its constant; m >= ((n+1) ln 2 + ln(1/delta)) /
@@ -271,7 +385,12 @@ def theorem1(
     least = theorem1_sample_size(n, epsilon, delta)
     m = checks.integer("m", m, at_least=1)
     needed = Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}")
-    rate = None if failed is None else share(failed, what="share of failures", unit="samples")
+    rate = None
+    if failed is not None:
+        found = checks.vector("failed", failed)
+        if (odd := found[(found != 0) & (found != 1)]).size:
+            raise RequestError(f"failed must hold True and False only, got {odd[0]:g}")
+        rate = share(found > 0, what="share of failures", unit="samples")
     identity = statement_id("theorem1", f"n={n}", case)
     where = "Theorem 1 (explicit sample bound: finite class of 2^(n+1))"
     return claim(identity, where, delta, rate, "at_most", note, Kind.UPPER_BOUND, hypotheses=(needed,))
@@ -292,7 +411,18 @@ def sample_compression(
         Inputs looked at, for the note.
     case, note : str
         As in :func:`lemma1`.
+
+    Returns
+    -------
+    Guarantee
+        The disagreements, exactly 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
+    checks.counts(disagreements=disagreements, seen=seen)
     said = joined(f"{seen} inputs of seen weights" if seen is not None else "", note)
     identity, where = statement_id("sample-compression", case), "Section 4 (first remark)"
     return claim(identity, where, 0, disagreements, "equal", said, Kind.EXACT)
@@ -311,6 +441,8 @@ def missing_mass(
     The right side is the expected mass of the weights that m examples do not show; on a single sample the
     true error is at most the mass of the weights that this sample does not show.
 
+    Ours, from the first remark of Section 4.
+
     Parameters
     ----------
     probabilities : array (n+1,)
@@ -321,14 +453,36 @@ def missing_mass(
         Measured: true errors over independent samples, whose mean is judged by its confidence interval.
     case, note : str
         As in :func:`lemma1`.
+
+    Returns
+    -------
+    Guarantee
+        The mean true error against the expected mass of unseen weights.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     p = checks.distribution("probabilities", probabilities)
     m = checks.integer("m", m, at_least=1)
     identity, where = statement_id("missing-mass", f"m={m}", case), "Section 4 (consequence of the first remark)"
-    bound, error = float(np.sum(p * (1 - p) ** m)), None if errors is None else mean(errors, unit="samples")
+    bound, error = float(np.sum(p * (1 - p) ** m)), None
+    if errors is not None:
+        error = mean(checks.vector("errors", errors, at_least=0.0), unit="samples")
     return claim(identity, where, bound, error, "at_most", note, Kind.UPPER_BOUND)
 
 
 def joined(*notes: str) -> str:
-    """The notes that are not empty, as one."""
+    """The notes that are not empty, as one.
+
+    Parameters
+    ----------
+    *notes : str
+        Some of them may be empty.
+
+    Returns
+    -------
+    str
+    """
     return "; ".join(filter(None, notes))

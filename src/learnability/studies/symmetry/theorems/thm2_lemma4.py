@@ -67,6 +67,16 @@ def update_bound(*, h: float, beta: float, margin: float, radius: float, batch: 
         R = max |v| > 0.
     batch : int
         Size B >= 1 of the batches; updates are counted in examples.
+
+    Returns
+    -------
+    float
+        A number of updates, counted in examples.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius)
     return checks.integer("batch", batch, at_least=1) * (2 * beta / h + radius**2) / margin**2
@@ -75,7 +85,22 @@ def update_bound(*, h: float, beta: float, margin: float, radius: float, batch: 
 def final_margin_bound(*, h: float, beta: float, margin: float, radius: float) -> float:
     """Theorem 2: the output separates with margin at least gamma beta h / (2 beta h + (R h)^2), whatever the batch.
 
-    Parameters as above. With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, that is, nothing.
+    With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, that is, nothing.
+
+    Parameters
+    ----------
+    h, beta, margin, radius : float
+        As in :func:`update_bound`.
+
+    Returns
+    -------
+    float
+        A margin, in the units of ``margin``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius)
     return margin * beta / (2 * beta + radius**2 * h)
@@ -111,6 +136,16 @@ def theorem2(
     case, note : str
         Put into the id in brackets, and into the note.
 
+    Returns
+    -------
+    list of Guarantee
+        The number of updates; for beta > 0 the final margin too.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
     Errata
     ------
     The printed lines of the proof drop an h and a square. That batches of any size are covered is claimed without
@@ -118,7 +153,10 @@ def theorem2(
     Algorithm 1 updates where y w . v <= beta, a tie included; it has to, as with beta = 0 everything starts at a
     tie.
     """
+    checks.counts(updates=updates)
+    checks.measurements(at_least=None, final_margin=final_margin)
     h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
+    batch = checks.integer("batch", batch, at_least=1)
     bound = least = None
     if margin > 0:
         bound = update_bound(h=h, beta=beta, margin=margin, radius=radius, batch=batch)
@@ -183,6 +221,16 @@ def lemma4_step_limit(*, margin: float, radius: float, input_radius: float, acti
     margin, radius, input_radius : float
         gamma, R and R_X, all > 0.
     activation : {"relu", "sigmoid"}
+
+    Returns
+    -------
+    float
+        The largest h.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     margin = checks.real("margin", margin, above=0.0)
     radius = checks.real("radius", radius, above=0.0)
@@ -199,19 +247,65 @@ def movement_bound(
 
     The paper has O(R_X h^2 R t^(3/2)) with a lost exponent at R_X; the derivation gives 2, and the constant: delta
     in :func:`lemma4_step_limit`. For sigmoids it is 1.81.
+
+    Parameters
+    ----------
+    t : array (r,)
+        Numbers of updates, >= 0.
+    h : float
+        Step size, > 0.
+    radius, input_radius : float
+        R and R_X, > 0, as in :func:`lemma4`.
+    activation : {"relu", "sigmoid"}
+
+    Returns
+    -------
+    array (r,)
+        Distances, in the units of the embedding.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
-    t = checks.vector("t", np.atleast_1d(t))
+    t, h, radius, activation = _along(t, h, radius, activation)
+    input_radius = checks.real("input_radius", input_radius, above=0.0)
     constant = 2 / 3 * _SLOPE[activation] * math.sqrt(_NORM[activation])
-    return constant * (input_radius**2 + 1) * radius * float(h) ** 2 * t**1.5
+    return constant * (input_radius**2 + 1) * radius * h**2 * t**1.5
 
 
 def norm_bound(t: ArrayLike, *, h: float, radius: float, activation: str = "relu") -> FloatArray:
     """Lemma 4 (ii): after t updates |(M, b)| <= sqrt(3.0038 t) R h, for sigmoids sqrt(3 t) R h.
 
     See :func:`lemma4_step_limit`.
+
+    Parameters
+    ----------
+    t, h, radius, activation
+        As in :func:`movement_bound`.
+
+    Returns
+    -------
+    array (r,)
+        Norms of (M, b).
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
-    t = checks.vector("t", np.atleast_1d(t))
-    return math.sqrt(_NORM[activation]) * radius * float(h) * np.sqrt(t)
+    t, h, radius, activation = _along(t, h, radius, activation)
+    return math.sqrt(_NORM[activation]) * radius * h * np.sqrt(t)
+
+
+def _along(t: ArrayLike, h: object, radius: float, activation: str) -> tuple[FloatArray, float, float, str]:
+    """What the bounds along a run share, checked."""
+    return (
+        checks.vector("t", np.atleast_1d(t), at_least=0.0),
+        checks.real("h", h, above=0.0),
+        checks.real("radius", radius, above=0.0),
+        checks.choice("activation", activation, tuple(MOST)),
+    )
 
 
 def lemma4_hypotheses(
@@ -229,6 +323,21 @@ def lemma4_hypotheses(
     0 < h <= gamma^(5/2) / (100 R^2 R_X) or the limit for sigmoids, 0 < gamma <= 1, R_X > 1, beta = R^2 h, and
     M = 0, b = 0 at the start.
     ``beta`` counts as R^2 h within 1e-9 relative, so that floats may come too.
+
+    Parameters
+    ----------
+    h, beta, margin, radius, input_radius, starts_at_zero, activation
+        As in :func:`lemma4`.
+
+    Returns
+    -------
+    tuple of Hypothesis
+        Six, each with the values compared.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius, separable=False)
     input_radius = checks.real("input_radius", input_radius, above=0.0)
@@ -285,10 +394,20 @@ def lemma4(
     starts_at_zero : bool
         Whether M = 0 and b = 0 at the start.
     final_margin : float, optional
-        Of the output on the sample in the end.
+        Measured: that of the output on the sample in the end.
     activation : {"relu", "sigmoid"}
     case, note : str
         As in :func:`theorem2`.
+
+    Returns
+    -------
+    list of Guarantee
+        Movement, norm, updates and final margin: (i) to (iv).
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
 
     Hypotheses
     ----------
@@ -304,6 +423,7 @@ def lemma4(
     "similar proof" and gives none. The experiments of Section 5 lie outside of the lemma: at n = 30 their h = n^-6
     is twelve times the largest step.
     """
+    checks.measurements(at_least=None, final_margin=final_margin)
     hypotheses = lemma4_hypotheses(
         h=h,
         beta=beta,
@@ -315,7 +435,7 @@ def lemma4(
     )
     most = MOST[activation] * radius**2 / margin**2 if margin > 0 else None
     least = LEAST[activation] * margin if margin > 0 else None
-    t = checks.vector("updates", np.empty(0) if updates is None else updates)
+    t = checks.vector("updates", np.empty(0) if updates is None else updates, at_least=0.0)
     h = float(h)
 
     def part(
@@ -333,7 +453,7 @@ def lemma4(
     def along(name: str, bounds: FloatArray, values: ArrayLike | None) -> Guarantee:
         if values is None or not (t > 0).any():
             return part(name, None, None)
-        ratios = checks.vector(name, values, length=len(t))[t > 0] / bounds[t > 0]
+        ratios = checks.vector(name, values, length=len(t), at_least=0.0)[t > 0] / bounds[t > 0]
         worst = int(np.argmax(ratios))
         bound = float(bounds[t > 0][worst])
         where = f"record with the least relative slack, after {t[t > 0][worst]:.0f} updates"

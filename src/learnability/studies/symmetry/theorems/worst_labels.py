@@ -1,5 +1,7 @@
 """Which labelling of given points has the smallest margin? A certificate, where 2^m of them cannot be tried.
 
+Beside Lemma 3 of Nachum & Yehudayoff, whose margin is that of the worst function.
+
 For linearly independent v_1..v_m with Gram matrix K, marg(y) is the distance of the origin from the convex
 hull of the y_k v_k, that is the least sqrt(mu' K mu) over mu with |mu|_1 = 1 whose signs are those of y. Such
 a mu has y . mu = 1, and without the condition on signs the least value is 1 / sqrt(y' K^-1 y). Hence
@@ -25,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.theory.margins import normalised
 
 __all__ = ["WorstLabels", "certify_worst_labels"]
@@ -50,6 +53,8 @@ class WorstLabels:
 def certify_worst_labels(V: ArrayLike, y: ArrayLike) -> WorstLabels:
     """Test whether the labelling ``y`` has the smallest margin of all labellings of the points.
 
+    Ours, for Lemma 3, whose margin is that of the worst function.
+
     Parameters
     ----------
     V : array (m, d), m >= 2
@@ -73,18 +78,18 @@ def certify_worst_labels(V: ArrayLike, y: ArrayLike) -> WorstLabels:
     V, unit = normalised("V", V)
     m, d = V.shape
     if m < 2:
-        raise ValueError(f"V must hold at least 2 points, got {m}")
+        raise RequestError(f"V must hold at least 2 points, got {m}")
     # K = R'R by QR of the points themselves, which keeps twice the digits that forming K would.
     R = np.linalg.qr(y * V.T, mode="r") if d >= m else np.zeros((1, m))
     diagonal = np.abs(np.diag(R))
     if diagonal.min() <= 1e-13 * np.abs(R).max():
-        raise ValueError("V must have linearly independent rows (points)")
+        raise RequestError("V must have linearly independent rows (points)")
     inverse = np.linalg.solve(R, np.eye(m))
     Q = inverse @ inverse.T
     off_diagonal = Q[~np.eye(m, dtype=bool)]
     eigenvalues = np.linalg.eigvalsh(np.diag(Q.sum(axis=1)) - Q)
     return WorstLabels(
         margin=unit / math.sqrt(Q.sum()),
-        gap=float(eigenvalues[1] / np.abs(eigenvalues).max()),
+        gap=float(eigenvalues[1] / largest) if (largest := np.abs(eigenvalues).max()) > 0 else 0.0,
         least_entry=float(off_diagonal.min() / Q.max()),
     )

@@ -1,0 +1,1 @@
+"""What can happen, a module each with ``tried(desk)``: the blows, and what came of them."""
