@@ -5,6 +5,7 @@ A module of its own, so that worker processes can import what they run.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import toys
 from learnability import sweep
 from learnability.sweep import Task, process
@@ -39,7 +41,12 @@ def by_key(finished):
 
 def worker_processes(caller):
     """The processes on this machine that perform tasks for a process."""
-    return [child for child in caller.children(recursive=True) if process._BOOT in child.cmdline()]
+    found = []
+    for child in caller.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a process that has ended since, zombies among them
+            if process._BOOT in child.cmdline():
+                found.append(child)
+    return found
 
 
 def stuck(setting, seed):
