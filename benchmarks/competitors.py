@@ -121,15 +121,15 @@ def _jax(skip: bool = False, columns: bool = False) -> Loop:
         import jax
         import jax.numpy as jnp
 
-        jax.config.update("jax_enable_x64", True)
-        run = _jax_scan(skip, columns)
-        W, *rest = params
-        state = tuple(jnp.array(part, dtype=jnp.float64) for part in (W.T if columns else W, *rest))
-        inputs = (*map(jnp.asarray, (X, y, order)), jnp.float64(h), jnp.float64(beta))
-        jax.block_until_ready((state, inputs))
-        begin = time.perf_counter()
-        state, updated = jax.block_until_ready(run(state, *inputs))
-        seconds = time.perf_counter() - begin
+        with jax.enable_x64(True):
+            run = _jax_scan(skip, columns)
+            W, *rest = params
+            state = tuple(jnp.array(part, dtype=jnp.float64) for part in (W.T if columns else W, *rest))
+            inputs = (*map(jnp.asarray, (X, y, order)), jnp.float64(h), jnp.float64(beta))
+            jax.block_until_ready((state, inputs))
+            begin = time.perf_counter()
+            state, updated = jax.block_until_ready(run(state, *inputs))
+            seconds = time.perf_counter() - begin
         W, B, M, b = (np.array(part) for part in state)
         return Run(OneHidden(W.T if columns else W, B, M, float(b)), np.array(updated), seconds)
 

@@ -84,15 +84,15 @@ def _jax(skip: bool = False, columns: bool = False) -> Loop:
         import jax
         import jax.numpy as jnp
 
-        jax.config.update("jax_enable_x64", True)
-        run = _jax_scan(skip, columns, rule.both)
-        state = tuple(jnp.array(part, dtype=dtype) for part in (params.W.T if columns else params.W, params.v))
-        inputs = (*(jnp.array(part, dtype=dtype) for part in (X, y)), jnp.asarray(order))
-        numbers = jnp.array(rule.eta, dtype=dtype), jnp.array(rule.alpha, dtype=dtype)
-        jax.block_until_ready((state, inputs, numbers))
-        begin = time.perf_counter()
-        state, updated = jax.block_until_ready(run(state, *inputs, *numbers))
-        seconds = time.perf_counter() - begin
+        with jax.enable_x64(True):
+            run = _jax_scan(skip, columns, rule.both)
+            state = tuple(jnp.array(part, dtype=dtype) for part in (params.W.T if columns else params.W, params.v))
+            inputs = (*(jnp.array(part, dtype=dtype) for part in (X, y)), jnp.asarray(order))
+            numbers = jnp.array(rule.eta, dtype=dtype), jnp.array(rule.alpha, dtype=dtype)
+            jax.block_until_ready((state, inputs, numbers))
+            begin = time.perf_counter()
+            state, updated = jax.block_until_ready(run(state, *inputs, *numbers))
+            seconds = time.perf_counter() - begin
         W, v = (np.array(part) for part in state)
         return finished(W.T if columns else W, v, np.array(updated), seconds)
 

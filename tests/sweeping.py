@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import psutil
+
 import toys
 from learnability import sweep
 from learnability.sweep import Task, process

@@ -609,6 +609,19 @@ def test_a_signal_while_the_command_line_is_imported_ends_with_a_line(number, wo
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", f"learnability: {word}\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="kill there ends a process without a word")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_answer_changes_nothing(number):
+    script = (
+        "import atexit, os, signal, sys\nfrom learnability import __main__ as entry\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"atexit.register(os.kill, os.getpid(), {int(number)})\n"
+        "sys.argv = ['learnability', '--version']\nentry.main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"learnability {learnability.__version__}\n", "")
+
+
 @pytest.mark.parametrize(("number", "word", "code"), [(2, "interrupted", 130), (15, "terminated", 143)])
 def test_a_signal_that_a_library_makes_an_error_of_its_own_is_told_as_one(number, word, code, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)

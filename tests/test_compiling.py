@@ -3,10 +3,12 @@
 import importlib.machinery
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,10 +164,12 @@ def test_other_source_is_compiled_anew_and_what_the_old_one_left_is_removed(plac
 def test_the_source_of_what_is_imported_counts(place, monkeypatch, tmp_path):
     """Numba looks at the function's own file only, and would go on with an old constant."""
     source, _ = place
-    other = tmp_path / "constants.py"
+    other = tmp_path / "a_test_s_constants.py"
     other.write_text("FACTOR = 2\n")
     module = type(sys)("learnability.a_test_s_constants")
-    module.FACTOR, module.__file__ = 2, str(other)
+    module.FACTOR = 2
+    monkeypatch.setattr(compiling, "_PACKAGE", str(tmp_path))
+    monkeypatch.setattr(compiling, "_file", compiling._file.__wrapped__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(sys.modules["learnability"], "a_test_s_constants", module, raising=False)
     imports = f"from {module.__name__} import (\n    FACTOR,\n)\n"
@@ -176,6 +180,19 @@ def test_the_source_of_what_is_imported_counts(place, monkeypatch, tmp_path):
     module.FACTOR = 3
     twice, _ = loaded(source)
     assert twice(4) == 12
+
+
+def test_what_else_is_imported_makes_no_function_another():
+    """Or a sweep's workers, the command line and a notebook would compile for minutes what the others have kept."""
+    importlib.import_module("learnability.api")
+    package = Path(compiling.__file__).parent
+    jitted = [path for path in package.rglob("*.py") if re.search(r"^ *@njit|njit\(", path.read_text(), re.MULTILINE)]
+    assert len(jitted) > 15
+    code = (
+        "import json, sys; from learnability import compiling as c; print(json.dumps([*map(c._stamp, sys.argv[1:])]))"
+    )
+    told = subprocess.run([sys.executable, "-c", code, *map(str, jitted)], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [compiling._stamp.__wrapped__(str(path)) for path in jitted]
 
 
 def test_functions_made_in_a_loop_are_told_apart_by_what_they_hold(place):

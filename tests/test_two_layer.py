@@ -145,7 +145,6 @@ def test_a_long_run_skips_many_visits_and_changes_none():
 def test_gradient_is_that_of_automatic_differentiation():
     jax = pytest.importorskip("jax")
     jnp = jax.numpy
-    jax.config.update("jax_enable_x64", True)
     params, X, y = sample(1, 12, 6, 4)
 
     def loss(W, v, x, label):
@@ -155,9 +154,10 @@ def test_gradient_is_that_of_automatic_differentiation():
     gradient = jax.grad(loss, argnums=(0, 1))
     W, v = params
     order = visits(np.random.default_rng(5), 12, 20, "shuffle")
-    for i in order.reshape(-1):
-        dW, dv = gradient(W, v, X[i], y[i])
-        W, v = W - 0.3 * np.asarray(dW), v - 0.3 * np.asarray(dv)
+    with jax.enable_x64(True):
+        for i in order.reshape(-1):
+            dW, dv = gradient(W, v, X[i], y[i])
+            W, v = W - 0.3 * np.asarray(dW), v - 0.3 * np.asarray(dv)
     run = train(params, X, y, eta=0.3, alpha=0.1, rng=np.random.default_rng(5), epochs=20, layers="both")
     np.testing.assert_allclose(run.params.W, W, atol=1e-12)
     np.testing.assert_allclose(run.params.v, v, atol=1e-12)

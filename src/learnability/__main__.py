@@ -20,7 +20,11 @@ def main() -> None:
         from learnability.cli import main
     except KeyboardInterrupt:
         _end("interrupted", 130)
-    main()
+    try:
+        main()
+    finally:  # the answer is given: nothing is left to be interrupted, and Python's own end would say so at length
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

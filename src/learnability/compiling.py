@@ -185,9 +185,16 @@ def _identity(value: Any, within: tuple[Any, ...] = ()) -> str:
     return f"{function.__module__}.{function.__qualname__} {code} ({', '.join(taken)})"
 
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+
 @functools.cache
 def _stamp(source: str) -> str:
-    """Digest of a file and of all files of this package that it imports, directly or not."""
+    """Digest of a file and of all files of this package that it imports, directly or not.
+
+    It is read from the files and not from ``sys.modules``: what else a process has imported, and in which order, must
+    not make its compiled functions other ones, or two kinds of process would for ever remove each other's.
+    """
     files: dict[str, str] = {}
     waiting = [source]
     while waiting:
@@ -206,16 +213,24 @@ def _text(path: str) -> str:
     return ""  # in an archive: then the version alone must do
 
 
-_IMPORT = re.compile(r"^[ \t]*from[ \t]+(learnability[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_IMPORT = re.compile(r"^from[ \t]+learnability([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+"""Not what is indented: what a function or a type checker imports is no constant of compiled code."""
 
 
 def _imported(text: str) -> Iterator[str]:
-    """Files of the modules of this package that a module's text imports and that are loaded."""
+    """Files of the modules of this package that a module's text imports."""
     for module, names in _IMPORT.findall(text):
-        for name in (module, *(f"{module}.{name}" for name in re.findall(r"\w+", names))):
-            file = getattr(sys.modules.get(name), "__file__", None)
-            if file:
-                yield os.path.abspath(file)
+        found = [_file(f"{module}.{name}") for name in re.findall(r"\w+", names)]
+        yield from filter(None, found)
+        if not all(found) and (file := _file(module)):  # then some name is defined in the module itself
+            yield file
+
+
+@functools.cache
+def _file(module: str) -> str | None:
+    """The file of a module of this package, named from there: ``.training.orders``."""
+    path = os.path.join(_PACKAGE, *module.split(".")[1:])
+    return next(filter(os.path.isfile, (f"{path}.py", os.path.join(path, "__init__.py"))), None)
 
 
 def _vouched(content: bytes) -> bytes:

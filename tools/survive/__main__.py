@@ -9,8 +9,9 @@ in hand.
 
 Processes are started as a user starts them where it matters how they start, and otherwise forked from one that has
 imported everything. ``--short`` is what the tests do. ``--out FILE`` keeps the counts as JSON, beside those of kinds
-that were tried before; ``--page`` writes the table of ``docs/survival.md`` from it, with the counts of ``--before
-FILE`` beside them. Status 1 if anything was wrong. Everything that is drawn follows from ``--seed``.
+that were tried before; ``--page`` writes the table of ``docs/survival.md`` from it (by default from
+``tools/survive/counts.json``), with the counts of ``--before FILE`` beside them. Status 1 if anything was wrong.
+Everything that is drawn follows from ``--seed``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from tools.survive import kinds
 from tools.survive.desk import Desk, Tally
 from tools.survive.page import PAGE, put, table
 
+COUNTS = Path(__file__).with_name("counts.json")
+"""Those of ``docs/survival.md``."""
 BEFORE = Path(__file__).with_name("before.json")
 """Counts of the version before batches and fsync."""
 KINDS = [module.name for module in pkgutil.iter_modules(kinds.__path__)]
@@ -53,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if unknown := [kind for kind in chosen.kinds if kind not in KINDS]:
         parser.error(f"there is no kind {unknown[0]}, only {', '.join(KINDS)}")
+    if chosen.page:
+        chosen.out = chosen.out or COUNTS
     found: dict[str, list[dict[str, Any]]] = {}
     if chosen.out and chosen.out.exists():
         found = json.loads(chosen.out.read_text())
