@@ -261,6 +261,8 @@ def test_theorem_8_is_four_statements():
         assert verdicts8(m=5, **{**good, name: least})[i] is Verdict.VIOLATED
     assert verdicts8(m=5, **good, margin=0.9) == [Verdict.OUTSIDE] * 4
     assert set(verdicts8(m=5)) == {Verdict.NOT_MEASURED}
+    with pytest.raises(ValueError, match="m must be even where the set is symmetric, got 5"):
+        theory.theorem8(m=5, symmetric=True)
 
 
 def test_symmetric_directions_are_those_without_a_side_of_more_than_half():

@@ -390,3 +390,61 @@ def test_a_choice_is_refused_with_what_there_is():
                 continue
             with pytest.raises(RequestError, match=rf"{parameter} must be one of .*got 'nonsense'"):
                 FUNCTIONS[name](**{**arguments, parameter: "nonsense"})
+
+
+# Answers that say nothing
+
+NOTED = {
+    "symmetry.thm2_lemma4.theorem2": {"margin": -0.1},
+    "parity.features.lemma11": {"epsilon": 2.0},
+    "parity.first_step.lemma5": {"c": 1.0},
+    "parity.first_step.lemma6": {"C": 1.0},
+    "parity.first_step.lemma8": {"J": 1},
+    "parity.linear.theorem2": {"B": 1e9},
+    "parity.theorem3.theorem3": {},
+    "parity.training.lemma14": {"n": 101, "k": 101},
+    "separable.thm2_thm6.theorem6": {"n": 10},
+    "separable.thm4_thm10.theorem4": {"alpha": 1.0},
+    "separable.thm5_compression.consistent_compression": {"size": 100},
+    "separable.thm5_compression.theorem5": {"size": 50},
+    "residual.lemmas.lemma_d2": {},
+    "residual.lower.theorem2": {},
+    "residual.thm1.corollary71": {"alpha": 0.001, "delta": 1.0, "d": 40, "d_1": 40},
+    "residual.thm1.theorem1": {},
+}
+"""Arguments at which a note or a verdict says that nothing is promised."""
+DESCRIBED = {
+    "symmetry.thm2_lemma4.final_margin_bound": ({"beta": 0.0}, lambda margin: margin == 0),
+    "parity.first_step.lemma8_bound": ({"J": 1}, lambda difference: difference >= 1),
+    "parity.first_step.zero_coordinate_bound": ({"J": 0, "n": 100}, lambda off: math.isclose(off, 1 / 20)),
+    "parity.linear.linear_bound": ({"B": 1e9}, lambda loss: loss <= 0),
+    "parity.theorem3.corollary4_limit": ({}, lambda factor: factor * 0.49 >= 1),
+    "parity.theorem3.theorem3_terms": ({}, lambda terms: terms.total >= 1),
+    "separable.thm5_compression.compression_bound": ({"size": 50}, lambda error: error >= 1),
+    "separable.thm9.width_threshold": ({"d": 1}, lambda width: width < 1),
+    "residual.coupling.coupling_orders": ({"tau_w": 9.0, "tau_v": 2.0}, lambda orders: min(orders.a, orders.d) >= 50),
+    "residual.probability.indicator_bound": ({"B": 3.3}, lambda chance: chance >= 1),
+    "residual.rademacher.rademacher_bound": ({"N": 7}, lambda mean: mean >= 0.5**0.5),
+    "residual.thm1.kernel_samples": ({}, lambda examples: examples < 1),
+}
+"""The same of functions that return numbers, which only a docstring can say, and whether nothing is said."""
+NOTHING = re.compile(r"vacuous|says? nothing(?! of)")
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_an_answer_that_says_nothing_says_so(name):
+    found = FUNCTIONS[name](**{**CALLS[name], **NOTED[name]})
+    answers = found if isinstance(found, list) else [found]
+    assert any(re.search("vacuous|outside", f"{one.note} {getattr(one, 'verdict', '')}") for one in answers)
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_a_number_that_says_nothing_is_described(name):
+    changed, empty = DESCRIBED[name]
+    assert empty(FUNCTIONS[name](**{**CALLS[name], **changed}))
+    assert NOTHING.search(FUNCTIONS[name].__doc__)
+
+
+def test_what_says_so_was_seen_to():
+    speak = {name for name, function in FUNCTIONS.items() if NOTHING.search(inspect.getsource(function))}
+    assert speak - NOTED.keys() - DESCRIBED.keys() == set()

@@ -125,6 +125,7 @@ def test_lemma9_has_room_for_the_cap_alone():
     assert [g.verdict for g in rounded[3:]] == [Verdict.HOLDS, Verdict.VIOLATED]
     assert math.exp(-((6 - 1 / 24) ** 2) / 2) / 2 <= theory.ALPHA_ROOM
     sharper = theory.lemma9(n=200, k=3, form="good neurons", J=100)[1]
+    assert theory.lemma9(n=200, k=3, form="good neurons", J=1)[1].bound == 0.5  # half of a probability
     assert sharper.bound == pytest.approx(0.25 + (math.sqrt(200) / 24 + 1) / math.sqrt(800 * math.pi))
 
 
@@ -198,6 +199,9 @@ def test_representation_statements():
     assert [g.verdict for g in good] == [Verdict.HOLDS] * 4
     bad = features.representation(k=3, error=1e-6, rank=3, capped_rank=2, capped_error=1.0)
     assert {g.verdict for g in bad} == {Verdict.VIOLATED}
+    unknown = features.representation(k=17, capped_error=0.1)[3]
+    assert (unknown.bound, unknown.verdict) == (None, Verdict.NOT_MEASURED)
+    assert unknown.note.endswith("known up to k = 15 only")
 
 
 def test_lemma12_statements():

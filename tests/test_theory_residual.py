@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -148,6 +149,20 @@ def test_corollary71_beside_theorem2():
     assert found.sharper_kernel_risk == pytest.approx(2.7e-4)
     slopes = [math.log(corollary71(40, 3, 2 * a).risk / corollary71(40, 3, a).risk, 2) for a in (1e-4, 1e-2)]
     np.testing.assert_allclose(slopes, 4)
+
+
+def test_corollary71_says_which_half_says_nothing():
+    found = corollary71(40, 3, 1e-6)
+    assert (found.promise.note, found.note) == ("", "")
+    assert found.risk < found.kernel_risk
+    outside = corollary71(9, 3, 0.5)
+    assert re.fullmatch(r"outside its hypotheses: alpha <= c / \(k p_G C_s\(G\)\) fails, 0.5 <= .*", outside.promise.note)
+    assert outside.note == (
+        f"{outside.promise.note}; vacuous: a risk of {outside.risk:.3g} is no less than that of F alone, k alpha^2 = 0.75"
+        "; vacuous: Theorem 2 speaks of at most 0.084 examples"
+    )
+    assert "delta >= the floor fails" in corollary71(40, 3, 0.01, delta=0.01**4).note
+    assert corollary71(40, 3, 1e-4, delta=1e-8 / 3).note == corollary71(40, 3, 1e-4, delta=1e-8).promise.note == ""
 
 
 def test_claims_of_the_optimisation_part():

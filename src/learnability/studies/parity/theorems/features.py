@@ -340,6 +340,7 @@ def representation(
     name, source = f"k={k}", "Lemma 12 (representation: this project)"
     printed = "Lemmas 10 to 12 (with ReLU6 as printed it fails: this project)"
     text, least = "largest error over the sums of k signs", "least largest error of a combination with ReLU6"
+    known, unknown = "below 1, so that the sign can be right", f"known up to k = {max(CAPPED)} only"
     return [
         stated("representation", [name], source, Kind.EXACT, 0, error, text, tolerance=ROUNDING),
         stated("representation-rank", [name], source, Kind.EXACT, k + 1, rank),
@@ -348,8 +349,8 @@ def representation(
             "rank with ReLU6 in phi_r",
         ),
         stated(
-            "representation-relu6", [name], printed, Kind.EXACT, CAPPED.get(k, math.nan), capped_error,
-            f"{least}; below 1, so that the sign can be right", tolerance=ROUNDING,
+            "representation-relu6", [name], printed, Kind.EXACT, CAPPED.get(k), capped_error,
+            least, known if k in CAPPED else unknown, tolerance=ROUNDING,
         ),
     ]  # fmt: skip
 

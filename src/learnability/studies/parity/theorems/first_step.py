@@ -441,7 +441,7 @@ def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
     Returns
     -------
     float
-        A weight, >= 0.
+        A weight, >= 0; for J = 0 what no correlation exceeds, which says nothing.
 
     Raises
     ------
@@ -493,7 +493,7 @@ def lemma9(
     outside, bias : float, optional
         Measured: C_2 and C_3, largest |w_j| (n-1) over j outside A and largest |b - b0| sqrt(n).
     J : int, optional
-        The least |J| of the neurons, >= 1: sharpens the upper bound of alpha.
+        The least |J| of the neurons, >= 1: sharpens the upper bound of alpha, to 1/2 at least.
     tolerance : float
         Room of the deviations for rounding, >= 0.
     case, note : str
@@ -525,7 +525,7 @@ def lemma9(
     most = 1.0
     if J is not None:
         J = checks.integer("J", J, at_least=1, at_most=n - k)
-        most = 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * J)
+        most = min(0.5, 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * J))
     parts = (
         ("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
         ("alpha-high", Kind.UPPER_BOUND, most, alpha_high, "largest alpha of a good neuron; printed: 1", 0.0),

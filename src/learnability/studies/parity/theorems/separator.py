@@ -32,7 +32,7 @@ def width(k: int, delta: float) -> float:
     k : int
         Size of A, odd, >= 3.
     delta : float
-        Probability of failure, in (0, 1].
+        Probability of failure, in (0, 1).
 
     Returns
     -------
@@ -44,7 +44,7 @@ def width(k: int, delta: float) -> float:
     ValueError
         If an argument is outside its range, or k is even.
     """
-    return odd(k) ** 7 * math.log((k + 1) / checks.real("delta", delta, above=0.0, at_most=1.0))
+    return odd(k) ** 7 * math.log((k + 1) / checks.real("delta", delta, above=0.0, below=1))
 
 
 def lemma12(
@@ -69,7 +69,7 @@ def lemma12(
         k odd, 3 <= k < n; q pairs of neurons. The hypotheses are n >= 9 ln 7, 7 <= k <= c n^(1/10) and q >= C k^7
         ln((k+1)/delta); the paper leaves c and C open, here both are 1.
     delta : float
-        In (0, 1].
+        In (0, 1).
     failures, draws : int, optional
         Measured: how many of ``draws`` starts have no such u* among their good neurons. Their share is judged by its
         confidence interval.
@@ -94,7 +94,7 @@ def lemma12(
     """
     n, k = odd_parity(n, k)
     q = checks.integer("q", q, at_least=1)
-    delta = checks.real("delta", delta, above=0.0, at_most=1.0)
+    delta = checks.real("delta", delta, above=0.0, below=1)
     least = width(k, delta)
     needed = (
         *theorem_sizes(n, k),

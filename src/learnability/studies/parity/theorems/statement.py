@@ -32,7 +32,7 @@ def stated(
     case: Iterable[str],
     where: str,
     kind: Kind,
-    bound: float,
+    bound: float | None,
     measured: float | None,
     *notes: str,
     hypotheses: Iterable[Hypothesis] = (),

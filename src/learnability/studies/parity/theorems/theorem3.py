@@ -102,7 +102,7 @@ class Terms(NamedTuple):
 
     @property
     def total(self) -> float:
-        """The bound."""
+        """The bound: from 1 on, the loss of the zero function, it says nothing."""
         return math.fsum(self)
 
 
@@ -183,6 +183,7 @@ def theorem3_terms(
     Returns
     -------
     Terms
+        Their ``total`` is the bound; 1 or more says nothing.
 
     Raises
     ------
@@ -368,6 +369,7 @@ def corollary4_limit(
     Returns
     -------
     float
+        Times epsilon (printed: its root) it is the bound of a loss, which says nothing from 1 on.
 
     Raises
     ------

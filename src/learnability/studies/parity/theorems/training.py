@@ -89,10 +89,12 @@ def lemma14(
     if largest is not None:
         largest = checks.real("largest", largest, at_least=0.0)
     bound, needed = k / math.sqrt(n), [_zero_start(zero_start)]
+    empty = f"vacuous: no mean of a feature is above {CAP:g}" if bound >= CAP else ""
     room = ROUNDING * bound
     return stated(
-        "lemma14", [case], "Lemma 14", Kind.UPPER_BOUND, bound, largest, note, hypotheses=needed, tolerance=room
-    )
+        "lemma14", [case], "Lemma 14", Kind.UPPER_BOUND, bound, largest, empty, note, hypotheses=needed,
+        tolerance=room,
+    )  # fmt: skip
 
 
 def lemma14_needs_zero_start(
@@ -135,11 +137,11 @@ def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "print
     Parameters
     ----------
     t : array (r,)
-        Numbers of steps, >= 1, the first one counted.
+        Numbers of steps, integers >= 1, the first one counted.
     n, k : int
         Dimension and size of A, k odd, 1 <= k <= n: Lemma 14, whose bound starts the induction, needs it.
     eta : float
-        Step size after the first step, >= 0.
+        Step size after the first step, >= 0; the lemma is for eta <= 1/2.
     form : {"printed", "sharp"}
 
     Returns
@@ -197,7 +199,7 @@ def hidden_movement_bound(
     t, n, k, eta, form
         As in :func:`output_bound`.
     lam : float
-        The regulariser's weight, >= 0.
+        The regulariser's weight, >= 0; the lemma is for lambda <= 1/2.
 
     Returns
     -------
@@ -502,6 +504,6 @@ def _later_steps(zero_start: bool, eta: float, lam: float) -> tuple[Hypothesis, 
 def _schedule(t: ArrayLike, n: int, k: int, eta: float) -> tuple[FloatArray, int, int, float]:
     n, k = odd_parity(n, k, least=1)
     times = checks.vector("t", t)
-    if not len(times) or (times < 1).any():
-        raise RequestError(f"t must hold numbers of steps >= 1, got {times.min() if len(times) else 'none'}")
+    if (wrong := times[(times < 1) | (times % 1 != 0)]).size or not len(times):
+        raise RequestError(f"t must hold whole numbers of steps >= 1, got {wrong[0] if len(times) else 'none'}")
     return times, n, k, checks.real("eta", eta, at_least=0.0)

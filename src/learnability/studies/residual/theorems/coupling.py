@@ -98,6 +98,7 @@ def coupling_orders(
     Returns
     -------
     Coupling of float
+        (a) and (d) count gates: from m on, where a movement is too large beside its sigma, they say nothing.
 
     Raises
     ------

@@ -66,6 +66,8 @@ class Promise(NamedTuple):
     eta_w: float
     eta_v: float
     hypotheses: tuple[Hypothesis, ...]
+    note: str
+    """Which hypothesis fails, with the values compared; empty where the theorem applies."""
 
 
 def theorem1(
@@ -102,6 +104,7 @@ def theorem1(
     Returns
     -------
     Promise
+        Its ``note`` says where a hypothesis fails: nothing is promised there, whatever the numbers are.
 
     Raises
     ------
@@ -119,6 +122,7 @@ def theorem1(
     shown = f"{float(numbers.alpha):.4g} <= {rounded(most):.4g}"
     small = Hypothesis("alpha <= c / (k p_G C_s(G))", numbers.alpha <= most, shown)
     reached = Hypothesis("delta >= the floor", aim * room >= floor, f"{rounded(aim):.4g} >= {rounded(floor):.4g}")
+    failed = [f"{needed.name} fails, {needed.detail}" for needed in (small, reached) if not needed.holds]
     return Promise(
         rounded(floor),
         rounded(aim),
@@ -127,6 +131,7 @@ def theorem1(
         rounded(eta_w),
         rounded(eta_w * c["ratio"] * ratio**2),
         (small, reached),
+        f"outside its hypotheses: {'; '.join(failed)}" if failed else "",
     )
 
 
@@ -185,6 +190,9 @@ class Corollary(NamedTuple):
     """Least E||H - K||^2 there: the paper's alpha^2 / 16."""
     sharper_kernel_risk: float
     """The same, 0.9 k alpha^2 (this project)."""
+    note: str
+    """Where a half says nothing: its hypotheses fail, ``risk`` is no less than the k alpha^2 of knowing F alone, or
+    ``kernel_samples`` is below 1."""
 
 
 def corollary71(
@@ -216,6 +224,7 @@ def corollary71(
     Returns
     -------
     Corollary
+        Its ``note`` says which half is outside its hypotheses or vacuous.
 
     Raises
     ------
@@ -225,14 +234,19 @@ def corollary71(
     found, alpha = hard_complexities(d, k, constant=constant), share(alpha)
     d_1 = d if d_1 is None else checks.integer("d_1", d_1, at_least=k, at_most=d)
     promise = theorem1(alpha=alpha, k=k, B_F=1.0, delta=delta, constants=constants, **found._asdict())
+    risk, alone, most = k * promise.risk, k * alpha**2, kernel_samples(d_1, k)
+    empty = f"vacuous: a risk of {risk:.3g} is no less than that of F alone, k alpha^2 = {alone:.3g}"
+    no_kernel = f"vacuous: Theorem 2 speaks of at most {most:.3g} examples"
+    notes = (promise.note, empty if risk >= alone else "", no_kernel if most < 1 else "")
     return Corollary(
         promise,
-        k * promise.risk,
+        risk,
         promise.samples,
         rounded(k**2 * d / Fraction(alpha) ** 8),
-        kernel_samples(d_1, k),
+        most,
         alpha**2 / 16,
-        0.9 * k * alpha**2,
+        0.9 * alone,
+        "; ".join(filter(None, notes)),
     )
 
 
@@ -249,6 +263,7 @@ def kernel_samples(d_1: int, k: int) -> float:
     Returns
     -------
     float
+        Infinite if it exceeds float64's range; below 1 it speaks of no example, and says nothing.
 
     Raises
     ------

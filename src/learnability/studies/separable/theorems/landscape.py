@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from learnability import checks
+from learnability.errors import RequestError
 from learnability.networks.memorising import proof_width, stated_width
 from learnability.studies.separable import PAPER
 from learnability.studies.separable.theorems.prop1_critical_points import ROUNDING, joined
@@ -175,7 +176,7 @@ def theorem8(
     m : int
         Points, >= 1.
     symmetric : bool
-        Whether their directions lie symmetrically about the origin (:func:`symmetric_directions`).
+        Whether their directions lie symmetrically about the origin (:func:`symmetric_directions`); then m is even.
     loss : float, optional
         Measured: L_S at the constructed weights, a multiple of 1/m.
     gradient : float, optional
@@ -207,6 +208,8 @@ def theorem8(
     checks.counts(updates=updates)
     checks.measurements(loss=loss, gradient=gradient, change=change)
     m = checks.integer("m", m, at_least=1)
+    if symmetric and m % 2:
+        raise RequestError(f"m must be even where the set is symmetric, got {m}")
     source = f"{PAPER}, Theorem 8"
     margin = checks.real("margin", margin)
     separable = Hypothesis("y <w*, x> >= 1", margin >= 1 - ROUNDING, f"least {margin:.12g}")

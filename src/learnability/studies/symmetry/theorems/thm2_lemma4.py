@@ -85,7 +85,7 @@ def update_bound(*, h: float, beta: float, margin: float, radius: float, batch: 
 def final_margin_bound(*, h: float, beta: float, margin: float, radius: float) -> float:
     """Theorem 2: the output separates with margin at least gamma beta h / (2 beta h + (R h)^2), whatever the batch.
 
-    With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, that is, nothing.
+    With beta = R^2 h this is gamma / 3; with beta = 0 it is 0, which says nothing.
 
     Parameters
     ----------
