@@ -80,6 +80,36 @@ def test_nothing_that_posix_alone_has_is_needed(tmp_path, commands):
         assert "sitecustomize" not in ended.stderr  # it was done
 
 
+def test_commands_of_tools_and_tests_of_them_start_where_there_is_no_posix(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(ELSEWHERE + "del signal.SIGKILL\n", encoding="utf-8")
+    lines = {
+        ast.unparse(node)
+        for tree in parsed("tests").values()
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tools")
+    }
+    assert "from tools.survive.watched import Watch, read" in lines
+    commands = [
+        file.removesuffix(".py").replace("/", ".")
+        for file in parsed("tools")
+        if file.endswith("__main__.py") or (file.count("/") == 1 and "__init__" not in file)
+    ]
+    script = "\n".join(["import sys", *lines, f"import {', '.join(commands)}", f"sys.exit({ASKS_FIRST}.__main__.main([]))"])
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ended.stderr == "python -m tools.survive needs Linux: there is no fcntl here\n"
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+ASKS_FIRST = "tools.survive"
+"""A command that asks at its start for what it needs, and does nothing without."""
+
 FALLS_BACK = {
     "src/learnability/memory.py: '/sys/fs/cgroup'": "who reads there takes an OSError for no limit",
     "src/learnability/memory.py: '/proc/self/cgroup'": "who reads there takes an OSError for no limit",
@@ -130,7 +160,8 @@ def parsed(*folders):
 def test_every_call_that_a_system_has_not_has_a_fallback():
     found = [
         f"{file}: {one.what}"
-        for file, tree in {**parsed("src"), **parsed("benchmarks", "examples")}.items()
+        for file, tree in {**parsed("src"), **parsed("benchmarks", "examples", "tools")}.items()
+        if not file.startswith(ASKS_FIRST.replace(".", "/"))
         for one in asked(tree)
     ]
     assert found == list(FALLS_BACK)

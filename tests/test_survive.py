@@ -34,7 +34,7 @@ def left(tmp_path, disk, what):
     """What a disk may hold: contents by name."""
     disk.write(tmp_path / "left", what, random.Random(0))
     paths = (path for path in (tmp_path / "left").rglob("*") if path.is_file())
-    return {str(path.relative_to(tmp_path / "left")): path.read_bytes() for path in paths}
+    return {path.relative_to(tmp_path / "left").as_posix(): path.read_bytes() for path in paths}
 
 
 WRITTEN = (("create", "/out/new", 0), ("write", 0, 0, b"abcd"))

@@ -7,6 +7,8 @@ the same command is run again. Then table, verdicts and figure must be those of 
 manifest too but for times and counts; nothing may be left lying about, and no more cells be computed again than were
 in hand.
 
+It looks into /proc, forks and stops processes: Linux only, and says so elsewhere, with status 1.
+
 Processes are started as a user starts them where it matters how they start, and otherwise forked from one that has
 imported everything. ``--short`` is what the tests do. ``--out FILE`` keeps the counts as JSON, beside those of kinds
 that were tried before; ``--page`` writes the table of ``docs/survival.md`` from it (by default from
@@ -54,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--before", type=Path, default=BEFORE, help="JSON file of counts to show beside them")
     parser.add_argument("--page", action="store_true", help=f"write the table of {PAGE.name}")
     chosen = parser.parse_args(arguments)
+    if lacking := _lacking():
+        print(f"python -m tools.survive needs Linux: there is no {lacking} here", file=sys.stderr)
+        return 1
     if unknown := [kind for kind in chosen.kinds if kind not in KINDS]:
         parser.error(f"there is no kind {unknown[0]}, only {', '.join(KINDS)}")
     if chosen.page:
@@ -75,6 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.page:
         put(lines)
     return int(any(one["faults"] or one["litter"] for kind in wanted for one in found[kind]))
+
+
+def _lacking() -> str:
+    """What this system has not, of what everything here rests on."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError:
+        return "fcntl"
+    return "" if os.path.isdir("/proc/self/fd") else "/proc/self/fd"
 
 
 def tried(kind: str, chosen: argparse.Namespace) -> Iterator[tuple[Tally, float]]:

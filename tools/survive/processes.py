@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +120,8 @@ def forked(
     arguments: Sequence[str], cwd: Path, place: Path, more: Mapping[str, str] = {}, watch: Watch | None = None
 ) -> Process:
     """Start the command in a process that has imported what it needs."""
+    from multiprocessing import forkserver
+
     place.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("forkserver")
     with _as_environment():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import errno
-import fcntl
 import io
 import os
 import pickle
@@ -183,6 +182,8 @@ class Watch:
             return self._written(file, content, lambda part: real(file, part))
 
     def _written(self, file: int, content: Any, write: Callable[[bytes], int]) -> int:
+        import fcntl
+
         content = bytes(content)
         self._step(lambda: write(content[: len(content) // 2]))
         ends = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_APPEND
