@@ -135,7 +135,7 @@ def test_a_lemma_with_its_conditions_numbers_and_functions():
 
 
 def test_the_paper_s_own_number_explains_a_lemma_beside_which_others_are_measured():
-    assert only("parity/lemma6").theorems[0].name.endswith(".first_step.lemma6")
+    assert only("parity/lemma6").theorems[0].name.endswith(".correlations.lemma6")
 
 
 def test_a_statement_whose_short_name_the_paper_s_function_has_in_full_is_explained_by_it():

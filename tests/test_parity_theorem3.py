@@ -275,7 +275,7 @@ EVEN = {"n": 9, "k": 2, "eta": 0.1, "lam": 0.0, "t": [1]}
         (lambda: theory.theorem13(**{**linear_case(), "losses": [1.0]}), "losses must have length 7"),
         (lambda: theory.theorem13(**{**linear_case(), "gradient_norms": []}), "gradient_norms must hold numbers"),
         (lambda: theory.output_bound([0], n=9, k=3, eta=0.1), "t must hold whole numbers of steps >= 1, got 0"),
-        (lambda: theory.output_bound([1, 1.5], n=9, k=3, eta=0.1), "t must hold whole numbers of steps >= 1, got 1.5"),
+        (lambda: theory.output_bound([1, 1.5], n=9, k=3, eta=0.1), "t must hold whole numbers .*, got 1.5"),
         (lambda: theory.output_bound([1], n=2, k=3, eta=0.1), "k must be <= 2"),
         (lambda: theory.output_bound([1], n=9, k=3, eta=0.1, form="best"), "form must be one of"),
         (lambda: theory.hidden_movement_bound([1], n=9, k=3, eta=0.1, lam=-1), "lam must be >= 0"),

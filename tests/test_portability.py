@@ -94,7 +94,9 @@ def test_commands_of_tools_and_tests_of_them_start_where_there_is_no_posix(tmp_p
         for file in parsed("tools")
         if file.endswith("__main__.py") or (file.count("/") == 1 and "__init__" not in file)
     ]
-    script = "\n".join(["import sys", *lines, f"import {', '.join(commands)}", f"sys.exit({ASKS_FIRST}.__main__.main([]))"])
+    script = "\n".join(
+        ["import sys", *lines, f"import {', '.join(commands)}", f"sys.exit({ASKS_FIRST}.__main__.main([]))"]
+    )
     ended = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,

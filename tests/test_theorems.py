@@ -32,7 +32,7 @@ PLACE = re.compile(
 OURS = re.compile(r"this project|\b[Oo]urs\b|Not in the paper")
 SHARED = {"statement", "numbers"}
 """Modules of what statements share: their functions belong to no place of the paper."""
-SILENT = {"joined", "in_form", "norms", "measured", "rounded", "lemma12_sparsity"}
+SILENT = {"in_form", "norms", "measured", "rounded", "lemma12_sparsity"}
 """They take whatever their types say, and so refuse nothing."""
 
 
@@ -109,13 +109,13 @@ CALLS = {
     "symmetry.lemmas_thm1.lemma3_bound": {"n": 5, "kind": "integer"},
     "symmetry.lemmas_thm1.lemma3": {"n": 5, "kind": "integer", "margin": 0.2},
     "symmetry.lemmas_thm1.lemma3_scaling": {"kind": "integer", "n": [4, 9], "margins": [0.5, 0.3], "tolerance": 0.1},
-    "symmetry.lemmas_thm1.theorem1_sample_size": {"n": 5, "epsilon": 0.1, "delta": 0.1},
-    "symmetry.lemmas_thm1.theorem1": {"n": 5, "epsilon": 0.1, "delta": 0.1, "m": 100, "failed": [False] * 4},
-    "symmetry.lemmas_thm1.sample_compression": {"disagreements": 0, "seen": 3},
-    "symmetry.lemmas_thm1.missing_mass": {"probabilities": [0.5, 0.5], "m": 3, "errors": [0.1, 0.2, 0.1]},
-    "symmetry.thm2_lemma4.update_bound": {**LAWS, "batch": 2},
-    "symmetry.thm2_lemma4.final_margin_bound": LAWS,
-    "symmetry.thm2_lemma4.theorem2": {**LAWS, "updates": 3, "final_margin": 0.4, "batch": 2},
+    "symmetry.generalisation.theorem1_sample_size": {"n": 5, "epsilon": 0.1, "delta": 0.1},
+    "symmetry.generalisation.theorem1": {"n": 5, "epsilon": 0.1, "delta": 0.1, "m": 100, "failed": [False] * 4},
+    "symmetry.generalisation.sample_compression": {"disagreements": 0, "seen": 3},
+    "symmetry.generalisation.missing_mass": {"probabilities": [0.5, 0.5], "m": 3, "errors": [0.1, 0.2, 0.1]},
+    "symmetry.perceptron.update_bound": {**LAWS, "batch": 2},
+    "symmetry.perceptron.final_margin_bound": LAWS,
+    "symmetry.perceptron.theorem2": {**LAWS, "updates": 3, "final_margin": 0.4, "batch": 2},
     "symmetry.thm2_lemma4.lemma4_step_limit": {"margin": 0.5, "radius": 2.0, "input_radius": 2.0},
     "symmetry.thm2_lemma4.movement_bound": {"t": [1.0], "h": 0.01, "radius": 2.0, "input_radius": 2.0},
     "symmetry.thm2_lemma4.norm_bound": {"t": [1.0], "h": 0.01, "radius": 2.0},
@@ -139,13 +139,13 @@ CALLS = {
     },
     "parity.features.lemma11": {"n": 99, "k": 3, "r": 1, "epsilon": 0.5, "probability": 0.1},
     "parity.features.representation": {"k": 5, "error": 0.0, "rank": 6, "capped_rank": 4, "capped_error": 0.5},
-    "parity.first_step.lemma5": {**SIZES, "c": 2.0, "probability": 0.1},
-    "parity.first_step.lemma5_parseval": {"n": 5, "total": 0.5, "active": 0.5},
-    "parity.first_step.lemma6": {**SIZES, "C": 2.0, "probability": 0.1},
-    "parity.first_step.lemma7": {**SIZES, "outside": 0.0, "bias": 0.0, "inside": 0.0, "tolerance": 0.0},
-    "parity.first_step.lemma7_needs_good": {**SIZES, "outside": 0.5, "bias": 0.5},
-    "parity.first_step.lemma8_bound": {**SIZES, "J": 40},
-    "parity.first_step.lemma8": {**SIZES, "J": 40, "deviation": 0.1},
+    "parity.correlations.lemma5": {**SIZES, "c": 2.0, "probability": 0.1},
+    "parity.correlations.lemma5_parseval": {"n": 5, "total": 0.5, "active": 0.5},
+    "parity.correlations.lemma6": {**SIZES, "C": 2.0, "probability": 0.1},
+    "parity.correlations.lemma7": {**SIZES, "outside": 0.0, "bias": 0.0, "inside": 0.0, "tolerance": 0.0},
+    "parity.correlations.lemma7_needs_good": {**SIZES, "outside": 0.5, "bias": 0.5},
+    "parity.correlations.lemma8_bound": {**SIZES, "J": 40},
+    "parity.correlations.lemma8": {**SIZES, "J": 40, "deviation": 0.1},
     "parity.first_step.good_share": {"k": 3},
     "parity.first_step.lemma9_share": {"k": 7, "share": 0.2},
     "parity.first_step.zero_coordinate_bound": {**SIZES, "J": 4, "u": 1.0},
@@ -177,6 +177,7 @@ CALLS = {
     "parity.separator.lemma12_sparsity": {},
     "parity.statement.odd": {"k": 3, "least": 3, "n": 5},
     "parity.statement.odd_parity": {"n": 5, "k": 3, "least": 3},
+    "parity.statement.with_outside": SIZES,
     "parity.theorem3.good_pairs": {"k": 3, "q": 5},
     "parity.theorem3.theorem3_step": {"k": 3, "q": 5.0, "T": 7.0},
     "parity.theorem3.theorem3_terms": {
@@ -192,17 +193,17 @@ CALLS = {
         "k": 3, "epsilon": 0.1, "delta": 0.1, "separator": 1.0, "sparsity": 2.0, "width_constant": 1.0,
         "support_constant": 1.0,
     },
-    "parity.training.lemma14": {"n": 20, "k": 3, "largest": 0.1},
-    "parity.training.lemma14_needs_zero_start": {"n": 20, "k": 3, "largest": 0.1},
-    "parity.training.output_bound": {name: RUN[name] for name in ("t", "n", "k", "eta")},
-    "parity.training.bias_movement_bound": {name: RUN[name] for name in ("t", "n", "k", "eta")},
-    "parity.training.hidden_movement_bound": RUN,
-    "parity.training.lemma15": {
+    "parity.movement.lemma14": {"n": 20, "k": 3, "largest": 0.1},
+    "parity.movement.lemma14_needs_zero_start": {"n": 20, "k": 3, "largest": 0.1},
+    "parity.movement.output_bound": {name: RUN[name] for name in ("t", "n", "k", "eta")},
+    "parity.movement.bias_movement_bound": {name: RUN[name] for name in ("t", "n", "k", "eta")},
+    "parity.movement.hidden_movement_bound": RUN,
+    "parity.movement.lemma15": {
         **RUN, "output": [0.1, 0.2], "hidden_movement": [0.0, 0.1], "bias_movement": [0.0, 0.1]
     },
     "parity.training.loss_change_bound": {**RUN, "norm": 1.0, "nonzero": 3},
     "parity.training.lemma16": {**RUN, "norm": 1.0, "nonzero": 3, "change": [0.0, 0.1]},
-    "parity.training.lemma15_by_steps": {"iterates": NETS, "eta": 0.1, "lam": 0.1},
+    "parity.movement.lemma15_by_steps": {"iterates": NETS, "eta": 0.1, "lam": 0.1},
     "parity.training.lemma16_by_movement": {"moved": Movement.of(NETS), "u": [1.0, 1.0], "change": [0.0, 0.0, 0.0]},
     "separable.landscape.theorem7": {
         "n": 6, "d": 3, "k": 4, "statement": "proof", "positive": 3, "residual": 0.0, "tolerance": 1e-6
@@ -228,15 +229,15 @@ CALLS = {
     "separable.prop1_critical_points.nonconvexity": {
         "X": FOUR, "y": [1, 1, 1, -1], "w_star": [1.0, 1.0], "k": 2, "v": 0.5, "alpha": 0.1
     },
-    "separable.thm2_thm6.update_bound": {**NETWORK, "c": 0.5, "C": 2.0},
-    "separable.thm2_thm6.corollary3_bound": {"w_norm": 2.0, "eta": 0.1, "alpha": 0.2},
-    "separable.thm2_thm6.norm_bound": {"t": [1.0], "start": 1.0, "k": 3, "eta": 0.1, "v": 0.5, "C": 2.0},
-    "separable.thm2_thm6.alignment_bound": {
+    "separable.convergence.update_bound": {**NETWORK, "c": 0.5, "C": 2.0},
+    "separable.convergence.corollary3_bound": {"w_norm": 2.0, "eta": 0.1, "alpha": 0.2},
+    "separable.convergence.norm_bound": {"t": [1.0], "start": 1.0, "k": 3, "eta": 0.1, "v": 0.5, "C": 2.0},
+    "separable.convergence.alignment_bound": {
         "t": [1.0], "start": 1.0, "k": 3, "eta": 0.1, "v": 0.5, "alpha": 0.2, "c": 0.5
     },
-    "separable.thm2_thm6.theorem2": {**NETWORK, "input_norm": 1.0, "row_norm": 0.5, "updates": 5},
-    "separable.thm2_thm6.corollary3": {"w_norm": 2.0, "eta": 0.1, "alpha": 0.2, "input_norm": 1.0, "updates": 5},
-    "separable.thm2_thm6.relaxed_bound": {
+    "separable.convergence.theorem2": {**NETWORK, "input_norm": 1.0, "row_norm": 0.5, "updates": 5},
+    "separable.convergence.corollary3": {"w_norm": 2.0, "eta": 0.1, "alpha": 0.2, "input_norm": 1.0, "updates": 5},
+    "separable.convergence.relaxed_bound": {
         **NETWORK, "c": 0.5, "C": 2.0, "input_norm": 1.0, "row_norm": 0.5, "updates": 5
     },
     "separable.thm2_thm6.theorem6": {
@@ -321,7 +322,7 @@ CALLS = {
 }  # fmt: skip
 """Arguments that are right, all that are numbers among them."""
 OF_OBJECTS = {
-    "joined", "in_form", "stated", "rounded", "norms", "measured", "competitor", "fit", "fitting_weights", "fitted",
+    "in_form", "stated", "rounded", "norms", "measured", "competitor", "fit", "fitting_weights", "fitted",
 }  # fmt: skip
 """They take networks and functions, or text: tested where these are."""
 SIGNED = {
@@ -395,14 +396,14 @@ def test_a_choice_is_refused_with_what_there_is():
 # Answers that say nothing
 
 NOTED = {
-    "symmetry.thm2_lemma4.theorem2": {"margin": -0.1},
+    "symmetry.perceptron.theorem2": {"margin": -0.1},
     "parity.features.lemma11": {"epsilon": 2.0},
-    "parity.first_step.lemma5": {"c": 1.0},
-    "parity.first_step.lemma6": {"C": 1.0},
-    "parity.first_step.lemma8": {"J": 1},
+    "parity.correlations.lemma5": {"c": 1.0},
+    "parity.correlations.lemma6": {"C": 1.0},
+    "parity.correlations.lemma8": {"J": 1},
     "parity.linear.theorem2": {"B": 1e9},
     "parity.theorem3.theorem3": {},
-    "parity.training.lemma14": {"n": 101, "k": 101},
+    "parity.movement.lemma14": {"n": 101, "k": 101},
     "separable.thm2_thm6.theorem6": {"n": 10},
     "separable.thm4_thm10.theorem4": {"alpha": 1.0},
     "separable.thm5_compression.consistent_compression": {"size": 100},
@@ -414,8 +415,8 @@ NOTED = {
 }
 """Arguments at which a note or a verdict says that nothing is promised."""
 DESCRIBED = {
-    "symmetry.thm2_lemma4.final_margin_bound": ({"beta": 0.0}, lambda margin: margin == 0),
-    "parity.first_step.lemma8_bound": ({"J": 1}, lambda difference: difference >= 1),
+    "symmetry.perceptron.final_margin_bound": ({"beta": 0.0}, lambda margin: margin == 0),
+    "parity.correlations.lemma8_bound": ({"J": 1}, lambda difference: difference >= 1),
     "parity.first_step.zero_coordinate_bound": ({"J": 0, "n": 100}, lambda off: math.isclose(off, 1 / 20)),
     "parity.linear.linear_bound": ({"B": 1e9}, lambda loss: loss <= 0),
     "parity.theorem3.corollary4_limit": ({}, lambda factor: factor * 0.49 >= 1),

@@ -14,6 +14,7 @@ from typing import Any
 from learnability.errors import RequestError
 from learnability.evidence.intervals import LEAST, MOST_SEEDS, Interval
 from learnability.theory import Guarantee, Kind
+from learnability.theory.guarantee import joined
 
 __all__ = ["Claims", "claim", "decide", "judged", "seeds_to_decide"]
 
@@ -83,7 +84,7 @@ def judged(guarantee: Guarantee, interval: Interval) -> Guarantee:
     if guarantee.bound is None:
         raise RequestError(f"{guarantee.id} must have a bound to judge an interval by, got None")
     measured, said = decide(interval, guarantee.bound, guarantee.direction)
-    return replace(guarantee, measured=measured, note="; ".join(filter(None, [guarantee.note, said])))
+    return replace(guarantee, measured=measured, note=joined(guarantee.note, said))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from learnability.errors import RequestError
-from learnability.theory.guarantee import Guarantee, Verdict
+from learnability.theory.guarantee import Guarantee, Verdict, joined
 
 __all__ = ["tightest"]
 
@@ -44,4 +44,4 @@ def tightest(identity: str, cases: Sequence[Guarantee], note: str = "") -> Guara
         which = f"{equal} of them with equality" if equal else ""
         at = f"{'the largest such bound' if shown else 'least relative slack'} at {where}"
         counted = ", ".join(filter(None, [f"{len(cases)} cases", which, at]))
-    return replace(worst, id=identity, note="; ".join(filter(None, [note, counted, worst.note])))
+    return replace(worst, id=identity, note=joined(note, counted, worst.note))

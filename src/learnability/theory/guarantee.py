@@ -10,13 +10,18 @@ from typing import Any
 
 from learnability.errors import RequestError
 
-__all__ = ["WORDS", "Guarantee", "Hypothesis", "Kind", "Verdict", "counts", "statement_id"]
+__all__ = ["WORDS", "Guarantee", "Hypothesis", "Kind", "Verdict", "counts", "joined", "statement_id"]
 
 
 def statement_id(statement: str, *case: str) -> str:
     """``study/statement`` with the non-empty parts of the case in brackets, for :attr:`Guarantee.id`."""
     inside = ",".join(filter(None, case))
     return f"{statement}[{inside}]" if inside else statement
+
+
+def joined(*notes: str) -> str:
+    """Notes as one; some of them may be empty."""
+    return "; ".join(filter(None, notes))
 
 
 class Kind(StrEnum):
@@ -147,7 +152,7 @@ class Guarantee:
                 object.__setattr__(self, name, value)
             else:  # never silently compared or written: JSON has no inf and no nan
                 object.__setattr__(self, name, None)
-                object.__setattr__(self, "note", "; ".join(filter(None, [self.note, f"{name} was {value}"])))
+                object.__setattr__(self, "note", joined(self.note, f"{name} was {value}"))
 
     def __repr__(self) -> str:
         def number(value: float | None) -> str:
@@ -157,7 +162,7 @@ class Guarantee:
         fails = ", ".join(h.name for h in self.hypotheses if not h.holds)
         note = self.note if len(self.note) <= 120 else f"{self.note[:117]}..."
         said = f"measured {number(self.measured)}" + (side and f", bound {side} {number(self.bound)}")
-        more = "; ".join(filter(None, [fails and f"fails: {fails}", note]))
+        more = joined(fails and f"fails: {fails}", note)
         return f"Guarantee({self.id!r}: {self.verdict}, {said}{more and f'; {more}'})"
 
     @property
@@ -188,7 +193,7 @@ class Guarantee:
 
     def measure(self, value: float, note: str = "") -> Guarantee:
         """The same guarantee with a measured value (and, if given, a further note)."""
-        return replace(self, measured=float(value), note="; ".join(filter(None, [self.note, note])))
+        return replace(self, measured=float(value), note=joined(self.note, note))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the keys of the command line's contract."""

@@ -16,8 +16,8 @@ from learnability.evidence.claims import judged
 from learnability.evidence.intervals import Interval, share
 from learnability.studies.parity import claim
 from learnability.studies.parity.theorems.first_step import theorem_sizes
-from learnability.studies.parity.theorems.statement import joined, odd, odd_parity, stated
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = ["lemma12", "lemma12_few", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "width"]
 

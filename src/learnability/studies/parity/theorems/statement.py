@@ -7,24 +7,9 @@ from collections.abc import Iterable
 from learnability import checks
 from learnability.errors import RequestError
 from learnability.studies.parity import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
-__all__ = ["in_form", "joined", "odd", "odd_parity", "stated"]
-
-
-def joined(*notes: str) -> str:
-    """What there is to note.
-
-    Parameters
-    ----------
-    *notes : str
-        Some of them may be empty.
-
-    Returns
-    -------
-    str
-    """
-    return "; ".join(filter(None, notes))
+__all__ = ["in_form", "odd", "odd_parity", "stated", "with_outside"]
 
 
 def stated(
@@ -139,3 +124,28 @@ def odd_parity(n: int, k: int, *, least: int = 3) -> tuple[int, int]:
     least = checks.integer("least", least, at_least=1)
     n = checks.integer("n", n, at_least=least)
     return n, odd(k, least=least, n=n)
+
+
+def with_outside(n: int, k: int) -> tuple[int, int]:
+    """As :func:`odd_parity`, with a coordinate outside A.
+
+    Parameters
+    ----------
+    n : int
+        Dimension, > k.
+    k : int
+        Size of A, odd, 3 <= k < n.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or k is even.
+    """
+    n, k = odd_parity(n, k)
+    if k == n:
+        raise RequestError(f"k must be < n, so that a coordinate lies outside A, got k = n = {n}")
+    return n, k

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from learnability import checks
 from learnability.studies.residual.theorems.numbers import concept_numbers, rounded, share
-from learnability.theory.guarantee import Hypothesis
+from learnability.theory.guarantee import Hypothesis, joined
 
 __all__ = [
     "Constants",
@@ -246,7 +246,7 @@ def corollary71(
         most,
         alpha**2 / 16,
         0.9 * alone,
-        "; ".join(filter(None, notes)),
+        joined(*notes),
     )
 
 

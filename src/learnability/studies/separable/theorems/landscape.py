@@ -18,8 +18,8 @@ from learnability import checks
 from learnability.errors import RequestError
 from learnability.networks.memorising import proof_width, stated_width
 from learnability.studies.separable import PAPER
-from learnability.studies.separable.theorems.prop1_critical_points import ROUNDING, joined
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.studies.separable.theorems.prop1_critical_points import ROUNDING
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = ["symmetric_directions", "theorem7", "theorem7_overfitting", "theorem8"]
 

@@ -15,7 +15,7 @@ from learnability import checks
 from learnability.checks import FloatArray
 from learnability.networks.separable import TwoLayer, forward, slope
 from learnability.studies.separable import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = [
     "hinge_gradient",
@@ -367,18 +367,3 @@ def _descent(
         sums += slopes[kept].sum(axis=0) / len(X)
         violated += int(kept.sum())
     return gradient, sums, violated
-
-
-def joined(*notes: str) -> str:
-    """The notes that are not empty, as one.
-
-    Parameters
-    ----------
-    *notes : str
-        Some of them may be empty.
-
-    Returns
-    -------
-    str
-    """
-    return "; ".join(filter(None, notes))

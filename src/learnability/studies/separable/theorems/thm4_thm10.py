@@ -23,7 +23,7 @@ from typing import NamedTuple
 from learnability import checks
 from learnability.errors import RequestError
 from learnability.studies.separable import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = ["lower_bound", "sequence_updates", "theorem4"]
 
@@ -210,7 +210,7 @@ def theorem4(
         number, made = _float(bound), None if unfinished else updates
         identity = statement_id(f"separable/thm{theorem}", form, case)
         source = f"{PAPER}, Theorem {theorem}" + ("" if form == "printed" else f" ({form})")
-        said = "; ".join(filter(None, ["not at an end" if unfinished else "", note]))
+        said = joined("not at an end" if unfinished else "", note)
         # how far the bound's conversion and the count's own may be off
         room = 4 * math.ulp(number) if number is not None and math.isfinite(number) else 0.0
         found.append(Guarantee(identity, source, Kind.LOWER_BOUND, number, made, (slope,), said, tolerance=room))

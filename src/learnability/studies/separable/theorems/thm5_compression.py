@@ -28,7 +28,7 @@ import math
 
 from learnability import checks
 from learnability.studies.separable import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = ["compression_bound", "consistent_bound", "consistent_compression", "theorem5"]
 
@@ -268,7 +268,7 @@ def promise(
     if error is not None:
         error = checks.real("error", error, at_least=0.0, at_most=1.0)
     empty = "vacuous: an error is never above 1" if bound is not None and bound >= 1 else ""
-    said = "; ".join(filter(None, [empty, *notes]))
+    said = joined(empty, *notes)
     return Guarantee(statement_id(statement, case), source, Kind.UPPER_BOUND, bound, error, hypotheses, said)
 
 

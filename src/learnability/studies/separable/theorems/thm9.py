@@ -19,7 +19,7 @@ from learnability.errors import RequestError
 from learnability.evidence.claims import judged
 from learnability.evidence.intervals import Interval, at_all, share
 from learnability.studies.separable import PAPER
-from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
+from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = ["failure_probability", "theorem9", "thresholds", "update_limit", "width_threshold"]
 
@@ -193,9 +193,9 @@ def theorem9(
         frequency = failures / draws
         room = max(chance - _least_share(draws, chance), 1 - _least_share(draws, 1 - chance) - chance)
         allowed = f"room {room:.2g}, which a binomial leaves one time in a million on a side"
-        seen = "; ".join(filter(None, [f"{failures} of {draws} runs failed", allowed, note]))
+        seen = joined(f"{failures} of {draws} runs failed", allowed, note)
     identity, form = statement_id("separable/thm9", *name, case), f"{source} (closed form ours)"
-    said = "; ".join(filter(None, ["1 - (1 - 2^-k)^d", seen]))
+    said = joined("1 - (1 - 2^-k)^d", seen)
     found = [Guarantee(identity, form, Kind.EXACT, chance, frequency, note=said, tolerance=room)]
     if delta is not None:
         for side in ("failure", "success"):

@@ -26,7 +26,7 @@ from learnability.studies.symmetry.theorems import thm2_lemma4 as perceptron
 from learnability.study import Check
 from learnability.theory import Guarantee, Kind
 from learnability.theory.aggregate import tightest
-from learnability.theory.guarantee import statement_id
+from learnability.theory.guarantee import joined, statement_id
 from learnability.theory.margins import hard_margin, lift
 from learnability.training.online import train
 from learnability.training.perceptron import modified_perceptron
@@ -110,7 +110,7 @@ def theorem2(scale: str) -> list[Guarantee]:
             large = left_out.items() if FACTORS[regime] > 1 else ()
             missing = "; ".join(f"{size} is left out: a run may take {most:.2g} updates" for size, most in large)
             for part, several in zip(("updates", "margin"), zip(*pairs), strict=False):  # beta = 0: no margin
-                said = theory.joined(spread if part == "updates" else "", missing)
+                said = joined(spread if part == "updates" else "", missing)
                 found.append(tightest(statement_id(f"symmetry/theorem2-{part}", kind, regime), several, said))
     return [*found, *_batches(scale)]
 
