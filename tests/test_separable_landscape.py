@@ -205,6 +205,8 @@ def test_the_loss_of_a_whole_set_is_not_convex(seed, alpha, k, v):
     assert promised > 0
     assert values[1] - (values[0] + values[2]) / 2 == pytest.approx(promised, rel=1e-9)
     np.testing.assert_array_equal(first.v, np.repeat([v, -v], k))
+    with pytest.raises(ValueError, match=r"w_star must have y <w\*, x> > 0 at all points, got -"):
+        prop1.nonconvexity(X, y, -w_star, k=k, v=v, alpha=alpha)
 
 
 # Theorem 7

@@ -227,7 +227,7 @@ CALLS = {
         "excess": 0.45, "alpha": 0.1, "square": 1.0, "tolerance": 1e-9
     },
     "separable.prop1_critical_points.nonconvexity": {
-        "X": FOUR, "y": [1, 1, 1, -1], "w_star": [1.0, 1.0], "k": 2, "v": 0.5, "alpha": 0.1
+        "X": FOUR, "y": [1, 1, 1, 1], "w_star": [1.0, 1.0], "k": 2, "v": 0.5, "alpha": 0.1
     },
     "separable.convergence.update_bound": {**NETWORK, "c": 0.5, "C": 2.0},
     "separable.convergence.corollary3_bound": {"w_norm": 2.0, "eta": 0.1, "alpha": 0.2},

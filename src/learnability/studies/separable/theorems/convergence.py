@@ -34,7 +34,7 @@ ROUNDING = 1e-9
 def update_bound(
     *, w_norm: float, k: int, eta: float, v: float, R: float, alpha: float, c: float = 1.0, C: float = 1.0
 ) -> float:
-    r"""Theorem 2's M_k; with c and C the relaxed bound, Equation 13.
+    r"""Theorem 2's M_k, for inputs with |x| <= 1; with c and C the relaxed bound, Equation 13.
 
     .. math:: \frac{C^2 |w^*|^2}{c^2 \alpha^2} + \frac{|w^*|^2}{k \eta c^2 v^2 \alpha^2}
               + \frac{\sqrt{R (8 k^2 \eta^2 C^2 v^2 + 8 \eta k)} |w^*|^{1.5}}{2 k (\eta c v \alpha)^{1.5}}
@@ -118,7 +118,7 @@ def _roots(slope: float, offset: float) -> float:
 
 
 def norm_bound(t: ArrayLike, *, start: float, k: int, eta: float, v: float, C: float = 1.0) -> FloatArray:
-    """Equation 11: |W_t|^2 <= |W_0|^2 + t (2 k eta^2 C^2 v^2 + 2 eta) after t non-zero updates.
+    """Equation 11: |W_t|^2 <= |W_0|^2 + t (2 k eta^2 C^2 v^2 + 2 eta) after t non-zero updates on |x| <= 1.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.separable import TwoLayer, forward, slope
 from learnability.studies.separable import PAPER
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
@@ -309,7 +310,7 @@ def nonconvexity(
     y : array (m,)
         Labels in {-1, +1}.
     w_star : array (d,)
-        Separates them.
+        Separates them: y <w*, x> > 0.
     k : int
         Units of each sign, >= 1.
     v : float
@@ -325,11 +326,13 @@ def nonconvexity(
     Raises
     ------
     ValueError
-        If shapes disagree, or an argument is outside its range.
+        If shapes disagree, an argument is outside its range, or w* does not separate.
     """
     X = checks.matrix("X", X)
     y = checks.labels("y", y, length=len(X))
     w_star = checks.vector("w_star", w_star, length=X.shape[1])
+    if not (least := float((y * (X @ w_star)).min())) > 0:
+        raise RequestError(f"w_star must have y <w*, x> > 0 at all points, got {least:.6g} at one")
     k = checks.integer("k", k, at_least=1)
     v, alpha = checks.real("v", v, above=0.0), slope(alpha)
     difference = float((X @ w_star).sum())  # b_+ - b_-

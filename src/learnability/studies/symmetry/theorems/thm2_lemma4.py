@@ -108,8 +108,8 @@ def movement_bound(
 ) -> FloatArray:
     """Lemma 4 (i): after t updates no embedded point has moved more than 1.16 (R_X^2 + 1) R h^2 t^(3/2).
 
-    The paper has O(R_X h^2 R t^(3/2)) with a lost exponent at R_X; the derivation gives 2, and the constant: delta
-    in :func:`lemma4_step_limit`. For sigmoids it is 1.81.
+    Promised where :func:`lemma4_hypotheses` hold. The paper has O(R_X h^2 R t^(3/2)) with a lost exponent at R_X; the
+    derivation gives 2, and the constant: delta in :func:`lemma4_step_limit`. For sigmoids it is 1.81.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def movement_bound(
 def norm_bound(t: ArrayLike, *, h: float, radius: float, activation: str = "relu") -> FloatArray:
     """Lemma 4 (ii): after t updates |(M, b)| <= sqrt(3.0038 t) R h, for sigmoids sqrt(3 t) R h.
 
-    See :func:`lemma4_step_limit`.
+    Promised where :func:`lemma4_hypotheses` hold; see :func:`lemma4_step_limit`.
 
     Parameters
     ----------
