@@ -143,8 +143,7 @@ def test_the_residual_start_has_its_variances(sigma_w, sigma_v):
 def test_the_starts_of_the_mnist_parity_experiment_have_their_distribution():
     net = filled("relu", generator=seeded())
     for part, limit in ((net.W, math.sqrt(6 / 430)), (net.u, math.sqrt(6 / 401))):
-        assert np.abs(part).max() <= limit
-        assert part.std() == pytest.approx(limit / math.sqrt(3), rel=0.1)
+        assert 0.985 * limit < np.abs(part).max() <= limit
         assert abs(part.mean()) < 0.1 * limit
     assert not net.b.any()
     assert net.c.shape == ()
