@@ -13,12 +13,13 @@ jnp = pytest.importorskip("jax.numpy")
 pytest.importorskip("optax")
 
 from learnability.errors import RequestError  # noqa: E402
-from learnability.networks import one_hidden, parity, residual, separable, symmetry  # noqa: E402
+from learnability.networks import one_hidden, parity, residual, separable, strips, symmetry  # noqa: E402
 from learnability.networks.one_hidden import OneHidden  # noqa: E402
 from learnability.networks.parity import ParityNet  # noqa: E402
 from learnability.networks.residual import Layer2, ResNet3  # noqa: E402
 from learnability.networks.separable import TwoLayer  # noqa: E402
 from learnability.nn import jax as pieces  # noqa: E402
+from nn_learners import flat  # noqa: E402
 
 
 def rng(seed=0):
@@ -29,23 +30,27 @@ def key(seed=0):
     return jax.random.key(seed)
 
 
+STRIPS = ("gated", "linearised", "gaussian_features")  # of the expansion the ReLU network is a part
 STARTS = {
     "symmetry": partial(pieces.symmetry_init, n=5),
     "parity": partial(pieces.parity_init, n=5, k=3, q=4),
     "separable": partial(pieces.separable_init, d=5, k=4, norm="at_most"),
     **{name: partial(pieces.residual_init, network=name, d=5, k=2, m=6) for name in residual.NETWORKS},
+    **{name: partial(pieces.strips_init, model=name, n=5, p=6) for name in STRIPS},
 }
 FORWARD = {
     "symmetry": pieces.symmetry_apply,
     "parity": pieces.parity_apply,
     "separable": partial(pieces.separable_apply, alpha=0.1),
     **dict.fromkeys(residual.NETWORKS, pieces.residual_apply),
+    **dict.fromkeys(STRIPS, pieces.strips_apply),
 }
 IN_NUMPY = {
     "symmetry": one_hidden.forward,
     "parity": parity.forward,
     "separable": partial(separable.forward, alpha=0.1),
     **dict.fromkeys(residual.NETWORKS, residual.forward),
+    **dict.fromkeys(STRIPS, strips.forward),
 }
 
 
@@ -109,15 +114,38 @@ def test_the_residual_start_has_its_variances(network, sigma_w, sigma_v):
         assert abs(float(part.mean())) < 0.1 * scales[name]
 
 
+def test_the_starts_of_the_mnist_parity_experiment_have_their_distribution():
+    start = partial(pieces.strips_init, key(), n=30, p=400)
+    net = pieces.to_numpy(start("relu"))
+    for part, limit in ((net.W, math.sqrt(6 / 430)), (net.u, math.sqrt(6 / 401))):
+        assert 0.985 * limit < np.abs(part).max() <= limit * (1 + 1e-6)
+        assert abs(part.mean()) < 0.1 * limit
+    assert not net.b.any()
+    assert net.c == 0
+    same, gated, moves = start("gated", gates="same"), start("gated"), start("linearised")
+    for other in (start("relu_features"), strips.Relu(*same[1:]), strips.Relu(*gated[1:]), moves.start):
+        assert all(np.array_equal(a, b) for a, b in zip(pieces.to_numpy(other), net, strict=True))
+    np.testing.assert_array_equal(same.G, same.W)
+    assert float(gated.G.std()) == pytest.approx(net.W.std(), rel=0.05)
+    assert abs(np.corrcoef(gated.G.ravel(), net.W.ravel())[0, 1]) < 0.03
+    np.testing.assert_array_equal(moves.u, moves.start.u)
+    assert not any(part.any() for part in (moves.W, moves.b, moves.c))
+    waves = pieces.to_numpy(start("gaussian_features"))
+    assert waves.W.std() * math.sqrt(30) == pytest.approx(4, rel=0.03)
+    assert 0 <= waves.phase.min() < 0.1
+    assert 6.18 < waves.phase.max() <= 2 * math.pi
+    assert waves.phase.mean() == pytest.approx(math.pi, rel=0.1)
+
+
 @pytest.mark.parametrize("name", STARTS)
 def test_starts_are_functions_of_the_key_that_jit_and_vmap(name):
     start = STARTS[name]
     one, again, other = start(key(1)), start(key(1)), start(key(2))
-    same = [np.array_equal(a, b) for a, b in zip(one, again, strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(flat(one), flat(again), strict=True)]
     assert all(same)
-    assert name == "symmetry" or not np.array_equal(one.W, other.W)
+    assert name == "symmetry" or not np.array_equal(flat(one)[0], flat(other)[0])
     many = jax.vmap(start)(jnp.stack([key(1), key(2)]))
-    for a, b, c in zip(one, jax.jit(start)(key(1)), many, strict=True):
+    for a, b, c in zip(flat(one), flat(jax.jit(start)(key(1))), flat(many), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
         np.testing.assert_allclose(a, c[0], rtol=1e-6)
     old = start(jax.random.PRNGKey(1))
@@ -129,9 +157,9 @@ def test_starts_are_functions_of_the_key_that_jit_and_vmap(name):
 def test_types_are_those_asked_for(name, dtype):
     with jax.enable_x64(dtype == "float64"):
         found = STARTS[name](key(), dtype=dtype)
-        assert {str(part.dtype) for part in found} == {dtype}
+        assert {str(part.dtype) for part in flat(found)} == {dtype}
         usual = STARTS[name](key())
-    assert {str(part.dtype) for part in usual} == {"float64" if dtype == "float64" else "float32"}
+    assert {str(part.dtype) for part in flat(usual)} == {"float64" if dtype == "float64" else "float32"}
     if name == "separable":
         assert float(jnp.linalg.norm(found.W.astype(jnp.float32), axis=1).max()) <= 1 / math.sqrt(8) * 1.01
 
@@ -146,6 +174,8 @@ def test_a_forward_pass_is_that_of_numpy_for_any_leading_axes(name):
         params = STARTS[name](key(3))
         if name == "symmetry":
             params = params._replace(M=jnp.asarray(rng().normal(size=params.M.shape)), b=0.5)
+        if name in STRIPS:
+            params = params._replace(W=params.W + 0.1, c=params.c + 0.5)
         X = rng().integers(-2, 3, (3, 4, 5)).astype(float)
         back = pieces.to_numpy(params)
         wanted = IN_NUMPY[name](back, X.reshape(12, 5))
@@ -239,6 +269,19 @@ REFUSED = {
     "radius": (lambda: pieces.separable_init(key(), 5, 3, radius=math.nan), "radius must be finite, got nan"),
     "network": (lambda: pieces.residual_init(key(), "resnet", 5, 3, 4), "network must be one of '3resnet', "),
     "m": (lambda: pieces.residual_init(key(), "3resnet", 5, 3, 0), "m must be >= 1, got 0"),
+    "model": (
+        lambda: pieces.strips_init(key(), "convolution", 5, 4),
+        "model must be one of 'relu', 'gated', 'linearised', 'relu_features', 'gaussian_features', got 'convolution'",
+    ),
+    "gates": (
+        lambda: pieces.strips_init(key(), "linearised", 5, 4, gates="same"),
+        "gates must be 'independent' for model 'linearised', got 'same'",
+    ),
+    "p": (lambda: pieces.strips_init(key(), "gated", 5, 0), "p must be >= 1, got 0"),
+    "strips params": (
+        lambda: pieces.strips_apply(symmetry.symmetry_init(3), jnp.ones(3)),
+        "params must be a Relu or Gated or Linearised or Cosines, got OneHidden",
+    ),
     "params": (
         lambda: pieces.separable_apply(symmetry.symmetry_init(3), jnp.ones(3), 0.1),
         "params must be a TwoLayer, got OneHidden",
@@ -277,6 +320,7 @@ def test_what_does_not_fit_is_refused_by_name(name):
 def test_all_networks_are_there():
     assert {type(start(key())) for start in STARTS.values()} == {
         OneHidden, ParityNet, TwoLayer, ResNet3, Layer2, residual.Layer3,
+        strips.Gated, strips.Linearised, strips.Cosines,
     }  # fmt: skip
 
 

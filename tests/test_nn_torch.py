@@ -16,8 +16,10 @@ from learnability.networks.one_hidden import OneHidden  # noqa: E402
 from learnability.networks.parity import ParityNet  # noqa: E402
 from learnability.networks.residual import ResNet3  # noqa: E402
 from learnability.networks.separable import TwoLayer  # noqa: E402
+from learnability.networks.strips import MODELS, Relu  # noqa: E402
 from learnability.nn import torch as pieces  # noqa: E402
 from learnability.nn.torch import conversion, initialisations, networks  # noqa: E402
+from nn_learners import flat  # noqa: E402
 
 Linear = torch.nn.Linear
 
@@ -51,6 +53,9 @@ def filled(start, *, dtype=torch.float64, generator=None, **options):
     elif start == "separable":
         layers = Linear(30, 400, bias=False, dtype=dtype), Linear(400, 1, bias=False, dtype=dtype)
         found, network = pieces.separable_(*layers, generator=generator, **options), TwoLayer
+    elif start in MODELS:
+        layers, network = strips_layers(start, dtype=dtype), MODELS[start].kind
+        found = pieces.strips_(start, *layers, generator=generator, **options)
     else:
         layers = Linear(30, 400, dtype=dtype), Linear(7, 400, dtype=dtype), Linear(400, 7, bias=False, dtype=dtype)
         found, network = pieces.residual_(*layers, generator=generator, **options), ResNet3
@@ -59,7 +64,15 @@ def filled(start, *, dtype=torch.float64, generator=None, **options):
     return pieces.read(network, *layers)
 
 
-STARTS = ("symmetry", "parity", "separable", "residual")
+def strips_layers(model, n=30, p=400, **options):
+    """Layers for a model of the MNIST-parity experiment."""
+    pairs = [Linear(n, p, **options), Linear(p, 1, **options)]
+    gates = [Linear(n, p, bias=False, **options)] if model == "gated" else []
+    first = [Linear(n, p, **options), Linear(p, 1, **options)] if model == "linearised" else []
+    return *first, *gates, *pairs
+
+
+STARTS = ("symmetry", "parity", "separable", "residual", "gated", "linearised", "gaussian_features")
 
 
 @pytest.mark.parametrize(
@@ -127,25 +140,49 @@ def test_the_residual_start_has_its_variances(sigma_w, sigma_v):
         assert part[:, -1].std() == pytest.approx(scale, rel=0.15) or part is found.A  # biases like weights
 
 
+def test_the_starts_of_the_mnist_parity_experiment_have_their_distribution():
+    net = filled("relu", generator=seeded())
+    for part, limit in ((net.W, math.sqrt(6 / 430)), (net.u, math.sqrt(6 / 401))):
+        assert 0.985 * limit < np.abs(part).max() <= limit
+        assert abs(part.mean()) < 0.1 * limit
+    assert not net.b.any()
+    assert net.c.shape == ()
+    assert not net.c
+    same, gated = (filled("gated", gates=gates, generator=seeded()) for gates in ("same", "independent"))
+    moves = filled("linearised", generator=seeded())
+    for other in (filled("relu_features", generator=seeded()), Relu(*same[1:]), Relu(*gated[1:]), moves.start):
+        assert all(np.array_equal(a, b) for a, b in zip(other, net, strict=True))
+    np.testing.assert_array_equal(same.G, net.W)
+    assert gated.G.std() == pytest.approx(net.W.std(), rel=0.05)
+    assert abs(np.corrcoef(gated.G.ravel(), net.W.ravel())[0, 1]) < 0.03
+    np.testing.assert_array_equal(moves.u, net.u)
+    assert not any(part.any() for part in (moves.W, moves.b, moves.c))
+    waves = filled("gaussian_features", generator=seeded())
+    assert waves.W.std() * math.sqrt(30) == pytest.approx(4, rel=0.03)
+    assert 0 <= waves.phase.min() < 0.1
+    assert 6.18 < waves.phase.max() < 2 * math.pi
+    assert waves.phase.mean() == pytest.approx(math.pi, rel=0.1)
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_draws_come_from_the_generator_or_else_the_global_one(start):
-    one, again, other = (filled(start, generator=seeded(seed)) for seed in (1, 1, 2))
+    one, again, other = (flat(filled(start, generator=seeded(seed))) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
-    assert start == "symmetry" or not np.array_equal(one.W, other.W)
+    assert start == "symmetry" or not np.array_equal(one[0], other[0])
     before = torch.random.get_rng_state()
     filled(start, generator=seeded())
     torch.random.set_rng_state(before)
     torch.manual_seed(3)
-    one = filled(start)
+    one = flat(filled(start))
     torch.manual_seed(3)
-    assert all(np.array_equal(a, b) for a, b in zip(one, filled(start), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(one, flat(filled(start)), strict=True))
 
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_types_are_kept_and_no_gradient_is_recorded(start, dtype):
     found = filled(start, dtype=dtype, generator=seeded())
-    assert all(np.isfinite(part).all() for part in found)
+    assert all(np.isfinite(part).all() for part in flat(found))
     if start == "separable":
         np.testing.assert_allclose(np.linalg.norm(found.W, axis=1), 1 / 20, rtol=0.01)
 
@@ -160,6 +197,11 @@ def test_what_is_trained_and_the_device_stay():
         assert hidden.weight.grad_fn is None
     pieces.parity_(Linear(4, 8, device="meta"), Linear(8, 1, bias=False, device="meta"), 3, generator=seeded())
     pieces.symmetry_(Linear(4, 18, device="meta"), Linear(18, 1, device="meta"))
+    for model in ("gated", "linearised", "gaussian_features"):
+        layers = strips_layers(model, 4, 8, device="meta")
+        layers[0].requires_grad_(False)
+        pieces.strips_(model, *layers, generator=seeded())
+        assert [layer.weight.requires_grad for layer in layers] == [False, *[True] * (len(layers) - 1)]
 
 
 def test_layers_may_be_tensors_and_any_module_with_weights():
@@ -187,6 +229,13 @@ def test_layers_may_be_tensors_and_any_module_with_weights():
     own = Own()
     pieces.separable_(W, own)
     np.testing.assert_array_equal(own.weight.detach()[0], v)
+    (W_0, b_0), (u_0, c_0), (W, b), (u, c) = [
+        part for _ in range(2) for part in ((torch.ones(6, 3), torch.ones(6)), (torch.ones(6), torch.ones(())))
+    ]
+    u = torch.ones(1, 6)
+    pieces.strips_("linearised", (W_0, b_0), (u_0, c_0), (W, b), (u, c))
+    np.testing.assert_array_equal(u[0], u_0)
+    assert not any(part.any() for part in (b_0, c_0, W, b, c))
     several = Linear(18, 3)
     pieces.symmetry_(Linear(4, 18), several)
     assert not several.weight.any()
@@ -256,6 +305,30 @@ REFUSED = {
         lambda: pieces.residual_(Linear(4, 8), Linear(3, 8), Linear(8, 3, bias=False), sigma_v=-1),
         "sigma_v must be >= 0.0, got -1",
     ),
+    "strips model": (
+        lambda: pieces.strips_("reul", Linear(4, 8), Linear(8, 1)),
+        "model must be one of 'relu', 'gated', 'linearised', 'relu_features', 'gaussian_features', got 'reul'",
+    ),
+    "strips layers": (
+        lambda: pieces.strips_("gated", Linear(4, 8), Linear(8, 1)),
+        "layers must be those of a Gated, gates, hidden, readout, got 2 of them",
+    ),
+    "strips gates": (
+        lambda: pieces.strips_("relu", Linear(4, 8), Linear(8, 1), gates="same"),
+        "gates must be 'independent' for model 'relu', got 'same'",
+    ),
+    "strips gates' width": (
+        lambda: pieces.strips_("gated", Linear(4, 7, bias=False), Linear(4, 8), Linear(8, 1)),
+        r"gates.weight must have shape \(8, 4\), got \(7, 4\)",
+    ),
+    "strips readout": (
+        lambda: pieces.strips_("relu", Linear(4, 8), Linear(8, 2)),
+        r"readout.weight must have shape \(1, 8\) or \(8,\), got \(2, 8\)",
+    ),
+    "strips readout bias": (
+        lambda: pieces.strips_("linearised", *strips_layers("relu", 4, 8), Linear(4, 8), Linear(8, 1, bias=False)),
+        "readout.bias must be a tensor, as the network has biases here, got None",
+    ),
     "generator": (
         lambda: pieces.separable_(Linear(4, 8), Linear(8, 1, bias=False), generator=0),
         "generator must be a torch.Generator or None, got 0",
@@ -305,6 +378,7 @@ def test_nothing_is_filled_if_anything_is_refused():
     for call in (
         lambda: pieces.symmetry_(hidden, readout),
         lambda: pieces.parity_(hidden, Linear(18, 1, bias=False), 9),
+        lambda: pieces.strips_("relu", hidden, readout),
         lambda: pieces.copy_(symmetry.symmetry_init(4), hidden, readout),
     ):
         with pytest.raises(RequestError):

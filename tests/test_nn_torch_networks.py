@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from learnability.errors import RequestError  # noqa: E402
-from learnability.networks import one_hidden, parity, residual, separable, symmetry  # noqa: E402
+from learnability.networks import one_hidden, parity, residual, separable, strips, symmetry  # noqa: E402
 from learnability.networks.one_hidden import OneHidden  # noqa: E402
 from learnability.networks.parity import ParityNet  # noqa: E402
-from learnability.networks.residual import Layer2, Layer3, ResNet3  # noqa: E402
+from learnability.networks.residual import ResNet3  # noqa: E402
 from learnability.networks.separable import TwoLayer  # noqa: E402
+from learnability.networks.strips import MODELS, Gated, Linearised, Relu  # noqa: E402
 from learnability.nn import torch as pieces  # noqa: E402
-from learnability.nn.torch import conversion  # noqa: E402
+from nn_learners import flat  # noqa: E402
 
 Linear = torch.nn.Linear
 
@@ -37,6 +38,16 @@ def seeded(seed=0):
 
 
 # Networks
+
+
+def strips_model(model, seed=0, n=5, p=7):
+    """A network of the MNIST-parity experiment, moved away from its start."""
+    draw = rng(seed)
+    start = MODELS[model].start(draw, n, p)
+    trained = {name: getattr(start, name) for name in ("W", "u", "c")}
+    return start._replace(
+        **{name: np.asarray(part + 0.3 * draw.normal(size=part.shape)) for name, part in trained.items()}
+    )
 
 
 def network(name, seed=0):
@@ -61,11 +72,15 @@ def network(name, seed=0):
             lambda params, X: separable.forward(params, X, alpha=alpha),
             pieces.SeparableNetwork(params, alpha),
         )
+    if name in STRIPS:
+        params = strips_model(STRIPS[name], seed)
+        return params, strips.forward, pieces.StripsNetwork(params, STRIPS[name])
     params = residual.initial(rng(seed), "3resnet", 5, 3, 8)
     return params, residual.forward, pieces.ResidualNetwork(params)
 
 
-NETWORKS = ("symmetry", "sigmoid", "parity", "separable", "relu", "residual")
+STRIPS = {f"strips {model}": model for model in MODELS}
+NETWORKS = ("symmetry", "sigmoid", "parity", "separable", "relu", "residual", *STRIPS)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -79,7 +94,7 @@ def test_a_module_is_the_network_and_gives_it_back(name):
     assert module(torch.from_numpy(X[0, 0])).shape == wanted.shape[2:]
     back = module.to_numpy()
     assert type(back) is type(params)
-    for a, b in zip(back, params, strict=True):
+    for a, b in zip(flat(back), flat(params), strict=True):
         np.testing.assert_array_equal(a, b)
         assert type(a) is type(b)
 
@@ -89,10 +104,11 @@ def test_a_state_dict_carries_a_network(name):
     params, _, module = network(name, seed=1)
     _, _, other = network(name, seed=2)
     other.load_state_dict(module.state_dict())
-    assert all(np.array_equal(a, b) for a, b in zip(other.to_numpy(), params, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(flat(other.to_numpy()), flat(params), strict=True))
     state = module.state_dict()
-    layers = [(state[f"{layer}.weight"], state.get(f"{layer}.bias")) for layer in type(module).names]
-    assert all(np.array_equal(a, b) for a, b in zip(pieces.read(type(params), *layers), params, strict=True))
+    layers = [(state[f"{layer}.weight"], state.get(f"{layer}.bias")) for layer in module.names]
+    back = pieces.read(type(params), *layers)
+    assert all(np.array_equal(a, b) for a, b in zip(flat(back), flat(params), strict=True))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -104,8 +120,8 @@ def test_a_module_is_a_copy_and_draws_nothing(name):
         for part in module.parameters():
             part.add_(1)
     again = network(name)[0]
-    assert all(np.array_equal(a, b) for a, b in zip(params, again, strict=True))
-    taken = module.to_numpy()
+    assert all(np.array_equal(a, b) for a, b in zip(flat(params), flat(again), strict=True))
+    taken = flat(module.to_numpy())
     with torch.no_grad():
         for part in module.parameters():
             part.zero_()
@@ -133,7 +149,16 @@ def test_only_the_first_layer_of_the_separable_network_is_trained_unless_both_ar
     assert [part.requires_grad for part in both.parameters()] == [True, True]
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_what_the_mnist_parity_experiment_trains_is_trained(model):
+    module = pieces.StripsNetwork(strips_model(model), model)
+    fields = {"hidden.weight": "W", "hidden.bias": "b", "readout.weight": "u", "readout.bias": "c"}
+    trained = [fields[name] for name, part in module.named_parameters() if part.requires_grad]
+    assert tuple(trained) == MODELS[model].trainable
+
+
 ONE = np.ones((1, 1))
+UNIT = Relu(ONE, np.zeros(1), np.ones(1), np.zeros(()))
 KINKS = {
     "symmetry": (lambda: pieces.SymmetryNetwork(OneHidden(ONE, np.zeros(1), np.ones(1), 0.0)), {-1: 0, 0: 0, 2: 1}),
     "parity": (
@@ -145,6 +170,12 @@ KINKS = {
     "residual": (
         lambda: pieces.ResidualNetwork(ResNet3(np.eye(1, 2), np.zeros((1, 2)), ONE)),
         {-1: 0, 0: 1, 2: 1},
+    ),
+    "strips relu": (lambda: pieces.StripsNetwork(UNIT, "relu"), {-1: 0, 0: 0, 2: 1}),
+    "strips gated": (lambda: pieces.StripsNetwork(Gated(-ONE, *UNIT), "gated"), {-1: 1, 0: 0, 2: 0}),
+    "strips linearised": (
+        lambda: pieces.StripsNetwork(Linearised(UNIT, ONE, *UNIT[1:]), "linearised"),
+        {-1: 0, 0: 0, 2: 2},
     ),
 }
 """One unit, and the derivative of the output at some inputs."""
@@ -171,6 +202,7 @@ def test_a_module_can_be_started_anew_and_differentiated_as_a_function(name):
         "parity": lambda: pieces.parity_(*module.layers, 3, generator=seeded()),
         "separable": lambda: pieces.separable_(*module.layers, generator=seeded()),
         "residual": lambda: pieces.residual_(*module.layers, generator=seeded()),
+        **dict.fromkeys(STRIPS, lambda: pieces.strips_(module.model, *module.layers, generator=seeded())),
     }
     starts.get(name, lambda: None)()
     X = torch.from_numpy(rng().normal(size=(3, 5)))
@@ -202,6 +234,22 @@ MODULES_REFUSE = {
         lambda: pieces.ParityNetwork(ParityNet(np.ones((2, 3)), np.zeros(2), np.zeros(3))),
         "params.u must have length 2, got 3",
     ),
+    "strips kind": (
+        lambda: pieces.StripsNetwork(strips_model("relu"), "gated"),
+        "params must be a Gated, got Relu",
+    ),
+    "strips model": (
+        lambda: pieces.StripsNetwork(strips_model("relu"), "convolution"),
+        "model must be one of 'relu', 'gated', 'linearised', .*, got 'convolution'",
+    ),
+    "strips start": (
+        lambda: pieces.StripsNetwork(strips_model("linearised")._replace(start=UNIT), "linearised"),
+        r"params.start.W must have 5 columns, got shape \(1, 1\)",
+    ),
+    "strips finite": (
+        lambda: pieces.StripsNetwork(strips_model("relu")._replace(c=np.array(math.nan)), "relu"),
+        "params.c must be finite, got np.float64\\(nan\\)",
+    ),
     "inputs": (
         lambda: pieces.SymmetryNetwork(symmetry.symmetry_init(3))(torch.ones(2, 4)),
         r"X must have 3 columns, got shape \(2, 4\)",
@@ -221,7 +269,7 @@ def test_modules_refuse_by_name(name):
 
 @settings(max_examples=40)
 @given(
-    kind=st.sampled_from(["OneHidden", "ParityNet", "TwoLayer", "lifted", "3resnet", "3layer", "2layer"]),
+    kind=st.sampled_from(["OneHidden", "ParityNet", "TwoLayer", "lifted", "3resnet", "3layer", "2layer", *MODELS]),
     n=st.integers(1, 6), width=st.integers(1, 6), k=st.integers(1, 3), seed=st.integers(0, 10**6),
     vector=st.booleans(),
 )  # fmt: skip
@@ -240,13 +288,21 @@ def test_what_is_copied_into_layers_is_read_back(kind, n, width, k, seed, vector
         lifted = kind == "lifted"
         params = TwoLayer(draw.normal(size=(width, n + lifted)), draw.normal(size=width))
         layers = Linear(n, width, bias=lifted, **double), readout
+    elif kind in MODELS:
+        params = strips_model(kind, seed, n, width)
+        own = (torch.empty(width, **double), torch.empty((), **double)) if vector else Linear(width, 1, **double)
+        first = {
+            Gated: [Linear(n, width, bias=False, **double)],
+            Linearised: [Linear(n, width, **double), Linear(width, 1, **double)],
+        }
+        layers = *first.get(type(params), []), Linear(n, width, **double), own
     else:
         params = residual.initial(draw, kind, n, k, width)
         second = {"3resnet": [Linear(k, width, **double)], "3layer": [Linear(width, width, **double)], "2layer": []}
         layers = Linear(n, width, **double), *second[kind], Linear(width, k, bias=False, **double)
     assert pieces.copy_(params, *layers) == layers
     back = pieces.read(type(params), *layers)
-    assert all(np.array_equal(a, b) for a, b in zip(back, params, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(flat(back), flat(params), strict=True))
 
 
 def test_a_model_of_ones_own_computes_what_was_copied_into_it():
@@ -287,6 +343,10 @@ CONVERSION_REFUSES = {
         lambda: pieces.read(ResNet3, Linear(3, 4), Linear(3, 4), Linear(4, 2, bias=False)),
         r"params.V must have shape \(4, 3\) beside A of shape \(2, 4\), got \(4, 4\)",
     ),
+    "strips readout": (
+        lambda: pieces.read(Linearised, Linear(2, 4), Linear(4, 2), Linear(2, 4), Linear(4, 1)),
+        r"start_readout.weight must have one row, for one output, got shape \(2, 4\)",
+    ),
     "copied shape": (
         lambda: pieces.copy_(separable.initial(rng(), 3, 2), torch.ones(4, 2), torch.ones(4)),
         r"hidden.weight must have shape \(4, 3\), got \(4, 2\)",
@@ -303,12 +363,6 @@ def test_conversion_refuses_by_name(name):
     call, message = CONVERSION_REFUSES[name]
     with pytest.raises(RequestError, match=f"^{message}"):
         call()
-
-
-def test_layers_and_their_names_agree_with_the_modules():
-    assert conversion._LAYERS.keys() == {OneHidden, ParityNet, TwoLayer, ResNet3, Layer3, Layer2}
-    for module in (pieces.SymmetryNetwork, pieces.ParityNetwork, pieces.SeparableNetwork, pieces.ResidualNetwork):
-        assert tuple(conversion._LAYERS[module.kind]) == module.names
 
 
 # The loss

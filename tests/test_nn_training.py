@@ -1,5 +1,5 @@
-"""A network of PyTorch or JAX, converted from an engine's start and trained by the framework's own SGD on the same
-examples in the same order, follows the engine: update for update, and to 1e-9 in its weights."""
+"""A network of PyTorch or JAX, converted from an engine's start and trained by the framework's own optimiser on the
+same examples in the same order, follows the engine: update for update, and to 1e-9 in its weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 import nn_learners
 from learnability.networks import parity, residual, separable
 from learnability.networks.one_hidden import random_init
+from learnability.networks.strips import MODELS
 from learnability.networks.symmetry import symmetry_init
 from learnability.problems.parity import random_mixture
 from learnability.problems.separable import random_separable
+from learnability.problems.strips import Strips
 from learnability.problems.symmetry import UniformCube, random_symmetric
-from learnability.training import grid, online, population, two_layer
+from learnability.training import grid, minibatch, online, population, two_layer
+from learnability.training.minibatch import reference
+from learnability.training.minibatch.optimisers import Adadelta, Adam
+from learnability.training.minibatch.sources import examples
 from learnability.training.orders import visits
 from learnability.training.reference import sgd, two_layer_epoch
 
@@ -33,6 +38,9 @@ def close(found, wanted, relative=1e-9):
     """Equal to ``relative`` of the largest entry of each array."""
     assert type(found) is type(wanted)
     for name in wanted._fields:
+        if isinstance(getattr(wanted, name), tuple):  # a network inside, which nothing moves
+            close(getattr(found, name), getattr(wanted, name), 0)
+            continue
         a, b = np.asarray(getattr(found, name)), np.asarray(getattr(wanted, name))
         assert a.shape == b.shape
         np.testing.assert_allclose(a, b, rtol=0, atol=relative * max(np.abs(b).max(), 1e-3), err_msg=name)
@@ -279,3 +287,47 @@ def test_a_unit_of_the_resnet_at_its_kink_is_on(field, learner):
     moved = type(start)(*(a - b for a, b in zip(start, one.params(), strict=True)))
     close(moved, residual.gradient(start, X, Y)[1], 1e-12)
     assert getattr(moved, field).any()
+
+
+# The MNIST-parity experiment: mini-batches of strips, the hinge loss, Adadelta
+
+
+@pytest.mark.parametrize(
+    ("model", "rule"),
+    [*((model, Adadelta(0.9, 1e-6)) for model in MODELS), ("relu", Adam(0.8, 0.95))],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_the_mnist_parity_experiment(model, rule, learner):
+    k, p, batch, epochs, decay, rng = 3, 7, 4, 4, 0.01, np.random.default_rng(0)
+    strips = Strips(rng.integers(0, 256, (12, 3, 2), dtype=np.uint8), rng.integers(0, 10, 12), k)
+    X, y = strips.compose(strips.draw(rng))
+    apply, trainable = MODELS[model].apply, MODELS[model].trainable
+    rate = 1.0 if isinstance(rule, Adadelta) else 0.02
+    start = MODELS[model].start(rng, strips.n, p)
+    common = {"learning_rate": rate, "weight_decay": decay, "batch": batch, "epochs": epochs, "trainable": trainable}
+    (run,) = minibatch.train(
+        apply, start, examples(X, y), rule=rule, rng=np.random.default_rng(1), dtype="float64", form="fused",
+        record=range(1, epochs + 1), **common,
+    )  # fmt: skip
+
+    def loss(pieces, outputs, labels, weights):
+        return losses(learner, pieces, outputs, labels).mean()
+
+    own = {"model": model} if learner.name == "torch" else {"trained": trainable}
+    one = learner("strips", start, loss, rate=rate, rule=rule, decay=dict.fromkeys(trainable, decay), **own)
+    rng, running = np.random.default_rng(1), []
+    for _ in range(epochs):
+        batches = rng.permutation(len(y)).reshape(-1, batch)
+        running.append(np.mean([one.step(X[rows], y[rows]) for rows in batches]))
+    close(one.params(), run.params)
+    np.testing.assert_allclose(running, run.columns["running_loss"], rtol=1e-9)
+    assert all(np.any(getattr(start, name) != getattr(run.params, name)) for name in trainable)
+    if apply is MODELS["relu"].apply:
+        step = (
+            reference.adadelta(rule.rho, rule.epsilon) if isinstance(rule, Adadelta)
+            else reference.adam(rule.beta1, rule.beta2, rule.epsilon)
+        )  # fmt: skip
+        oracle, _ = reference.train(
+            reference.Hidden(*start), X, y, step=step, rng=np.random.default_rng(1), loss="hinge", **common
+        )
+        close(one.params(), type(start)(*oracle))

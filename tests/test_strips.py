@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -184,6 +185,39 @@ def test_the_linearisation_is_jaxs():
         value, change = jax.jvp(lambda params: models.relu(params, X), (at,), (by,))
     np.testing.assert_allclose(outputs("linearised", params, X), value + change, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(outputs("linearised", start, X), outputs("relu", start.start, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_checked_forward_pass_is_the_models(name):
+    params, X = moved(MODELS[name].start(np.random.default_rng(0), 6, 8)), inputs()
+    found = models.forward(params, X)
+    np.testing.assert_array_equal(found, MODELS[name].apply(params, X))
+    with jax.enable_x64(True):
+        there = jax.jit(models.forward)(params, X)
+    np.testing.assert_allclose(there, found, rtol=1e-12)
+    assert np.isnan(MODELS[name].apply(params, np.full((1, 6), np.nan))).all()
+
+
+START = models.linearised_start(np.random.default_rng(0), 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ((1, 2), "params must be a Relu or Gated or Linearised or Cosines, got tuple"),
+        (START.start._replace(W=np.full((8, 6), np.nan)), r"params.W must be finite, got nan at index \(0, 0\)"),
+        (START.start._replace(b=np.zeros(7)), "params.b must have length 8, got 7"),
+        (START.start._replace(c=np.zeros(1)), r"params.c must be a real number, got array\(\[0.\]\)"),
+        (START.start._replace(c=math.inf), "params.c must be finite, got np.float64\\(inf\\)"),
+        (Gated(np.ones((7, 6)), *START.start), r"params.G must have 8 rows, got shape \(7, 6\)"),
+        (START._replace(start=START), "params.start must be a Relu, got Linearised"),
+        (START._replace(start=START.start._replace(u=np.ones(3))), "params.start.u must have length 8, got 3"),
+        (START, r"X must have 6 columns, got shape \(1, 5\)"),
+    ],
+)
+def test_a_network_is_checked(params, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        models.forward(params, np.ones((1, 5)))
 
 
 def test_starts():

@@ -17,8 +17,8 @@ relu_features, gaussian_features
     A frozen random layer, relu(W x) or cos(W x + phase), and a trained output. Cosines of weights N(0, 16 / n) have
     in the mean over weights and phases the kernel exp(-8 |x - x'|^2 / n) / 2.
 
-Arrays are float64 as drawn; the trainer casts them. Forward functions are unchecked and take NumPy's arrays or JAX's,
-which can trace them.
+Arrays are float64 as drawn; the trainer casts them. :func:`forward` checks a network of any of these kinds and runs
+it; the other forward functions are unchecked. All take NumPy's arrays or JAX's, which can trace them.
 """
 
 from __future__ import annotations
@@ -28,23 +28,31 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from learnability import checks
 from learnability.checks import FloatArray
+from learnability.errors import RequestError
 from learnability.networks.one_hidden import activate
-from learnability.traced import namespace
+from learnability.traced import Door, door, is_traceable, namespace
 
 __all__ = [
+    "COSINE_SCALE",
+    "KINDS",
     "MODELS",
     "Cosines",
     "Gated",
     "Linearised",
     "Model",
+    "Network",
     "Relu",
+    "apply",
     "cosine",
     "cosine_start",
+    "forward",
     "gated",
     "gated_start",
+    "kind_of",
     "linearised",
     "linearised_start",
     "relu",
@@ -112,6 +120,9 @@ class Cosines(NamedTuple):
     """()"""
 
 
+Network = Relu | Gated | Linearised | Cosines
+
+
 def relu(params: Relu, X: Any) -> Any:
     """Outputs (m,) of the ReLU network."""
     return activate(X @ params.W.T + params.b, "relu") @ params.u + params.c
@@ -120,7 +131,7 @@ def relu(params: Relu, X: Any) -> Any:
 def gated(params: Gated, X: Any) -> Any:
     """Outputs (m,) of the gated linear network; a gate is closed where <g, x> = 0."""
     open_ = X @ params.G.T > 0
-    return namespace(open_).where(open_, X @ params.W.T + params.b, 0.0) @ params.u + params.c
+    return (open_ * (X @ params.W.T + params.b)) @ params.u + params.c
 
 
 def linearised(params: Linearised, X: Any) -> Any:
@@ -131,7 +142,7 @@ def linearised(params: Linearised, X: Any) -> Any:
     """
     start = params.start
     z = X @ start.W.T + start.b
-    moved = namespace(z).where(z > 0, X @ params.W.T + params.b, 0.0)
+    moved = (z > 0) * (X @ params.W.T + params.b)
     return activate(z, "relu") @ params.u + moved @ start.u + params.c
 
 
@@ -179,19 +190,71 @@ def cosine_start(rng: np.random.Generator, n: int, p: int) -> Cosines:
 class Model(NamedTuple):
     """What the trainer needs of a model."""
 
+    kind: type[Any]
+    """Of its parameters."""
     apply: Callable[[Any, Any], Any]
     start: Callable[[np.random.Generator, int, int], Any]
     trainable: tuple[str, ...]
 
 
 MODELS: Mapping[str, Model] = {
-    "relu": Model(relu, relu_start, ("W", "b", "u", "c")),
-    "gated": Model(gated, gated_start, ("W", "b", "u", "c")),
-    "linearised": Model(linearised, linearised_start, ("W", "b", "u", "c")),
-    "relu_features": Model(relu, relu_start, ("u", "c")),
-    "gaussian_features": Model(cosine, cosine_start, ("u", "c")),
+    "relu": Model(Relu, relu, relu_start, ("W", "b", "u", "c")),
+    "gated": Model(Gated, gated, gated_start, ("W", "b", "u", "c")),
+    "linearised": Model(Linearised, linearised, linearised_start, ("W", "b", "u", "c")),
+    "relu_features": Model(Relu, relu, relu_start, ("u", "c")),
+    "gaussian_features": Model(Cosines, cosine, cosine_start, ("u", "c")),
 }
 """The five models, see the module."""
+
+KINDS: Mapping[type[Any], Callable[[Any, Any], Any]] = {model.kind: model.apply for model in MODELS.values()}
+"""The forward function of each kind of network."""
+
+
+def kind_of(model: str, gates: str = "independent") -> type[Any]:
+    """The kind of a model's parameters; ``gates``, see :func:`gated_start`, are only for ``"gated"``."""
+    kind = MODELS[checks.choice("model", model, tuple(MODELS))].kind
+    if checks.choice("gates", gates, GATES) != "independent" and kind is not Gated:
+        raise RequestError(f"gates must be 'independent' for model {model!r}, got {gates!r}")
+    return kind
+
+
+def apply(params: Any, X: Any) -> Any:
+    """The outputs (...) of a network of any kind at the inputs ``X`` (..., n): traceable, unchecked."""
+    return KINDS[type(params)](params, X)
+
+
+def forward(params: Network, X: ArrayLike) -> FloatArray:
+    """The outputs (m,) of a network of any kind at the inputs ``X`` (m, n).
+
+    Raises
+    ------
+    RequestError
+        If ``params`` is none of the kinds, its shapes or those of ``X`` disagree, or an entry is not finite.
+    """
+    check = door(params, X)
+    network = _checked("params", params, check, tuple(KINDS))
+    outputs: FloatArray = apply(network, check.matrix("X", X, columns=network.W.shape[1]))
+    return outputs
+
+
+def _checked(name: str, params: Any, check: Door, kinds: tuple[type[Any], ...], shape: tuple[int, ...] = ()) -> Any:
+    """A network of one of the kinds as arrays whose shapes agree, with W of ``shape`` if one is given."""
+    if type(params) not in kinds:
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise RequestError(f"{name} must be a {names}, got {type(params).__name__}")
+    p, n = shape or check.matrix(f"{name}.W", params.W).shape
+    parts: dict[str, Any] = {}
+    for field, part in params._asdict().items():
+        where = f"{name}.{field}"
+        if field == "start":
+            parts[field] = _checked(where, part, check, (Relu,), (p, n))
+        elif field in ("W", "G"):
+            parts[field] = check.matrix(where, part, rows=p, columns=n)
+        elif field == "c":
+            parts[field] = check.real(where, part if is_traceable(part) else np.asarray(part)[()])
+        else:
+            parts[field] = check.vector(where, part, length=p)
+    return type(params)(**parts)
 
 
 def _sizes(rng: object, n: object, p: object) -> tuple[int, int]:

@@ -11,6 +11,11 @@ network                                                 layers, in order, with t
                                                         columns of W, V and U)
 :class:`~learnability.networks.residual.Layer3`         first: W; second: U; output: A
 :class:`~learnability.networks.residual.Layer2`         first: W; output: A
+:class:`~learnability.networks.strips.Relu`             hidden: W, b; readout: u, c
+:class:`~learnability.networks.strips.Gated`            gates: G; hidden: W, b; readout: u, c
+:class:`~learnability.networks.strips.Linearised`       start_hidden, start_readout: the network at the start;
+                                                        hidden: W, b (movements from there); readout: u, c
+:class:`~learnability.networks.strips.Cosines`          hidden: W, phase; readout: u, c
 ======================================================= ============================================================
 
 A readout's weights are one row, or a vector.
@@ -25,24 +30,31 @@ import torch
 from numpy.typing import NDArray
 
 from learnability.errors import RequestError
-from learnability.networks import one_hidden, parity, residual, separable
+from learnability.networks import one_hidden, parity, residual, separable, strips
 from learnability.networks.one_hidden import OneHidden
 from learnability.networks.parity import ParityNet
 from learnability.networks.residual import Layer2, Layer3, ResNet3
 from learnability.networks.separable import TwoLayer
+from learnability.networks.strips import Cosines, Gated, Linearised, Relu
 from learnability.nn.torch.layers import Layer, LayerLike, check_shape, given
 
-__all__ = ["Part", "copy_", "read", "split"]
+__all__ = ["LAYERS", "Part", "copy_", "named", "read", "split"]
 
-Network = TypeVar("Network", OneHidden, ParityNet, TwoLayer, ResNet3, Layer3, Layer2)
+Network = TypeVar(
+    "Network", OneHidden, ParityNet, TwoLayer, ResNet3, Layer3, Layer2, Relu, Gated, Linearised, Cosines
+)
 
-_LAYERS: dict[type[Any], dict[str, bool | None]] = {
+LAYERS: dict[type[Any], dict[str, bool | None]] = {
     OneHidden: {"hidden": True, "readout": True},
     ParityNet: {"hidden": True, "readout": False},
     TwoLayer: {"hidden": None, "readout": False},
     ResNet3: {"first": True, "second": True, "output": False},
     Layer3: {"first": True, "second": True, "output": False},
     Layer2: {"first": True, "output": False},
+    Relu: {"hidden": True, "readout": True},
+    Gated: {"gates": False, "hidden": True, "readout": True},
+    Linearised: {"start_hidden": True, "start_readout": True, "hidden": True, "readout": True},
+    Cosines: {"hidden": True, "readout": True},
 }
 """Layers of each network, and whether they have a bias."""
 
@@ -61,7 +73,7 @@ def copy_(params: Any, *layers: LayerLike) -> tuple[LayerLike, ...]:
 
     Parameters
     ----------
-    params : OneHidden, ParityNet, TwoLayer, ResNet3, Layer3 or Layer2
+    params : a network of the module's table
         A start, or ``run.params`` of a training run.
     *layers : LayerLike
         As the module's table lists them.
@@ -85,11 +97,11 @@ def copy_(params: Any, *layers: LayerLike) -> tuple[LayerLike, ...]:
     >>> model(torch.tensor([[1.0, 1, 0, 1, 0, 1], [1, 1, 0, 1, 0, 0]])).squeeze(-1).tolist()
     [0.5, -0.5]
     """
-    named = _named(type(params), layers)
-    parts = split(params, lifted=isinstance(params, TwoLayer) and named["hidden"].bias is not None)
+    found = named(type(params), layers)
+    parts = split(params, lifted=isinstance(params, TwoLayer) and found["hidden"].bias is not None)
     pairs = []
-    for (name, layer), part in zip(named.items(), parts, strict=True):
-        row = name == "readout"
+    for (name, layer), part in zip(found.items(), parts, strict=True):
+        row = name.endswith("readout")
         check_shape(f"{name}.weight", layer.weight, part.weight.shape, *([part.weight.shape[1:]] if row else []))
         pairs.append((layer.weight, part.weight))
         if part.bias is not None:
@@ -107,7 +119,7 @@ def read(kind: type[Network], *layers: LayerLike) -> Network:
     Parameters
     ----------
     kind : type
-        Of the network: OneHidden, ParityNet, TwoLayer, ResNet3, Layer3 or Layer2.
+        Of the network, from the module's table.
     *layers : LayerLike
         As the module's table lists them. Of a state dict they are pairs: ``(state["0.weight"], state["0.bias"])``.
 
@@ -117,13 +129,13 @@ def read(kind: type[Network], *layers: LayerLike) -> Network:
         If ``kind`` is none of these, the shapes of the layers do not make one, or an entry is not finite.
     """
     parts = []
-    for name, layer in _named(kind, layers).items():
+    for name, layer in named(kind, layers).items():
         weight, bias = (None if tensor is None else _numpy(tensor) for tensor in layer)
         assert weight is not None
-        if name == "readout":
+        if name.endswith("readout"):
             weight, bias = np.atleast_2d(weight), None if bias is None else np.atleast_1d(bias)
             if len(weight) != 1:
-                raise RequestError(f"readout.weight must have one row, for one output, got shape {weight.shape}")
+                raise RequestError(f"{name}.weight must have one row, for one output, got shape {weight.shape}")
         if weight.ndim != 2 or 0 in weight.shape:
             raise RequestError(f"{name}.weight must have shape (rows >= 1, columns >= 1), got shape {weight.shape}")
         if bias is not None and bias.shape != (len(weight),):
@@ -139,12 +151,16 @@ def split(params: Any, *, lifted: bool = False) -> list[Part]:
     _check(params)
     found: list[tuple[Any, Any]]
     match params:
-        case OneHidden(W, B, M, b):
-            found = [(W, B), (np.asarray(M)[None], np.array([b]))]
+        case OneHidden(W, b, u, c) | Relu(W, b, u, c) | Cosines(W, b, u, c):
+            found = [(W, b), _row(u, c)]
+        case Gated(G, W, b, u, c):
+            found = [(G, None), (W, b), _row(u, c)]
+        case Linearised(Relu(W_0, b_0, u_0, c_0), W, b, u, c):
+            found = [(W_0, b_0), _row(u_0, c_0), (W, b), _row(u, c)]
         case ParityNet(W, b, u):
-            found = [(W, b), (np.asarray(u)[None], None)]
+            found = [(W, b), _row(u)]
         case TwoLayer(W, v):
-            found = [_unlifted(W) if lifted else (W, None), (np.asarray(v)[None], None)]
+            found = [_unlifted(W) if lifted else (W, None), _row(v)]
         case Layer2(W, A):
             found = [_unlifted(W), (A, None)]
         case _:
@@ -157,6 +173,11 @@ def _joined(kind: type[Any], parts: list[Part]) -> Any:
     if kind is OneHidden:
         (W, B), (M, b) = parts
         return OneHidden(W, B, M[0], float(b[0]))
+    if kind is Linearised:
+        return Linearised(_joined(Relu, parts[:2]), *_joined(Relu, parts[2:]))
+    if kind in (Relu, Gated, Cosines):
+        *gates, hidden, (u, c) = parts
+        return kind(*(gate.weight for gate in gates), *hidden, u[0], c.reshape(()))
     if kind is ParityNet:
         (W, b), (u, _) = parts
         return ParityNet(W, b, u[0])
@@ -170,6 +191,11 @@ def _floats(part: Any) -> NDArray[Any]:
     """Of a type that PyTorch has, too: as it is, or else float64."""
     array = np.asarray(part)
     return array if array.dtype in (np.float16, np.float32) else array.astype(np.float64)
+
+
+def _row(u: Any, c: Any = None) -> tuple[Any, Any]:
+    """A readout of one output."""
+    return np.asarray(u)[None], None if c is None else np.reshape(c, 1)
 
 
 def _unlifted(W: Any) -> Part:
@@ -195,15 +221,17 @@ def _check(params: Any) -> None:
             parity.forward(params, one)
         case TwoLayer():
             separable.forward(params, one, alpha=0.0)
-        case _:
+        case ResNet3() | Layer3() | Layer2():
             residual.forward(params, one)
+        case _:
+            strips.forward(params, one)
 
 
-def _named(kind: type[Any], layers: tuple[Any, ...]) -> dict[str, Layer]:
+def named(kind: type[Any], layers: tuple[Any, ...]) -> dict[str, Layer]:
     """The layers by name."""
-    wanted = _LAYERS.get(kind)
+    wanted = LAYERS.get(kind)
     if wanted is None:
-        known = ", ".join(one.__name__ for one in _LAYERS)
+        known = ", ".join(one.__name__ for one in LAYERS)
         raise RequestError(f"the network must be one of {known}, got {getattr(kind, '__name__', kind)}")
     if len(layers) != len(wanted):
         names = ", ".join(wanted)

@@ -18,10 +18,12 @@ from learnability import checks
 from learnability.errors import RequestError
 from learnability.networks.parity import FORMS
 from learnability.networks.separable import NORMS
+from learnability.networks.strips import COSINE_SCALE, Cosines, kind_of
 from learnability.networks.symmetry import neurons
+from learnability.nn.torch.conversion import named
 from learnability.nn.torch.layers import LayerLike, check_generator, check_shape, given, rows_columns
 
-__all__ = ["parity_", "residual_", "separable_", "symmetry_"]
+__all__ = ["parity_", "residual_", "separable_", "strips_", "symmetry_"]
 
 First = TypeVar("First", bound=LayerLike)
 Second = TypeVar("Second", bound=LayerLike)
@@ -289,3 +291,79 @@ def residual_(
         for tensor, scale in drawn:
             tensor.normal_(0.0, scale, generator=generator)
     return first, second, output
+
+
+def strips_(
+    model: str, *layers: LayerLike, gates: str = "independent", generator: torch.Generator | None = None
+) -> tuple[LayerLike, ...]:
+    r"""The start of a model of the MNIST-parity experiment: Glorot-uniform weights, biases 0.
+
+    Daniely & Malach, Section 6.1, with the start of the authors' public experiment; the twin is
+    ``MODELS[model].start`` of :mod:`learnability.networks.strips`. Weights are uniform in
+    :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}`; those of cosines are N(0, 16 / n), with phases uniform in [0, 2π)
+    for biases. W is drawn first, then u, then gates: one seed gives all models of ReLU units the same network.
+
+    Parameters
+    ----------
+    model : {"relu", "gated", "linearised", "relu_features", "gaussian_features"}
+        :class:`~learnability.nn.torch.StripsNetwork` says what they compute. What is trained is up to
+        ``requires_grad`` and stays as it is: of features the readout alone, and never ``gates``, ``start_hidden`` and
+        ``start_readout``.
+    *layers : layers
+        ``hidden, readout``; for ``"gated"`` ``gates, hidden, readout``; for ``"linearised"`` ``start_hidden,
+        start_readout, hidden, readout``. Weights (p, n) of hidden layers and of the gates, which have no biases, and
+        (1, p) or (p,) of readouts; biases (p,), and (1,) or ().
+    gates : {"independent", "same"}
+        Only for ``"gated"``: gates of their own, or G = W, with which the start is the ReLU network's.
+    generator : torch.Generator, optional
+        PyTorch's global one if not given.
+
+    Returns
+    -------
+    layers
+        What was given.
+
+    Raises
+    ------
+    RequestError
+        If a width does not fit, a bias is missing or one too many, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3 * 28**2, 512), torch.nn.ReLU(), torch.nn.Linear(512, 1))
+    >>> _ = strips_("relu", model[0], model[2])
+    """
+    kind = kind_of(model, gates)
+    found = named(kind, layers)
+    p, n = rows_columns("hidden.weight", found["hidden"].weight)
+    for name, (weight, bias) in found.items():
+        row = name.endswith("readout")
+        check_shape(f"{name}.weight", weight, *([(1, p), (p,)] if row else [(p, n)]))
+        if bias is not None:
+            check_shape(f"{name}.bias", bias, *([(1,), ()] if row else [(p,)]))
+    generator = check_generator(generator, *(layer.weight for layer in found.values()))
+    hidden, readout = (found.get(f"start_{name}", found[name]) for name in ("hidden", "readout"))
+
+    def glorot(tensor: Tensor, fans: int) -> None:
+        limit = math.sqrt(6 / fans)
+        tensor.uniform_(-limit, limit, generator=generator)
+
+    with torch.no_grad():
+        for layer in found.values():
+            if layer.bias is not None:
+                layer.bias.zero_()
+        if kind is Cosines:
+            hidden.weight.normal_(0.0, COSINE_SCALE / math.sqrt(n), generator=generator)
+            hidden.bias.uniform_(0.0, 2 * math.pi, generator=generator)
+        else:
+            glorot(hidden.weight, n + p)
+        glorot(readout.weight, p + 1)
+        if "gates" in found and gates == "same":
+            found["gates"].weight.copy_(hidden.weight)
+        elif "gates" in found:
+            glorot(found["gates"].weight, n + p)
+        if "start_hidden" in found:
+            found["hidden"].weight.zero_()
+            found["readout"].weight.copy_(readout.weight.view_as(found["readout"].weight))
+    return layers

@@ -9,7 +9,7 @@ for the ResNet's ReLU.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,23 +20,22 @@ from learnability.networks.one_hidden import ACTIVATIONS, OneHidden
 from learnability.networks.parity import ParityNet
 from learnability.networks.residual import ResNet3
 from learnability.networks.separable import TwoLayer, slope
-from learnability.nn.torch.conversion import copy_, read, split
+from learnability.networks.strips import MODELS, Cosines, Gated, Linearised, Network, kind_of
+from learnability.nn.torch.conversion import LAYERS, copy_, read, split
 
-__all__ = ["ParityNetwork", "ResidualNetwork", "SeparableNetwork", "SymmetryNetwork"]
+__all__ = ["ParityNetwork", "ResidualNetwork", "SeparableNetwork", "StripsNetwork", "SymmetryNetwork"]
 
-LAYERS = ("first", "both")
+TRAINED = ("first", "both")
 
 
 class _Network(nn.Module):
     """Layers by name, from and to a NamedTuple of arrays."""
 
-    kind: ClassVar[type[Any]]
-    names: ClassVar[tuple[str, ...]] = ("hidden", "readout")
-
-    def __init__(self, params: Any, device: Any, dtype: torch.dtype | None) -> None:
-        if not isinstance(params, self.kind):
-            raise RequestError(f"params must be a {self.kind.__name__}, got {type(params).__name__}")
+    def __init__(self, kind: type[Any], params: Any, device: Any, dtype: torch.dtype | None) -> None:
+        if not isinstance(params, kind):
+            raise RequestError(f"params must be a {kind.__name__}, got {type(params).__name__}")
         super().__init__()
+        self.kind, self.names = kind, tuple(LAYERS[kind])
         device = torch.get_default_device() if device is None else device
         for name, part in zip(self.names, split(params), strict=True):
             own = getattr(torch, str(part.weight.dtype)) if dtype is None else dtype
@@ -96,12 +95,10 @@ class SymmetryNetwork(_Network):
     [0.5, -0.5]
     """
 
-    kind = OneHidden
-
     def __init__(
         self, params: OneHidden, activation: str = "relu", *, device: Any = None, dtype: torch.dtype | None = None
     ) -> None:
-        super().__init__(params, device, dtype)
+        super().__init__(OneHidden, params, device, dtype)
         self.activation = checks.choice("activation", activation, ACTIVATIONS)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -129,10 +126,8 @@ class ParityNetwork(_Network):
         If ``params`` is none, not finite, or its shapes disagree.
     """
 
-    kind = ParityNet
-
     def __init__(self, params: ParityNet, *, device: Any = None, dtype: torch.dtype | None = None) -> None:
-        super().__init__(params, device, dtype)
+        super().__init__(ParityNet, params, device, dtype)
 
     def forward(self, X: Tensor) -> Tensor:
         """The outputs (...) at the inputs ``X`` (..., n)."""
@@ -163,8 +158,6 @@ class SeparableNetwork(_Network):
         If ``params`` is none, not finite, or its shapes disagree, or an argument is out of range.
     """
 
-    kind = TwoLayer
-
     def __init__(
         self,
         params: TwoLayer,
@@ -174,9 +167,9 @@ class SeparableNetwork(_Network):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(params, device, dtype)
+        super().__init__(TwoLayer, params, device, dtype)
         self.alpha = slope(alpha)
-        self.readout.requires_grad_(checks.choice("layers", layers, LAYERS) == "both")
+        self.readout.requires_grad_(checks.choice("layers", layers, TRAINED) == "both")
 
     def forward(self, X: Tensor) -> Tensor:
         """The outputs (...) at the inputs ``X`` (..., d)."""
@@ -207,16 +200,67 @@ class ResidualNetwork(_Network):
         If ``params`` is none, not finite, or its shapes disagree.
     """
 
-    kind = ResNet3
-    names = ("first", "second", "output")
-
     def __init__(self, params: ResNet3, *, device: Any = None, dtype: torch.dtype | None = None) -> None:
-        super().__init__(params, device, dtype)
+        super().__init__(ResNet3, params, device, dtype)
 
     def forward(self, X: Tensor) -> Tensor:
         """The outputs (..., k) at the inputs ``X`` (..., d)."""
         inner = self.output(_relu(self.first(self._checked(X))))  # (..., k)
         return inner + self.output(_relu(self.second(inner)))
+
+
+class StripsNetwork(_Network):
+    r"""A model of Daniely & Malach's MNIST-parity experiment: hidden units in one layer, on strips of digits.
+
+    ===================== ============================== ============================================= ==============
+    model                 output                         layers                                        not trained
+    ===================== ============================== ============================================= ==============
+    ``relu``              u · relu(W x + b) + c          hidden, readout
+    ``gated``             u · (1[G x > 0] (W x + b)) + c gates, hidden, readout                        gates
+    ``linearised``        the ReLU network's expansion   start_hidden, start_readout, hidden, readout  start_*
+    ``relu_features``     u · relu(W x + b) + c          hidden, readout                               hidden
+    ``gaussian_features`` u · cos(W x + phase) + c       hidden, readout                               hidden
+    ===================== ============================== ============================================= ==============
+
+    What is not trained needs no gradient, so no optimiser moves it. The derivative of ReLU at 0 is 0, and a gate is
+    closed there; :mod:`learnability.networks.strips` says what the models are.
+
+    Parameters
+    ----------
+    params : Relu, Gated, Linearised or Cosines
+        Where it starts, for instance ``MODELS[model].start(rng, n, 512)`` of :mod:`learnability.networks.strips`;
+        copied.
+    model : {"relu", "gated", "linearised", "relu_features", "gaussian_features"}
+    device, dtype
+        As in ``nn.Linear``; the type of ``params`` if not given.
+
+    Raises
+    ------
+    RequestError
+        If ``params`` is not the model's, not finite, or its shapes disagree, or ``model`` is none of these.
+    """
+
+    def __init__(self, params: Network, model: str, *, device: Any = None, dtype: torch.dtype | None = None) -> None:
+        super().__init__(kind_of(model), params, device, dtype)
+        self.model = model
+        trained = {"readout", "hidden"} if "W" in MODELS[model].trainable else {"readout"}
+        for name, layer in zip(self.names, self.layers, strict=True):
+            layer.requires_grad_(name in trained)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """The outputs (...) at the inputs ``X`` (..., n)."""
+        z = self.hidden(self._checked(X))  # (..., p)
+        if self.kind is Cosines:
+            outputs = self.readout(torch.cos(z))
+        elif self.kind is Gated:
+            outputs = self.readout((self.gates(X) > 0) * z)
+        elif self.kind is Linearised:
+            at = self.start_hidden(X)
+            moved = nn.functional.linear((at > 0) * z, self.start_readout.weight)  # what W and b move
+            outputs = self.readout(torch.relu(at)) + moved
+        else:
+            outputs = self.readout(torch.relu(z))
+        return outputs.squeeze(-1)
 
 
 def _relu(z: Tensor) -> Tensor:
