@@ -20,7 +20,7 @@ NEEDS = {
     **dict.fromkeys(("list", "explain", "record", "new"), 340),
     "report": 140,
     "verify": 510,
-    "run": 830,
+    "run": 860,
     "certify": 850,
 }
 """MB of address space with which a command does the least of work, with one thread of linear algebra.
