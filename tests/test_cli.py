@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -17,10 +19,13 @@ from typer.testing import CliRunner
 
 import learnability
 import toys
-from learnability import cli, discovery, records, study
+from learnability import api, cli, discovery, records, signals, study
 from learnability.cli import terminal
 from learnability.discovery import Catalogue
-from learnability.runner import Progress
+from learnability.errors import RequestError
+from learnability.results.parquet import in_memory
+from learnability.runner import Progress, attempt
+from learnability.sweep.perform import perform
 from learnability.theory import Guarantee, Kind
 
 GUARANTEE = {"id", "source", "kind", "hypotheses", "bound", "measured", "slack", "verdict", "note"}
@@ -622,18 +627,67 @@ def test_a_signal_after_the_answer_changes_nothing(number):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"learnability {learnability.__version__}\n", "")
 
 
+@pytest.mark.parametrize("within", ["a command", "a figure or a claim", "a task"])
 @pytest.mark.parametrize(("number", "word", "code"), [(2, "interrupted", 130), (15, "terminated", 143)])
-def test_a_signal_that_a_library_makes_an_error_of_its_own_is_told_as_one(number, word, code, monkeypatch):
+def test_a_signal_that_a_library_makes_an_error_of_its_own_is_told_as_one(number, word, code, within, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
     def query():
         try:
-            terminal.stop(number, None)
+            signals.stop(number, None)
         except BaseException:
             raise RuntimeError("Query interrupted") from None
 
-    with pytest.raises(terminal.Stopped, match=f"{word}: rows") as stopped, terminal.stoppable("rows"):
-        query()
-    assert stopped.value.code == code
-    with pytest.raises(RuntimeError, match="its own"), terminal.stoppable("rows"):
+    def fault(*_):
         raise RuntimeError("its own")
+
+    failures = []
+    tried = {
+        "a command": lambda function: function(),
+        "a figure or a claim": lambda function: attempt("figure", function, failures, tell=False),
+        "a task": lambda function: perform(lambda setting, seed: function(), {}, 0)[1],
+    }[within]
+    with pytest.raises(terminal.Stopped, match=f"{word}: rows") as stopped, terminal.stoppable("rows"):
+        tried(query)
+    assert stopped.value.code == code
+    assert not failures
+    with contextlib.suppress(RuntimeError), terminal.stoppable("rows"):
+        failures.append(tried(fault))  # without a signal it is a failure like any other
+    assert ("its own" in str(failures)) == (within != "a command")
+
+
+def test_memory_that_runs_out_in_a_library_is_a_line_and_what_is_finished_is_kept(call):
+    assert call("run", "toy/walk", "--scale", "smoke", "--seeds", "1", "--out", "out")[0] == 0
+    with in_memory() as (connection, _):
+        connection.execute("SET memory_limit = '64kB'")
+    code, out, err = call("run", "toy/walk", "--scale", "smoke", "--out", "out")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("learnability: out of memory: Out of Memory Error: ")
+    assert err.endswith(" to this process: finished tasks are kept in out; the same command does the rest\n")
+    dry = json.loads(call("run", "toy/walk", "--scale", "smoke", "--out", "out", "--dry-run", "--json")[1])
+    assert dry["experiments"][0]["tasks"] == {"run": 2, "cached": 2, "failed": 0, "parts": 0}
+
+
+def test_what_was_made_of_an_error_for_want_of_memory_is_no_wrong_request(call, monkeypatch):
+    def read(*_, **__):
+        try:
+            raise MemoryError("no room")
+        except MemoryError as error:
+            raise RequestError("file.npy is damaged") from error
+
+    monkeypatch.setattr(api, "named", read)
+    code, out, err = call("list", "file.npy")
+    assert (code, out) == (1, "")
+    assert err.startswith("learnability: out of memory: no room; ")
+
+
+def test_a_system_that_gives_no_threads_is_no_interrupt(monkeypatch):
+    assert terminal.ended_by(signal.SIGINT) == ("interrupted", 130)
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    said, code = terminal.ended_by(signal.SIGINT)
+    assert (said.partition(":")[0], code) == ("no thread can be started", 1)
+    assert terminal.ended_by(signal.SIGTERM) == ("terminated", 143)

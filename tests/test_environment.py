@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from learnability import memory
+from learnability.cli import surroundings
+
 resource = pytest.importorskip("resource", reason="limits of a process are no other system's")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="environments of a POSIX shell")
 
 LEFT_OUT = ("LEARNABILITY_DEBUG", "COLUMNS", "XLA_FLAGS", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "NUMBA_DISABLE_JIT")
-WALK = "toy/walk"
 DATA = "größe,b,label\n" + "".join(f"{i + 40 * (i > 9)},{i % 3},{'jää' if i > 9 else 'naïve'}\n" for i in range(20))
 
 
@@ -118,10 +120,14 @@ print(json.dumps(statuses))
 """
 """Every command, one after the other: starting Python and loading libraries takes longer than they do."""
 
+ENOUGH = [(resource.RLIMIT_AS, 2**31)]
+"""What the documentation says of ``ulimit -v``: with a thread of OpenBLAS for each core, and with one."""
+
 ENVIRONMENTS = {
     "foreign language, no colours, tight umask": {
         "LC_ALL": "de_DE.UTF-8", "TZ": "Mars/Olympus", "NO_COLOR": "1", "TERM": "dumb", "umask": 0o077,
-        "PYTHONHASHSEED": "7", "closed": "<&-", "COLUMNS": "wide",
+        "PYTHONHASHSEED": "7", "closed": "<&-", "COLUMNS": "wide", "limits": ENOUGH, "OPENBLAS_NUM_THREADS": None,
+        "OMP_NUM_THREADS": None,
     },
     "warnings are errors, threads without sense, no JAX": {
         "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "many", "OPENBLAS_NUM_THREADS": "0", "NUMBA_NUM_THREADS": "64",
@@ -138,7 +144,9 @@ ENVIRONMENTS = {
         "MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": "{place}/matplotlibrc",
         "NUMBA_DISABLE_JIT": "1",
     },
-    "a folder that is gone, temporary files on a full disk": {"gone": True, "TMPDIR": "{full}"},
+    "a folder that is gone, temporary files on a full disk": {
+        "gone": True, "TMPDIR": "{full}", "limits": ENOUGH, "OPENBLAS_NUM_THREADS": "1",
+    },
     "a user that the system does not know, without a home": {
         "HOME": None, "XDG_CACHE_HOME": None, "USER": None, "LOGNAME": None, "user": 54321,
     },
@@ -279,15 +287,39 @@ def test_jax_that_does_not_start_is_one_line_with_its_cause_and_only_where_it_is
         assert cause in line
 
 
-@pytest.mark.parametrize(("size", "enough"), [(2**28, False), (2**32, True)], ids=["256 MiB", "4 GiB"])
-def test_little_address_space_is_said_in_a_line_and_more_is_enough(size, enough, tmp_path):
-    # With a buffer for each of a hundred cores linear algebra would need more.
-    limits = [(resource.RLIMIT_AS, size)]
-    asked = ("run", WALK, "--scale", "smoke", "--workers", "1", "--out", "out")
-    done = command(*asked, cwd=tmp_path, program="toys", limits=limits, OPENBLAS_NUM_THREADS="1")
-    if enough:
-        well(done)
-        return
-    (line,) = done.stderr.decode().splitlines()
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert line.startswith("learnability: ")
+def test_a_limit_below_what_libraries_need_is_said_before_they_are_loaded(tmp_path):
+    commands = {name: [name, *arguments] for name, arguments in LEAST.items()}
+    code = ALL.replace("statuses[name] =", "statuses[name], loaded =").replace(
+        "ended.code", "ended.code, {'numpy', 'pandas', 'matplotlib'} & {*sys.modules}\n    assert not loaded"
+    )
+    limits = [(resource.RLIMIT_AS, 2**27)]
+    done = command(json.dumps(commands), "", cwd=tmp_path, code=code, limits=limits)
+    assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys(commands, 1)
+    told = done.stderr.decode().splitlines()
+    for name, line in zip(commands, told, strict=True):
+        assert line.startswith(f"learnability: `learnability {name}` needs ")
+        assert line.endswith(" of address space at least; ulimit -v allows 134 MB")
+
+
+LEAST = {
+    "list": [],
+    "explain": ["symmetry"],
+    "record": [],
+    "new": ["staircase"],
+    "verify": ["symmetry/lemma2"],
+    "run": ["symmetry/fig5"],
+    "certify": ["data.csv", "--label", "label"],
+}
+
+
+@pytest.mark.parametrize(
+    ("room", "given", "threads"), [(2**50, None, ""), (4e9, None, "21"), (4e9, "4", "4"), (6e8, "0", "1")]
+)
+def test_linear_algebra_gets_the_threads_that_there_is_room_for(room, given, threads, monkeypatch):
+    for name, value in (("OPENBLAS_NUM_THREADS", given), ("OMP_NUM_THREADS", None)):
+        monkeypatch.setenv(name, value or "")
+    monkeypatch.setattr(os, "cpu_count", lambda: 100)
+    monkeypatch.setattr(memory, "address_space", lambda: room)
+    monkeypatch.setitem(surroundings.NEEDS, "run", 600)
+    surroundings.make_room("run")
+    assert os.environ["OPENBLAS_NUM_THREADS"] == threads

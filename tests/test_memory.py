@@ -52,7 +52,8 @@ def test_without_limits_the_system_decides(monkeypatch, tmp_path):
 
 def test_a_system_without_limits_of_processes(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
-    assert memory._limits() == (float("inf"), float("inf"))
+    assert memory._limits() == []
+    assert memory.address_space() == float("inf")
     assert available(tmp_path, tmp_path / "none") > 0
 
 
@@ -134,12 +135,43 @@ def test_little_is_had_without_a_look(monkeypatch):
 
 
 def test_a_memory_error_says_what_was_needed_and_what_there_is(monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 2e9)
+    monkeypatch.setattr(memory, "_rooms", lambda: [(9e9, ""), (2e9, ", of 5 GB by ulimit -v")])
     with pytest.raises(MemoryError) as caught:
         np.zeros(2**57)
     needed = "out of memory: Unable to allocate 1.00 EiB for an array with shape (144115188075855872,) and data type"
-    assert memory.told(caught.value) == f"{needed} float64; 2 GB are available to this process"
+    assert memory.told(caught.value) == f"{needed} float64; 2 GB are available to this process, of 5 GB by ulimit -v"
     assert memory.told(MemoryError()) == (
-        "out of memory: what was needed is not known; 2 GB are available to this process"
+        "out of memory: what was needed is not known; 2 GB are available to this process, of 5 GB by ulimit -v"
     )
     assert one_line(caught.value).startswith(needed)
+
+
+def lacking(kind, message):
+    return type(kind, (Exception,), {})(message)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            lacking("OutOfMemoryException", "Failed to allocate\n\nPossible solutions:\n* SET x"),
+            "out of memory: Failed to allocate;",
+        ),
+        (RuntimeError("can't start new thread"), "no thread can be started: "),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            "out of memory: x.so: failed to map segment from shared object; ",
+        ),
+        (OSError(12, "Cannot allocate memory"), "out of memory: [Errno 12] Cannot allocate memory; "),
+    ],
+)
+def test_the_words_of_libraries_for_no_memory_are_known(error, said):
+    assert one_line(error).startswith(said)
+    request = RequestError("it cannot be read")
+    request.__cause__ = error
+    assert memory.behind(request) is error
+
+
+def test_what_only_speaks_of_memory_is_not_for_want_of_it():
+    for error in (RequestError("bad_alloc is no column"), RuntimeError("memory"), OSError(2, "No such file")):
+        assert memory.behind(error) is None

@@ -6,10 +6,11 @@ A process may have less than the machine: its control group may leave it less (c
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 
-__all__ = ["allowed", "available", "called", "readable", "told"]
+__all__ = ["address_space", "allowed", "available", "behind", "called", "ran_out", "readable", "told"]
 
 CONTROL, GROUPS = "/sys/fs/cgroup", "/proc/self/cgroup"
 """Where Linux has control groups, and says which are a process's."""
@@ -20,10 +21,17 @@ SMALL = 2.0**26
 
 def available(control: str | os.PathLike[str] = CONTROL, groups: str | os.PathLike[str] = GROUPS) -> float:
     """Bytes that this process may still take: what the system has, or its control group or its own limits leave."""
+    return min(room for room, _ in _rooms(str(control), str(groups)))
+
+
+def _rooms(control: str = CONTROL, groups: str = GROUPS) -> list[tuple[float, str]]:
+    """Bytes that the system and each limit leave, and what to say of it."""
     import psutil
 
-    room = min(float(psutil.virtual_memory().available), *_limits())
-    for folder, most, usage, file_cache in _groups(str(control), str(groups)):
+    rooms = [(float(psutil.virtual_memory().available), "")]
+    for option, allowed_in_all, left in _limits():
+        rooms.append((left, f", of {readable(allowed_in_all)} by ulimit {option}"))
+    for folder, most, usage, file_cache in _groups(control, groups):
         try:
             limit = float(_text(folder, most))  # "max", which is no number, is no limit
             used = float(_text(folder, usage))
@@ -31,8 +39,18 @@ def available(control: str | os.PathLike[str] = CONTROL, groups: str | os.PathLi
             reclaimable = float(statistics.get(file_cache, 0))  # cached files count as used and are given up at need
         except (OSError, ValueError):
             continue
-        room = min(room, max(limit - used + reclaimable, 0.0))
-    return room
+        rooms.append((max(limit - used + reclaimable, 0.0), f", of {readable(limit)} by its control group"))
+    return rooms
+
+
+def address_space() -> float:
+    """Bytes that ``ulimit -v`` allows this process in all; infinite where there is no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if most == resource.RLIM_INFINITY else float(most)
 
 
 def allowed(usual: float, needed: float) -> float:
@@ -45,10 +63,58 @@ def called(usual: float, limit: float, name: str = "memory") -> str:
     return f"{name} = {usual:.3g} bytes" if limit == usual else f"the {readable(limit)} that are available"
 
 
+_SAID = (
+    "can't start new thread",  # Python: each thread has a stack
+    "failed to map segment",  # the loader, of a library
+    "cannot allocate memory",
+    "bad_alloc",
+    "RESOURCE_EXHAUSTED",  # JAX
+)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether memory, or room for threads, has run out, in the words of whichever library noticed it."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError | ImportError | OSError) and any(word.lower() in said for word in _SAID)
+
+
+def behind(error: BaseException) -> BaseException | None:
+    """The error that says that memory has run out, if it is this one or the one that this one was made of."""
+    seen: BaseException | None = error
+    while seen is not None and not ran_out(seen):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
 def told(error: BaseException) -> str:
-    """What a ``MemoryError`` says was needed, and what there is."""
-    needed = " ".join(str(error).split()) or "what was needed is not known"
-    return f"out of memory: {needed}; {readable(available())} are available to this process"
+    """What an error says was needed for which there was no memory, what there is, and by which limit."""
+    said = str(error).partition("Possible solutions")[0]  # DuckDB's advice is for those who call it themselves
+    needed = " ".join(said.split()) or "what was needed is not known"
+    try:
+        room, limit = min(_rooms())
+    except Exception:  # there is not enough to look
+        return f"out of memory: {needed}"
+    if needed == _SAID[0]:
+        return f"no thread can be started: {readable(room)} are available to this process{limit}{_processes()}"
+    return f"out of memory: {needed}; {readable(room)} are available to this process{limit}"
+
+
+def _processes() -> str:
+    """How many processes and threads there may be, for a message."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    return (
+        ""
+        if most == resource.RLIM_INFINITY
+        else f", and its user may have {most:,} processes and threads (ulimit -u)"
+    )
 
 
 def readable(size: float) -> str:
@@ -59,21 +125,24 @@ def readable(size: float) -> str:
     return f"{size / 1e3:.3g} kB"
 
 
-def _limits() -> tuple[float, float]:
-    """What ``ulimit -v`` and ``ulimit -d`` leave: the limits count what is mapped, whether it is used or not."""
+def _limits() -> list[tuple[str, float, float]]:
+    """What ``ulimit -v`` and ``ulimit -d`` allow and leave: they count what is mapped, whether it is used or not."""
     try:
         import resource
     except ImportError:  # Windows
-        return math.inf, math.inf
+        return []
     import psutil
 
     mapped = psutil.Process().memory_info()
-
-    def left(kind: int, used: float) -> float:
+    found = []
+    for option, kind, used in (
+        ("-v", resource.RLIMIT_AS, mapped.vms),
+        ("-d", resource.RLIMIT_DATA, getattr(mapped, "data", 0)),
+    ):
         most, _ = resource.getrlimit(kind)
-        return math.inf if most == resource.RLIM_INFINITY else max(float(most) - used, 0.0)
-
-    return left(resource.RLIMIT_AS, mapped.vms), left(resource.RLIMIT_DATA, getattr(mapped, "data", 0))
+        if most != resource.RLIM_INFINITY:
+            found.append((option, float(most), max(float(most) - used, 0.0)))
+    return found
 
 
 def _groups(control: str, groups: str) -> list[tuple[str, str, str, str]]:

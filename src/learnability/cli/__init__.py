@@ -13,9 +13,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from learnability._version import __version__
 from learnability.cli import surroundings
@@ -26,13 +27,23 @@ from learnability.cli.laboratory import list_, report, verify
 from learnability.cli.new import new
 from learnability.cli.record import record
 from learnability.cli.run import run
-from learnability.cli.terminal import Stopped, Terminated, complain, stop
+from learnability.cli.terminal import Stopped, complain, ended_by, exhausted
 from learnability.errors import RequestError
 from learnability.extras import MissingExtra
+from learnability.signals import Terminated, came, forget, stop
 
 __all__ = ["app", "main"]
 
 # Nothing but typer is imported here and in the commands' modules: `learnability --help` must answer at once.
+
+
+class _Command(TyperCommand):
+    """A command that looks whether there is room for it when it is to begin."""
+
+    def invoke(self, ctx: Any) -> Any:
+        surroundings.make_room(str(self.name))
+        return super().invoke(ctx)
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,15 +81,16 @@ def _help(command: Callable[..., None]) -> str | None:
     return documented(command)  # type: ignore[arg-type]
 
 
-app.command("list", help=_help(list_))(list_)
+app.command("list", cls=_Command, help=_help(list_))(list_)
 for command in (run, verify, certify, explain, report, record, new):
-    app.command(help=_help(command))(command)
+    app.command(cls=_Command, help=_help(command))(command)
 app.command(help=_help(bench), context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 
 
 def main() -> None:
     """Entry point. Every error is one line on stderr, unless ``LEARNABILITY_DEBUG`` is set."""
     surroundings.settle()
+    forget()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell wants us deaf
@@ -91,12 +103,9 @@ def main() -> None:
     except Stopped as stopped:
         complain(str(stopped))
         code = stopped.code
-    except KeyboardInterrupt:
-        complain("interrupted")
-        code = 130
-    except Terminated:
-        complain("terminated")
-        code = 143
+    except (KeyboardInterrupt, Terminated) as ended:
+        word, code = ended_by(signal.SIGINT if isinstance(ended, KeyboardInterrupt) else signal.SIGTERM)
+        complain(word)
     except (BrokenPipeError, SystemExit) as ended:
         # The reader of our output has gone, as `| head` does: Click and Rich make that a SystemExit, and so do
         # Typer's own options for completion, which end well. 141 is the shell's code for it.
@@ -107,7 +116,11 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LEARNABILITY_DEBUG"):
             raise
-        code = _explain(error)
+        if (number := came()) is not None:  # and a library has made an error of its own of it
+            word, code = ended_by(number)
+            complain(word)
+        else:
+            code = _explain(error)
     sys.exit(code)
 
 
@@ -122,6 +135,9 @@ def _explain(error: Exception) -> int:
         else:
             complain(message)
         return 2
+    if said := exhausted(error):
+        complain(f"{said} (LEARNABILITY_DEBUG=1 shows the traceback)")
+        return 1
     if isinstance(error, RequestError):  # our own checks only: a library's ValueError is no wrong request
         complain(str(error))
         return 2
@@ -130,10 +146,5 @@ def _explain(error: Exception) -> int:
         return 1
     if type(error).__name__ == "Abort" and isinstance(error.__cause__, EOFError):
         error = error.__cause__  # Click takes a file that ends too early for the end of a dialogue
-    if isinstance(error, MemoryError):
-        from learnability import memory
-
-        complain(f"{memory.told(error)} (LEARNABILITY_DEBUG=1 shows the traceback)")
-        return 1
     complain(f"{type(error).__name__}: {error} (LEARNABILITY_DEBUG=1 shows the traceback)")
     return 1

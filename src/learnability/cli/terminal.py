@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from learnability import shown
+from learnability import shown, signals
+from learnability.signals import Terminated
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from rich.console import Console
 
     from learnability.api import Progress
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Stopped",
-    "Terminated",
     "aside",
     "complain",
     "duration",
+    "ended_by",
+    "exhausted",
     "print_json",
     "progress",
     "stdout",
-    "stop",
     "stoppable",
     "violated",
     "warnings_on_stderr",
@@ -41,25 +40,8 @@ FIRST_LINE, LAST_INTERVAL = 10.0, 60.0
 """Seconds until the first line of progress off a terminal, and the most between two."""
 
 
-class Terminated(BaseException):
-    """SIGTERM has come: whatever Ctrl-C ends is ended in the same way."""
-
-
-_came: list[int] = []
-"""The signals that have come."""
-
-
-def stop(number: int, frame: FrameType | None) -> None:
-    """A handler of SIGINT and SIGTERM: what it raises may come out of a library as an error of the library's own."""
-    _came.append(number)
-    if number == signal.SIGTERM:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second one would interrupt what ends the workers
-        raise Terminated
-    raise KeyboardInterrupt
-
-
 class Stopped(Exception):
-    """What a signal has ended, and what of it is kept."""
+    """What a signal or a limit of this process has ended, and what of it is kept."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -73,21 +55,46 @@ def aside() -> Iterator[None]:
         yield
 
 
+def ended_by(number: int) -> tuple[str, int]:
+    """What is said of a signal that has ended a command, and the status."""
+    if number == signal.SIGTERM:
+        return "terminated", 143
+    try:
+        threading.Thread(target=bool).start()
+    except RuntimeError as error:  # OpenBLAS sends SIGINT where it gets no threads
+        return exhausted(error), 1
+    return "interrupted", 130
+
+
+def exhausted(error: Exception) -> str:
+    """A line for an error that memory was the cause of, whatever was made of it on the way; empty for others."""
+    from learnability import memory
+
+    cause = memory.behind(error)
+    if cause is None:
+        return ""
+    return str(error) if "out of memory" in str(error) and cause is not error else memory.told(cause)
+
+
 @contextmanager
 def stoppable(kept: str) -> Iterator[None]:
-    """End with status 130 at Ctrl-C and 143 at SIGTERM, and one line that says what is kept."""
-    _came.clear()
+    """End with status 130 at Ctrl-C, 143 at SIGTERM, 1 where memory runs out, and one line that says what is kept."""
+    signals.forget()
     try:
         yield
-    except KeyboardInterrupt:
-        raise Stopped(f"interrupted: {kept}", 130) from None
-    except Terminated:
-        raise Stopped(f"terminated: {kept}", 143) from None
-    except Exception:
-        if not _came:
+    except (KeyboardInterrupt, Terminated) as ended:
+        word, code = ended_by(signal.SIGINT if isinstance(ended, KeyboardInterrupt) else signal.SIGTERM)
+        raise Stopped(f"{word}: {kept}", code) from None
+    except Exception as error:
+        if (number := signals.came()) is not None:
+            word, code = ended_by(number)
+            raise Stopped(f"{word}: {kept}", code) from None
+        said = exhausted(error)
+        if not said or os.environ.get("LEARNABILITY_DEBUG"):
             raise
-        word, code = ("terminated", 143) if signal.SIGTERM in _came else ("interrupted", 130)
-        raise Stopped(f"{word}: {kept}", code) from None  # DuckDB says that a query was interrupted
+        raise Stopped(f"{said}: {kept}", 1) from None
+    finally:
+        signals.forget()
 
 
 def violated(guarantees: Iterable[Guarantee]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from learnability import shown
+from learnability import database, shown
 from learnability.datasets.labels import LONGEST, listed, short
 from learnability.datasets.memory import Budget
 from learnability.datasets.numbers import EXACT
@@ -131,21 +131,25 @@ class ParquetSource:
         self._place = glob.escape(place)  # no pattern, whatever the file is called
         paths = ", ".join(_literal(path) for path in (place, self._place))
         settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        refusal = None
         try:
-            with duckdb.connect(":memory:", config={**settings, "temp_directory": "", "threads": "1"}) as connection:
+            with database.connect(**settings) as connection:
                 connection.execute(f"SET memory_limit = '{int(limit)}B'")
                 connection.execute(f"SET allowed_paths = [{paths}]")
                 connection.execute("SET enable_external_access = false")
-                connection.execute("SET enable_progress_bar = false")  # in notebooks it comes on stdout
                 connection.execute("SET lock_configuration = true")
                 yield connection
         except duckdb.OutOfMemoryException as error:
-            raise RequestError(
+            if "used)" not in str(error):  # not our limit, but the system's
+                raise
+            refusal = RequestError(
                 f"{self.name} needs more memory than the {limit / 1e6:,.0f} MB that its metadata promise or that it "
                 f"may take ({first_line(error)})"
-            ) from error
+            )
         except (duckdb.Error, UnicodeError) as error:
             raise RequestError(f"{self.name} cannot be read as Parquet ({first_line(error)})") from error
+        if refusal:
+            raise refusal
 
     def _described(self, connection: Any) -> list[_Column]:
         """The columns; their names from the schema, since DuckDB changes those that differ in case only."""

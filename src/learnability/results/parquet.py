@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from learnability import database
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -57,13 +59,7 @@ def _opened(process: int) -> tuple[Any, Any]:
     """A forked process must not use its parent's."""
     import duckdb
 
-    connection = duckdb.connect(":memory:")
-    # One thread: it makes equal tables equal bytes, and small shards gain nothing from more.
-    connection.execute("SET threads = 1")
-    # It would leave a folder ".tmp" in the working directory.
-    connection.execute("SET temp_directory = ''")
-    # In notebooks and under `python -c` it writes on stdout how far a query of two seconds is.
-    connection.execute("SET enable_progress_bar = false")
+    connection = database.connect()
     with suppress(duckdb.Error):  # not there before 1.3: what was read stays in memory
         connection.execute("SET enable_external_file_cache = false")
     held = _held()

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from learnability import sweep
+from learnability import signals, sweep
 from learnability.source import one_line
 
 __all__ = ["FailureWarning", "attempt"]
@@ -19,11 +19,14 @@ class FailureWarning(UserWarning):
 
 
 def attempt(what: str, function: Callable[[], T], failures: list[str], *, tell: bool = True) -> T | None:
-    """The function's value, or ``None`` and a line in ``failures``: shards outlive a faulty figure."""
+    """The function's value, or ``None`` and a line in ``failures``: shards outlive a faulty figure.
+
+    What a signal has ended is no failure, whatever a library has made of it.
+    """
     try:
         return function()
     except (Exception, SystemExit) as error:
-        if sweep.debugging() and tell:
+        if signals.came() is not None or (sweep.debugging() and tell):
             raise
         failures.append(f"{what}: {one_line(error)}")
         if tell:

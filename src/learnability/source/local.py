@@ -70,7 +70,7 @@ def one_line(error: BaseException) -> str:
     last = (own or frames)[-1:]
     told = re.search(r" \([^() ]+\.py:\d+\)$", message)  # by who raised it
     where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last and not told else ""
-    if isinstance(error, MemoryError):
+    if memory.ran_out(error):
         return f"{memory.told(error)}{where}"
     return f"{type(error).__name__}: {message}{where}"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from learnability import signals
 from learnability.source import one_line, place_of
 from learnability.study import Row, Setting
 from learnability.sweep.task import plain
@@ -25,7 +26,7 @@ def perform(
         rows = run(setting, seed)
         return _complete(rows, setting, seed, place_of(run)), None, time.perf_counter() - start
     except (Exception, SystemExit) as error:
-        if debugging():
+        if debugging() or signals.came() is not None:  # of a signal, whatever a library has made of it
             raise
         return None, one_line(error), time.perf_counter() - start
 
