@@ -19,9 +19,9 @@ __all__ = ["NEEDS", "make_room", "settle"]
 NEEDS = {
     **dict.fromkeys(("list", "explain", "record", "new"), 340),
     "report": 140,
-    "verify": 510,
-    "run": 860,
-    "certify": 850,
+    "verify": 600,
+    "run": 900,
+    "certify": 900,
 }
 """MB of address space with which a command does the least of work, with one thread of linear algebra.
 
