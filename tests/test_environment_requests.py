@@ -58,12 +58,13 @@ def test_status_2_is_for_what_we_checked_ourselves(call, monkeypatch, command, e
 
 
 def test_memory_that_is_out_is_one_line_with_what_was_needed_and_what_there_is(call, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 2e9)
+    monkeypatch.setattr(memory, "_rooms", lambda: [(2e9, "")])
     monkeypatch.setattr(api, "run_many", raising(MemoryError("Unable to allocate 1.00 EiB")))
     status, out, err = call("run", "symmetry/fig5")
     needed = "out of memory: Unable to allocate 1.00 EiB; 2 GB are available to this process"
     assert (status, out) == (1, "")
-    assert err == f"learnability: {needed} (LEARNABILITY_DEBUG=1 shows the traceback)\n"
+    kept = "finished tasks are kept in learnability-results; the same command does the rest"
+    assert err == f"learnability: {needed}: {kept}\n"
 
 
 def test_a_wrong_request_is_still_a_value_error():

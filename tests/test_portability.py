@@ -116,6 +116,7 @@ FALLS_BACK = {
     "src/learnability/memory.py: '/sys/fs/cgroup'": "who reads there takes an OSError for no limit",
     "src/learnability/memory.py: '/proc/self/cgroup'": "who reads there takes an OSError for no limit",
     "src/learnability/sweep/process.py: pass_fds=": "no file is passed where os.name is not posix",
+    "tools/least_memory.py: the program bash": "it is about a limit that POSIX alone has, and says so at its start",
 }
 """What is found and has its fallback at another place, and which."""
 

@@ -36,6 +36,8 @@ LIMIT = 120.0
 
 def main() -> None:
     """A line for each command."""
+    if os.name != "posix":
+        sys.exit("python tools/least_memory.py needs ulimit")
     for command, arguments in COMMANDS.items():
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "t.csv").write_text(TABLE)
