@@ -1,8 +1,8 @@
 """The least address space (``ulimit -v``) in which each command does the least of work: for ``NEEDS``.
 
 ``python tools/least_memory.py`` from the root of a checkout bisects to 10 MB for every command, with what the command
-itself looks at taken away; what has not ended after two minutes has failed, since some libraries wait without end. Takes
-about five minutes on Linux.
+itself looks at taken away; what has not ended after two minutes has failed, since some libraries wait without end.
+Takes about five minutes on Linux.
 """
 
 from __future__ import annotations
