@@ -604,11 +604,11 @@ def test_help_says_what_the_exit_statuses_mean(call, monkeypatch):
 )
 def test_a_signal_while_the_command_line_is_imported_ends_with_a_line(number, word, code):
     script = (
-        "import os, signal, sys\nfrom learnability import __main__ as entry\n"
+        "import atexit, os, signal, sys\nfrom learnability import __main__ as entry\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Finder:\n    def find_spec(self, name, path, target=None):\n"
         f"        if name == 'learnability.cli': os.kill(os.getpid(), {int(number)})\n"
-        "sys.meta_path.insert(0, Finder())\nentry.main()"
+        f"sys.meta_path.insert(0, Finder())\natexit.register(os.kill, os.getpid(), {int(number)})\nentry.main()"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", f"learnability: {word}\n")

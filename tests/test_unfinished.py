@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 from pandas.testing import assert_frame_equal
@@ -15,6 +16,8 @@ from pandas.testing import assert_frame_equal
 import learnability
 import toys
 from learnability import api, report, runner, sections
+from learnability.cli.slurm import job_array
+from learnability.errors import RequestError
 from learnability.runner import FailureWarning, Wishes
 from learnability.runner.plan import shares
 
@@ -257,6 +260,16 @@ def test_a_job_array_does_the_sweep(tmp_path):
     code, told, err = command("run", "toy/walk", "--out", "it's $HOME", "--seeds", "2", "--slurm", cwd=tmp_path)
     assert (code, told) == (2, "")
     assert "nothing to run" in err
+
+
+@pytest.mark.parametrize("out", ["a\ntouch here", "a\rb", "a\x1bb"])
+def test_no_line_of_a_job_array_is_of_a_path(out, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    estimates = [SimpleNamespace(tasks={"run": 6}, seconds=1.0, longest=1.0, memory=None)]
+    wishes = dict.fromkeys(("scale", "seeds", "task_timeout", "time_limit", "workers", "retry_failed"))
+    with pytest.raises(RequestError, match="must be of characters that print"):
+        job_array(["toy/walk"], estimates, 2, {**wishes, "out": out}, [])
+    assert "touch here" in job_array(["toy/walk"], estimates, 2, {**wishes, "out": "touch here"}, [])["script"]
 
 
 def test_wishes_are_checked_where_they_are_made():

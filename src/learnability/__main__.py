@@ -22,9 +22,14 @@ def main() -> None:
         _end("interrupted", 130)
     try:
         main()
-    finally:  # the answer is given: nothing is left to be interrupted, and Python's own end would say so at length
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+    finally:
+        _deaf()
+
+
+def _deaf() -> None:
+    """The answer is given: nothing is left to be interrupted, and Python's own end would say so at length."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -32,6 +37,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _end(word: str, status: int) -> None:
+    _deaf()
     print(f"learnability: {word}", file=sys.stderr)
     sys.exit(status)
 

@@ -40,6 +40,9 @@ def job_array(
         parts = min(math.ceil(work / _HOUR), _MOST, tasks)
     parts = checks.integer("parts", parts, at_least=1)
     out = os.path.abspath(wishes["out"])
+    for text in (*names, *set_, out, os.getcwd(), sys.executable):
+        if not text.isprintable():  # a line break ends the comment that the text stands in: bash would run the rest
+            raise RequestError(f"what stands in a Slurm script must be of characters that print, got {text!r}")
     common = ["run", *names, "--out", out]
     for option in ("scale", "seeds"):
         if wishes[option] is not None:
