@@ -22,6 +22,8 @@ def main() -> None:
         _end("interrupted", 130)
     try:
         main()
+    except KeyboardInterrupt:  # one more, while what the first has done was told
+        _end("interrupted", 130)
     finally:
         _deaf()
 
