@@ -306,6 +306,20 @@ REFUSED = {
         lambda: pieces.hinge_loss(jnp.ones((3, 1)), jnp.ones(3)),
         r"labels must have the shape of outputs, \(3, 1\), got \(3,\)",
     ),
+    "one bias for all": (
+        lambda: pieces.symmetry_apply(pieces.symmetry_init(None, 3)._replace(B=jnp.ones(1)), jnp.ones(3)),
+        "B must have length 14, got 1",
+    ),
+    "too few weights": (
+        lambda: pieces.separable_apply(TwoLayer(jnp.ones((4, 1)), jnp.ones(2)), jnp.ones(1), 0.5),
+        "params.v must have length 4, got 2",
+    ),
+    "one row of V": (
+        lambda: pieces.residual_apply(
+            pieces.residual_init(key(), "3resnet", 3, 2, 4)._replace(V=jnp.ones((1, 3))), jnp.ones(3)
+        ),
+        r"params.V must have shape \(4, 3\) beside A of shape \(2, 4\), got \(1, 3\)",
+    ),
     "beta": (lambda: pieces.hinge_loss(jnp.ones(3), jnp.ones(3), beta=-1), "beta must be >= 0.0, got -1"),
 }
 

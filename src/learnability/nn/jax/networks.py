@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,7 +35,9 @@ def symmetry_apply(params: OneHidden, X: ArrayLike, activation: str = "relu") ->
     RequestError
         If ``params`` is another network, or the shapes disagree.
     """
-    outputs: jax.Array = one_hidden.apply(_network(params, OneHidden), _inputs(X, params.W.shape[1]), activation)
+    outputs: jax.Array = one_hidden.apply(
+        _network(params, OneHidden), _inputs(one_hidden.forward, params, X, params.W.shape[1]), activation
+    )
     return outputs
 
 
@@ -42,7 +46,9 @@ def parity_apply(params: ParityNet, X: ArrayLike) -> jax.Array:
 
     The derivative of ReLU6 is 0 at 0 and at 6. Raises as :func:`symmetry_apply`.
     """
-    outputs: jax.Array = parity.apply(_network(params, ParityNet), _inputs(X, params.W.shape[1]))
+    outputs: jax.Array = parity.apply(
+        _network(params, ParityNet), _inputs(parity.forward, params, X, params.W.shape[1])
+    )
     return outputs
 
 
@@ -52,7 +58,7 @@ def separable_apply(params: TwoLayer, X: ArrayLike, alpha: float) -> jax.Array:
     sigma(z) = max(alpha z, z) with 0 <= alpha < 1; its derivative at 0 is 1, and 0 for ``alpha`` = 0. Raises as
     :func:`symmetry_apply`.
     """
-    inputs = _inputs(X, _network(params, TwoLayer).W.shape[1])
+    inputs = _inputs(_separable, params, X, _network(params, TwoLayer).W.shape[1])
     outputs: jax.Array = separable.apply(params, inputs, separable.slope(alpha))
     return outputs
 
@@ -63,7 +69,7 @@ def residual_apply(params: Network, X: ArrayLike) -> jax.Array:
     out_1 + A sigma(V (out_1, 1)) with out_1 = A sigma(W (x, 1)), see :mod:`learnability.networks.residual`; the
     derivative of ReLU at 0 is 1. Raises as :func:`symmetry_apply`.
     """
-    inputs = _inputs(X, _network(params, *residual.KINDS.values()).W.shape[1] - 1)
+    inputs = _inputs(residual.forward, params, X, _network(params, *residual.KINDS.values()).W.shape[1] - 1)
     outputs: jax.Array = residual.apply(params, inputs)
     return outputs
 
@@ -75,9 +81,12 @@ def strips_apply(params: strips.Network, X: ArrayLike) -> jax.Array:
     at 0 is 0, a gate is closed there, and gates have no derivative. The experiment trains the fields that
     ``MODELS[model].trainable`` names there. Raises as :func:`symmetry_apply`.
     """
-    inputs = _inputs(X, _network(params, *strips.KINDS).W.shape[1])
+    inputs = _inputs(strips.forward, params, X, _network(params, *strips.KINDS).W.shape[1])
     outputs: jax.Array = strips.apply(params, inputs)
     return outputs
+
+
+_separable = partial(separable.forward, alpha=0.0)
 
 
 def _network(params: Any, *kinds: type[Any]) -> Any:
@@ -87,8 +96,10 @@ def _network(params: Any, *kinds: type[Any]) -> Any:
     return params
 
 
-def _inputs(X: ArrayLike, columns: int) -> jax.Array:
+def _inputs(forward: Callable[..., Any], params: Any, X: ArrayLike, columns: int) -> jax.Array:
     array = jnp.asarray(X)
     if array.ndim == 0 or array.shape[-1] != columns:
         raise RequestError(f"X must have {columns} columns, got shape {array.shape}")
+    # JAX would broadcast what does not fit: the checked forward pass looks at the shapes, and computes nothing
+    jax.eval_shape(forward, params, jax.ShapeDtypeStruct((1, columns), array.dtype))
     return array
