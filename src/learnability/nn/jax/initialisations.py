@@ -108,8 +108,8 @@ def parity_init(
         raise RequestError(f"k must be <= n = {n}, got {k}")
     twin = 1.0 if checks.choice("form", form, parity.FORMS) == "safe" else -1.0
     own = floating(dtype)
-    checks.held("n / k", n / k, jnp.finfo(own))
-    checks.held("1 / (8 k)", 1 / (8 * k), jnp.finfo(own))
+    checks.held("n / k", n / k, _range(own))
+    checks.held("1 / (8 k)", 1 / (8 * k), _range(own))
     key_w, key_u = jax.random.split(_key(key))
     w = jax.random.randint(key_w, (q, n), -1, 2).astype(own)
     b = jnp.full(q, 1 / (8 * k), own)
@@ -164,8 +164,8 @@ def separable_init(
     size = usual if v is None else checks.real("v", v, above=0.0)
     norm = checks.choice("norm", norm, separable.NORMS)
     own = floating(dtype)
-    checks.held("radius", radius, jnp.finfo(own))
-    checks.held("v", size, jnp.finfo(own))
+    checks.held("radius", radius, _range(own))
+    checks.held("v", size, _range(own))
     key_w, key_r = jax.random.split(_key(key))
     fine = jnp.promote_types(own, jnp.float32)  # norms of half precision would be off
     W = jax.random.normal(key_w, (2 * k, d), fine)
@@ -217,8 +217,8 @@ def residual_init(
     second = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
     scales = {"W": first, "V": second, "U": second, "A": usual}
     own, kind = floating(dtype), residual.KINDS[network]
-    checks.held("sigma_w", first, jnp.finfo(own), room=TAIL)
-    checks.held("sigma_v / sqrt(m)", second, jnp.finfo(own), room=TAIL)
+    checks.held("sigma_w", first, _range(own), room=TAIL)
+    checks.held("sigma_v / sqrt(m)", second, _range(own), room=TAIL)
     keys = jax.random.split(_key(key), len(shapes))
     drawn: Network = kind(
         *(scales[name] * jax.random.normal(one, shape, own) for one, (name, shape) in zip(keys, shapes.items()))
@@ -292,3 +292,8 @@ def _key(key: Any) -> jax.Array:
 def _of(kind: type[Params], *parts: Any) -> Params:
     """A network whose fields are arrays of JAX."""
     return kind(*parts)
+
+
+def _range(dtype: Any) -> Any:
+    """The largest and the smallest number of a type, bfloat16 among them."""
+    return jnp.finfo(dtype)  # type: ignore[no-untyped-call]
