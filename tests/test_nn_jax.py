@@ -216,6 +216,7 @@ def test_the_hinge_loss_and_its_derivative_at_the_kink():
         assert slope.tolist() == wanted
     assert pieces.hinge_loss(f, y, beta=2).tolist() == [2, 1, 0, 1]
     assert jnp.isnan(pieces.hinge_loss(jnp.array([math.nan]), jnp.ones(1))).all()
+    assert jax.jit(pieces.hinge_loss)(f, jnp.zeros(4)).tolist() == [1, 1, 1, 1]  # traced labels are not looked at
 
 
 # Conversion
@@ -259,7 +260,7 @@ REFUSED = {
     ),
     "integers": (
         lambda: pieces.separable_init(key(), 5, 3, dtype=jnp.int32),
-        "dtype must be a floating-point type, got int32",
+        "dtype must be a floating-point type, one of float16, bfloat16, float32, float64, got int32",
     ),
     "k": (lambda: pieces.parity_init(key(), 5, 6, 4), "k must be <= n = 5, got 6"),
     "form": (
@@ -306,7 +307,69 @@ REFUSED = {
         lambda: pieces.hinge_loss(jnp.ones((3, 1)), jnp.ones(3)),
         r"labels must have the shape of outputs, \(3, 1\), got \(3,\)",
     ),
+    "one bias for all": (
+        lambda: pieces.symmetry_apply(pieces.symmetry_init(None, 3)._replace(B=jnp.ones(1)), jnp.ones(3)),
+        r"params.B must have shape \(14,\), got \(1,\)",
+    ),
+    "too few weights": (
+        lambda: pieces.separable_apply(TwoLayer(jnp.ones((4, 1)), jnp.ones(2)), jnp.ones(1), 0.5),
+        r"params.v must have shape \(4,\), got \(2,\)",
+    ),
+    "one row of V": (
+        lambda: pieces.residual_apply(
+            pieces.residual_init(key(), "3resnet", 3, 2, 4)._replace(V=jnp.ones((1, 3))), jnp.ones(3)
+        ),
+        r"params.V must have shape \(4, 3\), got \(1, 3\)",
+    ),
     "beta": (lambda: pieces.hinge_loss(jnp.ones(3), jnp.ones(3), beta=-1), "beta must be >= 0.0, got -1"),
+    "labels 0": (lambda: pieces.hinge_loss(jnp.ones(3), jnp.array([1, 0, 1])), "labels must be -1 or 1, got 0"),
+    "word": (
+        lambda: pieces.symmetry_init(None, 3, dtype="flaot"),
+        "dtype must be a floating-point type, got 'flaot'",
+    ),
+    "const_neuron": (
+        lambda: pieces.symmetry_init(None, 3, const_neuron="yes"),
+        "const_neuron must be True or False, got 'yes'",
+    ),
+    "v beyond": (
+        lambda: pieces.separable_init(key(), 6, 7, v=1e30, dtype="float16"),
+        r"v must be <= 65504.0 in float16, got 1e\+30",
+    ),
+    "radius below": (
+        lambda: pieces.separable_init(key(), 6, 7, radius=1e-30, dtype="float16"),
+        "radius must be >= 6.1.*e-05 in float16, got 1e-30",
+    ),
+    "sigma_w beyond": (
+        lambda: pieces.residual_init(key(), "3resnet", 5, 3, 4, sigma_w=1e300),
+        r"sigma_w must be <= 2.*e\+37 in float32, got 1e\+300",
+    ),
+    "sigma_v beyond": (
+        lambda: pieces.residual_init(key(), "3resnet", 5, 3, 4, sigma_v=1e300),
+        r"sigma_v / sqrt\(m\) must be <= 2.*e\+37 in float32, got 5e\+299",
+    ),
+    "n / k": (
+        lambda: pieces.parity_init(key(), 200000, 1, 1, dtype="float16"),
+        "n / k must be <= 65504.0 in float16, got 200000.0",
+    ),
+    "a list": (
+        lambda: pieces.symmetry_apply(symmetry.symmetry_init(3)._replace(W=[[1.0, 1, 1]] * 14), jnp.ones(3)),
+        "params.W must be an array, got list",
+    ),
+    "no matrix": (
+        lambda: pieces.symmetry_apply(symmetry.symmetry_init(3)._replace(W=jnp.ones(14)), jnp.ones(3)),
+        r"params.W must have shape \(rows >= 1, columns >= 1\), got shape \(14,\)",
+    ),
+    "start": (
+        lambda: pieces.strips_apply(
+            pieces.strips_init(key(), "linearised", 5, 4)._replace(start=pieces.strips_init(key(), "relu", 5, 3)),
+            jnp.ones(5),
+        ),
+        r"params.start.W must have shape \(4, 5\), got \(3, 5\)",
+    ),
+    "output": (
+        lambda: pieces.residual_apply(Layer2(jnp.ones((3, 3)), jnp.ones((1, 2))), jnp.ones(2)),
+        r"params.A must have shape \(outputs, 3\), got \(1, 2\)",
+    ),
 }
 
 

@@ -354,6 +354,34 @@ REFUSED = {
         lambda: pieces.separable_(torch.ones(8, 4, dtype=torch.int64), Linear(8, 1)),
         "hidden.weight must hold floating-point numbers, got torch.int64",
     ),
+    "eight bits": (
+        lambda: pieces.parity_(Linear(4, 8), torch.ones(8).to(torch.float8_e4m3fn), 3),
+        "readout.weight must be of one of torch.float16, .*, torch.float64, got torch.float8_e4m3fn",
+    ),
+    "sparse": (
+        lambda: pieces.separable_(torch.ones(8, 4).to_sparse(), Linear(8, 1, bias=False)),
+        "hidden.weight must be a dense tensor, got torch.sparse_coo",
+    ),
+    "inference": (
+        lambda: pieces.separable_(torch.inference_mode()(torch.ones)(8, 4), Linear(8, 1, bias=False)),
+        "hidden.weight must be a tensor that can be changed, got one of torch.inference_mode",
+    ),
+    "const_neuron": (
+        lambda: pieces.symmetry_(Linear(4, 18), Linear(18, 1), const_neuron="yes"),
+        "const_neuron must be True or False, got 'yes'",
+    ),
+    "parity in half precision": (
+        lambda: pieces.parity_(Linear(70000, 2), Linear(2, 1, bias=False, dtype=torch.float16), 1),
+        "n / k must be <= 65504.0 in float16, got 70000.0",
+    ),
+    "separable v in half precision": (
+        lambda: pieces.separable_(torch.ones(8, 4), torch.ones(8, dtype=torch.float16), v=1e-30),
+        "v must be >= 6.1.*e-05 in float16, got 1e-30",
+    ),
+    "residual sigma beyond": (
+        lambda: pieces.residual_(Linear(4, 8), Linear(3, 8), Linear(8, 3, bias=False), sigma_w=1e300),
+        r"sigma_w must be <= 2.*e\+37 in float32, got 1e\+300",
+    ),
     "computed": (
         lambda: pieces.separable_(torch.nn.utils.parametrizations.weight_norm(Linear(4, 8)), Linear(8, 1)),
         "hidden.weight must be a tensor of its own, got one that is computed from others",
@@ -374,8 +402,13 @@ def test_what_does_not_fit_is_refused_by_name(name):
 
 def test_nothing_is_filled_if_anything_is_refused():
     hidden, readout = Linear(4, 18), Linear(17, 1)
+    half = torch.ones(18, 4, dtype=torch.float16)
     before = [part.detach().clone() for layer in (hidden, readout) for part in layer.parameters()]
     for call in (
+        lambda: pieces.symmetry_(hidden, (torch.ones(1, 18), torch.zeros(1).expand(1, 18)[0])),
+        lambda: pieces.symmetry_((hidden.weight, torch.zeros(1).expand(18)), Linear(18, 1)),
+        lambda: pieces.separable_(half, torch.ones(18, dtype=torch.float16), radius=1e30, v=1e30),
+        lambda: pieces.copy_(symmetry.symmetry_init(4)._replace(b=1e300), hidden, Linear(18, 1)),
         lambda: pieces.symmetry_(hidden, readout),
         lambda: pieces.parity_(hidden, Linear(18, 1, bias=False), 9),
         lambda: pieces.strips_("relu", hidden, readout),
@@ -385,6 +418,7 @@ def test_nothing_is_filled_if_anything_is_refused():
             call()
     after = [part for layer in (hidden, readout) for part in layer.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert (half == 1).all()
 
 
 # The package

@@ -133,6 +133,8 @@ def test_modules_have_the_types_and_devices_that_are_asked_for():
     assert pieces.SeparableNetwork(params, 0.1).hidden.weight.dtype == torch.float64
     narrow = TwoLayer(*(part.astype(np.float32) for part in params))
     assert pieces.SeparableNetwork(narrow, 0.1).hidden.weight.dtype == torch.float32
+    listed = pieces.SeparableNetwork(TwoLayer(params.W.tolist(), params.v.tolist()), 0.1)
+    np.testing.assert_array_equal(listed.to_numpy().W, params.W)
     asked = pieces.SeparableNetwork(params, 0.1, dtype=torch.float32, device="cpu")
     assert asked(torch.ones(2, 5)).dtype == torch.float32
     assert asked.to_numpy().W.dtype == np.float64
@@ -254,6 +256,22 @@ MODULES_REFUSE = {
         lambda: pieces.SymmetryNetwork(symmetry.symmetry_init(3))(torch.ones(2, 4)),
         r"X must have 3 columns, got shape \(2, 4\)",
     ),
+    "arrays": (
+        lambda: pieces.SymmetryNetwork(symmetry.symmetry_init(3))(np.ones((2, 3))),
+        "X must be a tensor, got ndarray",
+    ),
+    "type": (
+        lambda: pieces.SymmetryNetwork(symmetry.symmetry_init(3), dtype=torch.int64),
+        "dtype must be one of torch.float16, .*, torch.float64 or None, got torch.int64",
+    ),
+    "word": (
+        lambda: pieces.SymmetryNetwork(symmetry.symmetry_init(3), dtype="float32"),
+        "dtype must be one of .* or None, got 'float32'",
+    ),
+    "type too small": (
+        lambda: pieces.SeparableNetwork(TwoLayer(1e6 * ONE, np.ones(1)), 0.1, dtype=torch.float16),
+        r"hidden.weight must have a type that holds numbers up to 1e\+06, got torch.float16",
+    ),
 }  # fmt: skip
 
 
@@ -351,6 +369,10 @@ CONVERSION_REFUSES = {
         lambda: pieces.copy_(separable.initial(rng(), 3, 2), torch.ones(4, 2), torch.ones(4)),
         r"hidden.weight must have shape \(4, 3\), got \(4, 2\)",
     ),
+    "copied text": (
+        lambda: pieces.copy_(TwoLayer("a", np.ones(1)), torch.ones(4, 2), torch.ones(4)),
+        "params.W must be an array of real numbers, got dtype <U1",
+    ),
     "copied types": (
         lambda: pieces.copy_(separable.initial(rng(), 3, 2), torch.ones(4, 3, dtype=torch.int32), torch.ones(4)),
         "hidden.weight must hold floating-point numbers, got torch.int32",
@@ -380,16 +402,21 @@ def test_the_hinge_loss_and_its_derivative_at_the_kink():
     assert pieces.hinge_loss(f, y, beta=2) == 4 / 4
     assert pieces.hinge_loss(f, y, beta=2, reduction="sum") == 4
     assert pieces.hinge_loss(torch.tensor([math.nan]), torch.ones(1)).isnan()
+    each = torch.func.vmap(lambda f, y: pieces.hinge_loss(f, y))(f, y)
+    assert each.tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"labels": torch.tensor([1, 0, 1])}, "labels must be -1 or 1, got 0"),
+        ({"labels": [1, 1, 1]}, "labels must be a tensor, got list"),
+        ({"outputs": np.ones(3)}, "outputs must be a tensor, got ndarray"),
         ({"labels": torch.ones(3, 1)}, r"labels must have the shape of outputs, \(3,\), got \(3, 1\)"),
         ({"beta": -1.0}, "beta must be >= 0.0, got -1.0"),
         ({"reduction": "median"}, "reduction must be one of 'mean', 'sum', 'none', got 'median'"),
     ],
-    ids=["labels", "beta", "reduction"],
+    ids=["label", "list", "array", "labels", "beta", "reduction"],
 )
 def test_the_loss_refuses_by_name(change, message):
     with pytest.raises(RequestError, match=f"^{message}$"):

@@ -72,6 +72,19 @@ def counts(**values: Any) -> None:
             integer(name, value, at_least=0)
 
 
+def held(name: str, value: float, info: Any, *, room: float = 1.0) -> float:
+    """A number >= 0 that a floating-point type holds, ``room`` times over; ``info`` is the type's ``finfo``.
+
+    Beyond the largest number a network would be filled with infinities, below the smallest normal one with zeros.
+    """
+    least, most = float(info.tiny), float(info.max) / room
+    if value > most:
+        raise RequestError(f"{name} must be <= {most} in {info.dtype}, got {value!r}")
+    if 0 < value < least:
+        raise RequestError(f"{name} must be >= {least} in {info.dtype}, got {value!r}")
+    return value
+
+
 def rational(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> Fraction:
     """A finite real number as the exact fraction that it is (a float is one)."""
     size = real(name, value, at_least=at_least, above=above)

@@ -100,7 +100,8 @@ KINDS: dict[str, type[Any]] = {"3resnet": ResNet3, "3layer": Layer3, "2layer": L
 """Of parameters, by the network's name."""
 
 
-def _shapes(kind: type[Any], d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
+def shapes_of(kind: type[Any], d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
+    """:func:`shapes` for a kind of parameters."""
     shapes = {"W": (m, d + 1), "V": (m, k + 1), "U": (m, m + 1), "A": (k, m)}
     return {name: shapes[name] for name in kind._fields}
 
@@ -114,7 +115,7 @@ def shapes(network: str, d: int, k: int, m: int) -> dict[str, tuple[int, int]]:
     """Shapes of the parameters by field, for d inputs, k outputs and width m, all >= 1."""
     network = checks.choice("network", network, NETWORKS)
     d, k, m = (checks.integer(name, n, at_least=1) for name, n in (("d", d), ("k", k), ("m", m)))
-    return _shapes(KINDS[network], d, k, m)
+    return shapes_of(KINDS[network], d, k, m)
 
 
 def initial(
@@ -367,7 +368,7 @@ def checked(params: Any, X: ArrayLike, check: Door = checks) -> tuple[Any, Float
     kind = type(params)
     arrays = kind(*(check.matrix(f"params.{name}", part) for name, part in params._asdict().items()))
     k, m = arrays.A.shape
-    for field, shape in _shapes(kind, arrays.W.shape[1] - 1, k, m).items():
+    for field, shape in shapes_of(kind, arrays.W.shape[1] - 1, k, m).items():
         found = getattr(arrays, field).shape
         if found != shape:
             raise RequestError(f"params.{field} must have shape {shape} beside A of shape {(k, m)}, got {found}")

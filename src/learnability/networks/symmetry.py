@@ -71,6 +71,8 @@ def neurons(n: int, kind: str = "half_integer", *, const_neuron: bool = False) -
     """The hidden neurons of :func:`symmetry_init`: the entry that a row of W repeats, (L,), and the biases, (L,)."""
     n = checks.integer("n", n, at_least=1)
     kind = checks.choice("kind", kind, SYMMETRY_KINDS)
+    if not isinstance(const_neuron, bool | np.bool_):
+        raise RequestError(f"const_neuron must be True or False, got {const_neuron!r}")
     if const_neuron and kind != "half_integer":
         raise RequestError(f"const_neuron must be False unless kind is 'half_integer', got kind {kind!r}")
     if kind == "half_integer":

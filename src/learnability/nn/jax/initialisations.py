@@ -23,6 +23,9 @@ from learnability.nn.jax.conversion import floating
 
 __all__ = ["parity_init", "residual_init", "separable_init", "strips_init", "symmetry_init"]
 
+TAIL = 16.0
+"""Standard deviations that no Gaussian draw is beyond."""
+
 Params = TypeVar("Params")
 
 
@@ -98,13 +101,15 @@ def parity_init(
     Raises
     ------
     RequestError
-        If an argument is out of range.
+        If an argument is out of range or beyond what the type holds.
     """
     n, k, q = (checks.integer(name, value, at_least=1) for name, value in (("n", n), ("k", k), ("q", q)))
     if k > n:
         raise RequestError(f"k must be <= n = {n}, got {k}")
     twin = 1.0 if checks.choice("form", form, parity.FORMS) == "safe" else -1.0
     own = floating(dtype)
+    checks.held("n / k", n / k, _range(own))
+    checks.held("1 / (8 k)", 1 / (8 * k), _range(own))
     key_w, key_u = jax.random.split(_key(key))
     w = jax.random.randint(key_w, (q, n), -1, 2).astype(own)
     b = jnp.full(q, 1 / (8 * k), own)
@@ -151,7 +156,7 @@ def separable_init(
     Raises
     ------
     RequestError
-        If an argument is out of range.
+        If an argument is out of range or beyond what the type holds.
     """
     d, k = checks.integer("d", d, at_least=1), checks.integer("k", k, at_least=1)
     usual = 1 / math.sqrt(2 * k)
@@ -159,10 +164,12 @@ def separable_init(
     size = usual if v is None else checks.real("v", v, above=0.0)
     norm = checks.choice("norm", norm, separable.NORMS)
     own = floating(dtype)
+    checks.held("radius", radius, _range(own))
+    checks.held("v", size, _range(own))
     key_w, key_r = jax.random.split(_key(key))
     fine = jnp.promote_types(own, jnp.float32)  # norms of half precision would be off
     W = jax.random.normal(key_w, (2 * k, d), fine)
-    W = W * (radius / jnp.linalg.norm(W, axis=1, keepdims=True))
+    W = W / jnp.linalg.norm(W, axis=1, keepdims=True) * radius
     if norm == "at_most":
         W = W * jax.random.uniform(key_r, (2 * k, 1), fine) ** (1 / d)
     return _of(TwoLayer, W.astype(own), jnp.repeat(jnp.asarray([size, -size], own), k))
@@ -202,7 +209,7 @@ def residual_init(
     Raises
     ------
     RequestError
-        If an argument is out of range.
+        If an argument is out of range or beyond what the type holds.
     """
     shapes = residual.shapes(network, d, k, m)
     usual = 1 / math.sqrt(m)
@@ -210,6 +217,8 @@ def residual_init(
     second = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
     scales = {"W": first, "V": second, "U": second, "A": usual}
     own, kind = floating(dtype), residual.KINDS[network]
+    checks.held("sigma_w", first, _range(own), room=TAIL)
+    checks.held("sigma_v / sqrt(m)", second, _range(own), room=TAIL)
     keys = jax.random.split(_key(key), len(shapes))
     drawn: Network = kind(
         *(scales[name] * jax.random.normal(one, shape, own) for one, (name, shape) in zip(keys, shapes.items()))
@@ -283,3 +292,8 @@ def _key(key: Any) -> jax.Array:
 def _of(kind: type[Params], *parts: Any) -> Params:
     """A network whose fields are arrays of JAX."""
     return kind(*parts)
+
+
+def _range(dtype: Any) -> Any:
+    """The largest and the smallest number of a type, bfloat16 among them."""
+    return jnp.finfo(dtype)  # type: ignore[no-untyped-call]

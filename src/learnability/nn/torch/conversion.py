@@ -37,6 +37,7 @@ from learnability.networks.residual import Layer2, Layer3, ResNet3
 from learnability.networks.separable import TwoLayer
 from learnability.networks.strips import Cosines, Gated, Linearised, Relu
 from learnability.nn.torch.layers import Layer, LayerLike, check_shape, given
+from learnability.traced import door
 
 __all__ = ["LAYERS", "Part", "copy_", "named", "read", "split"]
 
@@ -71,6 +72,8 @@ class Part(NamedTuple):
 def copy_(params: Any, *layers: LayerLike) -> tuple[LayerLike, ...]:
     """Copy a network's parameters into layers, in place and without gradients; the layers' types and devices stay.
 
+    Numbers are rounded to the layers' types, the smallest of them to 0.
+
     Parameters
     ----------
     params : a network of the module's table
@@ -86,7 +89,8 @@ def copy_(params: Any, *layers: LayerLike) -> tuple[LayerLike, ...]:
     Raises
     ------
     RequestError
-        If ``params`` is none of these or not finite, or a layer has another shape. Nothing is copied then.
+        If ``params`` is none of these or not finite, or a layer has another shape or a type that does not hold the
+        numbers. Nothing is copied then.
 
     Examples
     --------
@@ -99,17 +103,25 @@ def copy_(params: Any, *layers: LayerLike) -> tuple[LayerLike, ...]:
     """
     found = named(type(params), layers)
     parts = split(params, lifted=isinstance(params, TwoLayer) and found["hidden"].bias is not None)
-    pairs = []
+    copies: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def prepare(where: str, tensor: torch.Tensor, array: NDArray[Any]) -> None:
+        values = torch.tensor(array, device="cpu").to(tensor.dtype)
+        if not values.isfinite().all():
+            largest = np.abs(array).max()
+            raise RequestError(f"{where} must have a type that holds numbers up to {largest:g}, got {tensor.dtype}")
+        copies.append((tensor, values.view(tensor.shape)))
+
     for (name, layer), part in zip(found.items(), parts, strict=True):
         row = name.endswith("readout")
         check_shape(f"{name}.weight", layer.weight, part.weight.shape, *([part.weight.shape[1:]] if row else []))
-        pairs.append((layer.weight, part.weight))
+        prepare(f"{name}.weight", layer.weight, part.weight)
         if part.bias is not None:
             check_shape(f"{name}.bias", layer.bias, part.bias.shape, *([()] if row else []))
-            pairs.append((layer.bias, part.bias))
+            prepare(f"{name}.bias", layer.bias, part.bias)
     with torch.no_grad():
-        for tensor, array in pairs:
-            tensor.copy_(torch.tensor(array).view(tensor.shape))
+        for tensor, values in copies:
+            tensor.copy_(values)
     return layers
 
 
@@ -129,7 +141,7 @@ def read(kind: type[Network], *layers: LayerLike) -> Network:
         If ``kind`` is none of these, the shapes of the layers do not make one, or an entry is not finite.
     """
     parts = []
-    for name, layer in named(kind, layers).items():
+    for name, layer in named(kind, layers, filled=False).items():
         weight, bias = (None if tensor is None else _numpy(tensor) for tensor in layer)
         assert weight is not None
         if name.endswith("readout"):
@@ -213,7 +225,8 @@ def _numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
 
 def _check(params: Any) -> None:
     """Refuse a network whose shapes do not agree or whose entries are not finite: its forward pass says so."""
-    one = np.zeros((1, params.W.shape[1] - isinstance(params, residual.Network)))
+    columns = door(params).matrix("params.W", params.W).shape[1]
+    one = np.zeros((1, columns - isinstance(params, residual.Network)))
     match params:
         case OneHidden():
             one_hidden.forward(params, one)
@@ -227,8 +240,8 @@ def _check(params: Any) -> None:
             strips.forward(params, one)
 
 
-def named(kind: type[Any], layers: tuple[Any, ...]) -> dict[str, Layer]:
-    """The layers by name."""
+def named(kind: type[Any], layers: tuple[Any, ...], *, filled: bool = True) -> dict[str, Layer]:
+    """The layers by name; ``filled``: which will be filled, and not only read."""
     wanted = LAYERS.get(kind)
     if wanted is None:
         known = ", ".join(one.__name__ for one in LAYERS)
@@ -236,4 +249,7 @@ def named(kind: type[Any], layers: tuple[Any, ...]) -> dict[str, Layer]:
     if len(layers) != len(wanted):
         names = ", ".join(wanted)
         raise RequestError(f"layers must be those of a {kind.__name__}, {names}, got {len(layers)} of them")
-    return {name: given(name, layer, bias=bias) for (name, bias), layer in zip(wanted.items(), layers, strict=True)}
+    return {
+        name: given(name, layer, bias=bias, filled=filled)
+        for (name, bias), layer in zip(wanted.items(), layers, strict=True)
+    }

@@ -2,8 +2,9 @@
 
 Layers are given as :data:`~learnability.nn.torch.layers.LayerLike`, so they may be those of any model, on any device
 and of any floating-point type, which they keep; what is trained (``requires_grad``) stays as it is too. Widths must
-be the start's, and everything is checked before anything is filled. Each start has the distribution of its twin in
-NumPy (:mod:`learnability.networks`); the draws are PyTorch's, from ``generator`` or else from its global one.
+be the start's, scales must be what the layers' types hold, and everything is checked before anything is filled. Each
+start has the distribution of its twin in NumPy (:mod:`learnability.networks`); the draws are PyTorch's, from
+``generator`` or else from its global one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ __all__ = ["parity_", "residual_", "separable_", "strips_", "symmetry_"]
 First = TypeVar("First", bound=LayerLike)
 Second = TypeVar("Second", bound=LayerLike)
 Third = TypeVar("Third", bound=LayerLike)
+
+TAIL = 16.0
+"""Standard deviations that no Gaussian draw is beyond."""
 
 _WIDTHS = {
     "half_integer": "4 n + 2",
@@ -139,7 +143,8 @@ def parity_(
     Raises
     ------
     RequestError
-        If a width does not fit (an odd number of units, too), the readout has a bias, or an argument is out of range.
+        If a width does not fit (an odd number of units, too), the readout has a bias, or an argument is out of range
+        or beyond what a layer's type holds.
     """
     (W, b), (u, _) = given("hidden", hidden, bias=True), given("readout", readout, bias=False)
     p, n = rows_columns("hidden.weight", W, pairs=True)
@@ -149,6 +154,8 @@ def parity_(
     if k > n:
         raise RequestError(f"k must be <= n = {n}, the columns of hidden.weight, got {k}")
     twin = 1.0 if checks.choice("form", form, FORMS) == "safe" else -1.0
+    checks.held("n / k", n / k, torch.finfo(u.dtype))
+    checks.held("1 / (8 k)", 1 / (8 * k), torch.finfo(b.dtype))
     generator = check_generator(generator, W, u)
     q = p // 2
     with torch.no_grad():
@@ -201,7 +208,8 @@ def separable_(
     Raises
     ------
     RequestError
-        If a width does not fit (an odd number of units, too), the readout has a bias, or an argument is out of range.
+        If a width does not fit (an odd number of units, too), the readout has a bias, or an argument is out of range
+        or beyond what a layer's type holds.
     """
     (W, b), (u, _) = given("hidden", hidden, bias=None), given("readout", readout, bias=False)
     p, d = rows_columns("hidden.weight", W, pairs=True)
@@ -211,6 +219,10 @@ def separable_(
     usual = 1 / math.sqrt(p)
     radius = usual if radius is None else checks.real("radius", radius, at_least=0.0)
     size = usual if v is None else checks.real("v", v, above=0.0)
+    for tensor in (W, b):
+        if tensor is not None:
+            checks.held("radius", radius, torch.finfo(tensor.dtype))
+    checks.held("v", size, torch.finfo(u.dtype))
     norm = checks.choice("norm", norm, NORMS)
     generator = check_generator(generator, W)
     own: dict[str, Any] = {
@@ -220,7 +232,8 @@ def separable_(
     }
     with torch.no_grad():
         rows = torch.randn(p, d if b is None else d + 1, **own)
-        rows *= radius / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        rows *= radius
         if norm == "at_most":
             rows *= torch.rand(p, 1, **own) ** (1 / rows.shape[1])
         W.copy_(rows[:, :d])
@@ -269,7 +282,8 @@ def residual_(
     Raises
     ------
     RequestError
-        If a width does not fit, a bias is missing or one too many, or an argument is out of range.
+        If a width does not fit, a bias is missing or one too many, or an argument is out of range or beyond what a
+        layer's type holds.
     """
     (W, b_W), (V, b_V), (A, _) = (
         given("first", first, bias=True), given("second", second, bias=True), given("output", output, bias=False)
@@ -283,6 +297,9 @@ def residual_(
     usual = 1 / math.sqrt(m)
     scale_w = usual if sigma_w is None else checks.real("sigma_w", sigma_w, at_least=0.0)
     scale_v = usual * checks.real("sigma_v", sigma_v, at_least=0.0)
+    for name, scale, filled in (("sigma_w", scale_w, (W, b_W)), ("sigma_v / sqrt(m)", scale_v, (V, b_V))):
+        for tensor in filled:
+            checks.held(name, scale, torch.finfo(tensor.dtype), room=TAIL)
     generator = check_generator(generator, W, V, A)
     drawn: tuple[tuple[Tensor, float], ...] = (
         (W, scale_w), (b_W, scale_w), (V, scale_v), (b_V, scale_v), (A, usual)

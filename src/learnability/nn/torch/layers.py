@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from learnability.errors import RequestError
 
-__all__ = ["Layer", "LayerLike", "check_generator", "check_shape", "given", "rows_columns"]
+__all__ = ["TYPES", "Layer", "LayerLike", "check_generator", "check_shape", "given", "rows_columns"]
+
+TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Floating-point types that PyTorch computes in; those of 8 bits are for storing."""
 
 LayerLike = nn.Module | Tensor | tuple[Tensor, Tensor | None]
 """A module with ``weight`` and perhaps ``bias``, such as ``nn.Linear``; a tensor of weights; or the two tensors."""
@@ -23,7 +26,7 @@ class Layer(NamedTuple):
     """A tensor or None."""
 
 
-def given(name: str, value: Any, *, bias: bool | None) -> Layer:
+def given(name: str, value: Any, *, bias: bool | None, filled: bool = True) -> Layer:
     """The tensors of a layer, of floating-point numbers.
 
     Parameters
@@ -33,12 +36,15 @@ def given(name: str, value: Any, *, bias: bool | None) -> Layer:
     value : LayerLike
     bias : bool or None
         Whether there must be a bias, or there must be none; None: as it is.
+    filled : bool
+        Whether it will be filled, and not only read.
 
     Raises
     ------
     RequestError
         If it is no layer; if a tensor has no shape yet, holds other numbers, or is computed from others
-        (``nn.utils.parametrize``), so that filling it would change nothing; or for the bias.
+        (``nn.utils.parametrize``), so that filling it would change nothing; if it is to be filled and cannot be; or
+        for the bias.
     """
     found = _of_module(name, value) if isinstance(value, nn.Module) else _of_tensors(name, value)
     for part, tensor in found._asdict().items():
@@ -50,6 +56,8 @@ def given(name: str, value: Any, *, bias: bool | None) -> Layer:
             raise RequestError(f"{name}.{part} must have a shape, got a lazy module's before its first forward pass")
         if not tensor.is_floating_point():
             raise RequestError(f"{name}.{part} must hold floating-point numbers, got {tensor.dtype}")
+        if filled:
+            _check_fillable(f"{name}.{part}", tensor)
     if bias and found.bias is None:
         raise RequestError(f"{name}.bias must be a tensor, as the network has biases here, got None")
     if bias is False and found.bias is not None:
@@ -58,6 +66,18 @@ def given(name: str, value: Any, *, bias: bool | None) -> Layer:
             f"of shape {tuple(found.bias.shape)}"
         )
     return found
+
+
+def _check_fillable(name: str, tensor: Tensor) -> None:
+    """Refuse what PyTorch would not fill, or not with draws: before anything else is filled."""
+    if tensor.dtype not in TYPES:
+        raise RequestError(f"{name} must be of one of {', '.join(map(str, TYPES))}, got {tensor.dtype}")
+    if tensor.layout != torch.strided:
+        raise RequestError(f"{name} must be a dense tensor, got {tensor.layout}")
+    if any(step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)):
+        raise RequestError(f"{name} must have memory for every entry, got a tensor expanded to {tuple(tensor.shape)}")
+    if tensor.is_inference() and not torch.is_inference_mode_enabled():
+        raise RequestError(f"{name} must be a tensor that can be changed, got one of torch.inference_mode")
 
 
 def _of_module(name: str, module: Any) -> Layer:

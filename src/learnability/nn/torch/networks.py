@@ -4,7 +4,7 @@ A module starts where its parameters are, in their type (float64 as the package'
 ``Module.to`` change it) and has ordinary ``nn.Linear`` layers under names of their own, so that optimisers, state
 dicts, ``torch.compile`` and the starts of :mod:`learnability.nn.torch.initialisations` see nothing unusual. Forward
 passes are the papers', and so are the derivatives at the kinks, which differ from PyTorch's for the leaky ReLU and
-for the ResNet's ReLU.
+for the ResNet's ReLU; an input that is NaN makes the output NaN.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from learnability.networks.residual import ResNet3
 from learnability.networks.separable import TwoLayer, slope
 from learnability.networks.strips import MODELS, Cosines, Gated, Linearised, Network, kind_of
 from learnability.nn.torch.conversion import LAYERS, copy_, read, split
+from learnability.nn.torch.layers import TYPES
 
 __all__ = ["ParityNetwork", "ResidualNetwork", "SeparableNetwork", "StripsNetwork", "SymmetryNetwork"]
 
@@ -34,6 +35,8 @@ class _Network(nn.Module):
     def __init__(self, kind: type[Any], params: Any, device: Any, dtype: torch.dtype | None) -> None:
         if not isinstance(params, kind):
             raise RequestError(f"params must be a {kind.__name__}, got {type(params).__name__}")
+        if dtype is not None and dtype not in TYPES:
+            raise RequestError(f"dtype must be one of {', '.join(map(str, TYPES))} or None, got {dtype!r}")
         super().__init__()
         self.kind, self.names = kind, tuple(LAYERS[kind])
         device = torch.get_default_device() if device is None else device
@@ -61,6 +64,8 @@ class _Network(nn.Module):
         return read(self.kind, *self.layers)
 
     def _checked(self, X: Tensor) -> Tensor:
+        if not isinstance(X, Tensor):
+            raise RequestError(f"X must be a tensor, got {type(X).__name__}")
         inputs = self.layers[0].in_features
         if X.ndim == 0 or X.shape[-1] != inputs:
             raise RequestError(f"X must have {inputs} columns, got shape {tuple(X.shape)}")
