@@ -11,6 +11,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
@@ -284,6 +285,21 @@ def test_kernels_in_gaussian_processes(name):
     assert gradient.shape == (*K.shape, 0)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda own: own.diag(np.empty((0, 3))), r"X must have shape .*, got shape \(0, 3\)"),
+        (lambda own: own.diag(csr_matrix(np.ones((2, 3)))), r"X must be a dense .* csr_matrix: use \.toarray\(\)"),
+        (lambda own: own(np.ones((2, 3)), csr_matrix(np.ones((2, 3)))), "Y must be a dense array"),
+        (lambda own: own(np.ones((2, 3)), np.ones((2, 4))), "Z must have 3 columns"),
+        (lambda own: own.set_params(random_state=None)(np.ones((2, 3))), "random_state must be an integer, got None"),
+    ],
+)
+def test_what_a_process_kernel_refuses(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(ProcessKernel())
+
+
 def test_the_gaussian_is_scikit_learns():
     X = np.random.default_rng(0).standard_normal((6, 3))
     from sklearn.metrics.pairwise import rbf_kernel
@@ -329,7 +345,19 @@ class TestKernelMachine:
             ({"kernel": 3}, "kernel must be a function"),
             ({"kernel": max, "options": {}}, "options must be None"),
             ({"options": 3}, "options must be a mapping"),
-            ({"kernel": "features"}, "options must be those of 'features'"),
+            ({"options": {1: 2}}, "options must be among 'gamma' for the kernel 'gaussian', got 1"),
+            ({"options": {"name": 2}}, "options must be among 'gamma' for the kernel 'gaussian', got 'name'"),
+            ({"kernel": "features"}, "options must hold 'N' for the kernel 'features', got no 'N'"),
+            (
+                {"kernel": "finite-all", "options": {"m": 3}},
+                "options must hold 'network', 'k' for the kernel 'finite-all', got no 'network', 'k'",
+            ),
+            (
+                {"kernel": "features", "options": {"N": 10, "n": 3, "rng": np.random.default_rng(0)}},
+                "options must leave out rng and n, which come from random_state and the inputs, got rng, n",
+            ),
+            ({"random_state": "a"}, "random_state must be an integer, got 'a'"),
+            ({"kernel": np.inner, "random_state": -1}, "random_state must be >= 0, got -1"),
             ({"ridge": 0}, "ridge must be > 0"),
             ({"ridges": 0.1}, "ridges must hold at least one"),
             ({"memory": 1e3}, "X must have at most about .* rows"),
@@ -420,6 +448,21 @@ def test_a_parameter_that_is_none_is_named(name, change, message):
     X, y = blobs()
     with pytest.raises(ValueError, match=message):
         small(name, **change).fit(X, (y == "ash").astype(float))
+
+
+@pytest.mark.parametrize("name", ["machine", "resnet"])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["1"] * 60, "y must be an array of real numbers, got dtype <U1"),
+        (np.array([1, "ash"] * 30, dtype=object), "y must be an array of real numbers, got an entry 'ash'"),
+        (csr_matrix(np.ones((60, 1))), "y must be a dense array, got a sparse csr_matrix"),
+    ],
+)
+def test_targets_that_are_no_numbers(name, y, message):
+    X, _ = blobs()
+    with pytest.raises(ValueError, match=message):
+        small(name).fit(X, y)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -85,10 +85,14 @@ def test_features_come_near_their_kernel():
     ("call", "message"),
     [
         (lambda: kernel("rbf"), "name must be one of 'gaussian', 'arcsin'"),
-        (lambda: kernel("gaussian"), "options must be those of 'gaussian', got .*'gamma'"),
-        (lambda: kernel("gaussian", gamma=1.0, degree=2), "options must be those of 'gaussian', got .*'degree'"),
+        (lambda: kernel("gaussian"), "options must hold 'gamma' for the kernel 'gaussian', got no 'gamma'"),
+        (
+            lambda: kernel("gaussian", gamma=1.0, degree=2),
+            "options must be among 'gamma' for the kernel 'gaussian', got 'degree'",
+        ),
+        (lambda: kernel("arcsin", X=np.ones((1, 1))), "options must be none for the kernel 'arcsin', got 'X'"),
         (lambda: kernel("gaussian", gamma=-1.0), "gamma must be > 0"),
-        (lambda: kernel("features"), "options must be those of 'features'"),
+        (lambda: kernel("features"), "options must hold 'rng', 'n', 'N' for the kernel 'features', got no"),
         (lambda: kernel("features", rng=3, n=2, N=2), "rng must be a numpy.random.Generator"),
         (lambda: kernel("resnet-last", m=30), "m and k must be given"),
         (lambda: of_features(3), "features must be a function"),
@@ -103,6 +107,24 @@ def test_features_come_near_their_kernel():
 def test_refuses(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    {
+        "polynomial": ("degree", "offset"),
+        "tangent": ("depth", "weight", "bias", "trained_bias"),
+        "resnet-last": ("m", "k", "sigma_w", "sigma_v"),
+        "features": ("rng", "n", "N", "activation", "scale", "bias", "limit"),
+        "finite-conjugate": ("rng", "n", "widths", "outputs", "weight", "bias"),
+        "finite-tangent": ("rng", "n", "widths", "trained_bias", "outputs", "weight", "bias"),
+        "finite-all": ("rng", "n", "network", "m", "k", "sigma_w", "sigma_v"),
+    }.items(),
+)
+def test_an_unknown_option_is_told_the_known(name, options):
+    listed = ", ".join(map(repr, options))
+    with pytest.raises(ValueError, match=f"options must be among {listed} for the kernel '{name}', got 'no'"):
+        made(name, no=1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -220,6 +220,8 @@ def _reals(name: str, value: ArrayLike) -> FloatArray:
     """A float64 array of real numbers: no complex numbers, no text of digits, no dates."""
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
         raise RequestError(f"{name} must have no masked entries, got {int(np.ma.getmaskarray(value).sum())}")
+    if hasattr(value, "toarray"):
+        raise RequestError(f"{name} must be a dense array, got a sparse {type(value).__name__}: use .toarray()")
     try:
         array = np.asarray(value)
     except ValueError:  # ragged

@@ -18,7 +18,17 @@ from learnability._version import __version__
 from learnability.checks import FloatArray
 from learnability.errors import RequestError
 
-__all__ = ["Estimator", "OtherVersionWarning", "SignClassifier", "classes_of", "labelled", "seed_of", "unfinished"]
+__all__ = [
+    "Estimator",
+    "OtherVersionWarning",
+    "SignClassifier",
+    "check_seed",
+    "classes_of",
+    "labelled",
+    "measured",
+    "seed_of",
+    "unfinished",
+]
 
 _VERSION = "_learnability_version"
 Labels = NDArray[Any]
@@ -56,19 +66,20 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         super().__setstate__(kept)
 
 
-def seed_of(random_state: Any) -> int:
-    """A seed >= 0 of a ``random_state``: an integer is its own; a generator and None draw one.
+def check_seed(random_state: Any) -> None:
+    """Refuse a ``random_state`` that is none of an integer >= 0, numpy.random.Generator or RandomState, None."""
+    if random_state is not None and not isinstance(random_state, np.random.Generator | np.random.RandomState):
+        checks.integer("random_state", random_state, at_least=0)
 
-    Raises
-    ------
-    ValueError
-        If it is none of an integer >= 0, a numpy.random.Generator, a numpy.random.RandomState, None.
-    """
+
+def seed_of(random_state: Any) -> int:
+    """A seed >= 0 of a ``random_state``, checked: an integer is its own; a generator and None draw one."""
+    check_seed(random_state)
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
     if random_state is None or isinstance(random_state, np.random.RandomState):
         return int(check_random_state(random_state).randint(2**31 - 1))
-    return checks.integer("random_state", random_state, at_least=0)
+    return int(random_state)
 
 
 def labelled(
@@ -78,6 +89,14 @@ def labelled(
     inputs, labels = validate_data(estimator, X, y, dtype=np.float64, reset=reset)
     check_classification_targets(labels)
     return inputs, labels
+
+
+def measured(
+    estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, *, reset: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """Inputs and targets in float64, checked as scikit-learn does; the targets are numbers, not text of them."""
+    inputs, targets = validate_data(estimator, X, y, dtype=np.float64, multi_output=True, reset=reset)
+    return inputs, checks.array("y", targets)
 
 
 def classes_of(name: str, y: Labels) -> Labels:

@@ -20,9 +20,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.errors import RequestError
-from learnability.estimators.base import Estimator, classes_of, labelled, seed_of
+from learnability.estimators.base import Estimator, check_seed, classes_of, labelled, measured, seed_of
 from learnability.kernels.machine import MEMORY, RIDGES, Kernel, Machine, fit
-from learnability.kernels.named import DRAWN, NAMES, kernel
+from learnability.kernels.named import DRAWN, NAMES, check_options, kernel
 
 __all__ = ["KernelClassifier", "KernelMachine", "kernel_of"]
 
@@ -32,6 +32,7 @@ def kernel_of(name: str | Kernel, options: Mapping[str, Any] | None, n: int, ran
 
     The options of a drawn kernel are completed by a generator and n, those of the Gaussian by gamma = 1 / n.
     """
+    check_seed(random_state)
     if not isinstance(name, str):
         if options is not None:
             raise RequestError(f"options must be None for a kernel that is a function, got {options!r}")
@@ -42,12 +43,19 @@ def kernel_of(name: str | Kernel, options: Mapping[str, Any] | None, n: int, ran
     if options is not None and not isinstance(options, Mapping):
         raise RequestError(f"options must be a mapping of names to values, got {options!r}")
     given = dict(options or {})
-    if name in DRAWN:
-        given |= {"rng": np.random.default_rng(seed_of(random_state)), "n": n}
-    elif name == "gaussian":
+    known = ("rng", "n") if name in DRAWN else ()
+    twice = [option for option in known if option in given]
+    if twice:
+        raise RequestError(
+            f"options must leave out rng and n, which come from random_state and the inputs, got {', '.join(twice)}"
+        )
+    if name == "gaussian":
         given.setdefault("gamma", 1 / n)
     elif name == "polynomial":
         given.setdefault("degree", 3)
+    check_options(name, given, known=known)
+    if name in DRAWN:
+        given |= {"rng": np.random.default_rng(seed_of(random_state)), "n": n}
     return kernel(name, **given)
 
 
@@ -104,7 +112,7 @@ class KernelMachine(RegressorMixin, _KernelEstimator):  # type: ignore[misc]
     memory : float
         Bytes that a fit may take.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None
-        Of kernels that are drawn at random.
+        Of kernels that are drawn at random; an integer is >= 0.
 
     Attributes
     ----------
@@ -140,7 +148,7 @@ class KernelMachine(RegressorMixin, _KernelEstimator):  # type: ignore[misc]
         ValueError
             If a parameter or an array is not as said above, or the fit would take more memory than allowed.
         """
-        inputs, targets = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        inputs, targets = measured(self, X, y)
         self._fit_machine(inputs, targets, sample_weight)
         return self
 

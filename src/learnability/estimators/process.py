@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.gaussian_process.kernels import Kernel as ProcessKernelBase
 
+from learnability import checks
 from learnability.checks import FloatArray
 from learnability.estimators.kernel_machines import kernel_of
 from learnability.kernels.machine import Kernel
@@ -56,13 +57,13 @@ class ProcessKernel(ProcessKernelBase):  # type: ignore[misc]
 
     def __call__(self, X: ArrayLike, Y: ArrayLike | None = None, eval_gradient: bool = False) -> Any:
         """The kernel (m, r), and its gradient by its hyper-parameters, of which there are none: (m, r, 0)."""
-        X = np.atleast_2d(np.asarray(X, dtype=np.float64))
-        K = self._function(X.shape[1])(X, X if Y is None else np.asarray(Y, dtype=np.float64))
+        X = _inputs("X", X)
+        K = self._function(X.shape[1])(X, X if Y is None else _inputs("Y", Y))
         return (K, np.empty((*K.shape, 0))) if eval_gradient else K
 
     def diag(self, X: ArrayLike) -> FloatArray:
         """The kernel of each row of X with itself, (m,)."""
-        X = np.atleast_2d(np.asarray(X, dtype=np.float64))
+        X = _inputs("X", X)
         function = self._function(X.shape[1])
         parts = (X[start : start + BLOCK] for start in range(0, len(X), BLOCK))
         return np.concatenate([np.diagonal(function(part, part)) for part in parts])
@@ -72,7 +73,8 @@ class ProcessKernel(ProcessKernelBase):  # type: ignore[misc]
         return isinstance(self.kernel, str) and self.kernel == "gaussian"
 
     def _function(self, n: int) -> Kernel:
-        return kernel_of(self.kernel, self.options, n, self.random_state)
+        seed = checks.integer("random_state", self.random_state, at_least=0)  # what draws anew gives no one kernel
+        return kernel_of(self.kernel, self.options, n, seed)
 
     def __repr__(self) -> str:
         return (
@@ -80,3 +82,7 @@ class ProcessKernel(ProcessKernelBase):  # type: ignore[misc]
             if not self.options
             else f"ProcessKernel({self.kernel!r}, {self.options!r})"
         )
+
+
+def _inputs(name: str, X: ArrayLike) -> FloatArray:
+    return checks.matrix(name, np.atleast_2d(checks.array(name, X)))

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.errors import RequestError
-from learnability.estimators.base import Estimator, seed_of
+from learnability.estimators.base import Estimator, measured, seed_of
 from learnability.estimators.ranges import Ranges, ranges_of
 from learnability.networks.residual import ResNet3, forward, initial
 from learnability.seeding import generator
@@ -145,10 +145,8 @@ class ResNetRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         checks.integer("max_iter", self.max_iter, at_least=1)
         checks.choice("dtype", self.dtype, ("float32", "float64"))
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
-        inputs, targets = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=not goes_on
-        )
-        Y = np.asarray(targets, dtype=np.float64).reshape(len(inputs), -1)
+        inputs, targets = measured(self, X, y, reset=not goes_on)
+        Y = targets.reshape(len(inputs), -1)
         if goes_on and (Y.shape[1] != len(self.centre_) or (targets.ndim == 1) != self._one):
             raise RequestError(
                 f"y must have the outputs of the first fit, {len(self.centre_)}, got shape {targets.shape}"

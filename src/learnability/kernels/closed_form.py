@@ -65,7 +65,7 @@ def rbf(X: ArrayLike, Z: ArrayLike, gamma: float) -> FloatArray:
         exponent += squares(Z)[None, :]
         np.maximum(exponent, 0.0, out=exponent)
         exponent *= -gamma
-    return within(np.exp(exponent, out=exponent), "X", "Z")
+    return within(np.exp(exponent, out=exponent), X=X, Z=Z)
 
 
 def arc_cosine0(rho: ArrayLike) -> FloatArray:
@@ -120,7 +120,7 @@ def conjugate(X: ArrayLike, Z: ArrayLike, *, depth: int = 1, weight: float = 2.0
     """
     depth, weight, bias = _options(depth, weight, bias)
     X, Z = pair(X, Z, 6 + _more(depth, bias))
-    return within(_recursion(X, Z, depth, weight, bias, None), "X", "Z", "weight", "bias")
+    return within(_recursion(X, Z, depth, weight, bias, None), X=X, Z=Z, weight=weight, bias=bias)
 
 
 def tangent(
@@ -146,7 +146,8 @@ def tangent(
     depth, weight, bias = _options(depth, weight, bias)
     X, Z = pair(X, Z, 7 + _more(depth, bias))
     trained = bias if trained_bias is None else checks.real("trained_bias", trained_bias, at_least=0.0)
-    return within(_recursion(X, Z, depth, weight, bias, trained), "X", "Z", "weight", "bias", "trained_bias")
+    K = _recursion(X, Z, depth, weight, bias, trained)
+    return within(K, X=X, Z=Z, weight=weight, bias=bias, trained_bias=trained)
 
 
 def _options(depth: int, weight: float, bias: float) -> tuple[int, float, float]:

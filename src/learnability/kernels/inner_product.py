@@ -28,7 +28,7 @@ def polynomial(X: ArrayLike, Z: ArrayLike, *, degree: int, offset: float = 1.0) 
     with np.errstate(over="ignore", invalid="ignore"):
         K = X @ Z.T
         K += offset
-        return within(np.power(K, degree, out=K), "X", "Z", "degree", "offset")
+        return within(np.power(K, degree, out=K), X=X, Z=Z, degree=degree, offset=offset)
 
 
 def arcsin(X: ArrayLike, Z: ArrayLike) -> FloatArray:
@@ -73,7 +73,7 @@ def arcsine(X: ArrayLike, Z: ArrayLike) -> FloatArray:
     """
     X, Z = pair(X, Z, 1)
     (a, U), (b, V) = direction(X, 2.0, 2.0), direction(Z, 2.0, 2.0)
-    within(a, "X", "Z"), within(b, "X", "Z")
+    within(a, X=X, Z=Z), within(b, X=X, Z=Z)
     rest = 1 / (1 + a**2), 1 / (1 + b**2)
     for rows, left in ((U, rest[0]), (V, rest[1])):
         rows *= np.sqrt(1 - left)[:, None]

@@ -34,9 +34,10 @@ as scikit-learn's ``pairwise_kernels`` and ``KernelRidge`` pass them to a ``metr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ from learnability.kernels.machine import Kernel
 from learnability.kernels.pairs import pair
 from learnability.networks.residual import Network, check_network, initial
 
-__all__ = ["DRAWN", "NAMES", "Named", "kernel", "of_features", "of_network"]
+__all__ = ["DRAWN", "NAMES", "Named", "check_options", "kernel", "of_features", "of_network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +100,34 @@ def kernel(name: str, **options: Any) -> Named:
         If the name is none of these, or an option is missing, unknown or out of range.
     """
     name = checks.choice("name", name, NAMES)
-    try:
-        found = _MAKERS[name](**options)
-        if name not in DRAWN:
-            found(np.full((1, 1), 0.5), np.full((1, 1), 0.5))
-    except TypeError as error:  # of the call: what is inside checks its arguments
-        raise RequestError(f"options must be those of {name!r}, got {sorted(options)}: {error}") from None
+    check_options(name, options)
+    found = _MAKERS[name][0](**options)
+    if name not in DRAWN:
+        found(np.full((1, 1), 0.5), np.full((1, 1), 0.5))
     return Named(name, {option: value for option, value in options.items() if option != "rng"}, found)
+
+
+def check_options(name: str, options: Mapping[str, Any], *, known: Collection[str] = ()) -> None:
+    """Refuse options that are not those of a kernel, by their names: their values are checked where it is made.
+
+    ``known``: options of it that are known already, and are not to be given.
+    """
+    maker, source = _MAKERS[name]
+    own = [one for one in signature(maker).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+    passed = signature(source).parameters.values() if source else ()
+    those = own + [one for one in passed if one.kind is Parameter.KEYWORD_ONLY]
+    needed = {one.name: one.default is Parameter.empty for one in those if one.name not in known}
+    wrong = [option for option in options if option not in needed]
+    if wrong:
+        allowed = f"among {_listed(needed)}" if needed else "none"
+        raise RequestError(f"options must be {allowed} for the kernel {name!r}, got {_listed(wrong)}")
+    missing = [option for option, must in needed.items() if must and option not in options]
+    if missing:
+        raise RequestError(f"options must hold {_listed(missing)} for the kernel {name!r}, got no {_listed(missing)}")
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def of_features(features: Callable[[FloatArray], ArrayLike]) -> Kernel:
@@ -171,21 +193,29 @@ def _tangent(rng: np.random.Generator, n: int, widths: Any, *, trained_bias: flo
     return partial(connected.tangent, connected.random_network(rng, n, widths, **options), trained_bias=trained_bias)
 
 
-_MAKERS: dict[str, Callable[..., Kernel]] = {
-    "gaussian": partial(partial, closed_form.rbf),
-    **{function.__name__: partial(partial, function) for function in (arcsin, arcsine, polynomial, recursive)},
-    "conjugate": partial(partial, closed_form.conjugate),
-    "tangent": partial(partial, closed_form.tangent),
-    "resnet-last": partial(_resnet, "last"),
-    "resnet-hidden": partial(_resnet, "hidden"),
-    "resnet-tangent": partial(_resnet, "ntk"),
-    "features": _features,
-    "finite-conjugate": _conjugate,
-    "finite-tangent": _tangent,
-    "finite-last": partial(_drawn, "last"),
-    "finite-hidden": partial(_drawn, "hidden"),
-    "finite-all": partial(_drawn, "all"),
+def _closed(function: Callable[..., FloatArray], **options: Any) -> Kernel:
+    return partial(function, **options)
+
+
+def _gaussian(gamma: float) -> Kernel:
+    return partial(closed_form.rbf, gamma=gamma)
+
+
+_CLOSED = (arcsin, arcsine, polynomial, recursive, closed_form.conjugate, closed_form.tangent)
+_MAKERS: dict[str, tuple[Callable[..., Kernel], Callable[..., Any] | None]] = {
+    "gaussian": (_gaussian, None),
+    **{function.__name__: (partial(_closed, function), function) for function in _CLOSED},
+    "resnet-last": (partial(_resnet, "last"), None),
+    "resnet-hidden": (partial(_resnet, "hidden"), None),
+    "resnet-tangent": (partial(_resnet, "ntk"), None),
+    "features": (_features, random_layer),
+    "finite-conjugate": (_conjugate, connected.random_network),
+    "finite-tangent": (_tangent, connected.random_network),
+    "finite-last": (partial(_drawn, "last"), initial),
+    "finite-hidden": (partial(_drawn, "hidden"), initial),
+    "finite-all": (partial(_drawn, "all"), initial),
 }
+"""What makes each, from its options; and the function, if any, to which it passes keyword-only ones on."""
 NAMES = tuple(_MAKERS)
 """Of all kernels."""
 DRAWN = tuple(name for name in NAMES if name.startswith("finite-") or name == "features")

@@ -56,10 +56,14 @@ def affordable(each: int, n: int, r: int) -> None:
         )
 
 
-def within(K: FloatArray, *causes: str) -> FloatArray:
-    """The kernel K, if all of it is finite; otherwise an error that names what makes it too large."""
+def within(K: FloatArray, **causes: ArrayLike) -> FloatArray:
+    """The kernel K, if all of it is finite; otherwise an error with names and sizes of what makes it too large."""
     if not np.isfinite(K).all():
-        raise RequestError(f"{', '.join(causes)} must keep the kernel within float64, got a value that is not finite")
+        sizes = (
+            f"entries of {name} up to {np.abs(value).max():g}" if np.ndim(value) else f"{name} = {value:g}"
+            for name, value in causes.items()
+        )
+        raise RequestError(f"{', '.join(causes)} must keep the kernel within float64, got {', '.join(sizes)}")
     return K
 
 

@@ -71,7 +71,7 @@ def limit(X: ArrayLike, Z: ArrayLike) -> Parts:
     """
     pair = _Pair(X, Z, 10)
     last = pair.covariance + 0.5 + (pair.x[:, None] + pair.z[None, :]) / (2 * math.pi)
-    return _finite(Parts(last, last.copy(), np.full_like(last, 0.5), 0.5 * pair.inner * pair.gate), "X", "Z")
+    return _finite(Parts(last, last.copy(), np.full_like(last, 0.5), 0.5 * pair.inner * pair.gate), **pair.inputs)
 
 
 def average(
@@ -142,20 +142,20 @@ def given_bottleneck(
     P = checks.matrix("P", P, rows=len(pair.z), columns=O.shape[1])
     m, sigma_w, sigma_v = _scales(m, sigma_w, sigma_v)
     (a, U), (b, V) = angles.direction(O, 1.0, 1.0), angles.direction(P, 1.0, 1.0)
-    pairs.within(a, "O"), pairs.within(b, "P")
-    return _parts(
-        pair, angles.angles(U, V), a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v, given=("O", "P")
-    )
+    pairs.within(a, O=O), pairs.within(b, P=P)
+    pair.inputs |= {"O": O, "P": P}
+    return _parts(pair, angles.angles(U, V), a, b, m=m, k=O.shape[1], sigma_w=sigma_w, sigma_v=sigma_v)
 
 
 class _Pair:
-    """What every kernel needs of x~ and z~: norms, inner products, kappa_0 and Sigma."""
+    """What every kernel needs of x~ and z~: norms, inner products, kappa_0 and Sigma; and the inputs, for errors."""
 
     def __init__(self, X: ArrayLike, Z: ArrayLike, arrays: int) -> None:
         X, Z = pairs.pair(X, Z, arrays)
+        self.inputs: dict[str, FloatArray] = {"X": X, "Z": Z}
         (self.x, U), (self.z, V) = angles.direction(X, 1.0, 1.0), angles.direction(Z, 1.0, 1.0)
         with np.errstate(over="ignore"):
-            scale = pairs.within(np.multiply.outer(self.x, self.z), "X", "Z")
+            scale = pairs.within(np.multiply.outer(self.x, self.z), **self.inputs)
         self.angles = angles.angles(U, V)
         self.gate = angles.gate(self.angles.theta)
         self.covariance: FloatArray = 0.5 * scale * angles.kappa1(self.angles, self.gate)
@@ -179,10 +179,9 @@ def _parts(
     k: int,
     sigma_w: float,
     sigma_v: float,
-    given: tuple[str, ...] = (),
 ) -> Parts:
     """The formulas of :func:`given_bottleneck`, of the angles between the o~ and the norms a and b."""
-    ab = pairs.within(a[:, None] * b[None, :], "X", "Z", *given)
+    ab = pairs.within(a[:, None] * b[None, :], **pair.inputs)
     gate = angles.gate(second.theta)
     mixed = math.sqrt(m) * sigma_w * sigma_v / (2 * math.pi)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -196,8 +195,8 @@ def _parts(
         A = last + B_z * (first + left) + B * (first + right) + c * first
         W = 0.5 * pair.inner * pair.gate * (1 + B + B_z + c)
         found = Parts(last, A, 0.5 * (ab - ab * second.gap) * gate, W)
-    return _finite(found, "X", "Z", *given, "sigma_w", "sigma_v")
+    return _finite(found, **pair.inputs, sigma_w=sigma_w, sigma_v=sigma_v)
 
 
-def _finite(parts: Parts, *causes: str) -> Parts:
-    return Parts(*(pairs.within(part, *causes) for part in parts))
+def _finite(parts: Parts, **causes: ArrayLike) -> Parts:
+    return Parts(*(pairs.within(part, **causes) for part in parts))
