@@ -60,7 +60,9 @@ def within(K: FloatArray, **causes: ArrayLike) -> FloatArray:
     """The kernel K, if all of it is finite; otherwise an error with names and sizes of what makes it too large."""
     if not np.isfinite(K).all():
         sizes = (
-            f"entries of {name} up to {np.abs(value).max():g}" if np.ndim(value) else f"{name} = {value:g}"
+            f"entries of {name} up to {np.abs(value).max():g}"
+            if np.ndim(value)
+            else f"{name} = {float(np.asarray(value)):g}"
             for name, value in causes.items()
         )
         raise RequestError(f"{', '.join(causes)} must keep the kernel within float64, got {', '.join(sizes)}")
