@@ -22,5 +22,5 @@ settings.load_profile("learnability")
 @pytest.fixture
 def toy_laboratory(monkeypatch):
     """The toys in place of the real experiments and checks."""
-    monkeypatch.setattr(discovery, "installed", lambda: toys.CATALOGUE)
+    monkeypatch.setattr(discovery, "installed", lambda *_: toys.CATALOGUE)
     monkeypatch.delenv("LEARNABILITY_DEBUG", raising=False)

@@ -184,7 +184,7 @@ def test_an_answer_has_at_most_25_lines(call, monkeypatch, width):
     others = [toys.experiment(f"toy/fig{i}", *toys.SMALL) for i in range(20)]
     checks = {f"toy/lemma{i}": study.Check(f"lemma{i}", "Nobody", lambda scale: many(None)) for i in range(40)}
     found = Catalogue(toys.STUDIES, {e.id: e for e in (toy, *others)}, checks, toys.HOMES)
-    monkeypatch.setattr(discovery, "installed", lambda: found)
+    monkeypatch.setattr(discovery, "installed", lambda *_: found)
     monkeypatch.setenv("COLUMNS", str(width))
     options = ["--scale", "smoke", "--seeds", "1"]
     answers = [call("run", "toy/many", *options)[1], call("run", "toy", *options)[1], call("verify")[1]]
@@ -198,7 +198,7 @@ def test_an_answer_has_at_most_25_lines(call, monkeypatch, width):
 
 def test_what_is_told_first_of_a_claim_that_cannot_be_told(call, monkeypatch):
     toy = toys.experiment("toy/many", *toys.SMALL, claims=lambda table: many(table)[28:30])
-    monkeypatch.setattr(discovery, "installed", lambda: Catalogue(toys.STUDIES, {toy.id: toy}, {}, toys.HOMES))
+    monkeypatch.setattr(discovery, "installed", lambda *_: Catalogue(toys.STUDIES, {toy.id: toy}, {}, toys.HOMES))
     _, out, _ = call("run", "toy", "--scale", "smoke", "--seeds", "1")
     start = "not measured  toy/a-name-that-is-not-so-short[58]  <= 0?; mean 0.5, 95 % interval 0 to 1 over 3 seeds: "
     assert any(line.startswith(start) for line in out.splitlines())

@@ -192,6 +192,18 @@ def test_a_cluster_gets_the_files(here):
     assert (after.table["y"] - there.table["y"]).tolist() == pytest.approx(there.table["x"].tolist())
 
 
+@pytest.mark.parametrize("asked, papers", [("mine.py", set()), ("symmetry/fig5", {"symmetry"})])
+def test_a_run_loads_the_figures_of_no_other_paper(here, asked, papers):
+    code = (
+        "import sys, learnability\n"
+        f"learnability.run({asked!r}, scale={'smoke' if papers else None!r})\n"
+        "print([name.split('.')[2] for name in sys.modules if name.startswith('learnability.studies.')"
+        " and '.figures.' in name])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert set(re.findall(r"\w+", done.stdout)) == papers, done.stderr
+
+
 def test_a_process_without_the_files_unpacks_copies(here, tmp_path_factory):
     experiment = discovery.load("mine.py").experiments["mine/figure"]
     packed = source.Luggage.of(experiment.run)
@@ -328,9 +340,9 @@ def package(here, monkeypatch):
     (site / "good_lab/__init__.py").rename(site / "good_lab.py")
     (site / "good_lab").rmdir()
     monkeypatch.syspath_prepend(str(site))
-    discovery.installed.cache_clear()
+    discovery.foreign.cache_clear()
     yield site
-    discovery.installed.cache_clear()
+    discovery.foreign.cache_clear()
     for name in ("good_lab", "bad_lab", "helpers"):
         sys.modules.pop(name, None)
 
@@ -357,7 +369,7 @@ def test_an_installed_package_that_ends_python_stops_nothing(package, call):
     assert err == "learnability: the study 'bad' is left out: SystemExit: 7 (bad_lab.py:2)\n"
     (package / "bad_lab.py").write_text("raise KeyboardInterrupt\n")
     sys.modules.pop("bad_lab", None)
-    discovery.installed.cache_clear()
+    discovery.foreign.cache_clear()
     assert call("list")[::2] == (130, "learnability: interrupted\n")  # in a word, whoever catches it first
 
 

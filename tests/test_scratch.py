@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9")
 KILLED = """
 import learnability, toys
 from learnability import discovery
-discovery.installed = lambda: toys.CATALOGUE
+discovery.installed = lambda *_: toys.CATALOGUE
 toys.TOYS["toy/walk"] = toys.experiment("toy/walk", {"n": 3, "dies": -9})
 learnability.run("toy/walk")
 """
@@ -57,7 +57,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(place, monkeypatch):
     elsewhere.mkdir()
     link = place / f"{left.name}0"
     link.symlink_to(elsewhere)
-    monkeypatch.setattr(learnability.discovery, "installed", lambda: toys.CATALOGUE)
+    monkeypatch.setattr(learnability.discovery, "installed", lambda *_: toys.CATALOGUE)
     result = learnability.run("toy/walk", scale="smoke", seeds=1)
     assert result.tasks["run"] == 2
     assert sorted(place.iterdir()) == sorted([*kept, elsewhere, link])

@@ -90,7 +90,7 @@ def test_a_damaged_file_of_images_is_refused_before_any_task(tmp_path, monkeypat
         run=lambda s, seed: seen.append(s) or [{"epoch": 0}],
     )  # fmt: skip
     found = replace(installed(), experiments={"separable/fig1": experiment})
-    monkeypatch.setattr(discovery, "installed", lambda: found)
+    monkeypatch.setattr(discovery, "installed", lambda *_: found)
     with pytest.raises(ValueError, match=r"mnist\.npz cannot be read as MNIST"):
         learnability.run("separable/fig1", on_progress=seen.append)
     assert not seen

@@ -24,7 +24,7 @@ from learnability.runner.plan import shares
 
 @pytest.fixture(autouse=True)
 def toy_catalogue(monkeypatch):
-    monkeypatch.setattr(learnability.discovery, "installed", lambda: toys.CATALOGUE)
+    monkeypatch.setattr(learnability.discovery, "installed", lambda *_: toys.CATALOGUE)
 
 
 def files(place):

@@ -164,7 +164,7 @@ def main() -> None:
     from learnability.cli import terminal
 
     terminal.FIRST_LINE = 1e3  # no line of progress, however busy the machine is
-    discovery.installed = lambda: CATALOGUE  # type: ignore[assignment]
+    discovery.installed = lambda *_: CATALOGUE  # type: ignore[assignment]
     cli.main()
 
 

@@ -85,7 +85,7 @@ def select(patterns: Sequence[str], known: Mapping[str, T], what: str) -> dict[s
 
 
 def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue, list[str]]:
-    """Everything installed and all that was named beside it, and the ids of what was named.
+    """The installed studies of which something is named, whole, what else was named, and the ids of what was named.
 
     Parameters
     ----------
@@ -103,7 +103,8 @@ def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue,
     if not things:
         raise RequestError(f"at least one {what} must be named, for instance 'symmetry'")
     known = Catalogue()
-    known.add(discovery.installed())
+    held = discovery.holding(thing for thing in things if isinstance(thing, str) and not discovery.is_path(thing))
+    known.add(held)
     part = "experiments" if what == "experiment" else "statements"
     ids: dict[str, None] = {}
     for thing in things:
@@ -122,18 +123,24 @@ def catalogue(things: Iterable[str | Experiment], what: str) -> tuple[Catalogue,
                 raise RequestError(f"{thing} holds no {what}")
             ids |= dict.fromkeys(getattr(found, part))
         else:
-            try:
-                ids |= dict.fromkeys(select([thing], getattr(discovery.installed(), part), what))
-            except RequestError as error:
-                raise RequestError(f"{error}{_broken(thing)}") from None
+            ids |= dict.fromkeys(_selected(thing, held, part, what))
     order = list(getattr(known, part))
     return known, sorted(ids, key=order.index)
 
 
-def _broken(thing: str) -> str:
-    """What is to be said where a study is asked for that could not be loaded."""
-    why = discovery.installed().broken.get(thing.partition("/")[0])
-    return f" (the study {thing.partition('/')[0]!r} could not be loaded: {why})" if why else ""
+def _selected(thing: str, held: Catalogue, part: str, what: str) -> Iterable[str]:
+    """The ids of a part of what is installed that one pattern names."""
+    try:
+        return select([thing], getattr(held, part), what)
+    except RequestError:
+        pass
+    whole = discovery.installed()  # the nearest id may be another study's
+    try:
+        return select([thing], getattr(whole, part), what)
+    except RequestError as error:
+        study = thing.partition("/")[0]
+        why = f" (the study {study!r} could not be loaded: {whole.broken[study]})" if study in whole.broken else ""
+        raise RequestError(f"{error}{why}") from None
 
 
 def named(things: Sequence[str]) -> tuple[dict[str, Experiment], dict[str, Check]]:

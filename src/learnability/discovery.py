@@ -15,6 +15,8 @@ import importlib.util
 import pkgutil
 import re
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
@@ -26,7 +28,18 @@ from learnability import source
 from learnability.errors import RequestError
 from learnability.study import Check, Experiment, Home, Study
 
-__all__ = ["Catalogue", "adopted", "installed", "installed_names", "is_path", "load", "taken"]
+__all__ = [
+    "Catalogue",
+    "adopted",
+    "foreign",
+    "holding",
+    "installed",
+    "installed_names",
+    "is_path",
+    "load",
+    "papers",
+    "taken",
+]
 
 GROUP = "learnability.studies"
 _RESERVED = ("tasks", "certify", "verify")
@@ -64,28 +77,76 @@ class Catalogue:
         self.broken.update(other.broken)
 
 
-@cache
-def installed() -> Catalogue:
+def installed(papers: Iterable[str] | None = None) -> Catalogue:
     """Everything in this package and in installed ones: studies in alphabetic order, ids in that of study and name.
 
-    Checks stand in the order of their modules and their own.
+    Checks stand in the order of their modules and their own. Of the package's own studies only some, if they are
+    named: a paper's modules take a second to load, and a figure of another needs none of them.
     """
     found = Catalogue()
-    for name in sorted(installed_names()):
-        try:
-            module = importlib.import_module(f"learnability.studies.{name}")
-            if not isinstance(getattr(module, "STUDY", None), Study):
-                raise RequestError(f"{module.__file__} must hold STUDY, a Study")
-            home = Home(module.STUDY, Path(str(module.__file__)).parent, packaged=True)
-            found.add(_of_package(module.__name__, name, home))
-        except (Exception, SystemExit) as error:
-            found.broken[name] = _told(error)
-    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+    for name in sorted(installed_names() if papers is None else papers):
+        found.add(_packaged(name))
+    found.add(foreign())
+    return found
+
+
+def holding(patterns: Iterable[str]) -> Catalogue:
+    """What is installed of the studies that ids, or patterns of ids, begin with; everything where one names none."""
+    names = {pattern.partition("/")[0] for pattern in patterns}
+    some = names <= installed_names() | {entry.name for entry in _entries()}
+    return installed(names & installed_names() if some else None)
+
+
+def _home_of(name: str) -> Home | None:
+    """Where an installed study of this name stands, if there is one."""
+    return installed({name} & installed_names()).homes.get(name)
+
+
+@cache
+def _packaged(name: str) -> Catalogue:
+    """One of the package's own studies."""
+    try:
+        home = Home(_paper(name), Path(str(_package(name).__file__)).parent, packaged=True)
+        return _of_package(_package(name).__name__, name, home)
+    except (Exception, SystemExit) as error:
+        return Catalogue(broken={name: _told(error)})
+
+
+@cache
+def foreign() -> Catalogue:
+    """Everything in installed packages that name an entry point."""
+    found = Catalogue()
+    for entry in _entries():
         try:
             found.add(_of_entry(entry))
         except (Exception, SystemExit) as error:
             found.broken[entry.name] = _told(error)
     return found
+
+
+def papers() -> list[Study]:
+    """The package's own studies, those that can be loaded."""
+    found = []
+    for name in sorted(installed_names()):
+        with suppress(Exception, SystemExit):
+            found.append(_paper(name))
+    return found
+
+
+def _package(name: str) -> ModuleType:
+    return importlib.import_module(f"learnability.studies.{name}")
+
+
+def _paper(name: str) -> Study:
+    study = getattr(_package(name), "STUDY", None)
+    if not isinstance(study, Study):
+        raise RequestError(f"{_package(name).__file__} must hold STUDY, a Study")
+    return study
+
+
+def _entries() -> list[metadata.EntryPoint]:
+    """What installed packages name, in alphabetic order."""
+    return sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
 
 
 def _of_entry(entry: metadata.EntryPoint) -> Catalogue:
@@ -128,7 +189,7 @@ def is_path(text: str) -> bool:
         folder = Path(text).is_dir()
     except OSError:  # longer than any path
         return False
-    return folder and text.rstrip("/").partition("/")[0] not in installed().studies
+    return folder and _home_of(text.rstrip("/").partition("/")[0]) is None
 
 
 def load(text: str) -> Catalogue:
@@ -150,13 +211,14 @@ def load(text: str) -> Catalogue:
         only, path = path.resolve(), path.resolve().parents[1]
     place = path.resolve()
     name = _slug(place.stem if place.is_file() else place.name)
-    if name in installed().studies and installed().homes[name].place != place:
+    taken_by = _home_of(name)
+    if taken_by is not None and taken_by.place != place:
         raise RequestError(f"the name {name} is taken by a study of the package: rename {place.name}")
     if name in _RESERVED:
         raise RequestError(f"a study must not be named {name}, as folders of results are: rename {place.name}")
     package = importlib.import_module("learnability.studies").__path__
     if any(place.parent == Path(one).resolve() for one in package):
-        return _only(installed(), only or place)
+        return _only(installed([place.name]), only or place)
     alias = source.alias(place)
     module = _imported(alias, text if only is None else place.name)
     home = _home(module, name, place, text)
@@ -201,7 +263,7 @@ def adopted(experiment: Experiment) -> Experiment:
     One of a catalogue's is taken as it is. Any other is its session's own, also if it is a changed copy of a paper's:
     its id is the one it was given, or comes from the script; a paper's it cannot have.
     """
-    if installed().experiments.get(experiment.id) is experiment:
+    if installed({experiment.id.partition("/")[0]} & installed_names()).experiments.get(experiment.id) is experiment:
         return experiment
     home = experiment.home
     if home is not None and not home.packaged and home.named and experiment.id.startswith(f"{home.study.name}/"):

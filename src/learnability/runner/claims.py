@@ -66,9 +66,7 @@ def source_of(experiment: Experiment) -> str:
 
 def _is_paper(source: str) -> bool:
     """Whether a source is one of the package's papers."""
-    known = discovery.installed()
-    papers = [study.paper for name, study in known.studies.items() if known.homes[name].packaged]
-    return source.startswith(tuple(papers))
+    return source.startswith(tuple(study.paper for study in discovery.papers()))
 
 
 def of_paper(claim: Guarantee, experiment: Experiment, scale: str, size: Scale) -> Guarantee:

@@ -135,10 +135,8 @@ class _Run:
         self.looks = 0
         self.named, self.unnamed = Counter[str](), Counter[str]()  # failed tasks by what has happened to them
         # Of the user's own experiments: the kind of each column, and each cell's columns. No seed may have others.
-        self.columns: dict[str, str] = {}
+        self.columns: dict[str, str] | None = None
         self.cells: dict[str, dict[str, str]] = {}
-        if tasks[0].code and standing.finished:
-            self.columns = self._stored_columns()
         if self.before:
             tried = "were not tried again" if self.before > 1 else "was not tried again"
             said = f"{self.experiment.id}: {_tasks(self.before)} failed before and {tried} (--retry-failed does)"
@@ -154,9 +152,12 @@ class _Run:
         return self.experiment.extras(task.setting for task in self.pending.values())
 
     def _stored_columns(self) -> dict[str, str]:
-        done = next(task.key for task in self.tasks if task.key in self.standing.inventory.seconds)
+        inventory = self.standing.inventory
+        done = next((task.key for task in self.tasks if task.key in inventory.seconds), None)
+        if done is None:
+            return {}
         try:
-            return _kinds(self.standing.inventory.read([done]).iloc[0].to_dict())
+            return _kinds(inventory.read([done]).iloc[0].to_dict())
         except Damaged:
             return {}  # noticed again when the table is made
 
@@ -201,6 +202,8 @@ class _Run:
         return Entry(task.key, task.record, rows, error, done.seconds, done.fate)
 
     def _check_columns(self, task: sweep.Task, row: Mapping[str, Any]) -> None:
+        if self.columns is None:
+            self.columns = self._stored_columns()
         kinds = _kinds(row)
         usual_kinds = {name: self.columns.get(name, kind) for name, kind in kinds.items()}
         same_cell = self.cells.setdefault(str(task.setting), usual_kinds)
