@@ -51,7 +51,7 @@ class Section:
 
 
 def read_sections(out: str | os.PathLike[str]) -> tuple[list[Section], list[str]]:
-    """Everything under an output folder that has a manifest, in the order of its path; and what is not readable.
+    """Everything under an output folder, in the order of its path; and what is not readable, or lacks its manifest.
 
     Returns
     -------
@@ -67,14 +67,15 @@ def read_sections(out: str | os.PathLike[str]) -> tuple[list[Section], list[str]
     out = folder(out)
     sections, unreadable = [], []
     try:
-        found = sorted([*out.glob("verify/manifest.json"), *out.glob("*/*/*/manifest.json")])
+        left = [out.glob(f"{at}/{name}") for at in ("verify", "*/*/*") for name in ("manifest.json", "verdicts.json")]
+        found = sorted({path.parent for paths in left for path in paths})
     except OSError as error:  # a name that is too long
         raise RequestError(f"out must be a folder, got {shown.quoted(str(out))} ({error.strerror})") from None
-    for path in found:
-        if path.relative_to(out).parts[0] == "tasks":
+    for place in found:
+        if place.relative_to(out).parts[0] == "tasks":
             continue
         try:
-            sections.append(read_section(path.parent))
+            sections.append(read_section(place))
         except ValueError as error:
             unreadable.append(str(error))
     if not sections and not unreadable:

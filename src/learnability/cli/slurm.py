@@ -71,7 +71,7 @@ def job_array(
     ]
     script = "\n".join([
         "#!/bin/bash",
-        f"# {tasks:,} tasks in {parts:,} parts. Save this as sweep.sh, submit it, and with it the job that draws the",
+        f"# Tasks: {tasks:,}; parts: {parts:,}. Save this as sweep.sh, submit it, and with it the job that draws the",
         "# figure when all parts have ended (and does what a part that died has left):",
         *(f"#   {line}" for line in submit),
         "# Submitting it again does what is missing.",
