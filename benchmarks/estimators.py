@@ -50,7 +50,7 @@ from learnability.problems.residual import PairTarget, UniformSigns
 from learnability.problems.separable import random_separable
 from learnability.problems.symmetry import UniformCube, parity, random_symmetric
 
-MINUTES = {"full": 15, "short": 1}
+MINUTES = {"full": 30, "short": 1}
 Array = NDArray[Any]
 
 
