@@ -192,7 +192,7 @@ def test_a_cluster_gets_the_files(here):
     assert (after.table["y"] - there.table["y"]).tolist() == pytest.approx(there.table["x"].tolist())
 
 
-@pytest.mark.parametrize("asked, papers", [("mine.py", set()), ("symmetry/fig5", {"symmetry"})])
+@pytest.mark.parametrize(("asked", "papers"), [("mine.py", set()), ("symmetry/fig5", {"symmetry"})])
 def test_a_run_loads_the_figures_of_no_other_paper(here, asked, papers):
     code = (
         "import sys, learnability\n"
