@@ -53,7 +53,8 @@ def parseval_error(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float) 
     difference = coefficients.copy()
     difference[single] -= 1
     difference[mask] -= alpha
-    return float(difference @ difference)
+    with np.errstate(over="ignore"):  # infinite then
+        return float(difference @ difference)
 
 
 def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case: str = "") -> list[Guarantee]:
@@ -88,7 +89,8 @@ def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case:
     members = tuple(S)
     f, _, mask, alpha = _function(values, i, members, alpha, name="values")
     signs = boolean.signs(len(f).bit_length() - 1)
-    error = float(np.mean((f - signs[:, i] - alpha * boolean.character(members, signs)) ** 2))
+    with np.errstate(over="ignore"):  # infinite then
+        error = float(np.mean((f - signs[:, i] - alpha * boolean.character(members, signs)) ** 2))
     coefficients = boolean.fourier_spectrum(f)
     degrees = boolean.degrees(len(coefficients).bit_length() - 1)
     others = coefficients[(degrees == len(members)) & (np.arange(len(coefficients)) != mask)]

@@ -232,7 +232,7 @@ def lemma3_bound(n: int, kind: str) -> float:
     ValueError
         If an argument is outside its range.
     """
-    n = checks.integer("n", n, at_least=1)
+    n = checks.size("n", n, at_least=1)
     kind = checks.choice("kind", kind, KINDS)
     if kind == "sigmoid":
         return min(ON_A - 0.5, 0.5 - OFF_A) / math.sqrt(0.25 + n + 2)
