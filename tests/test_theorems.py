@@ -434,8 +434,10 @@ def test_an_absurd_value_gives_a_number_or_one_refusal(name):
 
 
 def test_absurd_values_have_the_right_answers():
-    call = {short: (lambda f, a: lambda **changed: f(**{**a, **changed}))(FUNCTIONS[name], CALLS[name]) for name, short in
-            ((name, name.partition(".")[2]) for name in CALLS)}  # fmt: skip
+    def calling(name):
+        return lambda **changed: FUNCTIONS[name](**{**CALLS[name], **changed})
+
+    call = {name.partition(".")[2]: calling(name) for name in CALLS}
     assert call["perceptron.update_bound"](margin=1e-300) == math.inf
     assert call["perceptron.update_bound"](margin=1e160) == pytest.approx(0.0, abs=1e-300)
     assert call["perceptron.update_bound"](margin=1e200, radius=1e200) == pytest.approx(2.0)  # two examples a batch

@@ -203,7 +203,7 @@ def vector(name: str, value: ArrayLike, *, length: int | None = None, at_least: 
     if array.ndim != 1:
         raise RequestError(f"{name} must be one-dimensional, got shape {array.shape}")
     if length is not None and len(array) != length:
-        raise RequestError(f"{name} must have length {length}, got {len(array)}")
+        raise RequestError(f"{name} must have length {_said(length)}, got {len(array)}")
     _finite(name, array, at_least=at_least)
     return array
 

@@ -344,7 +344,7 @@ def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe"
     k, epsilon, ell = _corollary(k, epsilon, delta)
     scale = checks.real("scale", scale, above=0.0)
     if checks.choice("form", form, FORMS) == "printed":
-        powers = ((-4, 34, 1), (-1, 16, 1), (-2, 10, 1))
+        powers: tuple[tuple[float, float, float], ...] = ((-4, 34, 1), (-1, 16, 1), (-2, 10, 1))
     else:
         powers = ((-6, 34, 2), (-2, 16, 1), (-2, 10, 0.5))
     return Sizes(*(monomial((scale, 1), (epsilon, a), (k, b), (ell, c)) for a, b, c in powers))

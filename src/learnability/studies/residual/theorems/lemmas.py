@@ -177,7 +177,7 @@ def _function(
     members = checks.integers("S", S, at_least=0, at_most=d - 1)
     if len(members) < 2:
         raise RequestError(f"S must hold at least two coordinates, got {members}")
-    i = checks.integer("i", i)
+    i = checks.integer("i", i, at_least=0, at_most=d - 1)
     if i not in members:
         raise RequestError(f"i must be in S = {members}, got {i}")
     return coefficients, 1 << i, boolean.mask_of(members), checks.real("alpha", alpha, above=0.0)

@@ -63,7 +63,7 @@ def chi_square_tail(m: int, t: float) -> float:
     from scipy.stats import chi2
 
     m, t = checks.size("m", m, at_least=1), checks.real("t", t, above=0.0)
-    return float(chi2.sf(m + 2 * math.sqrt(m * t) + 2 * t, m))
+    return float(chi2.sf(m + 2 * math.sqrt(m * t) + 2 * t, float(m)))
 
 
 def matrix_norm_bound(n: int, m: int, t: float = 0.0) -> float:

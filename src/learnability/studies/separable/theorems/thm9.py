@@ -184,7 +184,7 @@ def theorem9(
     The printed number of iterations rounds once instead of d times, and counts visits: corrected to non-zero
     updates, d ceil(max(C, 1) / eta). The proof needs k >= log2(d / delta) only.
     """
-    d, k = _sizes(d, k)
+    d, k = _sizes(d, checks.size("k", k, at_least=1))
     chance = failure_probability(d, k)
     source, name = f"{PAPER}, Theorem 9", (f"d={d}", f"k={k}")
     frequency, room, seen = None, 0.0, note

@@ -272,6 +272,7 @@ def lemma3(n: int, kind: str, *, margin: float | None = None, case: str = "", no
     use 4n + 3, whose constants are given beside.
     """
     checks.measurements(at_least=None, margin=margin)
+    n = checks.size("n", n, at_least=1)
     identity, where = statement_id("lemma3", kind, f"n={n}", case), "Lemma 3 (explicit constant ours)"
     return claim(identity, where, lemma3_bound(n, kind), margin, "at_least", note, Kind.LOWER_BOUND)
 
