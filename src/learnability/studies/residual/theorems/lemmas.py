@@ -94,7 +94,7 @@ def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case:
     coefficients = boolean.fourier_spectrum(f)
     degrees = boolean.degrees(len(coefficients).bit_length() - 1)
     others = coefficients[(degrees == len(members)) & (np.arange(len(coefficients)) != mask)]
-    limit = alpha**2 / 16
+    limit = alpha * alpha / 16
     near = Hypothesis("E|f - x_i - alpha chi_S|^2 <= alpha^2 / 16", error <= limit * (1 + 1e-12), f"{error:.6g}")
     source, room = f"{PAPER}, Lemma D.1", 1e-12 * alpha
     at_S, rest = (statement_id("residual/lemma-d1", part, case) for part in ("lambda_S", "rest of level k"))
