@@ -22,6 +22,7 @@ from learnability.checks import FloatArray
 from learnability.errors import RequestError
 from learnability.problems import boolean
 from learnability.studies.residual import PAPER, PROJECT
+from learnability.theory import extended
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = ["column_costs", "lemma_d1", "lemma_d2", "parseval_error"]
@@ -101,7 +102,7 @@ def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case:
     value, weight = float(coefficients[mask]), float(others @ others)
     return [
         Guarantee(at_S, source, Kind.LOWER_BOUND, 0.75 * alpha, value, (near,), tolerance=room),
-        Guarantee(rest, source, Kind.UPPER_BOUND, limit, weight, (near,), tolerance=room * alpha),
+        Guarantee(rest, source, Kind.UPPER_BOUND, limit, weight, (near,), tolerance=extended.room(1.6e-11, limit)),
     ]
 
 
