@@ -21,6 +21,7 @@ from learnability.problems.activations import Taylor
 from learnability.studies.parity.theorems import feature_map
 from learnability.studies.parity.theorems.training import Movement
 from learnability.studies.residual.theorems import lower, rademacher
+from learnability.theory.guarantee import Guarantee
 
 STUDIES = {
     found.name: importlib.import_module(f"learnability.studies.{found.name}").STUDY.paper
@@ -391,6 +392,62 @@ def test_a_choice_is_refused_with_what_there_is():
                 continue
             with pytest.raises(RequestError, match=rf"{parameter} must be one of .*got 'nonsense'"):
                 FUNCTIONS[name](**{**arguments, parameter: "nonsense"})
+
+
+# Absurd values
+
+ABSURD = {"int": [10**9 + 1, 10**18, 10**60 + 1, 10**400, 10**5000], "float": [1e-320, 1e-300, 1e-160, 1e160, 1e300]}
+LEFT = {"lemma15_by_steps", "sequence_updates", "measure", "odd", "odd_parity"}
+"""Of networks, slow over exact fractions, or refused by the name of another parameter."""
+
+
+def absurd_values(name):
+    for parameter, about in inspect.signature(FUNCTIONS[name]).parameters.items():
+        kind = re.match(r"int\b|float|Number", str(about.annotation))
+        if parameter in CALLS[name] and kind:
+            yield from ((parameter, value) for value in ABSURD["int" if kind[0] == "int" else "float"])
+
+
+def numbers_in(found):
+    if isinstance(found, Guarantee):
+        return [found.bound or 0.0, found.measured or 0.0, found.tolerance]
+    if isinstance(found, list | tuple):
+        return [number for one in found for number in numbers_in(one)]
+    return np.ravel(found).tolist() if isinstance(found, float | np.ndarray) else []
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [name for name in CALLS if name.rpartition(".")[2] not in LEFT])
+def test_an_absurd_value_gives_a_number_or_one_refusal(name):
+    for parameter, value in absurd_values(name):
+        try:
+            found = FUNCTIONS[name](**{**CALLS[name], parameter: value})
+        except RequestError as refused:
+            message = str(refused)
+            assert "must" in message, (parameter, message)
+            assert "tolerance" not in message or "tolerance" in CALLS[name], (parameter, message)
+            assert len(message) < 300, (parameter, message)
+        else:
+            assert not any(isinstance(number, float) and math.isnan(number) for number in numbers_in(found)), (
+                parameter
+            )
+
+
+def test_absurd_values_have_the_right_answers():
+    def calling(name):
+        return lambda **changed: FUNCTIONS[name](**{**CALLS[name], **changed})
+
+    call = {name.partition(".")[2]: calling(name) for name in CALLS}
+    assert call["perceptron.update_bound"](margin=1e-300) == math.inf
+    assert call["perceptron.update_bound"](margin=1e160) == pytest.approx(0.0, abs=1e-300)
+    assert call["perceptron.update_bound"](margin=1e200, radius=1e200) == pytest.approx(2.0)  # two examples a batch
+    assert call["perceptron.final_margin_bound"](radius=1e300) == 0.0
+    assert call["thm2_lemma4.lemma4_step_limit"](radius=1e200) == 0.0
+    assert call["thm2_lemma4.lemma4_step_limit"](margin=1e160, radius=1e200) == pytest.approx(1 / 200)
+    assert call["regret.regret_bound"](comparator_norm=1e200) == math.inf
+    assert call["convergence.norm_bound"](t=[0.0, 1.0], eta=1e200).tolist() == [1.0, math.inf]
+    assert call["theorem3.corollary4_sizes"](epsilon=1e-300).q == math.inf
+    assert call["theorem3.smallest_sizes"](separator=1e200).n == math.inf
 
 
 # Answers that say nothing

@@ -6,6 +6,7 @@ door check nothing. All failures are :class:`learnability.errors.RequestError`, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from numbers import Integral, Rational, Real
@@ -27,6 +28,15 @@ def integer(name: str, value: object, *, at_least: int | None = None, at_most: i
     number = int(value)
     _in_range(name, number, at_least=at_least, at_most=at_most)
     return number
+
+
+LARGEST = 10**300
+"""The largest size of a formula: float64 holds it and small multiples of it."""
+
+
+def size(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
+    """An integer that a formula in float64 takes: one of :func:`integer`, at most :data:`LARGEST`."""
+    return integer(name, value, at_least=at_least, at_most=LARGEST if at_most is None else min(at_most, LARGEST))
 
 
 def real(
@@ -69,7 +79,7 @@ def counts(**values: Any) -> None:
     """Measured counts by the names of their parameters: integers >= 0, or ``None``."""
     for name, value in values.items():
         if value is not None:
-            integer(name, value, at_least=0)
+            size(name, value, at_least=0)
 
 
 def held(name: str, value: float, info: Any, *, room: float = 1.0) -> float:
@@ -111,9 +121,17 @@ def store(frozen: object, **fields: object) -> None:
 
 def _in_range(name: str, value: float, *, at_least: float | None, at_most: float | None) -> None:
     if at_least is not None and value < at_least:
-        raise RequestError(f"{name} must be >= {at_least}, got {value!r}")
+        raise RequestError(f"{name} must be >= {_said(at_least)}, got {_said(value)}")
     if at_most is not None and value > at_most:
-        raise RequestError(f"{name} must be <= {at_most}, got {value!r}")
+        raise RequestError(f"{name} must be <= {_said(at_most)}, got {_said(value)}")
+
+
+def _said(value: object) -> str:
+    """A number as a message shows it: a huge integer by its order, as Python prints none of 4301 digits."""
+    if not isinstance(value, int) or abs(value) < 10**40:
+        return repr(value)
+    order = round(math.log10(abs(value)))
+    return f"{'-' * (value < 0)}10^{order}" if abs(value) == 10**order else f"about {'-' * (value < 0)}10^{order}"
 
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:
@@ -185,7 +203,7 @@ def vector(name: str, value: ArrayLike, *, length: int | None = None, at_least: 
     if array.ndim != 1:
         raise RequestError(f"{name} must be one-dimensional, got shape {array.shape}")
     if length is not None and len(array) != length:
-        raise RequestError(f"{name} must have length {length}, got {len(array)}")
+        raise RequestError(f"{name} must have length {_said(length)}, got {len(array)}")
     _finite(name, array, at_least=at_least)
     return array
 

@@ -147,7 +147,10 @@ class Guarantee:
             value = getattr(self, name)
             if value is None:
                 continue
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:  # an integer or a fraction
+                value = math.copysign(math.inf, value > 0 or -1)
             if math.isfinite(value):
                 object.__setattr__(self, name, value)
             else:  # never silently compared or written: JSON has no inf and no nan

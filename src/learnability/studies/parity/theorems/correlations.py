@@ -106,7 +106,7 @@ def lemma5_parseval(
         If an argument is outside its range.
     """
     checks.measurements(total=total)
-    n = checks.integer("n", n, at_least=1)
+    n = checks.size("n", n, at_least=1)
     active = checks.real("active", active, at_least=0.0, at_most=1.0)
     text = "sum over all A of E_w of the squared correlation, against E_w P(active)"
     return stated(
@@ -164,7 +164,7 @@ def lemma6(
     n, k = with_outside(n, k)
     form = checks.choice("form", form, LEMMA_FORMS)
     which, bound, text = _markov("C", C)
-    threshold = (1.0 if C is None else C) * ((n - 1) / math.sqrt(math.comb(n - 1, k)))
+    threshold = (1.0 if C is None else C) * ((n - 1) * math.exp(-math.log(math.comb(n - 1, k)) / 2))
     empty = f"vacuous: the correlations are bounded by {threshold:.3g}" if threshold >= 1 else ""
     where, odd_n = _odd_n("Lemma 6", n, form)
     return stated(
@@ -301,7 +301,7 @@ def lemma8_bound(n: int, k: int, J: int) -> float:
         If an argument is outside its range, or k is even.
     """
     n, k = with_outside(n, k)
-    J = checks.integer("J", J, at_least=1, at_most=n - k)
+    J = checks.size("J", J, at_least=1, at_most=n - k)
     reach = max(0.0, 6 - 1 / (8 * k) - k / math.sqrt(n))
     return (k + 1) / math.sqrt(2 * math.pi * J) + math.exp(-(reach**2) / 2)
 
@@ -344,7 +344,7 @@ def lemma8(*, n: int, k: int, J: int, deviation: float | None = None, case: str 
     """
     checks.measurements(deviation=deviation)
     n, k = with_outside(n, k)
-    J = checks.integer("J", J, at_least=1, at_most=n - k)
+    J = checks.size("J", J, at_least=1, at_most=n - k)
     bound = lemma8_bound(n, k, J)
     seen = "" if deviation is None else f"holds with C = {deviation * math.sqrt(J) / k:.4g}"
     empty = "vacuous: the difference is never above 1" if bound >= 1 else ""

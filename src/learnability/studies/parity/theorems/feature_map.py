@@ -108,7 +108,7 @@ def feature_values(psi: FeatureMap, n: int) -> FloatArray:
         If the values have another shape, are not finite, or leave [-1, 1] by more than 1e-9 (what is within is cut
         off): Theorem 2 says nothing of such features; divide them by the largest, at the cost of a larger norm.
     """
-    n = checks.integer("n", n, at_least=1, at_most=MAX_N)
+    n = checks.size("n", n, at_least=1, at_most=MAX_N)
     blocks: list[FloatArray] = []
     step = 2 ** min(n, 12)
     for start in range(0, 2**n, step):
@@ -149,7 +149,7 @@ def correlation_norms(values: ArrayLike, k: int) -> FloatArray:
     n = len(values).bit_length() - 1
     if len(values) != 2**n:
         raise RequestError(f"values must have 2^n rows, got {len(values)}")
-    masks = subset_masks(n, checks.integer("k", k, at_least=1, at_most=n))
+    masks = subset_masks(n, checks.size("k", k, at_least=1, at_most=n))
     squares = np.zeros(len(masks))
     for column in values.T:
         squares += fourier_spectrum(column)[masks] ** 2
@@ -194,10 +194,10 @@ def measure(
     ValueError
         If an argument is out of range, k is even, the features are not in [-1, 1], or a generator is missing.
     """
-    n, k = odd_parity(checks.integer("n", n, at_most=MAX_N), k, least=1)
+    n, k = odd_parity(checks.size("n", n, at_most=MAX_N), k, least=1)
     if not callable(psi):
         raise RequestError(f"psi must be a function from inputs (m, n) to features (m, N), got {psi!r}")
-    B, most = checks.real("B", B, at_least=0.0), checks.integer("most", most, at_least=1)
+    B, most = checks.real("B", B, at_least=0.0), checks.size("most", most, at_least=1)
     values = feature_values(psi, n)
     norms = correlation_norms(values, k)
     masks = subset_masks(n, k)

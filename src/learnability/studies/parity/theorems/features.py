@@ -16,6 +16,7 @@ from learnability.errors import RequestError
 from learnability.studies.parity import PAPER
 from learnability.studies.parity.theorems.first_step import good_share, theorem_sizes
 from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
@@ -88,7 +89,7 @@ def best_output_weight(*, n: int, k: int, r: int, alpha: float) -> float:
         If an argument is outside its range, or k is even.
     """
     k, size, alpha = _feature(k, r, alpha)
-    n = checks.integer("n", n, at_least=k)
+    n = checks.size("n", n, at_least=k)
     return -math.copysign(n / (8 * k * alpha * size), r)
 
 
@@ -144,7 +145,7 @@ def lemma10(
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
     room = checks.real("room", room, at_least=0.0)
     name, source = (f"k={k}", f"r={r}", f"alpha={alpha:g}"), "Lemma 10 (corrected)"
-    at, bound = (*name, f"epsilon={epsilon:g}", case), epsilon / (8 * k**2)
+    at, bound = (*name, f"epsilon={epsilon:g}", case), epsilon / monomial((8, 1), (k, 2))
     found = [stated("lemma10", at, source, Kind.LOWER_BOUND, bound, probability, note, tolerance=room)]
     if epsilon < k + size:
         bound = feature_probability(k=k, r=r, alpha=alpha, epsilon=epsilon)
@@ -195,7 +196,7 @@ def lemma10_printed(
     """
     checks.measurements(range_error=range_error, cap_error=cap_error)
     k, size, alpha = _feature(k, r, alpha)
-    n = checks.integer("n", n, at_least=math.ceil(8 * size**2 * alpha))
+    n = checks.size("n", n, at_least=math.ceil(8 * size**2 * alpha))
     at, where = (
         (f"n={n}", f"k={k}", f"r={r}", f"alpha={alpha:g}", case),
         "Lemma 10 (as printed it fails: this project)",
@@ -268,7 +269,7 @@ def lemma11(
     k, size, _ = _feature(k, r, 1.0)
     epsilon = checks.real("epsilon", epsilon, above=0.0, at_most=k * size)
     if checks.choice("form", form, ("printed", "any n")) == "printed":
-        bound, where, most = epsilon / (112 * k**2.5), "Lemma 11", epsilon**0.25 * n**0.125
+        bound, where, most = epsilon / monomial((112, 1), (k, 2.5)), "Lemma 11", epsilon**0.25 * n**0.125
         large = Hypothesis("k <= c epsilon^(1/4) n^(1/8), c = 1 here", k <= most, f"{k} against {most:.4g}")
         needed: tuple[Hypothesis, ...] = (*theorem_sizes(n, k), large)
     else:
@@ -358,7 +359,7 @@ def representation(
 def _feature(k: int, r: int, alpha: float) -> tuple[int, int, float]:
     """k, |r| and alpha, checked."""
     k = odd(k)
-    r = checks.integer("r", r, at_least=-k, at_most=k)
+    r = checks.size("r", r, at_least=-k, at_most=k)
     if r % 2 == 0:
         raise RequestError(f"r must be odd, got {r}")
     alpha = checks.real("alpha", alpha, at_least=0.25, at_most=1.0)

@@ -57,7 +57,7 @@ def good_share(k: int) -> Fraction:
     Parameters
     ----------
     k : int
-        Size of A, >= 1; even ones are computed, too.
+        Size of A, in 1..9999, as the sum is exact; even ones are computed, too.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def good_share(k: int) -> Fraction:
     ValueError
         If an argument is outside its range.
     """
-    k = checks.integer("k", k, at_least=1)
+    k = checks.size("k", k, at_least=1, at_most=9999)
     return Fraction(sum(math.comb(k, j) * math.comb(k - j, j) for j in range(k // 2 + 1)), 3**k)
 
 
@@ -133,7 +133,7 @@ def zero_coordinate_bound(*, n: int, k: int, J: int, u: float) -> float:
         If an argument is outside its range, or k is even.
     """
     n, k = odd_parity(n, k)
-    J = checks.integer("J", J, at_least=0, at_most=n - k)
+    J = checks.size("J", J, at_least=0, at_most=n - k)
     u = checks.real("u", u)
     return abs(u) / (2 * math.sqrt(n) * math.sqrt(math.comb(J + k - 1, k - 1)))
 
@@ -208,7 +208,7 @@ def lemma9(
     single = "C_1: largest deviation in A from alpha u / sqrt(n), a single zero coordinate's from its closed form"
     most = 1.0
     if J is not None:
-        J = checks.integer("J", J, at_least=1, at_most=n - k)
+        J = checks.size("J", J, at_least=1, at_most=n - k)
         most = min(0.5, 0.25 + (math.sqrt(n) / (8 * k) + 1) / math.sqrt(8 * math.pi * J))
     parts = (
         ("alpha-low", Kind.LOWER_BOUND, 0.25, alpha_low, "least alpha of a good neuron", ALPHA_ROOM),
@@ -241,7 +241,7 @@ def theorem_sizes(n: int, k: int) -> tuple[Hypothesis, ...]:
     ValueError
         If an argument is outside its range.
     """
-    n, k = checks.integer("n", n, at_least=1), checks.integer("k", k, at_least=1)
+    n, k = checks.size("n", n, at_least=1), checks.size("k", k, at_least=1)
     return (
         Hypothesis("n >= 9 ln 7", n >= 9 * math.log(7), f"n = {n}"),
         Hypothesis("k >= 7", k >= 7, f"k = {k}"),

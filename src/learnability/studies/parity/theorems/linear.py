@@ -90,7 +90,7 @@ def linear_bound(*, N: int, B: float, n: int, k: int, form: str = "direct", part
         If an argument is out of range, or k is even.
     """
     n, k = odd_parity(n, k, least=1)
-    N, B = checks.integer("N", N, at_least=1), checks.real("B", B, at_least=0.0)
+    N, B = checks.size("N", N, at_least=1), checks.real("B", B, at_least=0.0)
     checks.choice("form", form, FORMS)
     whole = 0.5 if checks.choice("part", part, PARTS) == "mixture" else 1.0
     if B == 0:
@@ -162,7 +162,7 @@ def norm_needed(*, loss: float, N: int, n: int, k: int, form: str = "direct", pa
     """
     n, k = odd_parity(n, k, least=1)
     distance = float(_distance(loss, part))
-    N = checks.integer("N", N, at_least=1)
+    N = checks.size("N", N, at_least=1)
     checks.choice("form", form, FORMS)
     if distance == 0:
         return 0.0

@@ -21,6 +21,7 @@ from learnability.errors import RequestError
 from learnability.networks.parity import CAP, ParityNet
 from learnability.studies.parity.theorems.regret import FORMS, ROUNDING, nonnegative
 from learnability.studies.parity.theorems.statement import in_form, odd_parity, stated
+from learnability.theory.extended import room
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
@@ -112,6 +113,7 @@ def lemma14_needs_zero_start(
     return stated("lemma14-needs-zero-start", [case], where, Kind.LOWER_BOUND, bound, largest, text, note)
 
 
+@np.errstate(over="ignore")
 def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
     r"""Lemma 15: :math:`|u_i^{(t)}| \le 6 \eta t + k / \sqrt n`; sharp: t - 1 for t, the number of steps since.
 
@@ -139,6 +141,7 @@ def output_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "print
     return 6 * eta * steps + k / math.sqrt(n)
 
 
+@np.errstate(over="ignore")
 def bias_movement_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str = "printed") -> FloatArray:
     r"""Lemma 15: :math:`|b_i^{(t)} - b_i^{(1)}| \le 6 \eta^2 t^2 + \eta t k / \sqrt n`.
 
@@ -161,10 +164,11 @@ def bias_movement_bound(t: ArrayLike, *, n: int, k: int, eta: float, form: str =
     """
     t, n, k, eta = _schedule(t, n, k, eta)
     if checks.choice("form", form, FORMS) == "printed":
-        return 6 * eta**2 * t**2 + eta * t * k / math.sqrt(n)
-    return 3 * eta**2 * (t - 1) * (t - 2) + eta * (t - 1) * k / math.sqrt(n)
+        return 6 * (eta * t) ** 2 + eta * t * (k / math.sqrt(n))
+    return 3 * (eta * (t - 1)) * (eta * (t - 2)) + eta * (t - 1) * (k / math.sqrt(n))
 
 
+@np.errstate(over="ignore")
 def hidden_movement_bound(
     t: ArrayLike, *, n: int, k: int, eta: float, lam: float, form: str = "printed"
 ) -> FloatArray:
@@ -194,7 +198,7 @@ def hidden_movement_bound(
     t, n, k, eta = _schedule(t, n, k, eta)
     lam = checks.real("lam", lam, at_least=0.0)
     steps = t if form == "printed" else t - 1
-    return bias_movement_bound(t, n=n, k=k, eta=eta, form=form) + 2 * eta * lam * steps * n / k
+    return bias_movement_bound(t, n=n, k=k, eta=eta, form=form) + 2 * eta * steps * lam * (n / k)
 
 
 def lemma15(
@@ -320,9 +324,10 @@ def nearest(name: str, values: ArrayLike, bounds: FloatArray, t: FloatArray) -> 
     At t = 1 a sharp bound is 0, and so is the movement.
     """
     measured = nonnegative(name, values, length=len(t))
-    worst = np.lexsort((bounds, measured / (bounds + ROUNDING)))[-1]
+    with np.errstate(over="ignore"):
+        worst = np.lexsort((bounds, measured / (bounds + ROUNDING)))[-1]
     bound, at = float(bounds[worst]), f"at t = {int(t[worst])} of {int(t.max())}"
-    return bound, float(measured[worst]), at, ROUNDING * (1 + bound)
+    return bound, float(measured[worst]), at, ROUNDING + room(ROUNDING, bound)
 
 
 def _zero_start(holds: bool) -> Hypothesis:

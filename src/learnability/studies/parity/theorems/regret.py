@@ -9,6 +9,8 @@ from learnability import checks
 from learnability.checks import FloatArray
 from learnability.errors import RequestError
 from learnability.studies.parity.theorems.statement import in_form, stated
+from learnability.theory import extended
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = ["FORMS", "ROUNDING", "nonnegative", "regret_bound", "theorem13"]
@@ -70,8 +72,14 @@ def regret_bound(
     comparator_norm = checks.real("comparator_norm", comparator_norm, at_least=0.0)
     last = eta if checks.choice("form", form, FORMS) == "printed" else eta / 2
     T = len(norms)
-    distance = comparator_norm**2 / (2 * eta * T)
-    return comparator_loss + distance + start_norm * float(norms.mean()) + last * float(np.mean(norms**2))
+    distance = monomial((comparator_norm, 2), (2 * T, -1), (eta, -1))
+    squares = sum(monomial((norm, 2), (last, 1), (T, -1)) for norm in norms.tolist())
+    return (
+        comparator_loss
+        + distance
+        + sum(monomial((start_norm, 1), (norm, 1), (T, -1)) for norm in norms.tolist())
+        + squares
+    )
 
 
 def theorem13(
@@ -132,7 +140,7 @@ def theorem13(
             comparator_norm=comparator_norm,
             form=form,
         )
-        where, total = in_form("Theorem 13", form), room + ROUNDING * abs(bound)
+        where, total = in_form("Theorem 13", form), room + extended.room(ROUNDING, bound)
         at = (form, case)
         found.append(
             stated("theorem13", at, where, Kind.UPPER_BOUND, bound, mean, note, hypotheses=needed, tolerance=total)

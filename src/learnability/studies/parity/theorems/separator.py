@@ -17,6 +17,7 @@ from learnability.evidence.intervals import Interval, share
 from learnability.studies.parity import claim
 from learnability.studies.parity.theorems.first_step import theorem_sizes
 from learnability.studies.parity.theorems.statement import odd, odd_parity, stated
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = ["lemma12", "lemma12_few", "lemma12_growth", "lemma12_separator", "lemma12_sparsity", "width"]
@@ -44,7 +45,7 @@ def width(k: int, delta: float) -> float:
     ValueError
         If an argument is outside its range, or k is even.
     """
-    return odd(k) ** 7 * math.log((k + 1) / checks.real("delta", delta, above=0.0, below=1))
+    return monomial((odd(k), 7)) * math.log((k + 1) / checks.real("delta", delta, above=0.0, below=1))
 
 
 def lemma12(
@@ -93,7 +94,7 @@ def lemma12(
     The constants c, C and B are left open. 1 stands for the first two; a norm counts only where B is given.
     """
     n, k = odd_parity(n, k)
-    q = checks.integer("q", q, at_least=1)
+    q = checks.size("q", q, at_least=1)
     delta = checks.real("delta", delta, above=0.0, below=1)
     least = width(k, delta)
     needed = (
@@ -134,7 +135,7 @@ def lemma12_few(
         If an argument is outside its range, or k is even.
     """
     n, k = odd_parity(n, k)
-    q, least = checks.integer("q", q, at_least=1), width(k, delta)
+    q, least = checks.size("q", q, at_least=1), width(k, delta)
     id = statement_id("lemma12-few", f"n={n}", f"k={k}", f"q={q}", f"delta={delta:g}", case)
     text = joined(
         f"share of starts without a u*: {note}",
@@ -144,9 +145,13 @@ def lemma12_few(
     return claim(id, "Lemma 12 (beyond its hypotheses)", delta, _failed(failures, draws), "at_most", text)
 
 
+MOST_DRAWS = 10**7
+"""A share is taken over an array with an entry a draw."""
+
+
 def _failed(failures: int, draws: int | None) -> Interval:
-    draws = checks.integer("draws", draws, at_least=1)
-    failed = np.arange(draws) < checks.integer("failures", failures, at_least=0, at_most=draws)
+    draws = checks.size("draws", draws, at_least=1, at_most=MOST_DRAWS)
+    failed = np.arange(draws) < checks.size("failures", failures, at_least=0, at_most=draws)
     return share(failed, what="share of failures", unit="starts")
 
 

@@ -92,9 +92,9 @@ def odd(k: int, *, least: int = 3, n: int | None = None) -> int:
     ValueError
         If an argument is outside its range, or k is even.
     """
-    least = checks.integer("least", least, at_least=1)
-    n = None if n is None else checks.integer("n", n, at_least=least)
-    k = checks.integer("k", k, at_least=least, at_most=n)
+    least = checks.size("least", least, at_least=1)
+    n = None if n is None else checks.size("n", n, at_least=least)
+    k = checks.size("k", k, at_least=least, at_most=n)
     if k % 2 == 0:
         raise RequestError(f"k must be odd, got {k}: with an even k the labels of D_A^(2) are all +1")
     return k
@@ -121,8 +121,8 @@ def odd_parity(n: int, k: int, *, least: int = 3) -> tuple[int, int]:
     ValueError
         If an argument is outside its range, or k is even.
     """
-    least = checks.integer("least", least, at_least=1)
-    n = checks.integer("n", n, at_least=least)
+    least = checks.size("least", least, at_least=1)
+    n = checks.size("n", n, at_least=least)
     return n, odd(k, least=least, n=n)
 
 

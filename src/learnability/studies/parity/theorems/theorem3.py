@@ -22,6 +22,7 @@ from typing import NamedTuple
 from learnability import checks
 from learnability.studies.parity.theorems.first_step import good_share
 from learnability.studies.parity.theorems.statement import odd, stated
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind
 
 __all__ = [
@@ -68,7 +69,7 @@ def good_pairs(k: int, q: int) -> Law:
     Parameters
     ----------
     k : int
-        Size of A, >= 1.
+        Size of A, in 1..9999.
     q : int
         Pairs of neurons, >= 1.
 
@@ -82,7 +83,7 @@ def good_pairs(k: int, q: int) -> Law:
     ValueError
         If an argument is outside its range.
     """
-    p, q = float(good_share(k)), checks.integer("q", q, at_least=1)
+    p, q = float(good_share(k)), checks.size("q", q, at_least=1)
     return Law(q * p, math.sqrt(q * p * (1 - p)))
 
 
@@ -137,7 +138,7 @@ def theorem3_step(*, k: int, q: float, T: float) -> float:
         If an argument is outside its range, or k is even.
     """
     k, q, T = odd(k, least=1), checks.real("q", q, at_least=1.0), checks.real("T", T, at_least=1.0)
-    return k**2 / (T * math.sqrt(q))
+    return monomial((k, 2), (T, -1), (q, -0.5))
 
 
 def theorem3_terms(
@@ -196,23 +197,25 @@ def theorem3_terms(
     lam = k / n if lam is None else checks.real("lam", lam, at_least=0.0)
     separator = checks.real("separator", separator, at_least=0.0)
     sparsity = checks.real("sparsity", sparsity, at_least=0.0)
-    root, regret = math.sqrt(q), separator**2 * k**8 / (2 * math.sqrt(q))
+    root, regret = math.sqrt(q), monomial((separator, 2), (k, 8), (4 * q, -0.5))
     spread = separator * math.sqrt(sparsity)
     if checks.choice("form", form, FORMS) == "printed":
         return Terms(
-            separator**2 * k**10 / (2 * q),
-            4 * spread * (6 * k**8 / q + k**6 / root),
+            monomial((separator, 2), (k, 10), (2 * q, -1)),
+            24 * monomial((spread, 1), (k, 8), (q, -1)) + 4 * monomial((spread, 1), (k, 6), (root, -1)),
             regret,
             6 * math.sqrt(2) * q * k / math.sqrt(n),
-            36 * k**2 * root / T,
+            36 * monomial((k, 2), (root, 1), (T, -1)),
         )
-    entry = 6 + 2 * lam * (6 * k**2 / root + k / math.sqrt(n))
+    entry = 6 + 12 * monomial((lam, 1), (k, 2), (root, -1)) + 2 * lam * (k / math.sqrt(n))
     return Terms(
-        lam * separator**2 * k**10 / q,
-        2 * spread * k**3.75 * (6 * k**4 / q + k**2 / root * (k / math.sqrt(n) + lam * n / k)),
+        monomial((lam, 1), (separator, 2), (k, 10), (q, -1)),
+        12 * monomial((spread, 1), (k, 7.75), (q, -1))
+        + 2 * monomial((spread, 1), (k, 6.75), (root, -1), (n, -0.5))
+        + 2 * monomial((spread, 1), (k, 4.75), (root, -1), (lam, 1), (n, 1)),
         regret,
         2 * entry * q * k / math.sqrt(n),
-        2 * entry**2 * k**2 * root / T,
+        2 * monomial((entry, 2), (k, 2), (root, 1), (T, -1)) if entry < math.inf else math.inf,
     )
 
 
@@ -341,10 +344,10 @@ def corollary4_sizes(k: int, *, epsilon: float, delta: float, form: str = "safe"
     k, epsilon, ell = _corollary(k, epsilon, delta)
     scale = checks.real("scale", scale, above=0.0)
     if checks.choice("form", form, FORMS) == "printed":
-        n, q, T = epsilon**-4 * k**34 * ell, epsilon**-1 * k**16 * ell, epsilon**-2 * k**10 * ell
+        powers: tuple[tuple[float, float, float], ...] = ((-4, 34, 1), (-1, 16, 1), (-2, 10, 1))
     else:
-        n, q, T = epsilon**-6 * k**34 * ell**2, epsilon**-2 * k**16 * ell, epsilon**-2 * k**10 * math.sqrt(ell)
-    return Sizes(scale * n, scale * q, scale * T)
+        powers = ((-6, 34, 2), (-2, 16, 1), (-2, 10, 0.5))
+    return Sizes(*(monomial((scale, 1), (epsilon, a), (k, b), (ell, c)) for a, b, c in powers))
 
 
 def corollary4_limit(
@@ -379,7 +382,7 @@ def corollary4_limit(
     k, _, ell = _corollary(k, 0.1, delta)
     separator = checks.real("separator", separator, at_least=0.0)
     spread = separator * math.sqrt(checks.real("sparsity", sparsity, at_least=0.0))
-    moved: float = (separator**2 / 2 + 2 * spread / k**2.25) / math.sqrt(ell)
+    moved: float = (separator * separator / 2 + 2 * monomial((spread, 1), (k, -2.25))) / math.sqrt(ell)
     return moved if checks.choice("form", form, FORMS) == "printed" else 84 + moved
 
 
@@ -419,16 +422,19 @@ def smallest_sizes(
     k, epsilon, ell = _corollary(k, epsilon, delta)
     separator = checks.real("separator", separator, at_least=0.0)
     spread = separator * math.sqrt(checks.real("sparsity", sparsity, at_least=0.0))
-    least_q = checks.real("width_constant", width_constant, above=0.0) * k**7 * ell
-    least_n = (k / checks.real("support_constant", support_constant, above=0.0)) ** 10
+    least_q = monomial((checks.real("width_constant", width_constant, above=0.0), 1), (k, 7), (ell, 1))
+    least_n = monomial((k, 10), (checks.real("support_constant", support_constant, above=0.0), -10))
     # lambda <= k/n <= 1/k^9 and k/sqrt n <= 1: 1/q and 1/sqrt q get these factors at most
-    squared = separator**2 * k**10 + 12 * spread * k**7.75
-    simple = 4 * spread * k**5.75 + separator**2 * k**8 / 2
-    inverse_root = epsilon / (simple + math.sqrt(simple**2 + 2 * squared * epsilon)) if simple else math.inf
-    q = max(1.0, least_q, inverse_root**-2)
-    entry = 6 + 2 * min(1.0, k / least_n) * (6 * k**2 / math.sqrt(q) + 1)
-    n = max(float(k * k), least_n, (8 * entry * q * k / epsilon) ** 2)
-    T = max(1.0, 8 * entry**2 * k**2 * math.sqrt(q) / epsilon)
+    squared = monomial((separator, 2), (k, 10)) + 12 * monomial((spread, 1), (k, 7.75))
+    simple = 4 * monomial((spread, 1), (k, 5.75)) + monomial((separator, 2), (k, 8)) / 2
+    root = (simple + math.hypot(simple, math.sqrt(2 * epsilon) * math.sqrt(squared))) / epsilon
+    q = max(1.0, least_q, root * root)
+    if q == math.inf:
+        return Sizes(math.inf, math.inf, math.inf)
+    share = min(1.0, k / least_n) if least_n > 0 else 1.0  # at most 1 here, and 0 only below float64
+    entry = 6 + 2 * share * (6 * monomial((k, 2), (q, -0.5)) + 1)
+    n = max(monomial((k, 2)), least_n, monomial((8 * entry, 2), (q, 2), (k, 2), (epsilon, -2)))
+    T = max(1.0, 8 * monomial((entry, 2), (k, 2), (q, 0.5), (epsilon, -1)))
     return Sizes(n, q, T)
 
 
@@ -436,4 +442,4 @@ def _corollary(k: int, epsilon: float, delta: float) -> tuple[int, float, float]
     """k, epsilon and log(k / delta)."""
     epsilon = checks.real("epsilon", epsilon, above=0.0, below=0.5)
     delta = checks.real("delta", delta, above=0.0, below=0.5)
-    return odd(k, least=1), epsilon, math.log(k / delta)
+    return odd(k, least=1), epsilon, math.log(k) - math.log(delta)

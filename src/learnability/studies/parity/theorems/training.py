@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 
+@np.errstate(over="ignore")
 def loss_change_bound(
     t: ArrayLike, *, n: int, k: int, eta: float, lam: float, norm: float, nonzero: int, form: str = "printed"
 ) -> FloatArray:
@@ -85,7 +86,7 @@ def loss_change_bound(
         If an argument is outside its range, or k is even.
     """
     norm = checks.real("norm", norm, at_least=0.0)
-    nonzero = checks.integer("nonzero", nonzero, at_least=0)
+    nonzero = checks.size("nonzero", nonzero, at_least=0)
     moved = hidden_movement_bound(t, n=n, k=k, eta=eta, lam=lam, form=form)
     return norm * math.sqrt(nonzero) * (moved + bias_movement_bound(t, n=n, k=k, eta=eta, form=form))
 

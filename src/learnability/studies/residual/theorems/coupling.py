@@ -222,9 +222,12 @@ def worst_sign_changes(g: ArrayLike, reach: float) -> int:
     ValueError
         If an argument is outside its range.
     """
-    squares = np.sort(checks.vector("g", g) ** 2)
-    reach = checks.real("reach", reach, at_least=0.0)
-    return int(np.searchsorted(np.cumsum(squares), reach**2, side="right"))
+    entries, reach = checks.vector("g", g), checks.real("reach", reach, at_least=0.0)
+    # a common power of two, for which squares leave float64 nowhere that counts
+    _, shift = math.frexp(reach)
+    with np.errstate(over="ignore"):
+        squares = np.sort(np.ldexp(entries, -shift) ** 2)
+        return int(np.searchsorted(np.cumsum(squares), math.ldexp(reach, -shift) ** 2, side="right"))
 
 
 def sign_change_share(delta: float) -> float:

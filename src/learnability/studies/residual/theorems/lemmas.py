@@ -22,6 +22,7 @@ from learnability.checks import FloatArray
 from learnability.errors import RequestError
 from learnability.problems import boolean
 from learnability.studies.residual import PAPER, PROJECT
+from learnability.theory import extended
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = ["column_costs", "lemma_d1", "lemma_d2", "parseval_error"]
@@ -53,7 +54,8 @@ def parseval_error(spectrum: ArrayLike, i: int, S: Iterable[int], alpha: float) 
     difference = coefficients.copy()
     difference[single] -= 1
     difference[mask] -= alpha
-    return float(difference @ difference)
+    with np.errstate(over="ignore"):  # infinite then
+        return float(difference @ difference)
 
 
 def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case: str = "") -> list[Guarantee]:
@@ -88,18 +90,19 @@ def lemma_d1(values: ArrayLike, i: int, S: Iterable[int], alpha: float, *, case:
     members = tuple(S)
     f, _, mask, alpha = _function(values, i, members, alpha, name="values")
     signs = boolean.signs(len(f).bit_length() - 1)
-    error = float(np.mean((f - signs[:, i] - alpha * boolean.character(members, signs)) ** 2))
+    with np.errstate(over="ignore"):  # infinite then
+        error = float(np.mean((f - signs[:, i] - alpha * boolean.character(members, signs)) ** 2))
     coefficients = boolean.fourier_spectrum(f)
     degrees = boolean.degrees(len(coefficients).bit_length() - 1)
     others = coefficients[(degrees == len(members)) & (np.arange(len(coefficients)) != mask)]
-    limit = alpha**2 / 16
+    limit = alpha * alpha / 16
     near = Hypothesis("E|f - x_i - alpha chi_S|^2 <= alpha^2 / 16", error <= limit * (1 + 1e-12), f"{error:.6g}")
     source, room = f"{PAPER}, Lemma D.1", 1e-12 * alpha
     at_S, rest = (statement_id("residual/lemma-d1", part, case) for part in ("lambda_S", "rest of level k"))
     value, weight = float(coefficients[mask]), float(others @ others)
     return [
         Guarantee(at_S, source, Kind.LOWER_BOUND, 0.75 * alpha, value, (near,), tolerance=room),
-        Guarantee(rest, source, Kind.UPPER_BOUND, limit, weight, (near,), tolerance=room * alpha),
+        Guarantee(rest, source, Kind.UPPER_BOUND, limit, weight, (near,), tolerance=extended.room(1.6e-11, limit)),
     ]
 
 
@@ -175,7 +178,7 @@ def _function(
     members = checks.integers("S", S, at_least=0, at_most=d - 1)
     if len(members) < 2:
         raise RequestError(f"S must hold at least two coordinates, got {members}")
-    i = checks.integer("i", i)
+    i = checks.integer("i", i, at_least=0, at_most=d - 1)
     if i not in members:
         raise RequestError(f"i must be in S = {members}, got {i}")
     return coefficients, 1 << i, boolean.mask_of(members), checks.real("alpha", alpha, above=0.0)

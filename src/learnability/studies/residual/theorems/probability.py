@@ -62,8 +62,8 @@ def chi_square_tail(m: int, t: float) -> float:
     """
     from scipy.stats import chi2
 
-    m, t = checks.integer("m", m, at_least=1), checks.real("t", t, above=0.0)
-    return float(chi2.sf(m + 2 * math.sqrt(m * t) + 2 * t, m))
+    m, t = checks.size("m", m, at_least=1), checks.real("t", t, above=0.0)
+    return float(chi2.sf(m + 2 * math.sqrt(m * t) + 2 * t, float(m)))
 
 
 def matrix_norm_bound(n: int, m: int, t: float = 0.0) -> float:
@@ -88,7 +88,7 @@ def matrix_norm_bound(n: int, m: int, t: float = 0.0) -> float:
     ValueError
         If an argument is outside its range.
     """
-    n, m = checks.integer("n", n, at_least=1), checks.integer("m", m, at_least=1)
+    n, m = checks.size("n", n, at_least=1), checks.size("m", m, at_least=1)
     return math.sqrt(n) + math.sqrt(m) + checks.real("t", t, at_least=0.0)
 
 
@@ -114,8 +114,8 @@ def sparse_norm_bound(n: int, m: int, s: int, t: float = 0.0) -> float:
     ValueError
         If an argument is outside its range.
     """
-    m = checks.integer("m", m, at_least=1)
-    s = checks.integer("s", s, at_least=1, at_most=m)
+    m = checks.size("m", m, at_least=1)
+    s = checks.size("s", s, at_least=1, at_most=m)
     logs = math.lgamma(m + 1) - math.lgamma(s + 1) - math.lgamma(m - s + 1)
     return matrix_norm_bound(n, s, t) + math.sqrt(2 * max(logs, 0.0))
 
@@ -239,7 +239,7 @@ def chaos_limit(m: int, B: float) -> float:
     ValueError
         If an argument is outside its range.
     """
-    m, B = checks.integer("m", m, at_least=1), checks.real("B", B, at_least=1.0)
+    m, B = checks.size("m", m, at_least=1), checks.real("B", B, at_least=1.0)
     return _both(B * (1 + B / math.sqrt(m)))
 
 
@@ -265,7 +265,7 @@ def square_limit(m: int, B: float) -> float:
     ValueError
         If an argument is outside its range.
     """
-    m, B = checks.integer("m", m, at_least=1), checks.real("B", B, at_least=1.0)
+    m, B = checks.size("m", m, at_least=1), checks.real("B", B, at_least=1.0)
     return _both(B * (1 + B / math.sqrt(m)) / math.sqrt(2))
 
 
@@ -279,7 +279,7 @@ def _active(m: int, B: float, q: float) -> tuple[int, float, NDArray[np.int64], 
     """Checked arguments, and the numbers of active units with their probabilities (those below 1e-30 left out)."""
     from scipy.stats import binom
 
-    m, B = checks.integer("m", m, at_least=1, at_most=10**4), checks.real("B", B, at_least=1.0)
+    m, B = checks.size("m", m, at_least=1, at_most=10**4), checks.real("B", B, at_least=1.0)
     q = checks.real("q", q, above=0.0, at_most=1.0)
     counts = np.arange(m + 1)
     weights = binom.pmf(counts, m, q)

@@ -61,7 +61,7 @@ def rademacher_bound(norm: float, N: int, *, form: str = "printed") -> float:
     ValueError
         If an argument is outside its range.
     """
-    norm, N = checks.real("norm", norm, at_least=0.0), checks.integer("N", N, at_least=1)
+    norm, N = checks.real("norm", norm, at_least=0.0), checks.size("N", N, at_least=1)
     return _FACTOR[checks.choice("form", form, FORMS)] * norm / math.sqrt(N)
 
 
@@ -118,7 +118,7 @@ def best_units(
     signs : array (N,)
         The xi, -1 and +1.
     starts, steps : int
-        Random starts beside the two given ones, >= 0, and iterations, >= 0.
+        Random starts beside the two given ones, and iterations, both in 0..10^5.
 
     Returns
     -------
@@ -131,7 +131,8 @@ def best_units(
     """
     X = checks.matrix("X", X)
     xi = checks.labels("signs", signs, length=len(X))
-    starts, steps = checks.integer("starts", starts, at_least=0), checks.integer("steps", steps, at_least=0)
+    starts = checks.size("starts", starts, at_least=0, at_most=10**5)
+    steps = checks.size("steps", steps, at_least=0, at_most=10**5)
     random = checks.generator("rng", rng).standard_normal((X.shape[1], starts))
     plus, s_plus = _ascent(X, xi, random, steps)
     minus, s_minus = _ascent(X, -xi, random, steps)

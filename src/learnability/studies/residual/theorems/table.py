@@ -123,7 +123,7 @@ def table1(
     ValueError
         If an argument is outside its range.
     """
-    m, k = checks.real("m", m, at_least=3.0), checks.integer("k", k, at_least=1)
+    m, k = checks.real("m", m, at_least=3.0), checks.size("k", k, at_least=1)
     tau_w, tau_v = checks.real("tau_w", tau_w, above=0.0), checks.real("tau_v", tau_v, above=0.0)
     polylog = math.log(m) ** checks.real("log_power", log_power, at_least=0.0, at_most=100.0)
     if sigma_w is None:
@@ -182,7 +182,7 @@ def widths(
     ValueError
         If an argument is outside its range.
     """
-    k, tau_w = checks.integer("k", k, at_least=1), checks.real("tau_w", tau_w, at_least=1.0)
+    k, tau_w = checks.size("k", k, at_least=1), checks.real("tau_w", tau_w, at_least=1.0)
     q = checks.real("log_power", log_power, at_least=0.0, at_most=100.0)
     fixed = None if tau_v is None else math.log(checks.real("tau_v", tau_v, above=0.0))
 

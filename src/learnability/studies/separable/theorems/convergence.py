@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from learnability import checks
 from learnability.checks import FloatArray
 from learnability.studies.separable import PAPER
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = [
@@ -140,7 +141,7 @@ def norm_bound(t: ArrayLike, *, start: float, k: int, eta: float, v: float, C: f
     k, eta, v, _ = _network(k, eta, v, 0.0)
     C = checks.real("C", C, at_least=1.0)
     start = checks.real("start", start, at_least=0.0)
-    return start + checks.vector("t", np.atleast_1d(t), at_least=0.0) * (2 * k * (eta * C * v) ** 2 + 2 * eta)
+    return start + _along(t, monomial((2 * k, 1), (eta, 2), (C, 2), (v, 2)) + 2 * eta)
 
 
 def alignment_bound(
@@ -171,7 +172,7 @@ def alignment_bound(
     k, eta, v, _ = _network(k, eta, v, 0.0)
     c = checks.real("c", c, above=0.0, at_most=1.0)
     start = checks.real("start", start)
-    return start + 2 * k * eta * c * v * _slope(alpha) * checks.vector("t", np.atleast_1d(t), at_least=0.0)
+    return start + _along(t, monomial((2 * k, 1), (eta, 1), (c, 1), (v, 1), (_slope(alpha), 1)))
 
 
 def theorem2(
@@ -328,6 +329,13 @@ def relaxed_bound(
     return _updates("separable/thm2-relaxed", source, bound, (*hypotheses, moved), updates, ended, case, note)
 
 
+def _along(t: ArrayLike, each: float) -> FloatArray:
+    """What t updates come to, each of them ``each``, which may be infinite."""
+    times = checks.vector("t", np.atleast_1d(t), at_least=0.0)
+    with np.errstate(over="ignore"):
+        return np.multiply(times, each, out=np.zeros_like(times), where=times > 0)
+
+
 def _updates(
     statement: str,
     source: str,
@@ -340,7 +348,7 @@ def _updates(
 ) -> Guarantee:
     """A limit for the number of updates beside the number made."""
     if updates is not None:
-        updates = checks.integer("updates", updates, at_least=0)
+        updates = checks.size("updates", updates, at_least=0)
         if not ended and (bound is None or updates <= bound):
             note = joined(f"{updates} updates so far, and not at an end", note)
             updates = None

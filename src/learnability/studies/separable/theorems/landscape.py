@@ -81,12 +81,12 @@ def theorem7(
     ceil(n / d).
     """
     checks.measurements(residual=residual)
-    n = checks.integer("n", n, at_least=1)
-    d = checks.integer("d", d, at_least=2)
-    k = checks.integer("k", k, at_least=1)
+    n = checks.size("n", n, at_least=1)
+    d = checks.size("d", d, at_least=2)
+    k = checks.size("k", k, at_least=1)
     statement = checks.choice("statement", statement, ("stated", "proof", "least"))
     if statement == "proof":
-        positive = checks.integer("positive", positive, at_least=0, at_most=n)
+        positive = checks.size("positive", positive, at_least=0, at_most=n)
         least, text = proof_width(positive, n - positive, d), "k >= 2 (ceil(n_+ / (d-1)) + ceil(n_- / (d-1)))"
         source = f"{PAPER}, Theorem 7, proof"
     elif statement == "stated":
@@ -207,7 +207,7 @@ def theorem8(
     """
     checks.counts(updates=updates)
     checks.measurements(loss=loss, gradient=gradient, change=change)
-    m = checks.integer("m", m, at_least=1)
+    m = checks.size("m", m, at_least=1)
     if symmetric and m % 2:
         raise RequestError(f"m must be even where the set is symmetric, got {m}")
     source = f"{PAPER}, Theorem 8"

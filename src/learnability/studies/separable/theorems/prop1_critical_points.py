@@ -333,7 +333,7 @@ def nonconvexity(
     w_star = checks.vector("w_star", w_star, length=X.shape[1])
     if not (least := float((y * (X @ w_star)).min())) > 0:
         raise RequestError(f"w_star must have y <w*, x> > 0 at all points, got {least:.6g} at one")
-    k = checks.integer("k", k, at_least=1)
+    k = checks.size("k", k, at_least=1, at_most=10**6)
     v, alpha = checks.real("v", v, above=0.0), slope(alpha)
     difference = float((X @ w_star).sum())  # b_+ - b_-
     common = -w_star if difference <= 0 else w_star

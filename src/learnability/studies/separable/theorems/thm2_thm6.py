@@ -93,10 +93,10 @@ def theorem6(
         updates = theorem2(w_norm=w_norm, k=k, eta=eta, v=v, R=R, alpha=alpha, input_norm=input_norm)
     else:
         updates = corollary3(w_norm=w_norm, eta=eta, alpha=alpha, input_norm=input_norm)
-    further = checks.integer("further", further, at_least=0)
+    further = checks.size("further", further, at_least=0)
     most = math.inf if updates.bound is None else updates.bound
     none = math.isinf(most)  # then the arguments are checked all the same
-    size = (0 if none else math.floor(most)) + further
+    size = min(checks.LARGEST, (0 if none else math.floor(most)) + further)
     limit = thm5.compression_bound(n=n, size=size, delta=delta, known_in_advance=known_in_advance)
     sized = thm5.at_most_half(n, most + further if none else size)
     hypotheses = (*updates.hypotheses, sized, Hypothesis("SGD reached a global minimum", converged))

@@ -197,7 +197,7 @@ def theorem4(
     |w*|^2. As printed it is true and weak; with the maximum and |w*| it would be false.
     """
     if updates is not None:
-        updates = checks.integer("updates", updates, at_least=0)
+        updates = checks.size("updates", updates, at_least=0)
     exact = checks.rational("alpha", alpha, at_least=0)
     inside = 0 < exact < 1
     _sequence(d, k, eta, v, R, exact if inside else Fraction(1, 2))  # the arguments are checked in any case

@@ -303,7 +303,7 @@ def _scheme(coded: str, order_independent: bool, reproduced: bool | None) -> tup
 
 def _sample(n: int, size: int, delta: float, known_in_advance: bool) -> tuple[int, int, float]:
     """Sample size, length of the compression, and log(1 / delta) or log(n / delta)."""
-    n = checks.integer("n", n, at_least=1)
-    size = checks.integer("size", size, at_least=0)
+    n = checks.size("n", n, at_least=1)
+    size = checks.size("size", size, at_least=0)
     delta = checks.real("delta", delta, above=0.0, below=1)
     return n, size, -math.log(delta) + (0.0 if known_in_advance else math.log(n))

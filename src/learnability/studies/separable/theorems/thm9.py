@@ -151,7 +151,8 @@ def theorem9(
     delta : float, optional
         In (0, 1): adds both sides of the threshold.
     failures, draws : int, optional
-        Measured: how many of ``draws`` independent starts did not lead to a global minimum. The frequency may differ
+        Measured: how many of ``draws`` <= 10^7 independent starts did not lead to a global minimum. The frequency may
+        differ
         from the closed form as far as a binomial of that probability does, but for one time in a million on each
         side; the thresholds are judged by the interval of the share (:func:`learnability.evidence.claims.decide`).
     C, eta : float, optional
@@ -183,12 +184,12 @@ def theorem9(
     The printed number of iterations rounds once instead of d times, and counts visits: corrected to non-zero
     updates, d ceil(max(C, 1) / eta). The proof needs k >= log2(d / delta) only.
     """
-    d, k = _sizes(d, k)
+    d, k = _sizes(d, checks.size("k", k, at_least=1))
     chance = failure_probability(d, k)
     source, name = f"{PAPER}, Theorem 9", (f"d={d}", f"k={k}")
     frequency, room, seen = None, 0.0, note
     if failures is not None:
-        draws = checks.integer("draws", draws, at_least=1)
+        draws = checks.integer("draws", draws, at_least=1, at_most=10**7)
         failures = checks.integer("failures", failures, at_least=0, at_most=draws)
         frequency = failures / draws
         room = max(chance - _least_share(draws, chance), 1 - _least_share(draws, 1 - chance) - chance)
@@ -270,9 +271,13 @@ def _limits(
 ) -> list[Guarantee]:
     """The corrected number of updates and the printed one, which holds only where nothing is rounded."""
     if updates is not None:
-        updates = checks.integer("updates", updates, at_least=0)
+        updates = checks.size("updates", updates, at_least=0)
     each = _updates_each(C, eta)
-    whole = Hypothesis("max(C, 1) / eta is an integer", each.denominator == 1, f"{float(each):.17g}")
+    whole = Hypothesis(
+        "max(C, 1) / eta is an integer",
+        each.denominator == 1,
+        f"{float(each):.17g}" if each < 10**300 else "above 1e300",
+    )
     most, printed = (update_limit(d, C=C, eta=eta, form=form) for form in ("corrected", "printed"))
     one, other = (statement_id("separable/thm9-updates", form, *name) for form in ("", "printed"))
     return [

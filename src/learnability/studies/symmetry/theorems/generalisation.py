@@ -42,10 +42,13 @@ def theorem1_sample_size(n: int, epsilon: float, delta: float) -> int:
     ValueError
         If an argument is outside its range.
     """
-    n = checks.integer("n", n, at_least=1)
+    n = checks.size("n", n, at_least=1)
     epsilon = checks.real("epsilon", epsilon, above=0.0, below=1)
     delta = checks.real("delta", delta, above=0.0, below=1)
-    return math.ceil(((n + 1) * math.log(2) - math.log(delta)) / epsilon)
+    least = ((n + 1) * math.log(2) - math.log(delta)) / epsilon
+    if least == math.inf:
+        raise RequestError(f"epsilon must leave a sample size within float64, got {epsilon!r} with n = {n:.3g}")
+    return math.ceil(least)
 
 
 def theorem1(
@@ -94,7 +97,7 @@ def theorem1(
     to n, where the paper lists the labels a_1..a_n.
     """
     least = theorem1_sample_size(n, epsilon, delta)
-    m = checks.integer("m", m, at_least=1)
+    m = checks.size("m", m, at_least=1)
     needed = Hypothesis("m >= ((n+1) ln 2 + ln(1/delta)) / epsilon", m >= least, f"{m} against {least}")
     rate = None
     if failed is not None:
@@ -176,9 +179,9 @@ def missing_mass(
         If an argument is outside its range.
     """
     p = checks.distribution("probabilities", probabilities)
-    m = checks.integer("m", m, at_least=1)
+    m = checks.size("m", m, at_least=1)
     identity, where = statement_id("missing-mass", f"m={m}", case), "Section 4 (consequence of the first remark)"
-    bound, error = float(np.sum(p * (1 - p) ** m)), None
+    bound, error = float(np.sum(p * (1 - p) ** float(m))), None
     if errors is not None:
         error = mean(checks.vector("errors", errors, at_least=0.0), unit="samples")
     return claim(identity, where, bound, error, "at_most", note, Kind.UPPER_BOUND)

@@ -232,7 +232,7 @@ def lemma3_bound(n: int, kind: str) -> float:
     ValueError
         If an argument is outside its range.
     """
-    n = checks.integer("n", n, at_least=1)
+    n = checks.size("n", n, at_least=1)
     kind = checks.choice("kind", kind, KINDS)
     if kind == "sigmoid":
         return min(ON_A - 0.5, 0.5 - OFF_A) / math.sqrt(0.25 + n + 2)
@@ -272,6 +272,7 @@ def lemma3(n: int, kind: str, *, margin: float | None = None, case: str = "", no
     use 4n + 3, whose constants are given beside.
     """
     checks.measurements(at_least=None, margin=margin)
+    n = checks.size("n", n, at_least=1)
     identity, where = statement_id("lemma3", kind, f"n={n}", case), "Lemma 3 (explicit constant ours)"
     return claim(identity, where, lemma3_bound(n, kind), margin, "at_least", note, Kind.LOWER_BOUND)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from learnability import checks
 from learnability.studies.symmetry import claim
+from learnability.theory import extended
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, statement_id
 
 __all__ = ["final_margin_bound", "theorem2", "update_bound"]
@@ -57,7 +59,9 @@ def update_bound(*, h: float, beta: float, margin: float, radius: float, batch: 
         If an argument is outside its range.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius)
-    return checks.integer("batch", batch, at_least=1) * (2 * beta / h + radius**2) / margin**2
+    batch = checks.size("batch", batch, at_least=1)
+    start = monomial((batch, 1), (2, 1), (beta, 1), (h, -1), (margin, -2))
+    return start + monomial((batch, 1), (radius, 2), (margin, -2))
 
 
 def final_margin_bound(*, h: float, beta: float, margin: float, radius: float) -> float:
@@ -81,7 +85,7 @@ def final_margin_bound(*, h: float, beta: float, margin: float, radius: float) -
         If an argument is outside its range.
     """
     h, beta, margin, radius = _perceptron(h, beta, margin, radius)
-    return margin * beta / (2 * beta + radius**2 * h)
+    return margin / (2 + monomial((radius, 2), (h, 1), (beta, -1))) if beta > 0 else 0.0
 
 
 def theorem2(
@@ -134,14 +138,14 @@ def theorem2(
     checks.counts(updates=updates)
     checks.measurements(at_least=None, final_margin=final_margin)
     h, beta, margin, radius = _perceptron(h, beta, margin, radius, positive=False)
-    batch = checks.integer("batch", batch, at_least=1)
+    batch = checks.size("batch", batch, at_least=1)
     bound = least = None
     if margin > 0:
         bound = update_bound(h=h, beta=beta, margin=margin, radius=radius, batch=batch)
         least = final_margin_bound(h=h, beta=beta, margin=margin, radius=radius)
 
     def part(name: str, kind: Kind, bound: float | None, measured: float | None, room: float) -> Guarantee:
-        more = {"hypotheses": (separable(margin),), "tolerance": ROUNDING * room}
+        more = {"hypotheses": (separable(margin),), "tolerance": extended.room(ROUNDING, room)}
         return claim(statement_id(f"theorem2-{name}", case), "Theorem 2", bound, measured, "", note, kind, **more)
 
     found = [part("updates", Kind.UPPER_BOUND, bound, updates, bound or 0.0)]

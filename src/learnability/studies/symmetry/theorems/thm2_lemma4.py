@@ -22,6 +22,8 @@ from learnability.studies.symmetry.theorems.perceptron import (
     theorem2,
     update_bound,
 )
+from learnability.theory import extended
+from learnability.theory.extended import monomial
 from learnability.theory.guarantee import Guarantee, Hypothesis, Kind, joined, statement_id
 
 __all__ = [
@@ -99,8 +101,8 @@ def lemma4_step_limit(*, margin: float, radius: float, input_radius: float, acti
     radius = checks.real("radius", radius, above=0.0)
     input_radius = checks.real("input_radius", input_radius, above=0.0)
     if checks.choice("activation", activation, tuple(MOST)) == "sigmoid":
-        return margin**2 / (17 * radius**2 * math.sqrt(input_radius**2 + 1))
-    return math.pow(margin, 2.5) / (100 * radius**2 * input_radius)
+        return monomial((margin, 2), (17, -1), (radius, -2), (math.hypot(input_radius, 1), -1))
+    return monomial((margin, 2.5), (100, -1), (radius, -2), (input_radius, -1))
 
 
 def movement_bound(
@@ -134,7 +136,8 @@ def movement_bound(
     t, h, radius, activation = _along(t, h, radius, activation)
     input_radius = checks.real("input_radius", input_radius, above=0.0)
     constant = 2 / 3 * _SLOPE[activation] * math.sqrt(_NORM[activation])
-    return constant * (input_radius**2 + 1) * radius * h**2 * t**1.5
+    factors = (constant, 1), (math.hypot(input_radius, 1), 2), (radius, 1), (h, 2)
+    return np.array([monomial(*factors, (time, 1.5)) for time in t.tolist()])
 
 
 def norm_bound(t: ArrayLike, *, h: float, radius: float, activation: str = "relu") -> FloatArray:
@@ -208,7 +211,7 @@ def lemma4_hypotheses(
     limit = 0.0
     if margin > 0:
         limit = lemma4_step_limit(margin=margin, radius=radius, input_radius=input_radius, activation=activation)
-    wanted = radius**2 * h
+    wanted = monomial((radius, 2), (h, 1))
     return (
         separable(margin),
         Hypothesis(f"h <= {STEP_LIMITS[activation]}", h <= limit * (1 + ROUNDING), f"{h:.6g} against {limit:.6g}"),
@@ -297,7 +300,7 @@ def lemma4(
         starts_at_zero=starts_at_zero,
         activation=activation,
     )
-    most = MOST[activation] * radius**2 / margin**2 if margin > 0 else None
+    most = MOST[activation] * monomial((radius, 2), (margin, -2)) if margin > 0 else None
     least = LEAST[activation] * margin if margin > 0 else None
     t = checks.vector("updates", np.empty(0) if updates is None else updates, at_least=0.0)
     h = float(h)
@@ -310,18 +313,24 @@ def lemma4(
         rounding: float = ROUNDING,
         kind: Kind = Kind.UPPER_BOUND,
     ) -> Guarantee:
-        identity, said, room = statement_id(f"lemma4-{name}", case), joined(where, note), rounding * (bound or 0.0)
+        identity, said, room = (
+            statement_id(f"lemma4-{name}", case),
+            joined(where, note),
+            extended.room(rounding, bound),
+        )
         more = {"hypotheses": hypotheses, "tolerance": room}
         return claim(identity, "Lemma 4", bound, measured, "", said, kind, **more)
 
     def along(name: str, bounds: FloatArray, values: ArrayLike | None) -> Guarantee:
         if values is None or not (t > 0).any():
             return part(name, None, None)
-        ratios = checks.vector(name, values, length=len(t), at_least=0.0)[t > 0] / bounds[t > 0]
+        found = checks.vector(name, values, length=len(t), at_least=0.0)[t > 0]
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            ratios = np.where(found > 0, found / bounds[t > 0], 0.0)
         worst = int(np.argmax(ratios))
         bound = float(bounds[t > 0][worst])
         where = f"record with the least relative slack, after {t[t > 0][worst]:.0f} updates"
-        return part(name, bound, float(ratios[worst]) * bound, where)
+        return part(name, bound, float(found[worst]), where)
 
     last = float(t.max()) if len(t) else None
     known = last if last is not None and (ended or most is None or last > most) else None
