@@ -312,7 +312,7 @@ def nonconvexity(
     w_star : array (d,)
         Separates them: y <w*, x> > 0.
     k : int
-        Units of each sign, >= 1.
+        Units of each sign, in 1..10^6.
     v : float
         Size of the output weights, > 0.
     alpha : float

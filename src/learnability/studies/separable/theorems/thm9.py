@@ -151,10 +151,10 @@ def theorem9(
     delta : float, optional
         In (0, 1): adds both sides of the threshold.
     failures, draws : int, optional
-        Measured: how many of ``draws`` <= 10^7 independent starts did not lead to a global minimum. The frequency may
-        differ
-        from the closed form as far as a binomial of that probability does, but for one time in a million on each
-        side; the thresholds are judged by the interval of the share (:func:`learnability.evidence.claims.decide`).
+        Measured: how many of ``draws`` <= 10^7 independent starts did not lead to a global minimum. The frequency
+        may differ from the closed form as far as a binomial of that probability does, but for one time in a million
+        on each side; the thresholds are judged by the interval of the share
+        (:func:`learnability.evidence.claims.decide`).
     C, eta : float, optional
         Bound of the entries of W_0, and step size: adds the number of updates.
     updates : int, optional
