@@ -188,6 +188,22 @@ def test_a_pickle_of_another_version_warns(name, monkeypatch):
             pickle.loads(now)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_a_data_frame_is_fitted_as_its_numbers(name):
+    """Columns of a frame come one after the other in memory, where rows of an array do."""
+    import pandas as pd
+
+    X, y = blobs()
+    targets = y if name in CLASSIFIERS else X[:, 0]
+    frame = pd.DataFrame({"height": X[:, 0], "age": X[:, 1]})
+    usual, other = seeded(name).fit(X, targets), seeded(name).fit(frame, targets)
+    method = next(one for one in ("decision_function", "predict", "transform") if hasattr(usual, one))
+    np.testing.assert_allclose(getattr(other, method)(frame), getattr(usual, method)(X), rtol=1e-5, atol=1e-6)
+    assert other.feature_names_in_.tolist() == ["height", "age"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        getattr(other, method)(frame[["age", "height"]])
+
+
 # Labels, classes, scores, searches, pipelines
 
 
