@@ -524,6 +524,36 @@ def test_a_warm_start_keeps_the_classes():
         ridge.fit(X, X[:, 0])
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "symmetric",
+            {"init": "sigmoid"},
+            "init must stay 'half_integer' where a fit goes on from the last, got 'sig",
+        ),
+        ("symmetric-frozen", {"h": 0.5}, "h must stay None where a fit goes on from the last, got 0.5"),
+        ("leaky-relu", {"width": 16}, "width must stay 8 where"),
+        ("leaky-relu", {"bias": False}, "bias must stay True where"),
+        ("sparse-parity", {"k": 1}, "k must stay 3 where"),
+        ("sparse-parity", {"pairs": 4}, "pairs must stay 8 where"),
+        ("resnet", {"width": 16}, "width must stay 8 where"),
+    ],
+)
+def test_what_the_start_was_made_with_stays(name, change, message):
+    X, y = blobs()
+    targets = (y == "ash").astype(float)
+    found = seeded(name, warm_start=True).fit(X, targets).set_params(**change)
+    for method in {"fit", "partial_fit"} & set(dir(found)):
+        with pytest.raises(ValueError, match=message):
+            getattr(found, method)(X, targets)
+    found.set_params(warm_start=False).fit(X, targets)  # anew
+    exact = seeded("symmetric-exact", warm_start=True).fit(X, targets).set_params(init="integer")
+    np.testing.assert_array_equal(
+        exact.fit(X, targets).predict(X), seeded("symmetric-exact", init="integer").fit(X, targets).predict(X)
+    )
+
+
 def test_seeds():
     assert seed_of(5) == 5
     assert seed_of(np.random.RandomState(0)) == seed_of(np.random.RandomState(0))
