@@ -502,6 +502,9 @@ def test_classes_of_partial_fit(name):
     found = seeded(name)
     with pytest.raises(ValueError, match="classes must name all classes in the first call"):
         found.partial_fit(X, y)
+    for none in (3, "ash", [["ash", "birch", "cedar"]]):
+        with pytest.raises(ValueError, match="classes must be a sequence of labels, got"):
+            found.partial_fit(X, y, classes=none)
     with pytest.raises(ValueError, match="classes must hold at least two classes, got one class"):
         found.partial_fit(X, y, classes=["ash"])
     found.partial_fit(X[y == "ash"], y[y == "ash"], classes=["cedar", "birch", "ash"])

@@ -191,6 +191,8 @@ class SignClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         first = not hasattr(self, "machines_")
         if first and classes is None:
             raise RequestError("classes must name all classes in the first call of partial_fit, got None")
+        if classes is not None and np.ndim(classes) != 1:
+            raise RequestError(f"classes must be a sequence of labels, got {classes!r}")
         inputs, labels = labelled(self, X, y, reset=first)
         known = classes_of("classes", np.asarray(classes)) if first else self.classes_
         if classes is not None and not np.array_equal(known, unique_labels(classes)):
