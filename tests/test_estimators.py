@@ -188,6 +188,22 @@ def test_a_pickle_of_another_version_warns(name, monkeypatch):
             pickle.loads(now)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_a_data_frame_is_fitted_as_its_numbers(name):
+    """Columns of a frame come one after the other in memory, where rows of an array do."""
+    import pandas as pd
+
+    X, y = blobs()
+    targets = y if name in CLASSIFIERS else X[:, 0]
+    frame = pd.DataFrame({"height": X[:, 0], "age": X[:, 1]})
+    usual, other = seeded(name).fit(X, targets), seeded(name).fit(frame, targets)
+    method = next(one for one in ("decision_function", "predict", "transform") if hasattr(usual, one))
+    np.testing.assert_allclose(getattr(other, method)(frame), getattr(usual, method)(X), rtol=1e-5, atol=1e-6)
+    assert other.feature_names_in_.tolist() == ["height", "age"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        getattr(other, method)(frame[["age", "height"]])
+
+
 # Labels, classes, scores, searches, pipelines
 
 
@@ -486,6 +502,9 @@ def test_classes_of_partial_fit(name):
     found = seeded(name)
     with pytest.raises(ValueError, match="classes must name all classes in the first call"):
         found.partial_fit(X, y)
+    for none in (3, "ash", [["ash", "birch", "cedar"]]):
+        with pytest.raises(ValueError, match="classes must be a sequence of labels, got"):
+            found.partial_fit(X, y, classes=none)
     with pytest.raises(ValueError, match="classes must hold at least two classes, got one class"):
         found.partial_fit(X, y, classes=["ash"])
     found.partial_fit(X[y == "ash"], y[y == "ash"], classes=["cedar", "birch", "ash"])
@@ -506,6 +525,36 @@ def test_a_warm_start_keeps_the_classes():
     ridge = seeded("resnet", warm_start=True).fit(X, X)
     with pytest.raises(ValueError, match=r"y must have the outputs of the first fit, 2, got shape \(60,\)"):
         ridge.fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "symmetric",
+            {"init": "sigmoid"},
+            "init must stay 'half_integer' where a fit goes on from the last, got 'sig",
+        ),
+        ("symmetric-frozen", {"h": 0.5}, "h must stay None where a fit goes on from the last, got 0.5"),
+        ("leaky-relu", {"width": 16}, "width must stay 8 where"),
+        ("leaky-relu", {"bias": False}, "bias must stay True where"),
+        ("sparse-parity", {"k": 1}, "k must stay 3 where"),
+        ("sparse-parity", {"pairs": 4}, "pairs must stay 8 where"),
+        ("resnet", {"width": 16}, "width must stay 8 where"),
+    ],
+)
+def test_what_the_start_was_made_with_stays(name, change, message):
+    X, y = blobs()
+    targets = (y == "ash").astype(float)
+    found = seeded(name, warm_start=True).fit(X, targets).set_params(**change)
+    for method in {"fit", "partial_fit"} & set(dir(found)):
+        with pytest.raises(ValueError, match=message):
+            getattr(found, method)(X, targets)
+    found.set_params(warm_start=False).fit(X, targets)  # anew
+    exact = seeded("symmetric-exact", warm_start=True).fit(X, targets).set_params(init="integer")
+    np.testing.assert_array_equal(
+        exact.fit(X, targets).predict(X), seeded("symmetric-exact", init="integer").fit(X, targets).predict(X)
+    )
 
 
 def test_seeds():

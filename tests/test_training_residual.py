@@ -137,6 +137,26 @@ def test_float32_is_float64_to_rounding() -> None:
     np.testing.assert_allclose(single.columns["running_loss"], double.columns["running_loss"], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "lay", [np.asfortranarray, lambda part: np.repeat(part, 2, axis=1)[:, ::2]], ids=["F", "strided"]
+)
+@pytest.mark.parametrize("network", ["2layer", "3layer", "3resnet"])
+def test_where_the_numbers_lie_in_memory_has_no_effect(network: str, lay: Any) -> None:
+    rng = np.random.default_rng(0)
+    X, Y = _problem(rng, 40, 6, 3)
+    start = initial(rng, network, 6, 3, 40)
+    usual, other = (
+        engine.train(
+            type(start)(*map(way, start)), way(X), way(Y), learning_rate=0.05, weight_decay=0.0, batch=7, epochs=3,
+            rng=np.random.default_rng(1), record=[3], watch={"same": (way(X), way(Y))}, dtype="float64",
+        )[0]
+        for way in (np.ascontiguousarray, lay)
+    )  # fmt: skip
+    for one, two in zip(usual.params, other.params, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)
+    assert np.isclose(other.final("same_loss"), usual.final("same_loss"))
+
+
 def test_without_biases_the_last_column_has_no_effect() -> None:
     rng = np.random.default_rng(6)
     X, Y = _problem(rng, 20, 4, 1)

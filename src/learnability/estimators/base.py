@@ -48,6 +48,20 @@ class OtherVersionWarning(InconsistentVersionWarning):  # type: ignore[misc]
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """An estimator whose pickle says which version of Learnability wrote it."""
 
+    _lasting: tuple[str, ...] = ()
+    """Parameters that the start is made with, or that the state of a run is in units of."""
+
+    def _check_lasting(self) -> None:
+        """Refuse to go on from a fit with other values of these."""
+        for name, value in getattr(self, "_begun", {}).items():
+            if name in self._lasting and getattr(self, name) != value:
+                raise RequestError(
+                    f"{name} must stay {value!r} where a fit goes on from the last, got {getattr(self, name)!r}"
+                )
+
+    def _begin(self) -> None:
+        self._begun = {name: getattr(self, name) for name in self._lasting}
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), _VERSION: __version__}
 
@@ -158,7 +172,9 @@ class SignClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return self._learn(inputs, labels, classes, self.machines_ if goes_on else None)
 
     def _learn(self, X: FloatArray, y: Labels, classes: Labels, before: tuple[Any, ...] | None) -> Self:
-        if before is None:
+        if before is not None:
+            self._check_lasting()
+        else:
             self._seed = seed_of(getattr(self, "random_state", None))
         V = self._inputs(X, first=before is None)
         chosen = classes[1:] if len(classes) == 2 else classes
@@ -167,6 +183,7 @@ class SignClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             for i, label in enumerate(chosen)
         )
         self.classes_, self.machines_ = classes, machines
+        self._begin()
         self._summarise(X, V, y, cold=before is None)
         return self
 
@@ -174,6 +191,8 @@ class SignClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         first = not hasattr(self, "machines_")
         if first and classes is None:
             raise RequestError("classes must name all classes in the first call of partial_fit, got None")
+        if classes is not None and np.ndim(classes) != 1:
+            raise RequestError(f"classes must be a sequence of labels, got {classes!r}")
         inputs, labels = labelled(self, X, y, reset=first)
         known = classes_of("classes", np.asarray(classes)) if first else self.classes_
         if classes is not None and not np.array_equal(known, unique_labels(classes)):

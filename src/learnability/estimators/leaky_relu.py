@@ -133,6 +133,8 @@ class LeakyReluClassifier(SignClassifier):
     True
     """
 
+    _lasting = ("width", "bias")
+
     def __init__(
         self,
         width: int = 100,

@@ -100,6 +100,7 @@ class ResNetRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     centre_: FloatArray
     _rng: np.random.Generator
     _one: bool
+    _lasting = ("width",)
 
     def __init__(
         self,
@@ -151,7 +152,9 @@ class ResNetRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
             raise RequestError(
                 f"y must have the outputs of the first fit, {len(self.centre_)}, got shape {targets.shape}"
             )
-        if not goes_on:
+        if goes_on:
+            self._check_lasting()
+        else:
             self._start(inputs, Y, one=targets.ndim == 1)
         V = self.bounds_(inputs, (-1.0, 1.0))
         half = self.max_iter / 2
@@ -188,6 +191,7 @@ class ResNetRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
             raise RequestError(str(error).replace("m must", "width must", 1)) from None
         self.network_, self._one, self.n_iter_ = start, one, 0
         self._rng = generator(seed, "resnet", "order")
+        self._begin()
         self.bounds_, self.centre_ = ranges_of(X, self.bounds), Y.mean(axis=0)
         spread = Y - self.centre_
         largest = float(np.abs(spread).max()) or 1.0

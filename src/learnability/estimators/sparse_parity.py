@@ -102,6 +102,8 @@ class SparseParityClassifier(SignClassifier):
     True
     """
 
+    _lasting = ("k", "pairs")
+
     def __init__(
         self,
         k: int = 3,

@@ -211,6 +211,10 @@ class SymmetricClassifier(SignClassifier):
             checks.real("beta", self.beta, at_least=0)
 
     @property
+    def _lasting(self) -> tuple[str, ...]:  # type: ignore[override]
+        return () if self.solver == "exact" else ("init", "h")  # which finds its network anew at every fit
+
+    @property
     def _activation(self) -> str:
         return "sigmoid" if self.init == "sigmoid" else "relu"
 

@@ -174,8 +174,8 @@ def train(
     journal = Journal(names, measure, -(-len(X) // batch), rates, decays)
     journal.try_out(going[0], 0 if start is None else start.epoch, lambda: _network(kind, arrays, dtype, start))
     one = 1.0 if biases else 0.0
-    sample = _lifted(X, one, dtype), Y.astype(dtype)
-    others = {name: (_lifted(Z, one, dtype), of_Z) for name, (Z, of_Z) in watched.items()}
+    sample = _lifted(X, one, dtype), Y.astype(dtype, order="C")
+    others = {name: (_lifted(Z, one, dtype), np.ascontiguousarray(of_Z)) for name, (Z, of_Z) in watched.items()}
     furthest = (-1, rng.bit_generator.state)
     for first in range(0, len(going), at_once):
         part = {run: None if states is None else states[run] for run in going[first : first + at_once]}
@@ -232,4 +232,5 @@ def _grid(learning_rate: ArrayLike, weight_decay: ArrayLike) -> tuple[FloatArray
 
 
 def _lifted(X: FloatArray, one: float, dtype: str) -> NDArray[Any]:
-    return np.hstack([X, np.full((len(X), 1), one)]).astype(dtype)
+    # row by row: the loops read memory by address, and columns of a data frame come one after the other
+    return np.hstack([X, np.full((len(X), 1), one)]).astype(dtype, order="C")
