@@ -72,8 +72,8 @@ def lemma12(
     delta : float
         In (0, 1).
     failures, draws : int, optional
-        Measured: how many of ``draws`` <= 10^7 starts have no such u* among their good neurons. Their share is judged by its
-        confidence interval.
+        Measured: how many of ``draws`` <= 10^7 starts have no such u* among their good neurons. Their share is judged
+        by its confidence interval.
     separator : float, optional
         B, > 0, which the paper leaves open; without it the norm does not count.
     case, note : str
