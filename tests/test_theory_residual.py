@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -188,13 +189,13 @@ def test_worst_sign_changes_over_all_subsets(g, reach):
         len(subset)
         for r in range(len(g) + 1)
         for subset in itertools.combinations(g, r)
-        if sum(v * v for v in subset) <= reach**2 * (1 + 1e-12)
+        if sum(Fraction(v) ** 2 for v in subset) <= Fraction(reach) ** 2 * Fraction(1 + 1e-12)
     ]
     slack = [
         len(subset)
         for r in range(len(g) + 1)
         for subset in itertools.combinations(g, r)
-        if sum(v * v for v in subset) <= reach**2 * (1 - 1e-12)
+        if sum(Fraction(v) ** 2 for v in subset) <= Fraction(reach) ** 2 * Fraction(1 - 1e-12)
     ]
     assert max(slack) <= worst_sign_changes(g, reach) <= max(sizes)
 

@@ -223,6 +223,8 @@ def worst_sign_changes(g: ArrayLike, reach: float) -> int:
         If an argument is outside its range.
     """
     entries, reach = checks.vector("g", g), checks.real("reach", reach, at_least=0.0)
+    if reach == 0:
+        return int(np.count_nonzero(entries == 0))
     # a common power of two, for which squares leave float64 nowhere that counts
     _, shift = math.frexp(reach)
     with np.errstate(over="ignore"):
