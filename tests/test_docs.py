@@ -1,7 +1,8 @@
-"""The Python blocks of the documentation: each page in one namespace, from top to bottom, writing nothing."""
+"""The Python blocks of the documentation: each runs by itself, as it would be pasted, and writes nothing."""
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from pathlib import Path
@@ -15,34 +16,40 @@ BLOCK = re.compile(r"^ *```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 ELSEWHERE = {"certify"}
 """Takes half a minute, and ``test_certify.py`` does the same."""
 OPTIONAL = {"equinox", *(module for modules in EXTRAS.values() for module in modules)}
-"""Libraries that may be absent: a page that comes to need one is run up to there."""
-PAGES = {
+"""Libraries that may be absent: blocks that need one are left out, the others still run."""
+BLOCKS = {
     page.stem: blocks
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    if page.stem not in ELSEWHERE and (blocks := BLOCK.findall(page.read_text(encoding="utf-8")))
+    if (blocks := BLOCK.findall(page.read_text(encoding="utf-8")))
 }
+PAGES = {page: blocks for page, blocks in BLOCKS.items() if page not in ELSEWHERE}
 
 
 def test_the_pages_with_python_are_found():
     assert PAGES.keys() >= {"README", "engine", "extending"}
 
 
+@pytest.mark.parametrize("page", BLOCKS)
+def test_what_is_marked_as_python_is_a_program(page):
+    for block in BLOCKS[page]:
+        ast.parse(textwrap.dedent(block))  # sessions with >>> are marked as pycon
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": f"docs_{page}"}
-    missing = None
-    for block in PAGES[page]:
+    missing = []
+    for number, block in enumerate(PAGES[page], 1):
+        code = compile(textwrap.dedent(block), f"{page}.md, block {number}", "exec", dont_inherit=True)
         try:
-            exec(compile(textwrap.dedent(block), f"{page}.md", "exec", dont_inherit=True), names)
+            exec(code, {"__name__": f"docs_{page}_{number}"})  # nothing of the blocks above
         except ImportError as error:
             if error.name not in OPTIONAL:
                 raise
-            missing = error
-            break
+            missing.append(f"{number} ({error})")
     assert not list(tmp_path.iterdir())
-    if missing is not None:
-        pytest.skip(f"the rest of the page is left out: {missing}")
+    if missing:
+        pytest.skip(f"blocks are left out: {', '.join(missing)}")
 
 
 def anchors(text: str) -> set[str]:

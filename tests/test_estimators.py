@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -299,6 +300,33 @@ def test_kernels_in_gaussian_processes(name):
     assert name in repr(own)
     K, gradient = own(X, eval_gradient=True)
     assert gradient.shape == (*K.shape, 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [(lambda own: own, "kernel__kernel"), (lambda own: ConstantKernel() * own, "kernel__k2__kernel")],
+)
+def test_a_search_over_the_kernels_of_a_process(form, name):
+    X = np.random.default_rng(0).choice([-1.0, 1.0], (60, 6))
+    process = GaussianProcessRegressor(form(ProcessKernel(np.inner)), alpha=0.1)
+    search = GridSearchCV(process, {name: [np.inner, "tangent"]}, cv=3, error_score="raise")
+    found = search.fit(X, X[:, 0] * X[:, 1])
+    assert found.best_params_ == {name: "tangent"}  # a product of two signs is orthogonal to everything linear
+    assert found.best_score_ > 0.5
+
+
+def test_calibration_brings_the_probabilities_that_classifiers_lack():
+    X = np.random.default_rng(0).choice([0.0, 1.0], (60, 4))
+    for one in (
+        SymmetricClassifier(solver="exact"),
+        LeakyReluClassifier(width=6, random_state=0),
+        SparseParityClassifier(k=2, random_state=0),
+        KernelClassifier(),
+    ):
+        assert not hasattr(one, "predict_proba")
+        calibrated = CalibratedClassifierCV(one, cv=2)
+        scores = cross_val_score(calibrated, X, X.sum(axis=1) > 2, scoring="neg_log_loss", cv=2)
+        assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize(

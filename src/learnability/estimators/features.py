@@ -129,6 +129,15 @@ class CosineFeatures(ClassNamePrefixFeaturesOutMixin, _RandomFeatures):  # type:
     map_ : learnability.kernels.features.Layer
         The features before they are multiplied.
     n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from learnability.kernels.named import kernel
+    >>> X = np.random.default_rng(0).standard_normal((5, 3))
+    >>> F = CosineFeatures(20_000, gamma=0.5, random_state=0).fit_transform(X)
+    >>> bool(np.allclose(F @ F.T, kernel("gaussian", gamma=0.5)(X), atol=0.05))
+    True
     """
 
     map_: Layer
@@ -174,6 +183,17 @@ class GatedFeatures(_RandomFeatures):
     map_ : learnability.kernels.features.Gates
         The features before they are divided.
     n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[3.0, 4.0], [-4.0, 3.0]])  # at a right angle, where each gate lets both pass with chance 1/4
+    >>> gates = GatedFeatures(20_000, bias=0.0, random_state=0).fit(X)
+    >>> F = gates.transform(X)
+    >>> bool(np.allclose(F @ F.T, [[25 / 2, 0], [0, 25 / 2]], atol=0.5))
+    True
+    >>> F.shape, gates.get_feature_names_out()[:3].tolist()
+    ((2, 60000), ['gate0_x0', 'gate0_x1', 'gate0_bias'])
     """
 
     map_: Gates
