@@ -296,6 +296,15 @@ def test_surroundings_change_no_byte_of_a_figure_and_say_nothing(tmp_path):
         assert len({(tmp_path / name / drawn).read_bytes() for name in SURROUNDINGS}) == 1
 
 
+def test_a_figure_that_was_saved_still_lays_itself_out():
+    figure = plotting.draw(plotting.Plot([plotting.Panel([], xlabel="x", ylabel="y")]))
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    first = report.pictures(figure)
+    assert figure.get_layout_engine() is layout
+    assert report.pictures(figure) == first
+
+
 def test_settings_made_in_the_session_change_no_byte_of_a_figure():
     plot = plotting.Plot([plotting.Panel([plotting.Curve([0, 1], [0, 1], label="curve")], title="title")])
     usual = report.pictures(plotting.draw(plot))

@@ -75,11 +75,15 @@ def pictures(figure: Figure) -> dict[str, bytes]:
 
 
 def _saved(figure: Figure) -> dict[str, bytes]:
-    found = {}
-    for kind, metadata in _METADATA.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
-        found[f"figure.{kind}"] = buffer.getvalue()
+    found, layout = {}, figure.get_layout_engine()
+    try:
+        for kind, metadata in _METADATA.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=metadata)
+            found[f"figure.{kind}"] = buffer.getvalue()
+            figure.set_layout_engine("none")  # laid out once: everything has the same place in both
+    finally:
+        figure.set_layout_engine(layout)
     return found
 
 
