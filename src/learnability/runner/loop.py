@@ -7,11 +7,11 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from learnability import extras, plotting, provenance, records, scratch, sweep
+from learnability import extras, plotting, provenance, records, scratch, signals, sweep
 from learnability.errors import RequestError
 from learnability.results import Damaged, Entry, Failure, Store, presence
 from learnability.runner.attempts import FailureWarning, attempt
@@ -84,7 +84,7 @@ def iterate(
                 until=until,
                 task_timeout=wishes.task_timeout,
             )
-            with closing(batches):
+            with closing(batches), _keeping(batches, waiting):
                 for batch in batches:
                     run = waiting[batch.finished[0].task.experiment]
                     run.take(batch)
@@ -95,6 +95,20 @@ def iterate(
             if until is not None and time.monotonic() >= until:
                 yield from filter(None, [run.result(last=True) for run in waiting.values()])
                 return
+
+
+@contextmanager
+def _keeping(batches: Generator[sweep.Batch], runs: Mapping[str, _Run]) -> Iterator[None]:
+    """Where Ctrl-C comes while something is stored or drawn, what has ended meanwhile is stored, too."""
+    try:
+        yield
+    except signals.STOPS as stop:
+        with suppress(type(stop)):  # the sweep ends with it, sooner or later
+            batch = batches.throw(stop)
+            while True:
+                runs[batch.finished[0].task.experiment].take(batch)
+                batch = next(batches)
+        raise
 
 
 def _check_places(store: Store, runs: Sequence[_Run]) -> None:
@@ -162,11 +176,12 @@ class _Run:
             return {}  # noticed again when the table is made
 
     def take(self, batch: sweep.Batch) -> None:
-        """Keep what a worker has done."""
-        entries = [self._entry(done) for done in batch.finished]
-        shard = self.store.write(self.experiment.id, entries, batch.ran_on, batch.memory)
-        self.standing.inventory.add(shard)
-        self.done |= {stored.key for stored in shard.tasks}
+        """Keep what a worker has done, whole before Ctrl-C is told."""
+        with signals.deferred():
+            entries = [self._entry(done) for done in batch.finished]
+            shard = self.store.write(self.experiment.id, entries, batch.ran_on, batch.memory)
+            self.standing.inventory.add(shard)
+            self.done |= {stored.key for stored in shard.tasks}
         for done in batch.finished:
             task = self.pending.pop(done.task.key)
             if task.key in shard.failed:

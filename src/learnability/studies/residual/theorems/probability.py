@@ -282,6 +282,6 @@ def _active(m: int, B: float, q: float) -> tuple[int, float, NDArray[np.int64], 
     m, B = checks.size("m", m, at_least=1, at_most=10**4), checks.real("B", B, at_least=1.0)
     q = checks.real("q", q, above=0.0, at_most=1.0)
     counts = np.arange(m + 1)
-    weights = binom.pmf(counts, m, q)
+    weights = binom.pmf(counts, m, q if q > 1e-300 else 0.0)  # SciPy before 1.14 overflows at denormal numbers
     kept = weights > 1e-30
     return m, B, counts[kept], weights[kept]
