@@ -22,33 +22,40 @@ def handlers():
     signals.forget()
 
 
+def keeping(done, *events):
+    """Something that is to be done whole: signals come, errors are raised, the rest is noted."""
+    with signals.deferred():
+        for event in events:
+            if isinstance(event, signal.Signals):
+                signal.raise_signal(event)
+            elif isinstance(event, Exception):
+                raise event
+            else:
+                done.append(event)
+
+
 @pytest.mark.parametrize(
     ("number", "told"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, signals.Terminated)]
 )
 def test_a_signal_waits_until_all_is_stored(number, told):
     done = []
-    with pytest.raises(told), signals.deferred():
-        signal.raise_signal(number)
-        done.append("after it")
+    with pytest.raises(told):
+        keeping(done, number, "after it")
     assert done == ["after it"]
     assert signals.came() == number
 
 
 def test_a_second_one_does_not_wait():
     done = []
-    with pytest.raises(KeyboardInterrupt), signals.deferred():
-        signal.raise_signal(signal.SIGINT)
-        done.append("after one")
-        signal.raise_signal(signal.SIGINT)
-        done.append("after two")
+    with pytest.raises(KeyboardInterrupt):
+        keeping(done, signal.SIGINT, "after one", signal.SIGINT, "after two")
     assert done == ["after one"]
     assert signal.getsignal(signal.SIGINT) is signals.stop
 
 
 def test_an_error_meanwhile_hides_no_signal():
-    with pytest.raises(KeyboardInterrupt) as found, signals.deferred():
-        signal.raise_signal(signal.SIGINT)
-        raise OSError("the disk is full")
+    with pytest.raises(KeyboardInterrupt) as found:
+        keeping([], signal.SIGINT, OSError("the disk is full"))
     assert isinstance(found.value.__context__, OSError)
 
 
@@ -97,7 +104,12 @@ def test_what_has_ended_is_stored_when_ctrl_c_comes_while_something_is(toy_labor
             raise
 
     run = Taking()
-    with pytest.raises(KeyboardInterrupt), loop._keeping(batches := sweep(), {task.experiment: run}):
-        for batch in batches:
-            run.take(batch)
+
+    def store():
+        with loop._keeping(batches := sweep(), {task.experiment: run}):
+            for batch in batches:
+                run.take(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        store()
     assert run.taken == [one, two, three]

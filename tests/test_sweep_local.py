@@ -366,3 +366,31 @@ def test_rows_come_with_what_computed_them():
     assert all(dict(batch.ran_on) == provenance.here() and batch.memory > 2**20 for batch in found)
     assert all(len({done.task.experiment for done in batch.finished}) == 1 for batch in found)
     assert sorted(done.task.key for batch in found for done in batch.finished) == sorted(t.key for t in pending)
+
+
+@posix
+def test_what_was_done_before_ctrl_c_is_kept_however_late_it_is_heard_of(monkeypatch, tmp_path):
+    gate, kept, pending = tmp_path / "gate", [], toys.tasks(toys.TOYS["toy/walk"], "laptop", seeds=10)
+    gate.mkdir()
+    for ticket in ("one", "two"):
+        (gate / ticket).touch()
+    monkeypatch.setenv("TOYS_GATE", str(gate))
+    perform = local.Process.perform
+
+    def late(self, order, limit, heard, overdue):
+        return perform(self, order, limit, lambda answer: (time.sleep(0.5), heard(answer)), overdue)
+
+    def interrupt():
+        deadline = time.monotonic() + 300
+        while len(list(tmp_path.glob("waiting-*"))) < 2 or any(gate.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    monkeypatch.setattr(local.Process, "perform", late)
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    with pytest.raises(KeyboardInterrupt):
+        kept.extend(sweep.execute(pending, workers=2, expected={"toy/walk": 0.01}))
+    watcher.join()
+    assert sum(len(batch.finished) for batch in kept) == 2

@@ -151,6 +151,9 @@ class DaskCrew:
     def failed(self, load: Load, how: str, told: str) -> None:
         """That worker gets no more; others may."""
 
+    def hear_out(self) -> None:
+        """Nothing: a load's answers come all at once."""
+
     def close(self) -> None:
         """End what runs there and let go of the cluster; it takes no longer than a few seconds."""
         if self._thread.is_alive():

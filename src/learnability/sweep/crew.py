@@ -48,6 +48,9 @@ class Crew(Protocol):
     def failed(self, load: Load, how: str, told: str) -> None:
         """A process was not born, or refuses. Raises where that cannot get better."""
 
+    def hear_out(self) -> None:
+        """Begin nothing more, and take in what has been said by now."""
+
     def close(self) -> None:
         """Let go of everything, at once."""
 
@@ -84,10 +87,12 @@ def conduct(
                 crew.failed(load, how, told)
             if batch := work.settle(load, how, told):
                 yield batch
+        crew.hear_out()
         yield from work.rest(flying)
     except GeneratorExit:
         raise
     except BaseException:  # Ctrl-C: what is finished is kept
+        crew.hear_out()
         yield from work.rest(flying)
         raise
     finally:

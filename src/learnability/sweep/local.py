@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,9 @@ __all__ = ["LocalCrew"]
 
 _UNBORN = 3
 """Processes that may die at their start, one after the other, before that is taken for the machine's fault."""
+
+_LAST_WORDS = 5.0
+"""Seconds in which all that killed processes have said before is read, however busy the machine is."""
 
 
 class LocalCrew:
@@ -76,6 +80,13 @@ class LocalCrew:
             raise RuntimeError(f"{changed}: finished tasks are kept, run again for the rest")
         if self._unborn >= _UNBORN:
             raise RuntimeError(f"a worker process did not start, it {told}")
+
+    def hear_out(self) -> None:
+        """Kill all; what they have said before is on its way through pipes and threads."""
+        self.close()
+        until = time.monotonic() + _LAST_WORDS
+        for minder in self._minders:
+            minder.join(max(until - time.monotonic(), 0.0))
 
     def close(self) -> None:
         """Kill all."""
