@@ -388,8 +388,12 @@ def test_what_was_done_before_ctrl_c_is_kept_however_late_it_is_heard_of(monkeyp
 
     monkeypatch.setattr(local.Process, "perform", late)
     watcher = threading.Thread(target=interrupt)
-    watcher.start()
-    with pytest.raises(KeyboardInterrupt):
-        kept.extend(sweep.execute(pending, workers=2, expected={"toy/walk": 0.01}))
-    watcher.join()
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have ignored
+    try:
+        watcher.start()
+        with pytest.raises(KeyboardInterrupt):
+            kept.extend(sweep.execute(pending, workers=2, expected={"toy/walk": 0.01}))
+        watcher.join()
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert sum(len(batch.finished) for batch in kept) == 2
